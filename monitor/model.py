@@ -1,0 +1,309 @@
+"""The values that everything else speaks of: entities, snapshots, transitions, events, notifications.
+
+Whatever is watched is a tree of entities. Its levels have meaning, its kinds have names:
+level 0 is the rollout, level 1 its steps, level 2 the units that a step works on (one
+install each), and what lies below explains them. Diff, decisions and drawing know
+levels and phases only, so that a new kind of watch needs a decoder and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from enum import IntEnum, StrEnum
+from typing import Any
+
+import msgspec
+
+
+class Phase(StrEnum):
+    """Our small closed classification of the platform's open set of status words."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    WAITING = "waiting"
+    """For a person."""
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    ENDED = "ended otherwise"
+    """An end that whoever waits for it does not count as one: the platform waits on."""
+    UNKNOWN = "unknown"
+    """A word that we do not know: shown as it is, never taken for an end."""
+
+    @property
+    def is_terminal(self) -> bool:
+        return self in _TERMINAL
+
+
+_TERMINAL = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.ENDED})
+
+
+class Kind(StrEnum):
+    """What an entity is, in the platform's own terms."""
+
+    RELEASE = "release"
+    STEP = "release step"
+    DEPLOY = "install deploy"
+
+
+class Level(IntEnum):
+    """Where an entity stands in its tree."""
+
+    ROLLOUT = 0
+    STEP = 1
+    UNIT = 2
+    DETAIL = 3
+
+
+def _words(**phases: str) -> dict[str, Phase]:
+    return {word: Phase[name] for name, words in phases.items() for word in words.split()}
+
+
+# The words are those of the platform's public source, December 2025. A deploy's "ended
+# otherwise" are the ones that its step goes on waiting for (it polls for `active` and
+# `error` only), which is how a release hangs for ever.
+_PHASES: Mapping[Kind, Mapping[str, Phase]] = {
+    Kind.RELEASE: _words(
+        PENDING="queued",
+        RUNNING="planning provisioning deprovisioning syncing executing executing_release_steps",
+        SUCCEEDED="active",
+        FAILED="error",
+    ),
+    Kind.STEP: _words(
+        PENDING="queued",
+        RUNNING="waiting_for_delay creating_install_deploys polling_install_deploys",
+        SUCCEEDED="active",
+        FAILED="error",
+    ),
+    Kind.DEPLOY: _words(
+        PENDING="queued pending",
+        RUNNING="planning syncing executing",
+        WAITING="pending-approval",
+        SUCCEEDED="active",
+        FAILED="error",
+        ENDED="inactive noop cancelled approval-denied drift-detected no-drift auto-skipped unknown",
+    ),
+}
+
+
+def phase_of(kind: Kind, status: str) -> Phase:
+    """Classify one of the platform's status words; an empty one has only just begun."""
+    if not status:
+        return Phase.PENDING
+    return _PHASES[kind].get(status, Phase.UNKNOWN)
+
+
+def known_statuses(kind: Kind) -> tuple[str, ...]:
+    """Return every status word of a kind that has a phase."""
+    return tuple(_PHASES[kind])
+
+
+class Target(msgspec.Struct, frozen=True, order=True):
+    """What a watch observes: a kind of watch (`release`, …) and an id."""
+
+    kind: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.id}"
+
+
+class PastStatus(msgspec.Struct, frozen=True, gc=False):
+    """One entry of a status history; `at` is the platform's time."""
+
+    status: str
+    at: datetime
+    description: str = ""
+
+
+class Entity(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One node of a snapshot's tree.
+
+    `status` and `description` are the platform's own words, unaltered. Times are the
+    platform's, aware and UTC; None where it gave none. `status_at` is when the status
+    was set and `history` what it was before, both only where the platform says so.
+    `planned` are the installs that a step was asked to work on, `delay` its waiting time
+    in seconds before it begins. `is_absent` marks a part that the newest answer lacked:
+    it stands as it was last seen.
+    """
+
+    kind: Kind
+    id: str
+    status: str = ""
+    description: str = ""
+    name: str = ""
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    status_at: datetime | None = None
+    history: tuple[PastStatus, ...] = ()
+    delay: float = 0.0
+    planned: tuple[str, ...] = ()
+    install_id: str = ""
+    component_id: str = ""
+    build_id: str = ""
+    workflow_id: str = ""
+    created_by: str = ""
+    plan_only: bool = False
+    is_absent: bool = False
+    children: tuple[Entity, ...] = ()
+
+    @property
+    def phase(self) -> Phase:
+        return phase_of(self.kind, self.status)
+
+    def walk(self, level: Level = Level.ROLLOUT) -> Iterator[tuple[Level, Entity]]:
+        """Yield this entity and all below it, parents first, in the order they are shown."""
+        yield level, self
+        below = Level(min(level + 1, Level.DETAIL))
+        for child in self.children:
+            yield from child.walk(below)
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """Everything one poll learned about a target; `taken_at` is our own clock."""
+
+    target: Target
+    taken_at: datetime
+    root: Entity
+
+
+class Transition(msgspec.Struct, frozen=True):
+    """One entity whose status changed. `before` is None for one that was not there before.
+
+    `at` is the platform's own time of the change where it gave one. `is_current` is False
+    for a status that came and went between two polls and was read from the history.
+    """
+
+    level: Level
+    entity: Entity
+    before: str | None
+    after: str
+    description: str = ""
+    at: datetime | None = None
+    is_current: bool = True
+
+    @property
+    def phase_before(self) -> Phase | None:
+        return None if self.before is None else phase_of(self.entity.kind, self.before)
+
+    @property
+    def phase_after(self) -> Phase:
+        return phase_of(self.entity.kind, self.after)
+
+
+class EventKind(StrEnum):
+    """What people are told; the words that routes, logs, metrics and JSON use."""
+
+    STARTED = "started"
+    PROGRESSED = "progressed"
+    WAITING = "waiting"
+    STALLED = "stalled"
+    FAILED = "failed"
+    RECOVERED = "recovered"
+    SUCCEEDED = "succeeded"
+    GONE = "gone"
+    UNREACHABLE = "unreachable"
+    REACHABLE = "reachable"
+
+
+class Event(msgspec.Struct, frozen=True):
+    """What happened, as it is told. `reason` is a phrase; it may hold the platform's own words.
+
+    `is_reminder` marks what was told before and still holds.
+    """
+
+    kind: EventKind
+    level: Level
+    entity: Entity
+    reason: str = ""
+    is_reminder: bool = False
+
+
+class Stall(StrEnum):
+    """Why something is taken to hang."""
+
+    DEAD_END = "dead end"
+    """All open units of a step came to an end that the platform does not count."""
+    QUIET = "quiet"
+    """Nothing changed for as long as `stall.after` says."""
+    GIVEN_UP = "given up"
+    """Nothing changed for longer than the platform itself keeps working at a release."""
+    DISAGREES = "disagrees"
+    """The rollout says that it succeeded, its parts do not."""
+
+
+class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A trouble that was told and still stands: it is told once, and reminded of.
+
+    `is_retrying` marks a failed entity that is under way again, but has not succeeded yet.
+    """
+
+    entity_id: str
+    kind: EventKind
+    since: datetime
+    told_at: datetime
+    reason: str = ""
+    stall: Stall | None = None
+    is_retrying: bool = False
+
+
+class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is known of a target beside its last snapshot; stored with it in one transaction.
+
+    `changed_at` is when, by our clock, anything last changed. `suspects` are the steps
+    that looked like a dead end in the last poll: a second one has to confirm it.
+    """
+
+    changed_at: datetime
+    attempt: int = 1
+    alerts: tuple[Alert, ...] = ()
+    suspects: tuple[str, ...] = ()
+    has_started: bool = False
+    ended: EventKind | None = None
+    ended_at: datetime | None = None
+
+    def alert(self, entity_id: str, kind: EventKind) -> Alert | None:
+        for alert in self.alerts:
+            if alert.entity_id == entity_id and alert.kind is kind:
+                return alert
+        return None
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One Slack message: the Block Kit blocks and their plain-text twin, both complete."""
+
+    text: str
+    blocks: tuple[dict[str, Any], ...] = ()
+
+
+class Form(StrEnum):
+    """How a notification appears in its sink."""
+
+    CARD = "card"
+    """The rollout's card, posted once and edited from then on."""
+    REPLY = "reply"
+    """A reply in the card's thread."""
+    MESSAGE = "message"
+    """A message that stands alone."""
+
+
+class Notification(msgspec.Struct, frozen=True):
+    """Events addressed to one sink. `key` is stable: the same news never has two keys."""
+
+    key: str
+    sink: str
+    form: Form
+    message: Message
+    target: Target | None = None
+    attempt: int = 1
+    events: tuple[EventKind, ...] = ()
+    is_broadcast: bool = False
+
+
+class Card(msgspec.Struct, frozen=True):
+    """What a rollout's card in one sink ought to show now."""
+
+    target: Target
+    attempt: int
+    sink: str
+    message: Message
