@@ -1,3 +1,3 @@
-"""Watches what is being rolled out on Nuon and tells people in Slack what changed, failed and hangs."""
+"""Watches what is being rolled out on Nuon and tells people in Slack what happens."""
 
 __version__ = "0.1.0"

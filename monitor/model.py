@@ -1,4 +1,4 @@
-"""The values that everything else speaks of: entities, snapshots, transitions, events, notifications.
+"""The values that everything else speaks of: entities, snapshots, events, notifications.
 
 Whatever is watched is a tree of entities. Its levels have meaning, its kinds have names:
 level 0 is the rollout, level 1 its steps, level 2 the units that a step works on (one
@@ -81,7 +81,8 @@ _PHASES: Mapping[Kind, Mapping[str, Phase]] = {
         WAITING="pending-approval",
         SUCCEEDED="active",
         FAILED="error",
-        ENDED="inactive noop cancelled approval-denied drift-detected no-drift auto-skipped unknown",
+        ENDED="inactive noop cancelled approval-denied drift-detected no-drift"
+        " auto-skipped unknown",
     ),
 }
 
