@@ -70,8 +70,8 @@ _PHASES: Mapping[Kind, Mapping[str, Phase]] = {
         FAILED="error",
     ),
     Kind.STEP: _words(
-        PENDING="queued",
-        RUNNING="waiting_for_delay creating_install_deploys polling_install_deploys",
+        PENDING="queued waiting_for_delay",
+        RUNNING="creating_install_deploys polling_install_deploys",
         SUCCEEDED="active",
         FAILED="error",
     ),
@@ -124,8 +124,8 @@ class Entity(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     platform's, aware and UTC; None where it gave none. `status_at` is when the status
     was set and `history` what it was before, both only where the platform says so.
     `planned` are the installs that a step was asked to work on, `delay` its waiting time
-    in seconds before it begins. `is_absent` marks a part that the newest answer lacked:
-    it stands as it was last seen.
+    in seconds before it begins. `revision` is the commit or git reference it was built from.
+    `is_absent` marks a part that the newest answer lacked: it stands as it was last seen.
     """
 
     kind: Kind
@@ -142,6 +142,7 @@ class Entity(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     install_id: str = ""
     component_id: str = ""
     build_id: str = ""
+    revision: str = ""
     workflow_id: str = ""
     created_by: str = ""
     plan_only: bool = False
@@ -151,6 +152,16 @@ class Entity(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     @property
     def phase(self) -> Phase:
         return phase_of(self.kind, self.status)
+
+    @property
+    def is_delayed(self) -> bool:
+        """Whether this step is only waiting for its own `delay` to pass."""
+        return self.kind is Kind.STEP and self.status == "waiting_for_delay"
+
+    @property
+    def is_still_creating(self) -> bool:
+        """Whether more units may yet appear below this step."""
+        return self.is_absent or self.status == "creating_install_deploys"
 
     def walk(self, level: Level = Level.ROLLOUT) -> Iterator[tuple[Level, Entity]]:
         """Yield this entity and all below it, parents first, in the order they are shown."""
@@ -236,10 +247,12 @@ class Stall(StrEnum):
 class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
     """A trouble that was told and still stands: it is told once, and reminded of.
 
-    `is_retrying` marks a failed entity that is under way again, but has not succeeded yet.
+    `place` is what is in trouble (see `rollout.place_of`): an install keeps its place when
+    another deploy takes over. `is_retrying` marks something that failed, is under way
+    again, and has not succeeded yet.
     """
 
-    entity_id: str
+    place: str
     kind: EventKind
     since: datetime
     told_at: datetime
@@ -252,22 +265,18 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is known of a target beside its last snapshot; stored with it in one transaction.
 
     `changed_at` is when, by our clock, anything last changed. `suspects` are the steps
-    that looked like a dead end in the last poll: a second one has to confirm it.
+    that looked like a dead end in the last poll: a second one has to confirm it. `told`
+    counts what was told of this target, which gives each notification its stable key.
     """
 
     changed_at: datetime
     attempt: int = 1
     alerts: tuple[Alert, ...] = ()
     suspects: tuple[str, ...] = ()
-    has_started: bool = False
+    has_card: bool = False
     ended: EventKind | None = None
     ended_at: datetime | None = None
-
-    def alert(self, entity_id: str, kind: EventKind) -> Alert | None:
-        for alert in self.alerts:
-            if alert.entity_id == entity_id and alert.kind is kind:
-                return alert
-        return None
+    told: int = 0
 
 
 class Message(msgspec.Struct, frozen=True):

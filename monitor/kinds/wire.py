@@ -1,0 +1,149 @@
+"""What all of the platform's documents have in common: times, durations, statuses, lists.
+
+Nothing but an id can be counted on, so every field may be missing, null or empty.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from monitor.errors import MalformedAnswer
+from monitor.model import Entity, PastStatus
+
+T = TypeVar("T")
+
+
+class StatusRecord(msgspec.Struct, gc=False):
+    """`status_v2`, and each entry of its `history`; `created_at_ts` is in seconds."""
+
+    status: str | None = None
+    status_human_description: str | None = None
+    created_at_ts: float | None = None
+    history: list[StatusRecord | None] | None = None
+
+
+class Status(msgspec.Struct, frozen=True, gc=False):
+    """A status as we read it: the newer of the two that an answer can hold."""
+
+    status: str
+    description: str
+    at: datetime | None
+    history: tuple[PastStatus, ...]
+
+
+def path_segment(identifier: str) -> str:
+    """Return an id as it can stand in a URL's path, whatever its characters."""
+    return quote(identifier, safe="")
+
+
+def parse(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    """Read an answer; raises MalformedAnswer that says where it is not as promised."""
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise MalformedAnswer(f"the answer does not have the promised shape: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedAnswer(f"the answer is not valid JSON: {error}") from error
+    except RecursionError as error:
+        raise MalformedAnswer("the answer is nested too deeply to be read") from error
+
+
+def present(rows: Iterable[T | None] | None) -> list[T]:
+    """Return a list's entries, for a list that may be null and may hold nulls."""
+    return [row for row in rows or () if row is not None]
+
+
+def read_time(text: str | None) -> datetime | None:
+    """Read an RFC 3339 time as UTC; None for a zero, missing or unreadable one."""
+    if not text:
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+        time = time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+    return time if time.year > 1970 else None
+
+
+def read_timestamp(seconds: float | None) -> datetime | None:
+    """Read a time given in seconds since the epoch; None for a zero or unreadable one."""
+    if not seconds or seconds < 0:
+        return None
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+_GO_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
+_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_LONGEST_DELAY = 30 * 24 * 3600.0
+
+
+def read_duration(text: str | None) -> float:
+    """Read a Go duration such as `1h30m0s` in seconds; 0 for a missing or unreadable one."""
+    parts = _GO_DURATION.findall(text or "")
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        return 0.0
+    return min(sum(float(number) * _SECONDS[unit] for number, unit in parts), _LONGEST_DELAY)
+
+
+def read_status(
+    status: str | None, description: str | None, newer: StatusRecord | None = None
+) -> Status:
+    """Choose between `status` and `status_v2`: where the latter is set, it is the newer one."""
+    if newer is None or not newer.status:
+        return Status(status or "", description or "", None, ())
+    is_same = newer.status == status
+    return Status(
+        status=newer.status,
+        description=newer.status_human_description or (description if is_same else "") or "",
+        at=read_timestamp(newer.created_at_ts),
+        history=_read_history(newer.history),
+    )
+
+
+def _read_history(records: list[StatusRecord | None] | None) -> tuple[PastStatus, ...]:
+    if not records:
+        return ()
+    past = [
+        PastStatus(record.status, at, record.status_human_description or "")
+        for record in present(records)
+        if record.status and (at := read_timestamp(record.created_at_ts)) is not None
+    ]
+    past.sort(key=lambda entry: entry.at)  # stable: within one second the given order stands
+    return tuple(past)
+
+
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
+_LATEST = datetime.max.replace(tzinfo=UTC)
+
+
+def in_order(entities: Iterable[Entity]) -> tuple[Entity, ...]:
+    """Return entities in the order to show them in, each id once.
+
+    The platform promises no order, and pages can repeat a row: of two with one id the one
+    that was touched last counts, whatever order they came in.
+    """
+    newest: dict[str, Entity] = {}
+    for entity in entities:
+        other = newest.get(entity.id)
+        if other is None or _freshness(entity) > _freshness(other):
+            newest[entity.id] = entity
+    return tuple(
+        sorted(newest.values(), key=lambda entity: (entity.created_at or _LATEST, entity.id))
+    )
+
+
+def _freshness(entity: Entity) -> tuple[datetime, datetime, bytes]:
+    return (
+        entity.status_at or _EARLIEST,
+        entity.updated_at or _EARLIEST,
+        msgspec.msgpack.encode(entity),
+    )

@@ -1,0 +1,405 @@
+"""What of a poll is worth telling: two snapshots, what was told before, and the time → events.
+
+Pure. Troubles are kept as alerts: each is told once when it begins, reminded of while it
+stands, and told again when it is over. So neither a restart nor a repeated or reordered
+answer can tell anything twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import msgspec
+
+from monitor import rollout
+from monitor.diff import Difference
+from monitor.model import (
+    Alert,
+    Entity,
+    Event,
+    EventKind,
+    Kind,
+    Level,
+    Memory,
+    Phase,
+    Snapshot,
+    Stall,
+)
+
+PLATFORM_GIVES_UP_AFTER = timedelta(minutes=60)
+"""How long the platform's own workflow keeps working at a release (its public source, 2025)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """When silence becomes news: `[stall]` of the configuration."""
+
+    stalled_after: timedelta
+    remind_every: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to remember from now on, and what to tell."""
+
+    memory: Memory
+    events: tuple[Event, ...]
+
+
+def decide(
+    before: Snapshot | None,
+    after: Snapshot,
+    difference: Difference,
+    memory: Memory | None,
+    *,
+    now: datetime,
+    patience: Patience,
+) -> Decision:
+    """Decide what one poll's snapshot means to people.
+
+    `memory` is None at first sight: what is in flight has then begun, what has failed is
+    told, and what has succeeded is silent.
+    """
+    desk = _Desk(after, _begin(after, now) if memory is None else memory, now)
+    if memory is None and _is_done_well(after.root):
+        done = msgspec.structs.replace(desk.memory, ended=EventKind.SUCCEEDED, ended_at=now)
+        return Decision(done, ())
+    desk.take_up_attempts(difference)
+    desk.start()
+    desk.follow(difference)
+    desk.look_at_what_stands()
+    desk.tell_progress(before, difference)
+    desk.tell_the_end()
+    desk.tell_stalls(patience)
+    desk.remind(patience)
+    return Decision(desk.close(), tuple(desk.events))
+
+
+def wakes_at(snapshot: Snapshot, memory: Memory, patience: Patience) -> datetime | None:
+    """Return when `decide` could say something new about an unchanged snapshot; None if never."""
+    if not _is_in_flight(snapshot.root, memory):
+        return None
+    times = [alert.told_at + patience.remind_every for alert in _reminders(memory.alerts)]
+    stalled = {alert.place for alert in memory.alerts if alert.kind is EventKind.STALLED}
+    if not stalled.issuperset(memory.suspects):
+        times.append(memory.changed_at)
+    if not any(alert.kind is EventKind.WAITING for alert in memory.alerts):
+        quiet = _quiet_since(snapshot.root, memory)
+        stalls = {alert.stall for alert in memory.alerts if alert.place == snapshot.root.id}
+        if Stall.GIVEN_UP not in stalls and _gives_up(snapshot.root):
+            times.append(quiet + PLATFORM_GIVES_UP_AFTER)
+        if not stalls - {None}:
+            times.append(quiet + patience.stalled_after)
+    return min(times, default=None)
+
+
+def is_settled(snapshot: Snapshot, memory: Memory) -> bool:
+    """Whether nothing is expected to move any more."""
+    return memory.ended is not None and not rollout.has_units_in_flight(snapshot.root)
+
+
+def _begin(snapshot: Snapshot, now: datetime) -> Memory:
+    changed_at = rollout.last_change(snapshot.root) or now
+    return Memory(changed_at=min(changed_at, now))
+
+
+_UNDER_WAY = frozenset({Phase.PENDING, Phase.RUNNING, Phase.WAITING})
+
+
+def _is_done_well(root: Entity) -> bool:
+    return root.phase is Phase.SUCCEEDED and rollout.is_in_agreement(root)
+
+
+def _is_in_flight(root: Entity, memory: Memory) -> bool:
+    return memory.ended is None and root.phase is not Phase.FAILED
+
+
+def _gives_up(root: Entity) -> bool:
+    return root.kind is Kind.RELEASE and root.phase is Phase.RUNNING
+
+
+def _quiet_since(root: Entity, memory: Memory) -> datetime:
+    """Return from when on silence counts: a step's own delay is no silence."""
+    delays = (step.delay for step in root.children if step.is_delayed)
+    return memory.changed_at + timedelta(seconds=max(delays, default=0.0))
+
+
+def _reminders(alerts: Iterable[Alert]) -> list[Alert]:
+    return [alert for alert in alerts if alert.kind in (EventKind.WAITING, EventKind.STALLED)]
+
+
+@dataclass
+class _Desk:
+    """One decision being made: alerts come and go, events are written down in order."""
+
+    snapshot: Snapshot
+    memory: Memory
+    now: datetime
+    events: list[Event] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.root = self.snapshot.root
+        self.alerts = {(alert.place, alert.kind): alert for alert in self.memory.alerts}
+        self.place_by_id = {
+            entity.id: rollout.place_of(level, entity, step)
+            for level, entity, step in rollout.steps_with(self.root)
+        }
+
+    # The beginning and the end
+
+    def take_up_attempts(self, difference: Difference) -> None:
+        """A rollout that leaves its end begins anew; what still fails in it was told already."""
+        if difference.has_moved:
+            self._remember(changed_at=self.now)
+        for transition in difference.transitions:
+            if transition.level is not Level.ROLLOUT:
+                continue
+            if transition.phase_after in _UNDER_WAY and self.memory.ended is not None:
+                self._begin_again()
+            elif transition.phase_after is Phase.FAILED and not transition.is_current:
+                self._stand(Level.ROLLOUT, self.root, Phase.FAILED, transition.description)
+                self._remember(ended=EventKind.FAILED)
+
+    def _begin_again(self) -> None:
+        attempt = self.memory.attempt + self.memory.has_card
+        self._remember(attempt=attempt, has_card=False, ended=None, ended_at=None)
+        self._drop(self.root.id, EventKind.FAILED)
+
+    def start(self) -> None:
+        if self.memory.has_card or (self.memory.ended and _is_done_well(self.root)):
+            return
+        self._remember(has_card=True)
+        if self.memory.ended is None and self.root.phase is not Phase.FAILED:
+            self._tell(EventKind.STARTED, Level.ROLLOUT, self.root, self.root.description)
+
+    def tell_the_end(self) -> None:
+        if self.memory.ended is not None:
+            return
+        if _is_done_well(self.root):
+            self._remember(ended=EventKind.SUCCEEDED, ended_at=self.now)
+            self._tell(EventKind.SUCCEEDED, Level.ROLLOUT, self.root, self.root.description)
+        elif self.root.phase is Phase.FAILED:
+            self._remember(ended=EventKind.FAILED, ended_at=self.now)
+
+    def close(self) -> Memory:
+        return msgspec.structs.replace(
+            self.memory,
+            alerts=tuple(self.alerts.values()),
+            told=self.memory.told + len(self.events),
+        )
+
+    # Troubles of single entities
+
+    def follow(self, difference: Difference) -> None:
+        """Take each change in turn, also those that were over before this poll."""
+        for transition in difference.transitions:
+            if transition.level is Level.DETAIL:
+                continue
+            if not transition.is_current and transition.phase_after is Phase.WAITING:
+                continue  # it waited, and somebody answered: nobody is needed any more
+            self._stand(
+                transition.level,
+                transition.entity,
+                transition.phase_after,
+                transition.description,
+            )
+
+    def look_at_what_stands(self) -> None:
+        """Whatever way it came about: what is in trouble now has an alert, what is not has none."""
+        self._stand(Level.ROLLOUT, self.root, self.root.phase, self.root.description)
+        for step in self.root.children:
+            self._stand(Level.STEP, step, step.phase, step.description)
+            for place in rollout.places_of(step):
+                unit = place.unit
+                self._stand(Level.UNIT, unit, unit.phase, unit.description)
+
+    def _stand(self, level: Level, entity: Entity, phase: Phase, description: str) -> None:
+        place = self.place_by_id[entity.id]
+        failed = self.alerts.get((place, EventKind.FAILED))
+        waiting = self.alerts.get((place, EventKind.WAITING))
+        if phase is Phase.FAILED:
+            if failed is None or failed.is_retrying:
+                self._raise(EventKind.FAILED, place, level, entity, description)
+        elif failed is not None:
+            self._mend(failed, place, level, entity, phase)
+        if phase is Phase.WAITING:
+            if waiting is None:
+                self._raise(EventKind.WAITING, place, level, entity, description)
+        elif waiting is not None:
+            self._drop(place, EventKind.WAITING)
+            if phase in _UNDER_WAY or phase is Phase.SUCCEEDED:
+                self._tell(EventKind.PROGRESSED, level, entity, "no longer waits, goes on")
+
+    def _mend(self, failed: Alert, place: str, level: Level, entity: Entity, phase: Phase) -> None:
+        if phase is Phase.SUCCEEDED:
+            self._drop(place, EventKind.FAILED)
+            if level is Level.UNIT:
+                self._tell(EventKind.RECOVERED, level, entity, "succeeded after it had failed")
+        elif phase in _UNDER_WAY and not failed.is_retrying:
+            self.alerts[place, EventKind.FAILED] = msgspec.structs.replace(failed, is_retrying=True)
+            if level is Level.UNIT:
+                self._tell(EventKind.PROGRESSED, level, entity, "is being tried again")
+
+    # Progress
+
+    def tell_progress(self, before: Snapshot | None, difference: Difference) -> None:
+        """Steps that began or are done, and units that came to an odd state."""
+        if before is None:
+            return
+        first_phase: dict[str, Phase | None] = {}
+        for transition in difference.transitions:
+            first_phase.setdefault(transition.entity.id, transition.phase_before)
+            if not transition.is_current or transition.phase_before is transition.phase_after:
+                continue
+            entity, phase = transition.entity, transition.phase_after
+            if transition.level is Level.UNIT and phase is Phase.ENDED:
+                reason = f"ended as {entity.status}, which its step does not count as an end"
+                self._tell(EventKind.PROGRESSED, transition.level, entity, reason)
+            elif transition.level is not Level.DETAIL and phase is Phase.UNKNOWN:
+                reason = f"has a status that is not known here: {entity.status}"
+                self._tell(EventKind.PROGRESSED, transition.level, entity, reason)
+            elif transition.level is Level.STEP:
+                self._tell_step(first_phase[entity.id], phase, entity)
+
+    def _tell_step(self, was: Phase | None, phase: Phase, step: Entity) -> None:
+        if phase is Phase.SUCCEEDED:
+            self._tell(EventKind.PROGRESSED, Level.STEP, step, "is done")
+        elif phase is Phase.RUNNING and was in (None, Phase.PENDING):
+            self._tell(EventKind.PROGRESSED, Level.STEP, step, "has begun")
+
+    # What hangs
+
+    def tell_stalls(self, patience: Patience) -> None:
+        found = dict(self._dead_ends())
+        confirmed = {
+            place: stall for place, stall in found.items() if place in self.memory.suspects
+        }
+        self._remember(suspects=tuple(found))
+        if not confirmed and (quiet := self._quiet(patience)) is not None:
+            confirmed[self.root.id] = quiet
+        for place, stall in confirmed.items():
+            standing = self.alerts.get((place, EventKind.STALLED))
+            if standing is None or standing.stall is not stall:
+                level, entity = self._entity(place)
+                reason = self._why(entity, stall)
+                self._raise(EventKind.STALLED, place, level, entity, reason, stall=stall)
+        for alert in tuple(self.alerts.values()):
+            if alert.kind is EventKind.STALLED and alert.place not in confirmed:
+                self._end_stall(alert, is_suspect=alert.place in found)
+
+    def _end_stall(self, alert: Alert, *, is_suspect: bool) -> None:
+        if is_suspect:
+            return
+        self._drop(alert.place, EventKind.STALLED)
+        if self.memory.ended is None:
+            level, entity = self._entity(alert.place)
+            self._tell(EventKind.RECOVERED, level, entity, "moves again")
+
+    def _dead_ends(self) -> Iterable[tuple[str, Stall]]:
+        """Find what can never go on, however long one waits."""
+        if self.memory.ended is not None:
+            return
+        if self.root.phase is Phase.SUCCEEDED:
+            if not rollout.has_units_in_flight(self.root):
+                yield self.root.id, Stall.DISAGREES
+            return
+        for step in self.root.children:
+            progress = rollout.progress_of(step)
+            is_at_work = step.phase is Phase.RUNNING and not step.is_still_creating
+            if (
+                is_at_work
+                and progress.ended
+                and progress.ended + progress.succeeded == progress.total
+            ):
+                yield step.id, Stall.DEAD_END
+
+    def _quiet(self, patience: Patience) -> Stall | None:
+        if not _is_in_flight(self.root, self.memory):
+            return None
+        if any(kind is EventKind.WAITING for _, kind in self.alerts):
+            return None
+        silence = self.now - _quiet_since(self.root, self.memory)
+        if silence >= PLATFORM_GIVES_UP_AFTER and _gives_up(self.root):
+            return Stall.GIVEN_UP
+        return Stall.QUIET if silence >= patience.stalled_after else None
+
+    def _why(self, entity: Entity, stall: Stall) -> str:
+        match stall:
+            case Stall.DEAD_END:
+                ends = sorted(
+                    {
+                        p.unit.status
+                        for p in rollout.places_of(entity)
+                        if p.unit.phase is Phase.ENDED
+                    }
+                )
+                return (
+                    f"will never go on: the platform does not count {' or '.join(ends)} as an end"
+                    " and waits for ever"
+                )
+            case Stall.GIVEN_UP:
+                return (
+                    "is dead: nothing has changed for over 60 minutes, after which the platform"
+                    " stops working at a release without saying so"
+                )
+            case Stall.QUIET:
+                return "hangs: nothing has changed for too long"
+            case Stall.DISAGREES:
+                return "says that it succeeded, but not all of its parts did"
+
+    def remind(self, patience: Patience) -> None:
+        if not _is_in_flight(self.root, self.memory):
+            return
+        for alert in _reminders(self.alerts.values()):
+            if self.now - alert.told_at < patience.remind_every:
+                continue
+            level, entity = self._entity(alert.place)
+            self.alerts[alert.place, alert.kind] = msgspec.structs.replace(alert, told_at=self.now)
+            self._tell(alert.kind, level, entity, alert.reason, is_reminder=True)
+
+    # Writing down
+
+    def _remember(self, **changes: object) -> None:
+        self.memory = msgspec.structs.replace(self.memory, **changes)
+
+    def _entity(self, place: str) -> tuple[Level, Entity]:
+        if place == self.root.id:
+            return Level.ROLLOUT, self.root
+        for step in self.root.children:
+            if step.id == place:
+                return Level.STEP, step
+            for found in rollout.places_of(step):
+                if found.key == place:
+                    return Level.UNIT, found.unit
+        return Level.ROLLOUT, self.root
+
+    def _raise(
+        self,
+        kind: EventKind,
+        place: str,
+        level: Level,
+        entity: Entity,
+        reason: str,
+        *,
+        stall: Stall | None = None,
+    ) -> None:
+        self.alerts[place, kind] = Alert(
+            place, kind, since=self.now, told_at=self.now, reason=reason, stall=stall
+        )
+        self._tell(kind, level, entity, reason)
+
+    def _drop(self, place: str, kind: EventKind) -> None:
+        self.alerts.pop((place, kind), None)
+
+    def _tell(
+        self,
+        kind: EventKind,
+        level: Level,
+        entity: Entity,
+        reason: str,
+        *,
+        is_reminder: bool = False,
+    ) -> None:
+        self.events.append(Event(kind, level, entity, reason, is_reminder))
