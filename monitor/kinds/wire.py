@@ -117,6 +117,8 @@ def _read_history(records: list[StatusRecord | None] | None) -> tuple[PastStatus
         for record in present(records)
         if record.status and (at := read_timestamp(record.created_at_ts)) is not None
     ]
+    if past and past[0].at > past[-1].at:
+        past.reverse()  # some of the platform's lists have the newest first
     past.sort(key=lambda entry: entry.at)  # stable: within one second the given order stands
     return tuple(past)
 
