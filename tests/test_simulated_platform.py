@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
-from documents import contradictions, installer, omissions, release
+from tests.documents import contradictions, installer, omissions, release
 from nuon.api.apps_api import AppsApi
 from nuon.api.components_api import ComponentsApi
 from nuon.api.installs_api import InstallsApi
