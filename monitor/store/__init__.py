@@ -1,0 +1,915 @@
+"""The store: what was last seen of every target, and the outbox of what is to be told.
+
+A snapshot and all that follows from it are written in one transaction, so that a crash at any
+instant leaves the one with the other, or neither. The store reads no clock and decides
+nothing: it keeps, orders and finds. Every method may raise StoreError, when the database or
+its disk refuses; then nothing of the call has been written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+import xxhash
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    union_all,
+    update,
+)
+
+from monitor.model import (
+    Blindness,
+    Card,
+    EventKind,
+    Form,
+    Level,
+    Memory,
+    Message,
+    MessageRef,
+    Notification,
+    Snapshot,
+    Target,
+    Transition,
+)
+from monitor.store import opening
+from monitor.store.opening import copy_of
+from monitor.store.tables import (
+    card,
+    insert_into,
+    is_edit_wanted,
+    is_open,
+    is_unsent,
+    name,
+    notification,
+    sight,
+    target,
+    transition,
+)
+from monitor.store.thread import StoreThread
+
+__all__ = [
+    "Counts",
+    "Edit",
+    "Observation",
+    "Outgoing",
+    "Seen",
+    "State",
+    "Store",
+    "StoreThread",
+    "Stored",
+    "Told",
+    "Watched",
+    "copy_of",
+    "message_digest",
+]
+
+# SQLite takes some 32,000 parameters in one statement.
+_IDS_AT_ONCE = 10_000
+
+
+def message_digest(message: Message) -> bytes:
+    """Return 16 bytes that are equal for equal messages."""
+    return xxhash.xxh3_128_digest(msgspec.json.encode(message))
+
+
+class State(StrEnum):
+    """How far a notification got."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    """An attempt began. Found after a restart, the message may have arrived."""
+    SENT = "sent"
+    SET_ASIDE = "set aside"
+    """Never to be sent unless a person asks for it; holds up nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What is known of a target; `digest` is that of the answer it was decoded from."""
+
+    snapshot: Snapshot
+    memory: Memory
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one poll brought, and all that follows from it; saved whole or not at all."""
+
+    snapshot: Snapshot
+    memory: Memory
+    digest: bytes
+    transitions: tuple[Transition, ...] = ()
+    cards: tuple[Card, ...] = ()
+    notifications: tuple[Notification, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A notification of the outbox. A smaller id was enqueued earlier.
+
+    `next_try_at` is None when it may go at once. With `maybe_delivered` an earlier attempt's
+    outcome is unknown. `thread` is the card that a reply belongs under, where it is posted.
+    """
+
+    id: int
+    key: str
+    sink: str
+    form: Form
+    target: Target | None
+    attempt: int
+    events: tuple[EventKind, ...]
+    is_broadcast: bool
+    message: Message
+    state: State
+    attempts: int
+    next_try_at: datetime | None
+    maybe_delivered: bool
+    created_at: datetime
+    error: str
+    thread: MessageRef | None
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A posted card that shows something else than it ought to; `attempts` failed so far."""
+
+    target: Target
+    attempt: int
+    sink: str
+    channel_id: str
+    ts: str
+    message: Message
+    digest: bytes
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A target as it was last seen, polled and changed, by our clock."""
+
+    target: Target
+    snapshot: Snapshot
+    memory: Memory
+    polled_at: datetime
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A transition of a target's history; `platform_at` is the platform's own time of it."""
+
+    at: datetime
+    target: Target
+    attempt: int
+    level: Level
+    kind: str
+    entity_id: str
+    name: str
+    before: str | None
+    after: str
+    description: str
+    platform_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A notification of a target's history: enqueued `at`, sent or set aside at `done_at`."""
+
+    at: datetime
+    target: Target
+    attempt: int
+    id: int
+    key: str
+    sink: str
+    form: Form
+    events: tuple[EventKind, ...]
+    is_broadcast: bool
+    message: Message
+    state: State
+    attempts: int
+    done_at: datetime | None
+    channel_id: str | None
+    ts: str | None
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The outbox in numbers; `oldest_pending` is when the first that still waits was enqueued."""
+
+    pending: int
+    set_aside: int
+    oldest_pending: datetime | None
+
+
+class Store:
+    """The open database. Its methods are synchronous, and are called from one thread at a time."""
+
+    def __init__(self, opened: opening.Opened) -> None:
+        self._opened = opened
+        self._engine = opened.engine
+        dialect = self._engine.dialect.name
+
+        upsert = insert_into(dialect, target)
+        self._save_target = upsert.on_conflict_do_update(
+            index_elements=[target.c.kind, target.c.id],
+            set_={
+                column.name: upsert.excluded[column.name]
+                for column in target.c
+                if not column.primary_key
+            },
+        )
+        upsert = insert_into(dialect, card)
+        self._save_card = upsert.on_conflict_do_update(
+            index_elements=[*card.primary_key],
+            set_={
+                "wanted": upsert.excluded.wanted,
+                "wanted_digest": upsert.excluded.wanted_digest,
+                "changed_at": case(
+                    (card.c.wanted_digest == card.c.shown_digest, upsert.excluded.changed_at),
+                    else_=card.c.changed_at,
+                ),
+            },
+        )
+        self._enqueue = insert_into(dialect, notification).on_conflict_do_nothing(
+            index_elements=[notification.c.key]
+        )
+        upsert = insert_into(dialect, sight)
+        self._save_sight = upsert.on_conflict_do_update(
+            index_elements=[sight.c.scope],
+            set_={
+                "kind": upsert.excluded.kind,
+                "since": upsert.excluded.since,
+                "reason": upsert.excluded.reason,
+            },
+        )
+        upsert = insert_into(dialect, name)
+        self._save_names = upsert.on_conflict_do_update(
+            index_elements=[name.c.id],
+            set_={"name": upsert.excluded.name, "fetched_at": upsert.excluded.fetched_at},
+        )
+
+    @classmethod
+    def open(cls, url: str, *, now: datetime) -> Self:
+        """Open for writing, alone; the file is made or brought up to date where needed.
+
+        StoreError when another daemon has it, when it is damaged, made by a newer version, no
+        store at all, or out of reach.
+        """
+        return cls(opening.open_for_writing(url, now=now))
+
+    @classmethod
+    def open_readonly(cls, url: str) -> Self:
+        """Open for reading, while a daemon writes or none does; StoreError when there is none."""
+        return cls(opening.open_for_reading(url))
+
+    def close(self) -> None:
+        self._opened.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        with opening.store_errors(self._opened.path), self._engine.begin() as connection:
+            yield connection
+
+    # What was seen
+
+    def load(self, wanted: Target) -> Stored | None:
+        with self._transaction() as connection:
+            row = connection.execute(_LOAD, _of(wanted)).one_or_none()
+        return None if row is None else Stored(row.snapshot, row.memory, row.digest)
+
+    def save(self, observation: Observation) -> None:
+        """Write an observation with all that follows from it; a key enqueued before is skipped."""
+        snapshot, memory = observation.snapshot, observation.memory
+        seen = snapshot.target
+        now = snapshot.taken_at
+        with self._transaction() as connection:
+            connection.execute(
+                self._save_target,
+                {
+                    "kind": seen.kind,
+                    "id": seen.id,
+                    "snapshot": snapshot,
+                    "memory": memory,
+                    "digest": observation.digest,
+                    "taken_at": now,
+                    "polled_at": now,
+                    "changed_at": memory.changed_at,
+                },
+            )
+            if observation.transitions:
+                connection.execute(
+                    _ADD_TRANSITIONS,
+                    [
+                        _transition_row(one, seen, memory.attempt, now)
+                        for one in observation.transitions
+                    ],
+                )
+            if observation.cards:
+                connection.execute(
+                    self._save_card, [_card_row(one, now) for one in observation.cards]
+                )
+            self._add_notifications(connection, observation.notifications, now)
+
+    def touch(self, polled: Mapping[Target, datetime]) -> None:
+        """Write down when targets were polled without any news."""
+        if not polled:
+            return
+        with self._transaction() as connection:
+            connection.execute(_TOUCH, [_of(one) | {"at": at} for one, at in polled.items()])
+
+    def save_sight(
+        self,
+        scope: str,
+        lost: Blindness | None,
+        notifications: Iterable[Notification] = (),
+        *,
+        now: datetime,
+    ) -> None:
+        """Write down that a scope was told as not visible, or with None that it is seen again."""
+        with self._transaction() as connection:
+            if lost is None:
+                connection.execute(delete(sight).where(sight.c.scope == scope))
+            else:
+                connection.execute(
+                    self._save_sight,
+                    {
+                        "scope": scope,
+                        "kind": lost.kind,
+                        "since": lost.since,
+                        "reason": lost.reason,
+                    },
+                )
+            self._add_notifications(connection, notifications, now)
+
+    def sights(self) -> dict[str, Blindness]:
+        with self._transaction() as connection:
+            rows = connection.execute(select(sight)).all()
+        return {row.scope: Blindness(EventKind(row.kind), row.since, row.reason) for row in rows}
+
+    def names(self, ids: Iterable[str]) -> dict[str, str]:
+        """Return the names that are known."""
+        wanted = list(ids)
+        found: dict[str, str] = {}
+        with self._transaction() as connection:
+            for start in range(0, len(wanted), _IDS_AT_ONCE):
+                chunk = wanted[start : start + _IDS_AT_ONCE]
+                rows = connection.execute(
+                    select(name.c.id, name.c.name).where(name.c.id.in_(chunk))
+                )
+                found.update((row.id, row.name) for row in rows)
+        return found
+
+    def save_names(self, names: Mapping[str, str], now: datetime) -> None:
+        if not names:
+            return
+        with self._transaction() as connection:
+            connection.execute(
+                self._save_names,
+                [{"id": id_, "name": its, "fetched_at": now} for id_, its in names.items()],
+            )
+
+    def _add_notifications(
+        self, connection: Connection, notifications: Iterable[Notification], now: datetime
+    ) -> None:
+        rows = [_notification_row(one, now) for one in notifications]
+        if rows:
+            connection.execute(self._enqueue, rows)
+
+    # What is to be told: posts
+
+    def sinks_at_work(self, now: datetime) -> tuple[frozenset[str], datetime | None]:
+        """Return the sinks with a post or an edit due now, and when the next one will be due."""
+        with self._transaction() as connection:
+            rows = connection.execute(_WORK).all()
+        due = frozenset(
+            row.sink for row in rows if row.next_try_at is None or row.next_try_at <= now
+        )
+        later = (row.next_try_at for row in rows if row.next_try_at and row.next_try_at > now)
+        return due, min(later, default=None)
+
+    def next_post(self, sink: str) -> Outgoing | None:
+        """Return a sink's oldest unsent notification, due or not: the later ones wait for it.
+
+        A reply whose card was lost lets the new card go first.
+        """
+        with self._transaction() as connection:
+            row = connection.execute(_NEXT_POST, {"sink": sink}).one_or_none()
+            if row is not None and row.form == Form.REPLY and row.thread_ts is None:
+                its = {"its_kind": row.target_kind, "its_id": row.target_id}
+                its |= {"its_attempt": row.attempt, "sink": sink}
+                row = connection.execute(_NEXT_CARD, its).one_or_none() or row
+        return None if row is None else _outgoing(row)
+
+    def begin_attempt(self, id_: int, now: datetime) -> None:
+        """Write down, before anything is sent, that an attempt begins."""
+        self._update_notification(
+            id_,
+            state=State.SENDING,
+            attempts=notification.c.attempts + 1,
+            next_try_at=now,
+        )
+
+    def mark_sent(
+        self,
+        id_: int,
+        *,
+        now: datetime,
+        channel_id: str | None,
+        ts: str | None,
+        shown: bytes | None,
+    ) -> None:
+        """Write down that Slack accepted it; for a card, `shown` is the digest of what went out."""
+        with self._transaction() as connection:
+            connection.execute(
+                _UPDATE_NOTIFICATION.values(
+                    state=State.SENT,
+                    done_at=now,
+                    next_try_at=None,
+                    maybe_delivered=False,
+                    channel_id=channel_id,
+                    ts=ts,
+                    error="",
+                ),
+                {"its_id": id_},
+            )
+            posted = connection.execute(_CARD_POSTED, {"its_id": id_}).one_or_none()
+            if posted is None:
+                return
+            connection.execute(
+                _UPDATE_CARD.values(
+                    channel_id=channel_id,
+                    ts=ts,
+                    shown_digest=shown,
+                    changed_at=now,
+                    posted_count=card.c.posted_count + 1,
+                    attempts=0,
+                    next_try_at=None,
+                    error="",
+                ),
+                posted._asdict(),
+            )
+
+    def postpone(
+        self, id_: int, *, next_try_at: datetime, error: str, maybe_delivered: bool = False
+    ) -> None:
+        """Write down that it was not accepted, and when to try again."""
+        self._update_notification(
+            id_,
+            state=State.PENDING,
+            next_try_at=next_try_at,
+            error=error,
+            maybe_delivered=maybe_delivered,
+        )
+
+    def set_aside(self, id_: int, *, now: datetime, error: str) -> None:
+        """Write down that it will not be sent, and why; those behind it go on."""
+        self._update_notification(
+            id_, state=State.SET_ASIDE, done_at=now, next_try_at=None, error=error
+        )
+
+    def retry(self, ids: Iterable[int] | None, now: datetime) -> int:
+        """Make what was set aside or postponed due now, all of it with None; return how many."""
+        is_held_up = or_(
+            notification.c.state == State.SET_ASIDE,
+            and_(notification.c.state == State.PENDING, notification.c.next_try_at > now),
+        )
+        chosen = () if ids is None else (notification.c.id.in_(list(ids)),)
+        with self._transaction() as connection:
+            return connection.execute(
+                update(notification)
+                .where(is_unsent, is_held_up, *chosen)
+                .values(state=State.PENDING, attempts=0, next_try_at=None, done_at=None)
+            ).rowcount
+
+    def _update_notification(self, id_: int, **values: Any) -> None:
+        with self._transaction() as connection:
+            connection.execute(_UPDATE_NOTIFICATION.values(values), {"its_id": id_})
+
+    # What is to be told: cards
+
+    def wanted_card(self, of: Target, attempt: int, sink: str) -> tuple[Message, bytes] | None:
+        """Return what a card ought to show now, and the digest of that."""
+        with self._transaction() as connection:
+            row = connection.execute(_WANTED_CARD, _of_card(of, attempt, sink)).one_or_none()
+        return None if row is None else (row.wanted, row.wanted_digest)
+
+    def posted_cards(self, of: Target, attempt: int) -> dict[str, MessageRef]:
+        """Return where the cards of a target's attempt stand, by sink."""
+        with self._transaction() as connection:
+            rows = connection.execute(
+                select(card.c.sink, card.c.channel_id, card.c.ts).where(
+                    card.c.target_kind == of.kind,
+                    card.c.target_id == of.id,
+                    card.c.attempt == attempt,
+                    card.c.ts.is_not(None),
+                )
+            ).all()
+        return {row.sink: MessageRef(row.channel_id, row.ts) for row in rows}
+
+    def next_edit(self, sink: str, now: datetime) -> Edit | None:
+        """Return the due edit of a sink that has waited longest."""
+        with self._transaction() as connection:
+            row = connection.execute(_NEXT_EDIT, {"sink": sink, "now": now}).one_or_none()
+        if row is None:
+            return None
+        return Edit(
+            target=Target(row.target_kind, row.target_id),
+            attempt=row.attempt,
+            sink=row.sink,
+            channel_id=row.channel_id,
+            ts=row.ts,
+            message=row.wanted,
+            digest=row.wanted_digest,
+            attempts=row.attempts,
+        )
+
+    def mark_edited(self, edit: Edit, now: datetime) -> None:
+        # Changed anew meanwhile, it queues up behind the cards that have waited longer.
+        self._update_card(
+            edit,
+            shown_digest=edit.digest,
+            changed_at=now,
+            attempts=0,
+            next_try_at=None,
+            error="",
+        )
+
+    def postpone_edit(self, edit: Edit, next_try_at: datetime, error: str) -> None:
+        self._update_card(edit, attempts=card.c.attempts + 1, next_try_at=next_try_at, error=error)
+
+    def lose_card(self, lost: Edit | Outgoing, *, now: datetime) -> None:
+        """Enqueue a new card in place of one that is gone from Slack.
+
+        `lost` is the edit, or the reply, that did not find it. Once a card is lost, losing it
+        again changes nothing.
+        """
+        if isinstance(lost, Edit):
+            of, ts = lost.target, lost.ts
+        elif lost.target is not None and lost.thread is not None:
+            of, ts = lost.target, lost.thread.ts
+        else:
+            return
+        its = _of_card(of, lost.attempt, lost.sink)
+        with self._transaction() as connection:
+            row = connection.execute(_POSTED_CARD, its | {"its_ts": ts}).one_or_none()
+            if row is None:
+                return
+            connection.execute(_UPDATE_CARD.values(ts=None, shown_digest=None), its)
+            again = Notification(
+                key=f"{of}/{lost.attempt}/card/{row.posted_count}/{lost.sink}",
+                sink=lost.sink,
+                form=Form.CARD,
+                message=row.wanted,
+                target=of,
+                attempt=lost.attempt,
+            )
+            self._add_notifications(connection, (again,), now)
+
+    def _update_card(self, edit: Edit, **values: Any) -> None:
+        """Change the card that an edit was made for, unless another took its place."""
+        its = _of_card(edit.target, edit.attempt, edit.sink)
+        with self._transaction() as connection:
+            connection.execute(
+                _UPDATE_CARD.where(card.c.ts == bindparam("its_ts")).values(values),
+                its | {"its_ts": edit.ts},
+            )
+
+    # For people
+
+    def targets(self) -> tuple[Watched, ...]:
+        """Return every target that was ever seen and not pruned, in order of kind and id."""
+        with self._transaction() as connection:
+            rows = connection.execute(select(target).order_by(target.c.kind, target.c.id)).all()
+        return tuple(
+            Watched(
+                Target(row.kind, row.id), row.snapshot, row.memory, row.polled_at, row.changed_at
+            )
+            for row in rows
+        )
+
+    def history(self, target_id: str) -> tuple[Seen | Told, ...]:
+        """Return what was seen of a target and what was told of it, in the order of time."""
+        with self._transaction() as connection:
+            seen = connection.execute(
+                select(transition)
+                .where(transition.c.target_id == target_id)
+                .order_by(transition.c.id)
+            ).all()
+            told = connection.execute(
+                select(notification)
+                .where(notification.c.target_id == target_id)
+                .order_by(notification.c.id)
+            ).all()
+        entries: list[Seen | Told] = [*map(_seen, seen), *map(_told, told)]
+        return tuple(sorted(entries, key=lambda entry: entry.at))
+
+    def outbox(self) -> tuple[Outgoing, ...]:
+        """Return what is not sent: pending, under way and set aside, oldest first."""
+        with self._transaction() as connection:
+            rows = connection.execute(_OUTBOX).all()
+        return tuple(map(_outgoing, rows))
+
+    def counts(self) -> Counts:
+        with self._transaction() as connection:
+            rows = connection.execute(_COUNTS).all()
+            oldest = connection.execute(_OLDEST_PENDING).scalar()
+        by_state: dict[str, int] = {row.state: row.total for row in rows}
+        set_aside = by_state.pop(State.SET_ASIDE, 0)
+        return Counts(sum(by_state.values()), set_aside, oldest)
+
+    def prune(self, before: datetime, *, watched: Collection[Target] = ()) -> int:
+        """Forget what is older, and targets not polled since; never what is still to be sent.
+
+        A target that is watched stays, though it settled so long ago that it is polled no
+        more: else it would be new after a restart. Returns how many rows were deleted, not
+        counting those that went with their target.
+        """
+        newer = card.alias()
+        statements = (
+            delete(notification).where(notification.c.done_at < before),
+            delete(transition).where(transition.c.seen_at < before),
+            delete(name).where(name.c.fetched_at < before),
+            # The card of a target's newest attempt stays as long as the target does.
+            delete(card).where(
+                card.c.changed_at < before,
+                exists().where(
+                    newer.c.target_kind == card.c.target_kind,
+                    newer.c.target_id == card.c.target_id,
+                    newer.c.sink == card.c.sink,
+                    newer.c.attempt > card.c.attempt,
+                ),
+                ~is_edit_wanted,
+                ~_is_told(card.c.target_kind, card.c.target_id),
+            ),
+        )
+        unpolled = select(target.c.kind, target.c.id).where(
+            target.c.polled_at < before,
+            ~exists().where(
+                card.c.target_kind == target.c.kind,
+                card.c.target_id == target.c.id,
+                is_edit_wanted,
+            ),
+            ~_is_told(target.c.kind, target.c.id),
+        )
+        with self._transaction() as connection:
+            removed = sum(connection.execute(statement).rowcount for statement in statements)
+            for row in connection.execute(unpolled).all():
+                its = Target(row.kind, row.id)
+                if its not in watched:
+                    connection.execute(_FORGET, _of(its))
+                    removed += 1
+        return removed
+
+
+# Statements that are used all the time, built once.
+
+_LOAD = select(target.c.snapshot, target.c.memory, target.c.digest).where(
+    target.c.kind == bindparam("its_kind"), target.c.id == bindparam("its_id")
+)
+_TOUCH = (
+    update(target)
+    .where(target.c.kind == bindparam("its_kind"), target.c.id == bindparam("its_id"))
+    .values(polled_at=bindparam("at"))
+)
+_FORGET = delete(target).where(
+    target.c.kind == bindparam("its_kind"), target.c.id == bindparam("its_id")
+)
+_ADD_TRANSITIONS = transition.insert()
+
+_is_its_card = and_(
+    card.c.target_kind == bindparam("its_kind"),
+    card.c.target_id == bindparam("its_id"),
+    card.c.attempt == bindparam("its_attempt"),
+    card.c.sink == bindparam("its_sink"),
+)
+_WANTED_CARD = select(card.c.wanted, card.c.wanted_digest).where(_is_its_card)
+_POSTED_CARD = select(card.c.wanted, card.c.posted_count).where(
+    _is_its_card, card.c.ts == bindparam("its_ts")
+)
+_UPDATE_CARD = update(card).where(_is_its_card)
+_NEXT_EDIT = (
+    select(card)
+    .where(
+        is_edit_wanted,
+        card.c.sink == bindparam("sink"),
+        or_(card.c.next_try_at.is_(None), card.c.next_try_at <= bindparam("now")),
+    )
+    .order_by(card.c.changed_at)
+    .limit(1)
+)
+
+_UPDATE_NOTIFICATION = update(notification).where(notification.c.id == bindparam("its_id"))
+_CARD_POSTED = select(
+    notification.c.target_kind.label("its_kind"),
+    notification.c.target_id.label("its_id"),
+    notification.c.attempt.label("its_attempt"),
+    notification.c.sink.label("its_sink"),
+).where(notification.c.id == bindparam("its_id"), notification.c.form == Form.CARD)
+_WITH_THREAD = select(
+    notification,
+    card.c.channel_id.label("thread_channel_id"),
+    card.c.ts.label("thread_ts"),
+).outerjoin(
+    card,
+    and_(
+        notification.c.form == Form.REPLY,
+        card.c.target_kind == notification.c.target_kind,
+        card.c.target_id == notification.c.target_id,
+        card.c.attempt == notification.c.attempt,
+        card.c.sink == notification.c.sink,
+    ),
+)
+_OUTBOX = _WITH_THREAD.where(is_unsent).order_by(notification.c.id)
+_NEXT_POST = (
+    _WITH_THREAD.where(is_open, notification.c.sink == bindparam("sink"))
+    .order_by(notification.c.id)
+    .limit(1)
+)
+_NEXT_CARD = (
+    _WITH_THREAD.where(
+        is_open,
+        notification.c.sink == bindparam("sink"),
+        notification.c.form == Form.CARD,
+        notification.c.target_kind == bindparam("its_kind"),
+        notification.c.target_id == bindparam("its_id"),
+        notification.c.attempt == bindparam("its_attempt"),
+    )
+    .order_by(notification.c.id)
+    .limit(1)
+)
+_HEADS = select(func.min(notification.c.id)).where(is_open).group_by(notification.c.sink)
+_WORK = union_all(
+    select(notification.c.sink, notification.c.next_try_at).where(notification.c.id.in_(_HEADS)),
+    select(card.c.sink, card.c.next_try_at).where(is_edit_wanted).distinct(),
+)
+_COUNTS = (
+    select(notification.c.state, func.count().label("total"))
+    .where(is_unsent)
+    .group_by(notification.c.state)
+)
+_OLDEST_PENDING = select(notification.c.created_at).where(
+    notification.c.id == select(func.min(notification.c.id)).where(is_open).scalar_subquery()
+)
+
+
+def _is_told(kind: ColumnElement[str], id_: ColumnElement[str]) -> ColumnElement[bool]:
+    """Say in SQL that something of this target is still to be sent."""
+    return exists().where(
+        is_open, notification.c.target_kind == kind, notification.c.target_id == id_
+    )
+
+
+# Values to rows, rows to values
+
+
+def _of(its: Target) -> dict[str, Any]:
+    return {"its_kind": its.kind, "its_id": its.id}
+
+
+def _of_card(its: Target, attempt: int, sink: str) -> dict[str, Any]:
+    return _of(its) | {"its_attempt": attempt, "its_sink": sink}
+
+
+def _transition_row(
+    one: Transition, seen: Target, attempt: int, now: datetime
+) -> dict[str, object]:
+    return {
+        "target_kind": seen.kind,
+        "target_id": seen.id,
+        "attempt": attempt,
+        "level": int(one.level),
+        "kind": one.entity.kind,
+        "entity_id": one.entity.id,
+        "name": one.entity.name,
+        "before": one.before,
+        "after": one.after,
+        "description": one.description,
+        "platform_at": one.at,
+        "seen_at": now,
+    }
+
+
+def _card_row(one: Card, now: datetime) -> dict[str, object]:
+    return {
+        "target_kind": one.target.kind,
+        "target_id": one.target.id,
+        "attempt": one.attempt,
+        "sink": one.sink,
+        "wanted": one.message,
+        "wanted_digest": message_digest(one.message),
+        "changed_at": now,
+        "posted_count": 0,
+        "attempts": 0,
+        "error": "",
+    }
+
+
+def _notification_row(one: Notification, now: datetime) -> dict[str, object]:
+    return {
+        "key": one.key,
+        "sink": one.sink,
+        "form": one.form,
+        "target_kind": one.target.kind if one.target else None,
+        "target_id": one.target.id if one.target else None,
+        "attempt": one.attempt,
+        "events": one.events,
+        "is_broadcast": one.is_broadcast,
+        "message": one.message,
+        "state": State.PENDING,
+        "attempts": 0,
+        "maybe_delivered": False,
+        "created_at": now,
+        "error": "",
+    }
+
+
+def _target_of(row: Row[Any]) -> Target | None:
+    return None if row.target_id is None else Target(row.target_kind, row.target_id)
+
+
+def _outgoing(row: Row[Any]) -> Outgoing:
+    return Outgoing(
+        id=row.id,
+        key=row.key,
+        sink=row.sink,
+        form=Form(row.form),
+        target=_target_of(row),
+        attempt=row.attempt,
+        events=row.events,
+        is_broadcast=row.is_broadcast,
+        message=row.message,
+        state=State(row.state),
+        attempts=row.attempts,
+        next_try_at=row.next_try_at,
+        maybe_delivered=row.maybe_delivered or row.state == State.SENDING,
+        created_at=row.created_at,
+        error=row.error,
+        thread=MessageRef(row.thread_channel_id, row.thread_ts) if row.thread_ts else None,
+    )
+
+
+def _seen(row: Row[Any]) -> Seen:
+    return Seen(
+        at=row.seen_at,
+        target=Target(row.target_kind, row.target_id),
+        attempt=row.attempt,
+        level=Level(row.level),
+        kind=row.kind,
+        entity_id=row.entity_id,
+        name=row.name,
+        before=row.before,
+        after=row.after,
+        description=row.description,
+        platform_at=row.platform_at,
+    )
+
+
+def _told(row: Row[Any]) -> Told:
+    return Told(
+        at=row.created_at,
+        target=Target(row.target_kind, row.target_id),
+        attempt=row.attempt,
+        id=row.id,
+        key=row.key,
+        sink=row.sink,
+        form=Form(row.form),
+        events=row.events,
+        is_broadcast=row.is_broadcast,
+        message=row.message,
+        state=State(row.state),
+        attempts=row.attempts,
+        done_at=row.done_at,
+        channel_id=row.channel_id,
+        ts=row.ts,
+        error=row.error,
+    )

@@ -1,0 +1,112 @@
+"""The first shape of the store."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+_ROW_NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+_OF_TARGET = (["target_kind", "target_id"], ["target.kind", "target.id"])
+
+
+def upgrade() -> None:
+    op.create_table(
+        "target",
+        sa.Column("kind", sa.Text, primary_key=True),
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("snapshot", sa.LargeBinary, nullable=False),
+        sa.Column("memory", sa.LargeBinary, nullable=False),
+        sa.Column("digest", sa.LargeBinary, nullable=False),
+        sa.Column("taken_at", sa.BigInteger, nullable=False),
+        sa.Column("polled_at", sa.BigInteger, nullable=False),
+        sa.Column("changed_at", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
+        "transition",
+        sa.Column("id", _ROW_NUMBER, primary_key=True),
+        sa.Column("target_kind", sa.Text, nullable=False),
+        sa.Column("target_id", sa.Text, nullable=False),
+        sa.Column("attempt", sa.Integer, nullable=False),
+        sa.Column("level", sa.Integer, nullable=False),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("entity_id", sa.Text, nullable=False),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("before", sa.Text),
+        sa.Column("after", sa.Text, nullable=False),
+        sa.Column("description", sa.Text, nullable=False),
+        sa.Column("platform_at", sa.BigInteger),
+        sa.Column("seen_at", sa.BigInteger, nullable=False),
+        sa.ForeignKeyConstraint(*_OF_TARGET, ondelete="CASCADE"),
+    )
+    op.create_table(
+        "card",
+        sa.Column("target_kind", sa.Text, primary_key=True),
+        sa.Column("target_id", sa.Text, primary_key=True),
+        sa.Column("attempt", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("sink", sa.Text, primary_key=True),
+        sa.Column("channel_id", sa.Text),
+        sa.Column("ts", sa.Text),
+        sa.Column("wanted", sa.LargeBinary, nullable=False),
+        sa.Column("wanted_digest", sa.LargeBinary, nullable=False),
+        sa.Column("shown_digest", sa.LargeBinary),
+        sa.Column("changed_at", sa.BigInteger, nullable=False),
+        sa.Column("posted_count", sa.Integer, nullable=False),
+        sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("next_try_at", sa.BigInteger),
+        sa.Column("error", sa.Text, nullable=False),
+        sa.ForeignKeyConstraint(*_OF_TARGET, ondelete="CASCADE"),
+    )
+    op.create_table(
+        "notification",
+        sa.Column("id", _ROW_NUMBER, primary_key=True),
+        sa.Column("key", sa.Text, nullable=False, unique=True),
+        sa.Column("sink", sa.Text, nullable=False),
+        sa.Column("form", sa.Text, nullable=False),
+        sa.Column("target_kind", sa.Text),
+        sa.Column("target_id", sa.Text),
+        sa.Column("attempt", sa.Integer, nullable=False),
+        sa.Column("events", sa.LargeBinary, nullable=False),
+        sa.Column("is_broadcast", sa.Boolean, nullable=False),
+        sa.Column("message", sa.LargeBinary, nullable=False),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("next_try_at", sa.BigInteger),
+        sa.Column("maybe_delivered", sa.Boolean, nullable=False),
+        sa.Column("created_at", sa.BigInteger, nullable=False),
+        sa.Column("done_at", sa.BigInteger),
+        sa.Column("channel_id", sa.Text),
+        sa.Column("ts", sa.Text),
+        sa.Column("error", sa.Text, nullable=False),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "sight",
+        sa.Column("scope", sa.Text, primary_key=True),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("since", sa.BigInteger, nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
+    )
+    op.create_table(
+        "name",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("fetched_at", sa.BigInteger, nullable=False),
+    )
+
+    op.create_index("transition_target", "transition", ["target_id", "target_kind"])
+    op.create_index("notification_target", "notification", ["target_id", "target_kind"])
+    op.create_index(
+        "notification_unsent",
+        "notification",
+        ["sink", "id", "state"],
+        sqlite_where=sa.text("state != 'sent'"),
+        postgresql_where=sa.text("state != 'sent'"),
+    )
+    op.create_index(
+        "card_edit_wanted",
+        "card",
+        ["sink", "changed_at", "next_try_at"],
+        sqlite_where=sa.text("ts IS NOT NULL AND wanted_digest IS NOT shown_digest"),
+        postgresql_where=sa.text("ts IS NOT NULL AND wanted_digest IS DISTINCT FROM shown_digest"),
+    )

@@ -1,0 +1,223 @@
+"""The tables, and how our values become columns.
+
+Portable between SQLite and PostgreSQL: integers, texts and bytes only, and one function where
+the two dialects differ. What is asked of the tables stands in the package itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    and_,
+    literal_column,
+    text,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from monitor.model import EventKind, Memory, Message, Snapshot
+
+HEAD = "0001"
+"""The newest migration; revisions are four digits that count up."""
+
+T = TypeVar("T")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware time as whole microseconds since 1970, UTC when read; a naive one is refused."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> int | None:
+        if value is None:
+            return None
+        if value.utcoffset() is None:
+            raise ValueError("a time without a zone cannot be stored")
+        return (value - _EPOCH) // _MICROSECOND
+
+    def process_result_value(self, value: int | None, _dialect: Dialect) -> datetime | None:
+        return None if value is None else _EPOCH + value * _MICROSECOND
+
+
+class Encoded(TypeDecorator[T]):
+    """A value as the bytes that `encode` makes of it."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def __init__(self, encode: Callable[[T], bytes], decode: Callable[[bytes], T]) -> None:
+        super().__init__()
+        self.encode = encode
+        self.decode = decode
+
+    def process_bind_param(self, value: T | None, _dialect: Dialect) -> bytes | None:
+        return None if value is None else self.encode(value)
+
+    def process_result_value(self, value: bytes | None, _dialect: Dialect) -> T | None:
+        return None if value is None else self.decode(value)
+
+
+def _json(type_: Any) -> Encoded[Any]:
+    return Encoded(msgspec.json.encode, msgspec.json.Decoder(type_).decode)
+
+
+def insert_into(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """Return an insert that knows ON CONFLICT, which each dialect has as a construct of its own."""
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+
+
+metadata = MetaData()
+
+# INTEGER PRIMARY KEY is SQLite's own row number; AUTOINCREMENT never gives one out twice.
+_RowNumber = BigInteger().with_variant(Integer, "sqlite")
+
+target = Table(
+    "target",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column(
+        "snapshot",
+        Encoded(msgspec.msgpack.encode, msgspec.msgpack.Decoder(Snapshot).decode),
+        nullable=False,
+    ),
+    Column("memory", _json(Memory), nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("taken_at", Instant, nullable=False),
+    Column("polled_at", Instant, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+)
+
+transition = Table(
+    "transition",
+    metadata,
+    Column("id", _RowNumber, primary_key=True),
+    Column("target_kind", Text, nullable=False),
+    Column("target_id", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("level", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("entity_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("before", Text),
+    Column("after", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("platform_at", Instant),
+    Column("seen_at", Instant, nullable=False),
+    ForeignKeyConstraint(
+        ["target_kind", "target_id"], ["target.kind", "target.id"], ondelete="CASCADE"
+    ),
+    Index("transition_target", "target_id", "target_kind"),
+)
+
+card = Table(
+    "card",
+    metadata,
+    Column("target_kind", Text, primary_key=True),
+    Column("target_id", Text, primary_key=True),
+    Column("attempt", Integer, primary_key=True, autoincrement=False),
+    Column("sink", Text, primary_key=True),
+    Column("channel_id", Text),
+    Column("ts", Text),
+    Column("wanted", _json(Message), nullable=False),
+    Column("wanted_digest", LargeBinary, nullable=False),
+    Column("shown_digest", LargeBinary),
+    # Since when it shows something else than it ought to, or when it was last made to fit.
+    Column("changed_at", Instant, nullable=False),
+    Column("posted_count", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_try_at", Instant),
+    Column("error", Text, nullable=False),
+    ForeignKeyConstraint(
+        ["target_kind", "target_id"], ["target.kind", "target.id"], ondelete="CASCADE"
+    ),
+)
+
+notification = Table(
+    "notification",
+    metadata,
+    Column("id", _RowNumber, primary_key=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("sink", Text, nullable=False),
+    Column("form", Text, nullable=False),
+    Column("target_kind", Text),
+    Column("target_id", Text),
+    Column("attempt", Integer, nullable=False),
+    Column("events", _json(tuple[EventKind, ...]), nullable=False),
+    Column("is_broadcast", Boolean, nullable=False),
+    Column("message", _json(Message), nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_try_at", Instant),
+    Column("maybe_delivered", Boolean, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    # When it was sent or set aside.
+    Column("done_at", Instant),
+    Column("channel_id", Text),
+    Column("ts", Text),
+    Column("error", Text, nullable=False),
+    Index("notification_target", "target_id", "target_kind"),
+    sqlite_autoincrement=True,
+)
+
+sight = Table(
+    "sight",
+    metadata,
+    Column("scope", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+name = Table(
+    "name",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("fetched_at", Instant, nullable=False),
+)
+
+# The words stand in the statement itself, not as parameters, so that the partial indexes serve.
+is_unsent = notification.c.state != literal_column("'sent'", Text)
+is_open = and_(is_unsent, notification.c.state != literal_column("'set aside'", Text))
+"""Still to be sent: pending, or under way when it was last written down."""
+
+is_edit_wanted = and_(
+    card.c.ts.is_not(None), card.c.wanted_digest.is_distinct_from(card.c.shown_digest)
+)
+
+Index(
+    "notification_unsent",
+    notification.c.sink,
+    notification.c.id,
+    notification.c.state,
+    sqlite_where=is_unsent,
+    postgresql_where=is_unsent,
+)
+Index(
+    "card_edit_wanted",
+    card.c.sink,
+    card.c.changed_at,
+    card.c.next_try_at,
+    sqlite_where=text("ts IS NOT NULL AND wanted_digest IS NOT shown_digest"),
+    postgresql_where=text("ts IS NOT NULL AND wanted_digest IS DISTINCT FROM shown_digest"),
+)

@@ -1,0 +1,40 @@
+"""The one thread that uses the store, so that the event loop never waits for a disk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from monitor.store import Store
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class StoreThread:
+    """Carries out calls on a store one after another, in the order they were made.
+
+    A call once made is carried out even when its caller is cancelled: what Slack accepted is
+    marked as sent though the daemon is being stopped.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+
+    async def call(
+        self, method: Callable[Concatenate[Store, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Return or raise what the method does, as in `await thread.call(Store.load, target)`."""
+        loop = asyncio.get_running_loop()
+        begun = loop.run_in_executor(self._executor, partial(method, self._store, *args, **kwargs))
+        return await asyncio.shield(begun)
+
+    async def aclose(self) -> None:
+        """Wait for all calls made so far, then close the store and end the thread."""
+        self._executor.submit(self._store.close)
+        await asyncio.to_thread(self._executor.shutdown)
