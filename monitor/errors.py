@@ -10,7 +10,8 @@
     │   └── MalformedAnswer     an answer that is not what the platform promises
     └── SinkError           a message was not accepted
         ├── SinkUnavailable     again later, on its own; perhaps it arrived all the same
-        └── SinkRejected        not before someone acts, or never: see `Refusal`
+        ├── SinkRejected        not before someone acts, or never: see `Refusal`
+        └── CannotLook          whether a message arrived cannot be found out
 
 Every message can be read by a stranger and never holds a secret.
 """
@@ -113,3 +114,7 @@ class SinkRejected(SinkError):
         super().__init__(message)
         self.refusal = refusal
         self.code = code
+
+
+class CannotLook(SinkError):
+    """The sink does not let us see whether a message arrived."""

@@ -279,11 +279,29 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     told: int = 0
 
 
+class Blindness(msgspec.Struct, frozen=True):
+    """What was told not to be visible, since when and why: `unreachable` or `gone`."""
+
+    kind: EventKind
+    since: datetime
+    reason: str
+
+
 class Message(msgspec.Struct, frozen=True):
     """One Slack message: the Block Kit blocks and their plain-text twin, both complete."""
 
     text: str
     blocks: tuple[dict[str, Any], ...] = ()
+
+
+class MessageRef(msgspec.Struct, frozen=True):
+    """Where a message stands in Slack: a thread is named by its first message's.
+
+    Both are empty for a message through an incoming webhook, which does not say.
+    """
+
+    channel_id: str
+    ts: str
 
 
 class Form(StrEnum):

@@ -6,15 +6,17 @@ the same snapshot always reads the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from monitor.model import Entity, Level, Phase
+import msgspec
+
+from monitor.model import Entity, Level, Phase, phase_of
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True, gc=False):
     """One unit of work of a step, such as an install: the newest deploy there speaks for it."""
 
     key: str
@@ -50,23 +52,28 @@ def place_of(level: Level, entity: Entity, step: Entity | None) -> str:
 
 
 def places(root: Entity) -> tuple[Place, ...]:
-    """Return the units that count, step by step.
-
-    When an install is deployed to again within a step, the later deploy replaces the
-    earlier one, which stays in the platform's list.
-    """
+    """Return the units that count, step by step, with the place that each one has."""
     return tuple(place for step in root.children for place in places_of(step))
 
 
 def places_of(step: Entity) -> tuple[Place, ...]:
-    """Return one step's units that count."""
+    """Return one step's units that count, with their places."""
+    return tuple(Place(place_of(Level.UNIT, unit, step), step, unit) for unit in units_of(step))
+
+
+def units_of(step: Entity) -> tuple[Entity, ...]:
+    """Return one step's units that count.
+
+    When an install is deployed to again within a step, the later deploy replaces the
+    earlier one, which stays in the platform's list.
+    """
     newest: dict[str, Entity] = {}
     for unit in step.children:  # in the order of their creation
-        key = place_of(Level.UNIT, unit, step)
+        key = unit.install_id or unit.id
         other = newest.get(key)
         if other is None or other.is_absent or not unit.is_absent:
             newest[key] = unit
-    return tuple(Place(key, step, unit) for key, unit in newest.items())
+    return tuple(newest.values())
 
 
 def steps_with(root: Entity) -> Iterator[tuple[Level, Entity, Entity | None]]:
@@ -80,14 +87,17 @@ def steps_with(root: Entity) -> Iterator[tuple[Level, Entity, Entity | None]]:
 
 def progress_of(step: Entity) -> Progress:
     """Count one step's units."""
+    return _count(step, units_of(step))
+
+
+def _count(step: Entity, units: tuple[Entity, ...]) -> Progress:
     counts = dict.fromkeys(Phase, 0)
-    found = places_of(step)
-    for place in found:
-        counts[place.unit.phase] += 1
-    planned = set(step.planned)
-    total = len(found) + len(planned - {place.unit.install_id for place in found})
+    # Ten thousand units have a handful of words between them.
+    for (kind, status), count in Counter([(unit.kind, unit.status) for unit in units]).items():
+        counts[phase_of(kind, status)] += count
+    not_begun = set(step.planned).difference([unit.install_id for unit in units])
     return Progress(
-        total=total,
+        total=len(units) + len(not_begun),
         succeeded=counts[Phase.SUCCEEDED],
         failed=counts[Phase.FAILED],
         waiting=counts[Phase.WAITING],
@@ -115,20 +125,26 @@ def is_in_agreement(root: Entity) -> bool:
 
     A part that the newest answer lacks says nothing about now.
     """
-    return all(
-        step.phase is Phase.SUCCEEDED for step in root.children if not step.is_absent
-    ) and all(
-        place.unit.phase is Phase.SUCCEEDED
-        for place in places(root)
-        if not (place.unit.is_absent or place.step.is_absent)
-    )
+    present = [step for step in root.children if not step.is_absent]
+    words = {
+        (unit.kind, unit.status)
+        for step in present
+        for unit in units_of(step)
+        if not unit.is_absent
+    }
+    words.update((step.kind, step.status) for step in present)
+    return all(phase_of(kind, status) is Phase.SUCCEEDED for kind, status in words)
 
 
 def has_units_in_flight(root: Entity) -> bool:
     """Whether any unit can still move on its own."""
-    return any(
-        place.unit.phase in _IN_FLIGHT and not place.unit.is_absent for place in places(root)
-    )
+    words = {
+        (unit.kind, unit.status)
+        for step in root.children
+        for unit in units_of(step)
+        if not unit.is_absent
+    }
+    return any(phase_of(kind, status) in _IN_FLIGHT for kind, status in words)
 
 
 _IN_FLIGHT = frozenset({Phase.PENDING, Phase.RUNNING, Phase.WAITING, Phase.UNKNOWN})
@@ -136,13 +152,14 @@ _IN_FLIGHT = frozenset({Phase.PENDING, Phase.RUNNING, Phase.WAITING, Phase.UNKNO
 
 def last_change(root: Entity) -> datetime | None:
     """Return the newest time that the platform itself gives anywhere in the tree."""
-    times = (
-        time
-        for _, entity in root.walk()
-        for time in (entity.updated_at, entity.status_at, entity.created_at)
-        if time is not None
-    )
-    return max(times, default=None)
+    newest: datetime | None = None
+    below = [root]
+    for entity in below:
+        below.extend(entity.children)
+        for time in (entity.updated_at, entity.status_at, entity.created_at):
+            if time is not None and (newest is None or time > newest):
+                newest = time
+    return newest
 
 
 def duration_of(entity: Entity) -> timedelta | None:
@@ -155,19 +172,45 @@ def duration_of(entity: Entity) -> timedelta | None:
     return last - entity.created_at
 
 
-def step_duration(step: Entity) -> timedelta | None:
-    """Return how long a step's units took: from the first one's creation to the last change.
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A step and what there is to say of it, worked out in one pass over its units.
 
-    All steps of a release are created with it, so a step's own `created_at` is not when it began.
+    `begun_at` is when the first unit was created: all steps of a release are created with
+    it, so a step's own `created_at` is not when it began. `changed_at` is its last change.
     """
-    begun = min((unit.created_at for unit in step.children if unit.created_at), default=None)
-    if begun is None:
-        return None
-    last = last_change(step)
-    return last - begun if last is not None and last > begun else None
+
+    step: Entity
+    units: tuple[Entity, ...]
+    progress: Progress
+    begun_at: datetime | None
+    changed_at: datetime | None
+
+    @property
+    def duration(self) -> timedelta | None:
+        """How long its units took, by the platform's times; None if unknown."""
+        if self.begun_at is None or self.changed_at is None or self.changed_at <= self.begun_at:
+            return None
+        return self.changed_at - self.begun_at
 
 
-def time_left(root: Entity) -> timedelta | None:
+def stages_of(root: Entity) -> tuple[Stage, ...]:
+    """Return the steps in the order in which they run."""
+    return tuple(_stage(step) for step in root.children)
+
+
+def _stage(step: Entity) -> Stage:
+    units = units_of(step)
+    return Stage(
+        step=step,
+        units=units,
+        progress=_count(step, units),
+        begun_at=min((unit.created_at for unit in step.children if unit.created_at), default=None),
+        changed_at=last_change(step),
+    )
+
+
+def time_left(stages: Sequence[Stage]) -> timedelta | None:
     """Estimate what is left from the steps already done; None without one to go by.
 
     Steps run one after another and a step's units side by side, so a step lasts as long
@@ -175,20 +218,19 @@ def time_left(root: Entity) -> timedelta | None:
     each one to come, plus its own delay.
     """
     done = sorted(
-        duration
-        for step in root.children
-        if step.phase is Phase.SUCCEEDED and (duration := step_duration(step))
+        stage.duration
+        for stage in stages
+        if stage.step.phase is Phase.SUCCEEDED and stage.duration is not None
     )
     if not done:
         return None
     typical = done[len(done) // 2]
     left = timedelta()
-    for step in root.children:
-        if step.phase is Phase.SUCCEEDED:
+    for stage in stages:
+        if stage.step.phase is Phase.SUCCEEDED:
             continue
-        spent = step_duration(step)
-        if spent is None:
-            left += typical + timedelta(seconds=step.delay)
+        if stage.duration is None:
+            left += typical + timedelta(seconds=stage.step.delay)
         else:
-            left += max(typical - spent, timedelta())
+            left += max(typical - stage.duration, timedelta())
     return left

@@ -1,0 +1,119 @@
+"""Words for people: foreign text made harmless, and durations, counts and names as one says them.
+
+Everything that comes from outside passes through `plain` before it is shown anywhere. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from datetime import timedelta
+
+NO_TEXT = "(no text)"
+_MARKS_IN_A_ROW = 2
+
+# What terminals take for colours: it comes with the output of build and deploy tools.
+_TERMINAL_CODES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
+# Fillers that look like an empty place; everything else that is blank `str.split` knows.
+_BLANKS = re.compile("[\u115f\u1160\u2800\u3164\uffa0]")
+# Control characters, lone surrogates, and whatever is invisible or turns the direction of
+# writing around (Unicode's default ignorable and bidirectional control characters).
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u17b4\u17b5\u180b-\u180f"
+    "\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff0-\ufffb\ud800-\udfff"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+
+
+def plain(foreign: str, limit: int, *, fallback: str = NO_TEXT) -> str:
+    """Return foreign text as one line of at most `limit` visible characters.
+
+    What is cut ends with `…`; where nothing visible is left, `fallback` stands instead.
+    Only the beginning of a huge text is looked at.
+    """
+    looked_at = foreign[: limit * 8]
+    if looked_at.isascii() and looked_at.isprintable():
+        shown = " ".join(looked_at.split())
+    else:
+        shown = _TERMINAL_CODES.sub("", looked_at)
+        shown = _UNSEEN.sub("", _BLANKS.sub(" ", shown))
+        shown = " ".join(shown.split())
+        shown = shown if shown.isascii() else _without_towers(shown)
+    if len(shown) > limit or len(foreign) > len(looked_at):
+        shown = shown[: limit - 1].rstrip() + "…"
+    return shown if shown.strip("…") else fallback
+
+
+def _without_towers(line: str) -> str:
+    """Drop what is stacked on one character beyond what any language needs."""
+    kept: list[str] = []
+    stacked = 0
+    for character in line:
+        stacked = stacked + 1 if unicodedata.category(character) in ("Mn", "Me") else 0
+        if stacked <= _MARKS_IN_A_ROW:
+            kept.append(character)
+    return "".join(kept)
+
+
+# https://docs.slack.dev/messaging/formatting-message-text: only these three can be escaped.
+# The signs that format have no escape, so a character of the same look takes their place.
+_ESCAPES = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", "*": "∗", "~": "∼", "`": "\N{MODIFIER LETTER PRIME}"}
+)
+_UNDERSCORE_AT_AN_EDGE = re.compile(r"(?<![^\W_])_+|_+(?![^\W_])")
+_COLON_OF_URL_OR_EMOJI = re.compile(r":(?=//|[\w+'-]+:)")
+_WORD_JOINER = "\u2060"
+
+
+def mrkdwn_escape(shown: str) -> str:
+    """Return plain text such that Slack's mrkdwn shows it as it is.
+
+    Nothing in it pings, links, formats or turns into an emoji. An underscore within a word,
+    as in an id, is left alone.
+    """
+    shown = _COLON_OF_URL_OR_EMOJI.sub(":" + _WORD_JOINER, shown)
+    shown = _UNDERSCORE_AT_AN_EDGE.sub(lambda found: "ˍ" * len(found[0]), shown)
+    return shown.translate(_ESCAPES)
+
+
+_MINUTE = 60
+_HOUR = 60 * _MINUTE
+_DAY = 24 * _HOUR
+
+
+def duration_words(duration: timedelta) -> str:
+    """Return a duration in its two largest units at most, such as `1 h 20 min`."""
+    seconds = max(0, int(duration.total_seconds()))
+    if seconds < _MINUTE:
+        return f"{seconds} s"
+    if seconds < _HOUR:
+        return f"{seconds // _MINUTE} min"
+    if seconds < _DAY:
+        return _two(seconds // _HOUR, "h", seconds % _HOUR // _MINUTE, "min")
+    return _two(seconds // _DAY, "d", seconds % _DAY // _HOUR, "h")
+
+
+def _two(many: int, unit: str, few: int, smaller_unit: str) -> str:
+    return f"{many:,} {unit} {few} {smaller_unit}" if few else f"{many:,} {unit}"
+
+
+def short_id(identifier: str) -> str:
+    """Return enough of an id to recognise it by."""
+    shown = plain(identifier, 40, fallback="(no id)")
+    return shown if len(shown) <= 10 else f"{shown[:7]}…"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number of things, such as `1 install` or `1,200 installs`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def join_names(names: Sequence[str], total: int | None = None) -> str:
+    """Return names as a person lists them; `total` is how many there are beside those given."""
+    hidden = 0 if total is None else total - len(names)
+    if hidden > 0:
+        return f"{', '.join(names)} and {hidden:,} more"
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"
