@@ -1,0 +1,377 @@
+"""The outbox → Slack: in order for each sink, each notification until it is accepted.
+
+A sink that fails never delays another: each has a lane of its own. Within a lane posts go
+out strictly in order, and edits give way to posts. Nothing here decides what is told, and
+nothing is forgotten: whatever goes wrong is written down with the time of the next try.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Protocol
+
+import structlog
+
+from monitor import render
+from monitor.errors import (
+    CannotLook,
+    Refusal,
+    SinkError,
+    SinkRejected,
+    SinkUnavailable,
+    StoreError,
+)
+from monitor.metrics import Metrics
+from monitor.model import Form, Message, MessageRef
+from monitor.store import Edit, Outgoing, Store, StoreThread
+
+log = structlog.get_logger(__name__)
+
+_PROBE_CREDENTIALS = timedelta(seconds=30)
+_PROBE_CHANNEL = timedelta(minutes=5)
+_LONGEST_BACKOFF = 300.0
+# A post whose answer never came may still be on its way: looking at once could miss it.
+_BEFORE_LOOKING = 2.0
+_CLOCK_DIFFERENCE = timedelta(minutes=5)
+_AFTER_STORE_ERROR = 5.0
+_IDLE = 60.0
+# While an edit waits for its turn, a post that comes in goes first.
+_LOOK_FOR_POSTS = 0.1
+
+
+class Sink(Protocol):
+    """A place that takes notifications. Every method raises SinkError only."""
+
+    keeps_cards: bool
+
+    async def post(
+        self, message: Message, *, key: str, thread: MessageRef | None, is_broadcast: bool
+    ) -> MessageRef: ...
+
+    async def edit(self, message: Message, *, channel_id: str, ts: str) -> None: ...
+
+    async def find(
+        self, key: str, *, thread: MessageRef | None, since: datetime
+    ) -> MessageRef | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds between two posts of one sink, and between any two edits.
+
+    Slack takes about one post a second and channel, and at least 50 edits a minute.
+    """
+
+    post: float = 1.0
+    edit: float = 1.2
+
+
+def backoff(attempts: int, *, jitter: float) -> float:
+    """Return the seconds to wait after a number of failed attempts; `jitter` is in [0, 1)."""
+    longest: float = min(_LONGEST_BACKOFF, 2.0 ** min(attempts, 16))
+    return longest * (0.5 + jitter / 2)
+
+
+class Delivery:
+    """The loop that empties the outbox. `sink_for` returns None for a sink no longer known."""
+
+    def __init__(
+        self,
+        store: StoreThread,
+        sink_for: Callable[[str], Sink | None],
+        *,
+        metrics: Metrics,
+        now: Callable[[], datetime],
+        pace: Pace | None = None,
+    ) -> None:
+        self._store = store
+        self._sink_for = sink_for
+        self._metrics = metrics
+        self._now = now
+        self._pace = pace or Pace()
+        self._stopping = asyncio.Event()
+        self._woken = asyncio.Event()
+        self._lanes: dict[str, asyncio.Task[None]] = {}
+        self._next_post: dict[str, float] = {}
+        self._next_edit = 0.0
+        self.problem: str | None = None
+        """Why nothing can be sent at present; None while Slack accepts what it is given."""
+        self.turned_at = time.monotonic()
+
+    def wake(self) -> None:
+        """Say that the outbox may hold something new."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """Finish what is in hand and begin nothing more."""
+        self._stopping.set()
+        self.wake()
+
+    async def run(self) -> None:
+        """Deliver until stopped; what is in hand then is finished."""
+        while not self._stopping.is_set():
+            self.turned_at = time.monotonic()
+            self._woken.clear()
+            try:
+                wait = await self._open_lanes()
+            except StoreError as error:
+                log.error("outbox_unreadable", error=str(error))
+                wait = _AFTER_STORE_ERROR
+            await self._sleep(wait)
+        await asyncio.gather(*self._lanes.values(), return_exceptions=True)
+
+    async def drain(self) -> None:
+        """Deliver what is due now, then return: for a single pass without the loop."""
+        while True:
+            due, _ = await self._store.call(Store.sinks_at_work, self._now())
+            if not due:
+                return
+            await asyncio.gather(*(self._empty(name) for name in due))
+
+    async def _open_lanes(self) -> float:
+        now = self._now()
+        due, next_due = await self._store.call(Store.sinks_at_work, now)
+        for name in due:
+            if name not in self._lanes:
+                task = asyncio.create_task(self._lane(name), name=f"deliver to {name}")
+                self._lanes[name] = task
+                task.add_done_callback(partial(self._close_lane, name))
+        if next_due is None or next_due <= now:
+            return _IDLE  # a lane that ends wakes the loop
+        return min(_IDLE, (next_due - now).total_seconds())
+
+    def _close_lane(self, name: str, _: asyncio.Task[None]) -> None:
+        self._lanes.pop(name, None)
+        self.wake()
+
+    async def _sleep(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+
+    # One lane: everything for one sink
+
+    async def _lane(self, name: str) -> None:
+        try:
+            await self._empty(name)
+        except StoreError as error:
+            log.error("outbox_unwritable", sink=name, error=str(error))
+            await self._pause(_AFTER_STORE_ERROR)
+        except Exception:
+            self._metrics.bug.labels("delivery").inc()
+            log.exception("delivery_failed_unexpectedly", sink=name)
+            await self._pause(_AFTER_STORE_ERROR)
+
+    async def _empty(self, name: str) -> None:
+        while not self._stopping.is_set() and await self._deliver_next(name):
+            pass
+
+    async def _deliver_next(self, name: str) -> bool:
+        """Send the next post that is due, or else an edit; returns whether there was one."""
+        outgoing = await self._store.call(Store.next_post, name)
+        if outgoing is not None and self._is_due(outgoing):
+            await self._pause(self._next_post.get(name, 0.0) - time.monotonic())
+            if self._stopping.is_set():
+                return False
+            await self._post(name, outgoing)
+            self._next_post[name] = time.monotonic() + self._pace.post
+            return True
+        edit = await self._store.call(Store.next_edit, name, self._now())
+        if edit is None:
+            return False
+        if (wait := self._next_edit - time.monotonic()) > 0:
+            await self._pause(min(wait, _LOOK_FOR_POSTS))
+            return True
+        self._next_edit = time.monotonic() + self._pace.edit
+        await self._edit(name, edit)
+        return True
+
+    def _is_due(self, outgoing: Outgoing) -> bool:
+        return outgoing.next_try_at is None or outgoing.next_try_at <= self._now()
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but not beyond a request to stop."""
+        if seconds > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._stopping.wait()
+
+    # A post
+
+    async def _post(self, name: str, outgoing: Outgoing) -> None:
+        sink = self._sink_for(name)
+        if sink is None:
+            await self._postpone(outgoing, _PROBE_CHANNEL, "the configuration has no such sink now")
+            return
+        await self._store.call(Store.begin_attempt, outgoing.id, self._now())
+        message, digest = outgoing.message, None
+        if outgoing.form is Form.CARD and outgoing.target is not None:
+            wanted = await self._store.call(
+                Store.wanted_card, outgoing.target, outgoing.attempt, name
+            )
+            if wanted is not None:
+                message, digest = wanted
+        try:
+            posted = await self._find_or_post(sink, outgoing, message)
+        except SinkUnavailable as error:
+            await self._put_off(outgoing, error)
+        except SinkRejected as error:
+            await self._refused(outgoing, error)
+        else:
+            await self._store.call(
+                Store.mark_sent,
+                outgoing.id,
+                now=self._now(),
+                channel_id=posted.channel_id,
+                ts=posted.ts,
+                shown=digest,
+            )
+            self.problem = None
+            self._metrics.sent.inc()
+            log.info("sent", sink=name, form=str(outgoing.form), key=outgoing.key)
+
+    async def _find_or_post(self, sink: Sink, outgoing: Outgoing, message: Message) -> MessageRef:
+        if outgoing.maybe_delivered:
+            found = await self._find(sink, outgoing)
+            if found is not None:
+                return found
+        try:
+            return await self._send(sink, outgoing, message)
+        except SinkRejected as error:
+            if error.refusal is not Refusal.MESSAGE:
+                raise
+            log.warning("sent_as_plain_text", key=outgoing.key, error=str(error))
+            return await self._send(sink, outgoing, render.plain(message))
+
+    async def _send(self, sink: Sink, outgoing: Outgoing, message: Message) -> MessageRef:
+        return await sink.post(
+            message,
+            key=outgoing.key,
+            thread=outgoing.thread,
+            is_broadcast=outgoing.is_broadcast,
+        )
+
+    async def _find(self, sink: Sink, outgoing: Outgoing) -> MessageRef | None:
+        """Look whether an earlier attempt arrived; None to send it (again)."""
+        try:
+            since = outgoing.created_at - _CLOCK_DIFFERENCE
+            found = await sink.find(outgoing.key, thread=outgoing.thread, since=since)
+        except CannotLook as error:
+            self._metrics.ambiguous.labels("unknown").inc()
+            log.warning("sent_again_perhaps_twice", key=outgoing.key, reason=str(error))
+            return None
+        except SinkUnavailable as error:
+            raise SinkUnavailable(
+                str(error), retry_after=error.retry_after, maybe_delivered=True
+            ) from error
+        self._metrics.ambiguous.labels("resent" if found is None else "found").inc()
+        return found
+
+    async def _put_off(self, outgoing: Outgoing, error: SinkUnavailable) -> None:
+        self.problem = str(error)
+        wait = error.retry_after
+        if wait is None:
+            wait = backoff(outgoing.attempts, jitter=random.random())  # noqa: S311
+        if error.maybe_delivered:
+            wait = max(wait, _BEFORE_LOOKING)
+        await self._postpone(
+            outgoing,
+            timedelta(seconds=wait),
+            str(error),
+            maybe_delivered=error.maybe_delivered,
+        )
+
+    async def _refused(self, outgoing: Outgoing, error: SinkRejected) -> None:
+        match error.refusal:
+            case Refusal.CREDENTIALS:
+                self.problem = str(error)
+                await self._postpone(outgoing, _PROBE_CREDENTIALS, str(error))
+            case Refusal.CHANNEL:
+                await self._postpone(outgoing, _PROBE_CHANNEL, str(error))
+            case Refusal.CARD:
+                await self._store.call(Store.lose_card, outgoing, now=self._now())
+                await self._postpone(outgoing, timedelta(), str(error))
+            case Refusal.MESSAGE | Refusal.QUOTA:
+                await self._set_aside(outgoing, error)
+
+    async def _set_aside(self, outgoing: Outgoing, error: SinkError) -> None:
+        self._metrics.delivery_failures.labels("set aside").inc()
+        log.error("set_aside", sink=outgoing.sink, key=outgoing.key, error=str(error))
+        await self._store.call(Store.set_aside, outgoing.id, now=self._now(), error=str(error))
+
+    async def _postpone(
+        self, outgoing: Outgoing, wait: timedelta, error: str, *, maybe_delivered: bool = False
+    ) -> None:
+        self._metrics.delivery_failures.labels("again later").inc()
+        seconds = round(wait.total_seconds(), 3)
+        log.warning("postponed", sink=outgoing.sink, key=outgoing.key, error=error, wait=seconds)
+        await self._store.call(
+            Store.postpone,
+            outgoing.id,
+            next_try_at=self._now() + wait,
+            error=error,
+            maybe_delivered=maybe_delivered,
+        )
+
+    # An edit
+
+    async def _edit(self, name: str, edit: Edit) -> None:
+        sink = self._sink_for(name)
+        if sink is None:
+            await self._postpone_edit(
+                edit, _PROBE_CHANNEL, "the configuration has no such sink now"
+            )
+            return
+        try:
+            await self._update(sink, edit)
+        except SinkUnavailable as error:
+            wait = error.retry_after
+            if wait is None:
+                wait = backoff(edit.attempts, jitter=random.random())  # noqa: S311
+            else:
+                # A limit on edits holds for the method, so for every card.
+                self._next_edit = max(self._next_edit, time.monotonic() + wait)
+            await self._postpone_edit(edit, timedelta(seconds=wait), str(error))
+        except SinkRejected as error:
+            await self._edit_refused(edit, error)
+        else:
+            await self._store.call(Store.mark_edited, edit, self._now())
+            self._metrics.edits.inc()
+            log.debug("edited", sink=name, target=str(edit.target))
+
+    async def _update(self, sink: Sink, edit: Edit) -> None:
+        try:
+            await sink.edit(edit.message, channel_id=edit.channel_id, ts=edit.ts)
+        except SinkRejected as error:
+            if error.refusal is not Refusal.MESSAGE:
+                raise
+            log.warning("edited_as_plain_text", target=str(edit.target), error=str(error))
+            plain = render.plain(edit.message)
+            await sink.edit(plain, channel_id=edit.channel_id, ts=edit.ts)
+
+    async def _edit_refused(self, edit: Edit, error: SinkRejected) -> None:
+        match error.refusal:
+            case Refusal.CARD:
+                await self._store.call(Store.lose_card, edit, now=self._now())
+                log.warning("card_is_gone", sink=edit.sink, target=str(edit.target))
+            case Refusal.CREDENTIALS:
+                self.problem = str(error)
+                await self._postpone_edit(edit, _PROBE_CREDENTIALS, str(error))
+            case Refusal.CHANNEL:
+                await self._postpone_edit(edit, _PROBE_CHANNEL, str(error))
+            case Refusal.MESSAGE | Refusal.QUOTA:
+                # Not this version; the next one may pass.
+                log.error("edit_refused", target=str(edit.target), error=str(error))
+                await self._store.call(Store.mark_edited, edit, self._now())
+
+    async def _postpone_edit(self, edit: Edit, wait: timedelta, error: str) -> None:
+        log.warning("edit_postponed", sink=edit.sink, target=str(edit.target), error=error)
+        next_try_at = self._now() + wait
+        await self._store.call(Store.postpone_edit, edit, next_try_at=next_try_at, error=error)

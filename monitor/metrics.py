@@ -1,0 +1,90 @@
+"""The counters and gauges that `/metrics` shows (Prometheus; names begin with `nuon_monitor_`).
+
+Labels come from sets of our own only: nothing that the platform sends becomes a label.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Metrics:
+    """One daemon's metrics, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.polls = Counter(
+            "nuon_monitor_polls",
+            "Polls completed, by outcome: changed, unchanged or failed.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.poll_seconds = Histogram(
+            "nuon_monitor_poll_seconds",
+            "Duration of a poll, from its start to the commit.",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.lag_seconds = Histogram(
+            "nuon_monitor_poll_lag_seconds",
+            "How much later than planned a poll began.",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.transitions = Counter(
+            "nuon_monitor_transitions", "Status changes seen.", registry=self.registry
+        )
+        self.events = Counter(
+            "nuon_monitor_events", "Events decided on, by kind.", ["event"], registry=self.registry
+        )
+        self.sent = Counter(
+            "nuon_monitor_notifications_sent",
+            "Notifications that Slack accepted.",
+            registry=self.registry,
+        )
+        self.edits = Counter(
+            "nuon_monitor_card_edits", "Edits that Slack accepted.", registry=self.registry
+        )
+        self.delivery_failures = Counter(
+            "nuon_monitor_delivery_failures",
+            "Attempts at Slack that failed, by what happens next.",
+            ["next"],
+            registry=self.registry,
+        )
+        self.ambiguous = Counter(
+            "nuon_monitor_ambiguous_posts",
+            "Posts whose answer never came, by how it was resolved: found, resent, or unknown"
+            " (sent again because nobody can look).",
+            ["resolution"],
+            registry=self.registry,
+        )
+        self.pending = Gauge(
+            "nuon_monitor_outbox_pending", "Notifications not yet accepted.", registry=self.registry
+        )
+        self.set_aside = Gauge(
+            "nuon_monitor_outbox_set_aside", "Notifications set aside.", registry=self.registry
+        )
+        self.oldest_pending_seconds = Gauge(
+            "nuon_monitor_outbox_oldest_seconds",
+            "Age of the oldest notification not yet accepted.",
+            registry=self.registry,
+        )
+        self.watches = Gauge(
+            "nuon_monitor_watches", "Watches, by how they stand.", ["state"], registry=self.registry
+        )
+        self.platform_reachable = Gauge(
+            "nuon_monitor_platform_reachable",
+            "1 while the platform can be seen.",
+            registry=self.registry,
+        )
+        self.slack_usable = Gauge(
+            "nuon_monitor_slack_usable", "1 while Slack can be spoken to.", registry=self.registry
+        )
+        self.bug = Counter(
+            "nuon_monitor_unexpected_errors",
+            "Errors that are bugs of ours, by where.",
+            ["where"],
+            registry=self.registry,
+        )

@@ -1,0 +1,359 @@
+"""Slack as a sink: posts, edits, looks whether a post arrived, and judges every answer.
+
+It sends once and never again by itself: when to try again is for the outbox to decide, so
+slack-sdk's own retries are off. Limits, codes and behaviour: docs.slack.dev/reference.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+import aiohttp
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.webhook.async_client import AsyncWebhookClient
+
+from monitor import __version__
+from monitor.errors import CannotLook, Refusal, SinkError, SinkRejected, SinkUnavailable
+from monitor.model import Message, MessageRef
+from monitor.text import plain
+
+METADATA_EVENT = "nuon_monitor_notification"
+_TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
+# A connection that Slack closes while a post is on its way leaves in doubt whether it
+# arrived, so idle ones are dropped before Slack would do so.
+_KEEP_IDLE = 15.0
+_LONGEST_WAIT = 3600.0
+_PAGES = 5
+
+
+def _codes(refusal: Refusal, codes: str) -> dict[str, Refusal]:
+    return dict.fromkeys(codes.split(), refusal)
+
+
+_REFUSALS: Mapping[str, Refusal] = {
+    **_codes(
+        Refusal.CREDENTIALS,
+        "invalid_auth not_authed token_revoked token_expired account_inactive missing_scope"
+        " no_permission not_allowed_token_type access_denied org_login_required"
+        " ekm_access_denied team_access_not_granted two_factor_setup_required"
+        # Of an incoming webhook.
+        " action_prohibited invalid_token no_service no_service_id no_team team_disabled"
+        " no_active_hooks posting_to_general_channel_denied",
+    ),
+    **_codes(
+        Refusal.CHANNEL,
+        "channel_not_found not_in_channel is_archived channel_is_archived restricted_action"
+        " restricted_action_read_only_channel restricted_action_thread_only_channel"
+        " restricted_action_non_threadable_channel restricted_action_thread_locked"
+        " channel_is_limited_access messages_tab_disabled user_not_in_channel is_inactive",
+    ),
+    **_codes(
+        Refusal.MESSAGE,
+        "invalid_blocks invalid_blocks_format msg_blocks_too_long msg_too_long no_text"
+        " invalid_arg_name invalid_arguments invalid_array_arg invalid_charset"
+        " invalid_form_data invalid_post_type missing_post_type invalid_json json_not_object"
+        " metadata_too_large metadata_must_be_sent_from_app invalid_metadata_format"
+        " invalid_metadata_schema invalid_payload",
+    ),
+    **_codes(
+        Refusal.CARD,
+        "message_not_found cant_update_message edit_window_closed thread_not_found"
+        " cannot_reply_to_message block_mismatch",
+    ),
+    **_codes(Refusal.QUOTA, "message_limit_exceeded"),
+}
+_RATE = frozenset({"ratelimited", "rate_limited"})
+_PASSING = frozenset({"service_unavailable", "team_added_to_org", "rollup_error"})
+_AMBIGUOUS = frozenset({"internal_error", "fatal_error", "request_timeout"})
+
+
+class SlackClient:
+    """One HTTP session to Slack, from which the sinks are made. Close it in the end."""
+
+    def __init__(self, *, api_url: str, token: str | None) -> None:
+        self._api_url = api_url
+        self._token = token
+        self._session: aiohttp.ClientSession | None = None
+        self._web: AsyncWebClient | None = None
+        self._workspace_url = ""
+
+    async def __aenter__(self) -> SlackClient:
+        self._session = aiohttp.ClientSession(
+            timeout=_TIMEOUT, connector=aiohttp.TCPConnector(keepalive_timeout=_KEEP_IDLE)
+        )
+        self._web = AsyncWebClient(
+            token=self._token,
+            base_url=self._api_url,
+            session=self._session,
+            retry_handlers=[],
+            user_agent_prefix=f"nuon-release-monitor/{__version__}",
+        )
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    def channel(self, channel: str) -> SlackChannel:
+        """Return the sink for one channel, by its ID or name."""
+        return SlackChannel(self.web, channel)
+
+    def webhook(self, url: str) -> SlackWebhook:
+        """Return the sink for one incoming webhook."""
+        return SlackWebhook(
+            AsyncWebhookClient(
+                url,
+                session=self._session,
+                retry_handlers=[],
+                user_agent_prefix=f"nuon-release-monitor/{__version__}",
+            )
+        )
+
+    @property
+    def web(self) -> AsyncWebClient:
+        if self._web is None:
+            raise RuntimeError("the client is used before it is entered")
+        return self._web
+
+    async def greet(self) -> str:
+        """Ask who the token belongs to; returns the workspace's name, raises SinkError."""
+        with _judged("auth.test"):
+            answer = await self.web.auth_test()
+            self._workspace_url = str(answer.get("url") or "")
+            return str(answer.get("team") or self._workspace_url)
+
+    def permalink(self, message: MessageRef) -> str | None:
+        """Return a message's address for people; None before Slack was greeted."""
+        if not self._workspace_url.startswith("https://"):
+            return None
+        ts = message.ts.replace(".", "")
+        return f"{self._workspace_url.rstrip('/')}/archives/{message.channel_id}/p{ts}"
+
+
+class SlackChannel:
+    """A channel that a bot token posts to: messages can be edited and have threads."""
+
+    keeps_cards = True
+
+    def __init__(self, web: AsyncWebClient, channel: str) -> None:
+        self._web = web
+        self._channel = channel
+
+    async def post(
+        self, message: Message, *, key: str, thread: MessageRef | None, is_broadcast: bool
+    ) -> MessageRef:
+        """Post a message, or a reply where a thread is given; raises SinkError."""
+        arguments: dict[str, Any] = {
+            "channel": thread.channel_id if thread else self._channel,
+            **_content(message),
+            "metadata": {"event_type": METADATA_EVENT, "event_payload": {"key": key}},
+        }
+        if thread is not None:
+            arguments |= {"thread_ts": thread.ts, "reply_broadcast": is_broadcast}
+        with _judged("chat.postMessage", is_post=True):
+            answer = await self._web.api_call("chat.postMessage", json=arguments)
+            return MessageRef(channel_id=str(answer["channel"]), ts=str(answer["ts"]))
+
+    async def edit(self, message: Message, *, channel_id: str, ts: str) -> None:
+        """Replace what a message of ours shows; raises SinkError."""
+        arguments = {"channel": channel_id, "ts": ts, **_content(message)}
+        with _judged("chat.update"):
+            await self._web.api_call("chat.update", json=arguments)
+
+    async def find(
+        self, key: str, *, thread: MessageRef | None, since: datetime
+    ) -> MessageRef | None:
+        """Look for a message by its notification's key.
+
+        Raises CannotLook where the token may not read, SinkUnavailable to look later.
+        """
+        channel_id = thread.channel_id if thread else await self._channel_id()
+        arguments = {
+            "channel": channel_id,
+            "oldest": f"{since.timestamp():.6f}",
+            "include_all_metadata": True,
+            "limit": 200,
+        }
+        method = "conversations.history"
+        if thread is not None:
+            method, arguments["ts"] = "conversations.replies", thread.ts
+        async for page in self._pages(method, arguments):
+            for found in page.get("messages") or ():
+                metadata = found.get("metadata") or {}
+                if (metadata.get("event_payload") or {}).get("key") == key:
+                    return MessageRef(channel_id=channel_id, ts=str(found["ts"]))
+        return None
+
+    async def check(self) -> str:
+        """Ask Slack for the channel without posting; returns its name, raises SinkError."""
+        channel_id = await self._channel_id()
+        with _judged("conversations.info"):
+            answer = await self._web.conversations_info(channel=channel_id)
+        return str((answer.get("channel") or {}).get("name") or channel_id)
+
+    async def _channel_id(self) -> str:
+        name = self._channel.removeprefix("#")
+        if not self._channel.startswith("#") and name.isalnum() and name.isupper():
+            return name
+        arguments = {"types": "public_channel,private_channel", "limit": 1000}
+        async for page in self._pages("conversations.list", arguments):
+            for channel in page.get("channels") or ():
+                if channel.get("name") == name:
+                    return str(channel["id"])
+        raise CannotLook(f"the ID of the channel {self._channel} is not to be found")
+
+    async def _pages(
+        self, method: str, arguments: Mapping[str, Any]
+    ) -> AsyncIterator[Mapping[str, Any]]:
+        cursor = ""
+        for _ in range(_PAGES):
+            try:
+                with _judged(method):
+                    answer = await self._web.api_call(
+                        method, params={**arguments, **({"cursor": cursor} if cursor else {})}
+                    )
+            except SinkRejected as error:
+                raise CannotLook(str(error)) from error
+            yield answer.data if isinstance(answer.data, dict) else {}
+            cursor = (answer.get("response_metadata") or {}).get("next_cursor") or ""
+            if not cursor:
+                return
+
+
+class SlackWebhook:
+    """An incoming webhook: messages only, which can neither be edited nor looked for."""
+
+    keeps_cards = False
+
+    def __init__(self, client: AsyncWebhookClient) -> None:
+        self._client = client
+
+    async def post(
+        self, message: Message, *, key: str, thread: MessageRef | None, is_broadcast: bool
+    ) -> MessageRef:
+        """Post a message; raises SinkError. A webhook knows no threads and no keys."""
+        del key, thread, is_broadcast
+        with _judged("the incoming webhook", is_post=True):
+            answer = await self._client.send_dict(_content(message))
+        if answer.status_code == 200 and answer.body.strip() == "ok":
+            return MessageRef(channel_id="", ts="")
+        raise _webhook_error(answer.status_code, answer.headers, answer.body)
+
+    async def edit(self, message: Message, *, channel_id: str, ts: str) -> None:
+        """Never called: a webhook keeps no cards."""
+        raise NotImplementedError
+
+    async def find(
+        self, key: str, *, thread: MessageRef | None, since: datetime
+    ) -> MessageRef | None:
+        """A webhook can only write."""
+        del key, thread, since
+        raise CannotLook("an incoming webhook cannot read")
+
+
+def _content(message: Message) -> dict[str, Any]:
+    """Return what every kind of message sends: nothing in it may ping, link or unfurl."""
+    return {
+        "text": message.text,
+        "blocks": list(message.blocks),
+        "mrkdwn": False,
+        "parse": "none",
+        "link_names": False,
+        "unfurl_links": False,
+        "unfurl_media": False,
+    }
+
+
+@contextlib.contextmanager
+def _judged(what: str, *, is_post: bool = False) -> Iterator[None]:
+    """Turn whatever goes wrong in a call into a SinkError that says what happens next."""
+    try:
+        yield
+    except SinkError:
+        raise
+    except SlackApiError as error:
+        raise _api_error(what, error, is_post=is_post) from None
+    except (
+        aiohttp.ClientConnectorError,
+        aiohttp.ConnectionTimeoutError,
+        aiohttp.ClientProxyConnectionError,
+    ) as error:
+        raise SinkUnavailable(f"cannot connect to Slack: {_reason(error)}") from None
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise SinkUnavailable(
+            f"the connection to Slack broke during {what}: {_reason(error)}",
+            maybe_delivered=is_post,
+        ) from None
+    except Exception as error:  # noqa: BLE001
+        # slack-sdk fails in many ways on an answer that is not what it expects: an
+        # AttributeError on plain text, a UnicodeDecodeError on bytes, a KeyError on no `ts`.
+        raise SinkUnavailable(
+            f"Slack's answer to {what} cannot be understood ({type(error).__name__})",
+            maybe_delivered=is_post,
+        ) from None
+
+
+def _api_error(what: str, error: SlackApiError, *, is_post: bool) -> SinkError:
+    response = error.response
+    status: int = getattr(response, "status_code", None) or getattr(response, "status", 0)
+    data = getattr(response, "data", None)
+    code = str(data.get("error") or "") if isinstance(data, dict) else ""
+    headers = getattr(response, "headers", None) or {}
+    needed = data.get("needed") if isinstance(data, dict) else None
+    detail = f" (the app needs the scope {plain(str(needed), 80)})" if needed else ""
+    return _verdict(what, status, code, headers, is_post=is_post, detail=detail)
+
+
+def _webhook_error(status: int, headers: Mapping[str, str], body: str) -> SinkError:
+    return _verdict("the incoming webhook", status, _webhook_code(body), headers, is_post=True)
+
+
+def _webhook_code(body: str) -> str:
+    """Return the code of a webhook's answer: plain text, or JSON from what stands before it."""
+    with contextlib.suppress(ValueError, AttributeError):
+        return str(json.loads(body).get("error") or "")
+    words = body.strip()
+    return words if words.replace("_", "").isalnum() and len(words) < 60 else ""
+
+
+def _verdict(
+    what: str,
+    status: int,
+    code: str,
+    headers: Mapping[str, str],
+    *,
+    is_post: bool,
+    detail: str = "",
+) -> SinkError:
+    shown = plain(code, 80) if code else f"HTTP {status}"
+    said = f"Slack answered {shown} to {what}{detail}"
+    if status == 429 or code in _RATE:
+        return SinkUnavailable(said, retry_after=_retry_after(headers) or 1.0)
+    if code in _AMBIGUOUS or status in (502, 504) or (status == 200 and not code):
+        return SinkUnavailable(said, maybe_delivered=is_post)
+    if code in _PASSING or (status >= 500 and code not in _REFUSALS):
+        return SinkUnavailable(said, retry_after=_retry_after(headers))
+    # A code that we do not know is about this message, as far as one can tell: it must
+    # hold up neither the channel nor the others for ever.
+    unknown = Refusal.CREDENTIALS if status in (401, 403, 404, 410) else Refusal.MESSAGE
+    return SinkRejected(said, refusal=_REFUSALS.get(code, unknown), code=code or f"http_{status}")
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    value = headers.get("Retry-After") or headers.get("retry-after") or ""
+    try:
+        return min(max(float(value), 0.0), _LONGEST_WAIT)
+    except ValueError:
+        return None
+
+
+def _reason(error: BaseException) -> str:
+    """Name an error without its text, which can hold a webhook's URL."""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return plain(str(error.os_error), 120) or "connection refused"
+    return "no answer in time" if isinstance(error, TimeoutError) else type(error).__name__
