@@ -1,0 +1,349 @@
+"""One pass for one watch: fetch → decode → diff → decide → draw → commit.
+
+A failed fetch or an unreadable answer is no observation: it changes what the monitor says
+of its own sight, and nothing else. What a poll causes is committed in one transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+import structlog
+import xxhash
+
+from monitor import notify, policy, render
+from monitor.diff import Difference, diff, keep_absent
+from monitor.errors import NuonError, NuonUnavailable
+from monitor.kinds import KINDS, WatchKind
+from monitor.metrics import Metrics
+from monitor.model import (
+    Blindness,
+    Entity,
+    EventKind,
+    Memory,
+    MessageRef,
+    Phase,
+    Snapshot,
+    Target,
+)
+from monitor.sight import Sight, SightNews
+from monitor.store import Observation, Store, StoreThread
+
+log = structlog.get_logger(__name__)
+
+# From this size on an answer is worked on beside the event loop, which must not be held up.
+_LARGE = 512 * 1024
+
+
+class Answer(Protocol):
+    """What a source returns: the document's bytes."""
+
+    @property
+    def body(self) -> bytes: ...
+
+
+class Source(Protocol):
+    """Where documents come from. Raises NuonError only."""
+
+    async def get(self, path: str) -> Answer: ...
+
+
+class Namer(Protocol):
+    """Knows what ids are called; leaves out what it cannot find out."""
+
+    async def names_of(self, ids: Sequence[str]) -> Mapping[str, str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What is observed, how often, and who is told."""
+
+    target: Target
+    addresses: tuple[notify.Address, ...]
+    interval: timedelta
+    settled_interval: timedelta
+    forget_after: timedelta
+    title: str | None = None
+
+
+class Outcome(StrEnum):
+    """How a poll went."""
+
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all watches share."""
+
+    source: Source
+    store: StoreThread
+    namer: Namer
+    sight: Sight
+    metrics: Metrics
+    links: render.Links
+    patience: policy.Patience
+    permalink: Callable[[MessageRef], str | None]
+    addresses: tuple[notify.Address, ...]
+    """Every sink in use: they are told when the platform as a whole cannot be seen."""
+    now: Callable[[], datetime]
+    has_news: Callable[[], None]
+    """Called after a commit that put something into the outbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The last observation of a target, as it was committed."""
+
+    snapshot: Snapshot
+    memory: Memory
+    digest: bytes
+    wakes_at: datetime | None
+
+
+class Cycle:
+    """The pass for one watch; holds what it saw last, as the store does."""
+
+    def __init__(self, watch: Watch, around: Surroundings) -> None:
+        self.watch = watch
+        self._around = around
+        self._kind: WatchKind = KINDS[watch.target.kind]
+        self._path = self._kind.path(watch.target.id)
+        self._seen: _Seen | None = None
+        self._is_loaded = False
+        self._retry_after: float | None = None
+        self.polled_at: datetime | None = None
+        """When the last poll came through."""
+
+    async def poll(self) -> Outcome:
+        """Make one pass. Raises StoreError where the commit failed; the next pass sees anew."""
+        started = time.perf_counter()
+        if not self._is_loaded:
+            await self._load()
+        try:
+            answer = await self._around.source.get(self._path)
+            outcome = await self._observe(answer.body)
+        except NuonError as error:
+            await self._fail(error)
+            outcome = Outcome.FAILED
+        else:
+            await self._succeed()
+        self._around.metrics.polls.labels(outcome).inc()
+        self._around.metrics.poll_seconds.observe(time.perf_counter() - started)
+        return outcome
+
+    def pause(self) -> timedelta | None:
+        """Return how long to wait until the next poll; None to poll no more."""
+        watch, now = self.watch, self._around.now()
+        failures = self._around.sight.failures_of(watch.target)
+        if failures:
+            slower: timedelta = watch.interval * 2 ** min(failures - 1, 16)
+            asked = timedelta(seconds=self._retry_after or 0)
+            return max(min(slower, max(watch.settled_interval, watch.interval)), asked)
+        seen = self._seen
+        if seen is None or not policy.is_settled(seen.snapshot, seen.memory):
+            return watch.interval
+        if seen.memory.ended_at and now - seen.memory.ended_at >= watch.forget_after:
+            return None
+        return max(watch.settled_interval, watch.interval)
+
+    @property
+    def is_settled(self) -> bool:
+        return self._seen is not None and policy.is_settled(self._seen.snapshot, self._seen.memory)
+
+    async def _load(self) -> None:
+        stored = await self._around.store.call(Store.load, self.watch.target)
+        if stored is not None:
+            self._remember(stored.snapshot, stored.memory, stored.digest)
+        self._is_loaded = True
+
+    def _remember(self, snapshot: Snapshot, memory: Memory, digest: bytes) -> None:
+        wakes_at = policy.wakes_at(snapshot, memory, self._around.patience)
+        self._seen = _Seen(snapshot, memory, digest, wakes_at)
+
+    # An answer came
+
+    async def _observe(self, body: bytes) -> Outcome:
+        digest = xxhash.xxh3_128_digest(body)
+        now = self._around.now()
+        seen = self._seen
+        if seen is not None and seen.digest == digest:
+            if seen.wakes_at is None or now < seen.wakes_at:
+                return Outcome.UNCHANGED
+            snapshot = msgspec.structs.replace(seen.snapshot, taken_at=now)
+            difference = Difference((), has_moved=False)
+        elif len(body) < _LARGE:
+            snapshot, difference = self._compare(body, now)
+        else:
+            snapshot, difference = await asyncio.to_thread(self._compare, body, now)
+        return await self._take(snapshot, difference, digest, now)
+
+    def _compare(self, body: bytes, now: datetime) -> tuple[Snapshot, Difference]:
+        root = self._kind.decode(body, self.watch.target.id)
+        before = self._seen.snapshot if self._seen else None
+        after = Snapshot(self.watch.target, now, root)
+        if before is not None and not _begins_anew(before.root, root):
+            after = keep_absent(before, after)
+        return after, diff(before, after)
+
+    async def _take(
+        self, snapshot: Snapshot, difference: Difference, digest: bytes, now: datetime
+    ) -> Outcome:
+        seen = self._seen
+        decision = policy.decide(
+            seen.snapshot if seen else None,
+            snapshot,
+            difference,
+            seen.memory if seen else None,
+            now=now,
+            patience=self._around.patience,
+        )
+        if (
+            seen is not None
+            and not decision.events
+            and decision.memory == seen.memory
+            and snapshot.root == seen.snapshot.root
+        ):
+            self._remember(seen.snapshot, seen.memory, digest)
+            return Outcome.UNCHANGED
+        observation = await self._draw(snapshot, difference, decision, digest)
+        await self._around.store.call(Store.save, observation)
+        self._remember(snapshot, decision.memory, digest)
+        self._report(seen, snapshot, difference, decision)
+        if observation.cards or observation.notifications:
+            self._around.has_news()
+        return Outcome.CHANGED
+
+    async def _draw(
+        self,
+        snapshot: Snapshot,
+        difference: Difference,
+        decision: policy.Decision,
+        digest: bytes,
+    ) -> Observation:
+        around, memory = self._around, decision.memory
+        ids = render.shown_ids(snapshot, memory, decision.events) if memory.has_card else ()
+        view = render.View(
+            snapshot=snapshot,
+            memory=memory,
+            links=around.links,
+            title=self.watch.title,
+            names=await around.namer.names_of(ids),
+        )
+        mail = notify.compose(
+            view,
+            decision.events,
+            earlier=self._seen.memory if self._seen else None,
+            addresses=self.watch.addresses,
+            previous=await self._cards_before(memory.attempt),
+        )
+        return Observation(
+            snapshot=snapshot,
+            memory=memory,
+            digest=digest,
+            transitions=difference.transitions,
+            cards=mail.cards,
+            notifications=mail.notifications,
+        )
+
+    async def _cards_before(self, attempt: int) -> Mapping[str, str]:
+        """Return where the cards of the attempt before stand, by sink."""
+        if attempt == 1:
+            return {}
+        around = self._around
+        cards = await around.store.call(Store.posted_cards, self.watch.target, attempt - 1)
+        links = {sink: around.permalink(card) for sink, card in cards.items()}
+        return {sink: link for sink, link in links.items() if link}
+
+    def _report(
+        self,
+        seen: _Seen | None,
+        snapshot: Snapshot,
+        difference: Difference,
+        decision: policy.Decision,
+    ) -> None:
+        metrics = self._around.metrics
+        metrics.transitions.inc(len(difference.transitions))
+        for event in decision.events:
+            metrics.events.labels(event.kind).inc()
+        root = snapshot.root
+        if seen is None:
+            log.info(
+                "baseline",
+                target=str(snapshot.target),
+                status=root.status,
+                parts=sum(1 for _ in root.walk()) - 1,
+                card=decision.memory.has_card,
+                told=[str(event.kind) for event in decision.events],
+            )
+        elif difference.transitions or decision.events:
+            log.info(
+                "changed",
+                target=str(snapshot.target),
+                status=root.status,
+                attempt=decision.memory.attempt,
+                transitions=len(difference.transitions),
+                told=[str(event.kind) for event in decision.events],
+            )
+
+    # What can be seen at all
+
+    async def _succeed(self) -> None:
+        self._retry_after = None
+        self.polled_at = self._around.now()
+        for news in self._around.sight.succeeded(self.watch.target):
+            await self._tell_sight(news, None)
+            log.info("reachable", scope=news.scope, since=news.since.isoformat())
+
+    async def _fail(self, error: NuonError) -> None:
+        around, target = self._around, self.watch.target
+        self._retry_after = error.retry_after if isinstance(error, NuonUnavailable) else None
+        news = around.sight.failed(target, error, around.now())
+        log.warning(
+            "poll_failed",
+            target=str(target),
+            in_a_row=around.sight.failures_of(target),
+            error=str(error),
+        )
+        if news is not None:
+            log.error(str(news.kind), scope=news.scope, reason=news.reason)
+            blindness = Blindness(news.kind, news.since, news.reason)
+            await self._tell_sight(news, blindness)
+
+    async def _tell_sight(self, news: SightNews, blindness: Blindness | None) -> None:
+        around, now = self._around, self._around.now()
+        title = self._title() if news.target else "Nuon"
+        match news.kind:
+            case EventKind.GONE:
+                message = render.gone(title, news.reason, news.since)
+            case EventKind.UNREACHABLE:
+                message = render.unreachable(title, news.reason, news.since)
+            case _:
+                message = render.reachable(title, news.since, now)
+        notifications = notify.of_sight(
+            news.kind,
+            message,
+            key=f"{news.scope}/{news.kind}/{news.since.isoformat()}",
+            target=news.target,
+            addresses=self.watch.addresses if news.target else around.addresses,
+        )
+        await around.store.call(Store.save_sight, news.scope, blindness, notifications, now=now)
+        around.metrics.events.labels(news.kind).inc()
+        around.has_news()
+
+    def _title(self) -> str:
+        return self.watch.title or str(self.watch.target)
+
+
+def _begins_anew(before: Entity, after: Entity) -> bool:
+    """Whether a rollout left its end: what it lacks from then on belongs to the attempt before."""
+    return before.phase.is_terminal and after.phase in (Phase.PENDING, Phase.RUNNING)

@@ -1,0 +1,178 @@
+"""The daemon: the scheduler that polls, the loop that delivers, and an orderly end.
+
+One job of the scheduler looks a few times a second at what is due. A job per watch would
+cost ten times as much, and drift (jitter is only ever added to an interval).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from monitor.agenda import Agenda, following, spread
+from monitor.cycle import Cycle
+from monitor.delivery import Delivery
+from monitor.errors import StoreError
+from monitor.metrics import Metrics
+from monitor.model import Target
+from monitor.store import Store, StoreThread
+
+log = structlog.get_logger(__name__)
+
+_TICK = 0.25
+_LEAVE_WITHIN = 8.0
+_FLUSH_EVERY = 30.0
+_PRUNE_EVERY = 3600.0
+_START_WITHIN = 5.0
+"""All watches are polled once in the first seconds, however long their interval."""
+
+
+class Daemon:
+    """Polls every watch when it is due and delivers what comes of it, until stopped."""
+
+    def __init__(
+        self,
+        cycles: Sequence[Cycle],
+        delivery: Delivery,
+        store: StoreThread,
+        *,
+        keep: timedelta,
+        metrics: Metrics,
+        now: Callable[[], datetime],
+    ) -> None:
+        self.cycles = tuple(cycles)
+        self._delivery = delivery
+        self._store = store
+        self._keep = keep
+        self._metrics = metrics
+        self._now = now
+        self._agenda: Agenda[Cycle] = Agenda()
+        self._in_flight: dict[asyncio.Task[None], float] = {}
+        self._flushed: dict[Target, datetime] = {}
+        self._stopping = asyncio.Event()
+        self.beat: Callable[[], Awaitable[None]] | None = None
+        """Called every minute, where somebody waits for a sign of life."""
+
+    async def run(self) -> None:
+        """Run until `stop`; then finish what is in hand, for a few seconds at most."""
+        start = time.monotonic()
+        for cycle in self.cycles:
+            interval = cycle.watch.interval.total_seconds()
+            first = spread(str(cycle.watch.target), min(interval, _START_WITHIN))
+            self._agenda.put(cycle, start + first)
+        delivering = asyncio.create_task(self._delivery.run(), name="delivery")
+        scheduler = self._scheduler()
+        scheduler.start()
+        try:
+            await self._stopping.wait()
+        finally:
+            scheduler.shutdown(wait=False)
+            await self._leave(delivering)
+
+    def stop(self) -> None:
+        """Ask for an orderly end."""
+        self._stopping.set()
+
+    def overdue(self) -> float:
+        """Return for how many seconds something that should have happened has not."""
+        now = time.monotonic()
+        waits = [now - self._delivery.turned_at - 60.0]
+        waits.extend(now - begun for begun in self._in_flight.values())
+        if (due := self._agenda.next_due()) is not None:
+            waits.append(now - due)
+        return max(0.0, *waits)
+
+    def _scheduler(self) -> AsyncIOScheduler:
+        scheduler = AsyncIOScheduler(
+            timezone=UTC,
+            job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1},
+        )
+        shortest = min(
+            (cycle.watch.interval.total_seconds() for cycle in self.cycles), default=_TICK
+        )
+        tick = max(0.01, min(_TICK, shortest / 10))
+        jobs: list[tuple[Callable[[], object], float]] = [
+            (self._tick, tick),
+            (self._flush, _FLUSH_EVERY),
+            (self._prune, _PRUNE_EVERY),
+        ]
+        if self.beat is not None:
+            jobs.append((self.beat, 60.0))
+        for job, seconds in jobs:
+            scheduler.add_job(job, IntervalTrigger(seconds=seconds, timezone=UTC))
+        return scheduler
+
+    async def _tick(self) -> None:
+        now = time.monotonic()
+        for cycle, due in self._agenda.take(now):
+            self._metrics.lag_seconds.observe(now - due)
+            task = asyncio.create_task(self._poll(cycle, due), name=f"poll {cycle.watch.target}")
+            self._in_flight[task] = now
+            task.add_done_callback(lambda task: self._in_flight.pop(task, None))
+
+    async def _poll(self, cycle: Cycle, due: float) -> None:
+        try:
+            await cycle.poll()
+        except StoreError as error:
+            log.error("poll_not_kept", target=str(cycle.watch.target), error=str(error))
+        except Exception:
+            self._metrics.bug.labels("poll").inc()
+            log.exception("poll_failed_unexpectedly", target=str(cycle.watch.target))
+        pause = cycle.pause()
+        if pause is None:
+            log.info("settled_for_long", target=str(cycle.watch.target), polled="no more")
+            return
+        self._agenda.put(cycle, following(due, pause.total_seconds(), time.monotonic()))
+
+    async def _flush(self) -> None:
+        """Write down when each target was seen last: not worth a commit at each poll."""
+        fresh = {
+            cycle.watch.target: cycle.polled_at
+            for cycle in self.cycles
+            if cycle.polled_at is not None
+            and self._flushed.get(cycle.watch.target) != cycle.polled_at
+        }
+        if not fresh:
+            return
+        with self._logged("flush"):
+            await self._store.call(Store.touch, fresh)
+            self._flushed.update(fresh)
+
+    async def _prune(self) -> None:
+        with self._logged("prune"):
+            watched = frozenset(cycle.watch.target for cycle in self.cycles)
+            removed = await self._store.call(Store.prune, self._now() - self._keep, watched=watched)
+            log.info("pruned", rows=removed)
+
+    @contextlib.contextmanager
+    def _logged(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except StoreError as error:
+            log.error("store_failed", during=what, error=str(error))
+
+    async def _leave(self, delivering: asyncio.Task[None]) -> None:
+        log.info("stopping", polls_in_flight=len(self._in_flight))
+        self._delivery.stop()
+        left = {delivering, *self._in_flight}
+        _, late = await asyncio.wait(left, timeout=_LEAVE_WITHIN)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=1.0)
+        await self._flush()
+
+
+def stop_on_signals(stop: Callable[[], None]) -> None:
+    """Call `stop` on SIGTERM and SIGINT, in the running event loop."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)

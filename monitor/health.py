@@ -1,0 +1,95 @@
+"""The monitor seen from outside, read only: `/healthz`, `/readyz`, `/metrics`.
+
+Alive means that polls are being completed; ready, that the platform can be seen and Slack
+can be spoken to. A daemon that is alive and not ready needs a person, not a restart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import msgspec
+from aiohttp import web
+from prometheus_client import generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from monitor.errors import MonitorError
+from monitor.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding: `problem` is None when all is well."""
+
+    name: str
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Probes:
+    """What the pages ask. Each call is cheap and certain."""
+
+    alive: Callable[[], tuple[Check, ...]]
+    ready: Callable[[], tuple[Check, ...]]
+    refresh_metrics: Callable[[], Awaitable[None]]
+
+
+class HealthServer:
+    """Serves the probes on one address."""
+
+    def __init__(self, address: tuple[str, int], probes: Probes, metrics: Metrics) -> None:
+        self._address = address
+        self._probes = probes
+        self._metrics = metrics
+        self._runner: web.AppRunner | None = None
+        self.port = 0
+
+    async def start(self) -> None:
+        """Listen; raises MonitorError where the address cannot be had."""
+        app = web.Application()
+        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/metrics", self._metrics_page)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        await self._runner.setup()
+        host, port = self._address
+        try:
+            await web.TCPSite(self._runner, host, port, shutdown_timeout=1.0).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise MonitorError(
+                f"cannot listen on {host}:{port} ({error.strerror or error}): set http.listen to"
+                ' a free address, or to "" for none'
+            ) from error
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _healthz(self, _: web.Request) -> web.Response:
+        return _verdict(self._probes.alive())
+
+    async def _readyz(self, _: web.Request) -> web.Response:
+        return _verdict(self._probes.ready())
+
+    async def _metrics_page(self, _: web.Request) -> web.Response:
+        await self._probes.refresh_metrics()
+        page = await asyncio.to_thread(generate_latest, self._metrics.registry)
+        return web.Response(body=page, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+
+
+def _verdict(checks: tuple[Check, ...]) -> web.Response:
+    is_well = all(check.problem is None for check in checks)
+    page = {
+        "status": "ok" if is_well else "not ok",
+        "checks": {check.name: check.problem or "ok" for check in checks},
+    }
+    return web.Response(
+        body=msgspec.json.encode(page),
+        status=200 if is_well else 503,
+        content_type="application/json",
+        headers={"Cache-Control": "no-store"},
+    )

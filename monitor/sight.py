@@ -1,0 +1,105 @@
+"""What the monitor itself can see: when it says that it is blind, and when it sees again.
+
+Pure: failures and successes of polls go in, what is to be told comes out. Something that
+ails the platform is told once for all watches, something that ails one watch for that one:
+told apart by whether any other poll came through in the meantime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from monitor.errors import MalformedAnswer, NuonError, NuonGone
+from monitor.model import Blindness, EventKind, Target
+
+PLATFORM = "platform"
+
+
+@dataclass(frozen=True, slots=True)
+class SightNews:
+    """A change of what can be seen. `target` is None for the platform as a whole."""
+
+    kind: EventKind
+    target: Target | None
+    since: datetime
+    reason: str
+
+    @property
+    def scope(self) -> str:
+        return scope_of(self.target)
+
+
+def scope_of(target: Target | None) -> str:
+    """Return the name under which a blindness is remembered."""
+    return PLATFORM if target is None else f"{target.kind}/{target.id}"
+
+
+@dataclass(slots=True)
+class _Failures:
+    since: datetime
+    successes_then: int
+    count: int = 0
+
+
+class Sight:
+    """Counts failures in a row, per watch. `told` is what an earlier run told already."""
+
+    def __init__(self, *, unreachable_after: int, told: Mapping[str, Blindness]) -> None:
+        self._unreachable_after = unreachable_after
+        self._told = dict(told)
+        self._failures: dict[Target, _Failures] = {}
+        self._successes = 0
+
+    @property
+    def platform_blindness(self) -> Blindness | None:
+        return self._told.get(PLATFORM)
+
+    @property
+    def has_seen(self) -> bool:
+        """Whether any poll came through since the start."""
+        return self._successes > 0
+
+    def blindness_of(self, target: Target) -> Blindness | None:
+        return self._told.get(scope_of(target))
+
+    def failures_of(self, target: Target) -> int:
+        """Return how many polls of this target failed in a row."""
+        failures = self._failures.get(target)
+        return failures.count if failures else 0
+
+    def failed(self, target: Target, error: NuonError, now: datetime) -> SightNews | None:
+        """Take note of a failed poll; returns what is to be told, once it is enough."""
+        failures = self._failures.setdefault(target, _Failures(now, self._successes))
+        failures.count += 1
+        if failures.count < self._unreachable_after or scope_of(target) in self._told:
+            return None
+        is_gone = isinstance(error, NuonGone)
+        is_its_own = (
+            is_gone
+            or isinstance(error, MalformedAnswer)
+            or self._successes > failures.successes_then
+        )
+        subject = target if is_its_own else None
+        if scope_of(subject) in self._told:
+            return None
+        kind = EventKind.GONE if is_gone else EventKind.UNREACHABLE
+        news = SightNews(kind, subject, failures.since, str(error))
+        self._told[news.scope] = Blindness(kind, news.since, news.reason)
+        return news
+
+    def succeeded(self, target: Target) -> tuple[SightNews, ...]:
+        """Take note of a poll that came through; returns what can be seen again."""
+        self._successes += 1
+        self._failures.pop(target, None)
+        if not self._told:
+            return ()
+        again: list[SightNews] = []
+        for subject in (None, target):
+            blindness = self._told.pop(scope_of(subject), None)
+            if blindness is not None:
+                again.append(
+                    SightNews(EventKind.REACHABLE, subject, blindness.since, blindness.reason)
+                )
+        return tuple(again)
