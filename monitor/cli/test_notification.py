@@ -1,0 +1,53 @@
+"""`nuon-monitor test-notification`: a real message by the real path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from monitor.cli.common import load, run_async, with_config
+
+if TYPE_CHECKING:
+    from monitor.config import Config
+
+
+@click.command("test-notification")
+@with_config
+@click.option("--channel", metavar="CHANNEL", help="Only to this channel, in use or not.")
+def command(config_path: Path | None, *, channel: str | None) -> int:
+    """Send a real message to every channel in use, and report each.
+
+    One that fails does not keep the others from being tried. Exits 1 where any failed.
+    """
+    return run_async(_send(load(config_path), channel))
+
+
+async def _send(config: Config, channel: str | None) -> int:
+    from uuid import uuid4
+
+    from monitor import render
+    from monitor.app import addresses_of, sink_of, slack_client, utc_now
+    from monitor.errors import ConfigError, Problem, SinkError
+
+    if channel is not None and config.slack.bot_token is None:
+        problem = Problem("--channel", "an incoming webhook has one channel of its own")
+        raise ConfigError((problem,))
+    names = [channel] if channel else [address.sink for address in addresses_of(config)]
+    failed = 0
+    async with slack_client(config) as slack:
+        for name in names:
+            sink = sink_of(config, slack, name)
+            if sink is None:
+                continue
+            message = render.test_message(name, utc_now())
+            key = f"test/{uuid4()}"
+            try:
+                await sink.post(message, key=key, thread=None, is_broadcast=False)
+            except SinkError as error:
+                failed += 1
+                click.echo(f"✗ {name}: {error}")
+            else:
+                click.echo(f"✓ {name}: sent")
+    return 1 if failed else 0
