@@ -1,13 +1,14 @@
 """Two snapshots of one target → what changed. Pure.
 
 Entities are matched by kind and id, never by position. What is missing from the newer
-answer proves nothing: it is kept as it was last seen.
+answer, a part or a field, proves nothing: it is kept as it was last seen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import is_
 
 import msgspec
 
@@ -53,37 +54,55 @@ def diff(before: Snapshot | None, after: Snapshot) -> Difference:
 
 
 def keep_absent(before: Snapshot | None, after: Snapshot) -> Snapshot:
-    """Return `after` with the parts that only `before` has, marked as absent.
+    """Return `after` with all that only `before` has: parts, marked as absent, and fields.
 
     When they come back they are compared with what they were, and nothing is told twice.
     """
     if before is None:
         return after
-    present = _by_key(after.root)
-    if all(key in present for key in _by_key(before.root)):
-        return after
-    root = _with_absent(before.root, after.root, present)
-    return msgspec.structs.replace(after, root=root)
+    root = _merged(before.root, after.root, _by_key(after.root))
+    return after if root is after.root else msgspec.structs.replace(after, root=root)
 
 
 def _by_key(root: Entity) -> dict[_Key, Entity]:
     return {(entity.kind, entity.id): entity for _, entity in root.walk()}
 
 
-def _with_absent(before: Entity, after: Entity, present: dict[_Key, Entity]) -> Entity:
-    after_children = {(child.kind, child.id): child for child in after.children}
-    children: list[Entity] = []
-    for child in before.children:
-        key = (child.kind, child.id)
-        if key in after_children:
-            children.append(_with_absent(child, after_children.pop(key), present))
-        elif key not in present:
-            children.append(_absent(child, present))
-    if not children and not after_children:
+# What does not change in the life of an entity, and what belongs to its present status.
+_LASTING = (
+    *("name", "created_at", "updated_at", "delay", "planned", "install_id", "component_id"),
+    *("build_id", "revision", "workflow_id", "created_by", "plan_only"),
+)
+_OF_STATUS = ("status", "description", "status_at", "history")
+
+
+def _merged(before: Entity, after: Entity, present: dict[_Key, Entity]) -> Entity:
+    if not before.children and before == after:
         return after
-    children.extend(after_children.values())
+    after = _filled(before, after)
+    known = {(child.kind, child.id): child for child in before.children}
+    children = [
+        _merged(earlier, child, present)
+        if (earlier := known.get((child.kind, child.id))) is not None
+        else child
+        for child in after.children
+    ]
+    children.extend(_absent(child, present) for key, child in known.items() if key not in present)
+    if len(children) == len(after.children) and all(map(is_, children, after.children)):
+        return after
     children.sort(key=lambda child: (child.created_at is None, child.created_at, child.id))
     return msgspec.structs.replace(after, children=tuple(children))
+
+
+def _filled(before: Entity, after: Entity) -> Entity:
+    """Return `after` with the fields that it leaves out: an empty status is a missing one."""
+    is_same_status = after.status in ("", before.status)
+    missing = {
+        name: value
+        for name in (_LASTING + _OF_STATUS if is_same_status else _LASTING)
+        if not getattr(after, name) and (value := getattr(before, name))
+    }
+    return msgspec.structs.replace(after, **missing) if missing else after
 
 
 def _absent(entity: Entity, present: dict[_Key, Entity]) -> Entity:
@@ -112,6 +131,8 @@ def _passed(earlier: Entity | None, entity: Entity) -> tuple[PastStatus, ...]:
     if earlier is None or not entity.history:
         return entity.history
     seen_at = earlier.status_at
+    if seen_at is None and earlier.status == entity.status:
+        return ()  # without a time it may well have been seen after all of it
     if seen_at is None:
         # Without a time, what was seen is the last entry with that word.
         matches = [i for i, past in enumerate(entity.history) if past.status == earlier.status]

@@ -62,7 +62,8 @@ def decide(
     `memory` is None at first sight: what is in flight has then begun, what has failed is
     told, and what has succeeded is silent.
     """
-    desk = _Desk(after, _begin(after, now) if memory is None else memory, now)
+    known = _begin(after, now) if memory is None else memory
+    desk = _Desk(after, known, now, difference.has_moved)
     if memory is None and _is_done_well(after.root):
         done = msgspec.structs.replace(desk.memory, ended=EventKind.SUCCEEDED, ended_at=now)
         return Decision(done, ())
@@ -82,15 +83,15 @@ def wakes_at(snapshot: Snapshot, memory: Memory, patience: Patience) -> datetime
     if not _is_in_flight(snapshot.root, memory):
         return None
     times = [alert.told_at + patience.remind_every for alert in _reminders(memory.alerts)]
-    stalled = {alert.place for alert in memory.alerts if alert.kind is EventKind.STALLED}
-    if not stalled.issuperset(memory.suspects):
+    stalls = {alert.place: alert.stall for alert in memory.alerts if alert.stall is not None}
+    if any(stalls.get(place) not in _DEAD_ENDS for place in memory.suspects):
         times.append(memory.changed_at)
-    if not any(alert.kind is EventKind.WAITING for alert in memory.alerts):
+    if not memory.suspects and not any(a.kind is EventKind.WAITING for a in memory.alerts):
         quiet = _quiet_since(snapshot.root, memory)
-        stalls = {alert.stall for alert in memory.alerts if alert.place == snapshot.root.id}
-        if Stall.GIVEN_UP not in stalls and _gives_up(snapshot.root):
+        stall = stalls.get(snapshot.root.id)
+        if stall is not Stall.GIVEN_UP and _gives_up(snapshot.root):
             times.append(quiet + PLATFORM_GIVES_UP_AFTER)
-        if not stalls - {None}:
+        if stall is None:
             times.append(quiet + patience.stalled_after)
     return min(times, default=None)
 
@@ -106,6 +107,7 @@ def _begin(snapshot: Snapshot, now: datetime) -> Memory:
 
 
 _UNDER_WAY = frozenset({Phase.PENDING, Phase.RUNNING, Phase.WAITING})
+_DEAD_ENDS = frozenset({Stall.DEAD_END, Stall.DISAGREES})
 
 
 def _is_done_well(root: Entity) -> bool:
@@ -137,30 +139,43 @@ class _Desk:
     snapshot: Snapshot
     memory: Memory
     now: datetime
+    has_moved: bool
     events: list[Event] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.root = self.snapshot.root
         self.alerts = {(alert.place, alert.kind): alert for alert in self.memory.alerts}
-        self.place_by_id = {
-            entity.id: rollout.place_of(level, entity, step)
+        self.place_by_key = {
+            (entity.kind, entity.id): rollout.place_of(level, entity, step)
             for level, entity, step in rollout.steps_with(self.root)
         }
 
     # The beginning and the end
 
     def take_up_attempts(self, difference: Difference) -> None:
-        """A rollout that leaves its end begins anew; what still fails in it was told already."""
-        if difference.has_moved:
+        """A rollout that leaves its end begins anew; what still fails in it was told already.
+
+        It may have come to another end by the time of this poll.
+        """
+        if self.has_moved:
             self._remember(changed_at=self.now)
         for transition in difference.transitions:
             if transition.level is not Level.ROLLOUT:
                 continue
-            if transition.phase_after in _UNDER_WAY and self.memory.ended is not None:
+            if self._is_leaving_its_end(transition.phase_after):
                 self._begin_again()
-            elif transition.phase_after is Phase.FAILED and not transition.is_current:
+            if transition.phase_after is Phase.FAILED and not transition.is_current:
                 self._stand(Level.ROLLOUT, self.root, Phase.FAILED, transition.description)
                 self._remember(ended=EventKind.FAILED)
+
+    def _is_leaving_its_end(self, phase: Phase) -> bool:
+        match self.memory.ended:
+            case None:
+                return False
+            case EventKind.SUCCEEDED:
+                return phase not in (Phase.SUCCEEDED, Phase.UNKNOWN)
+            case _:
+                return phase not in (Phase.FAILED, Phase.UNKNOWN)
 
     def _begin_again(self) -> None:
         attempt = self.memory.attempt + self.memory.has_card
@@ -171,7 +186,7 @@ class _Desk:
         if self.memory.has_card or (self.memory.ended and _is_done_well(self.root)):
             return
         self._remember(has_card=True)
-        if self.memory.ended is None and self.root.phase is not Phase.FAILED:
+        if self.memory.ended is None and not self.root.phase.is_terminal:
             self._tell(EventKind.STARTED, Level.ROLLOUT, self.root, self.root.description)
 
     def tell_the_end(self) -> None:
@@ -197,6 +212,11 @@ class _Desk:
         for transition in difference.transitions:
             if transition.level is Level.DETAIL:
                 continue
+            if transition.level is Level.ROLLOUT and not transition.is_current:
+                continue  # see take_up_attempts
+            if transition.before is None:
+                # Another deploy for the same install is another try, however it ended.
+                self._stand(transition.level, transition.entity, Phase.PENDING, "")
             if not transition.is_current and transition.phase_after is Phase.WAITING:
                 continue  # it waited, and somebody answered: nobody is needed any more
             self._stand(
@@ -214,9 +234,13 @@ class _Desk:
             for place in rollout.places_of(step):
                 unit = place.unit
                 self._stand(Level.UNIT, unit, unit.phase, unit.description)
+        known = set(self.place_by_key.values())
+        for alert in tuple(self.alerts.values()):
+            if alert.kind is EventKind.WAITING and alert.place not in known:
+                self._drop(alert.place, alert.kind)  # a new attempt came without it
 
     def _stand(self, level: Level, entity: Entity, phase: Phase, description: str) -> None:
-        place = self.place_by_id[entity.id]
+        place = self.place_by_key[entity.kind, entity.id]
         failed = self.alerts.get((place, EventKind.FAILED))
         waiting = self.alerts.get((place, EventKind.WAITING))
         if phase is Phase.FAILED:
@@ -273,25 +297,24 @@ class _Desk:
 
     def tell_stalls(self, patience: Patience) -> None:
         found = dict(self._dead_ends())
-        confirmed = {
-            place: stall for place, stall in found.items() if place in self.memory.suspects
-        }
+        hanging = {place: stall for place, stall in found.items() if place in self.memory.suspects}
         self._remember(suspects=tuple(found))
-        if not confirmed and (quiet := self._quiet(patience)) is not None:
-            confirmed[self.root.id] = quiet
-        for place, stall in confirmed.items():
+        if not found and (quiet := self._quiet(patience)) is not None:
+            hanging[self.root.id] = quiet
+        for place, stall in hanging.items():
             standing = self.alerts.get((place, EventKind.STALLED))
-            if standing is None or standing.stall is not stall:
+            # That it is quiet is no news of what hangs already, even if the clock went back.
+            if standing is None or stall not in (Stall.QUIET, standing.stall):
                 level, entity = self._entity(place)
                 reason = self._why(entity, stall)
                 self._raise(EventKind.STALLED, place, level, entity, reason, stall=stall)
+        if not self.has_moved:
+            return  # what was told of it still holds
         for alert in tuple(self.alerts.values()):
-            if alert.kind is EventKind.STALLED and alert.place not in confirmed:
-                self._end_stall(alert, is_suspect=alert.place in found)
+            if alert.kind is EventKind.STALLED and alert.place not in hanging | found:
+                self._end_stall(alert)
 
-    def _end_stall(self, alert: Alert, *, is_suspect: bool) -> None:
-        if is_suspect:
-            return
+    def _end_stall(self, alert: Alert) -> None:
         self._drop(alert.place, EventKind.STALLED)
         if self.memory.ended is None:
             level, entity = self._entity(alert.place)
@@ -306,6 +329,8 @@ class _Desk:
                 yield self.root.id, Stall.DISAGREES
             return
         for step in self.root.children:
+            if step.is_absent and (step.id, EventKind.STALLED) in self.alerts:
+                yield step.id, Stall.DEAD_END  # no news of it: what was told stands
             progress = rollout.progress_of(step)
             is_at_work = step.phase is Phase.RUNNING and not step.is_still_creating
             if (

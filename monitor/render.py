@@ -7,6 +7,7 @@ format. Every message stays within Slack's limits whatever it is drawn from.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -504,10 +505,11 @@ _MARKS: Mapping[Phase, str] = {
 
 def _step_lines(picture: _Picture, room: _Room) -> list[_Line]:
     """Draw the steps around the current one, and say how many there are before and after."""
-    count = len(picture.stages)
+    left = _not_attempted(picture)
+    count = len(picture.stages) - (len(left) if len(left) > 1 else 0)
     current = count - 1 if picture.current is None else picture.current
     shown = min(_STEP_LINES, room.lines)
-    first = max(0, min(current - shown // 3, count - shown))
+    first = max(0, current - shown // 3) if count > shown else 0
     last = min(count, first + shown)
     lines = [_step_line(picture, index, room) for index in range(first, last)]
     if first:
@@ -515,7 +517,36 @@ def _step_lines(picture: _Picture, room: _Room) -> list[_Line]:
         lines.insert(0, _line(f"… {counted(first, 'step')} {'done' if are_done else 'before'}"))
     if last < count:
         lines.append(_line(f"… {counted(count - last, 'more step')}"))
+    if len(left) > 1:
+        words = " · ".join(filter(None, (_installs_of(left), "not attempted")))
+        lines.append(_line("○ ", _bold(_steps_words(picture, left)), f" · {words}"))
     return lines
+
+
+def _not_attempted(picture: _Picture) -> tuple[rollout.Stage, ...]:
+    """Return the last steps, those that a rollout never came to before it failed."""
+    if picture.root.phase is not Phase.FAILED:
+        return ()
+    last_steps = itertools.takewhile(_is_untouched, reversed(picture.stages))
+    return tuple(last_steps)[::-1]
+
+
+def _is_untouched(stage: rollout.Stage) -> bool:
+    return stage.step.phase is Phase.PENDING and stage.progress.pending == stage.progress.total
+
+
+def _steps_words(picture: _Picture, last_steps: Sequence[rollout.Stage]) -> str:
+    count = len(picture.stages)
+    return (
+        f"step {count}"
+        if len(last_steps) == 1
+        else f"steps {count - len(last_steps) + 1} to {count}"
+    )
+
+
+def _installs_of(stages: Sequence[rollout.Stage]) -> str:
+    installs = sum(stage.progress.total for stage in stages)
+    return counted(installs, "install") if installs else ""
 
 
 def _step_line(picture: _Picture, index: int, room: _Room) -> _Line:
@@ -623,11 +654,12 @@ def _lines_of(picture: _Picture, said: Sequence[_Said], room: _Room) -> list[_Li
 def _said_line(picture: _Picture, said: _Said, room: _Room) -> _Line:
     subject, in_detail = _subject(picture, said, room)
     says = said.many if len(said.units) > 1 and said.many else said.one
-    reason = f": {visible(said.reason, room.words)}" if said.reason.strip() else ""
+    words = visible(says, room.words, fallback="")
+    reason = visible(said.reason, room.words, fallback="")
     return _line(
         f"{said.mark} {said.lead}",
         _bold(subject),
-        f"{in_detail} {visible(says, room.words)}{reason}{said.tail}",
+        f"{in_detail}{words and f' {words}'}{reason and f': {reason}'}{said.tail}",
         *_where(picture, said.units),
     )
 
@@ -654,7 +686,7 @@ def _advice_line(picture: _Picture, advice: _Advice, room: _Room) -> _Line:
 
 def _where(picture: _Picture, units: Sequence[Entity]) -> Iterator[str | _Element]:
     first = next((unit for unit in units if unit.install_id), None)
-    if first is None:
+    if first is None or len(first.install_id) + len(first.workflow_id) > _URL_LIMIT:
         return
     links = picture.view.links
     url = links.install(first.install_id)
@@ -910,23 +942,17 @@ def _rollout_said(
             return _Said(1, "❌", "failed", reason=event.reason, subject=title)
         of_steps = (one.reason for one in failed.values() if one.level is Level.STEP)
         reason = "" if is_explained else next(filter(None, of_steps), event.reason)
-        tail = _not_attempted(picture)
+        tail = _words_for_not_attempted(picture)
         return _Said(1, "❌", _failure_words(picture), reason=reason, subject=title, tail=tail)
     return _parent_said(picture, event, title)
 
 
-def _not_attempted(picture: _Picture) -> str:
-    left = [
-        index
-        for index, stage in enumerate(picture.stages)
-        if stage.step.phase is Phase.PENDING and stage.progress.pending == stage.progress.total
-    ]
+def _words_for_not_attempted(picture: _Picture) -> str:
+    left = _not_attempted(picture)
     if not left or picture.failed is None:
         return ""
-    steps = f"step {left[0] + 1}" if len(left) == 1 else f"steps {left[0] + 1} to {left[-1] + 1}"
-    installs = sum(picture.stages[index].progress.total for index in left)
-    of_what = f" ({counted(installs, 'install')})" if installs else ""
-    return f" · {steps} not attempted{of_what}"
+    of_what = f" ({installs})" if (installs := _installs_of(left)) else ""
+    return f" · {_steps_words(picture, left)} not attempted{of_what}"
 
 
 def _step_said(picture: _Picture, event: Event) -> _Said:

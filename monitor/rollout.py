@@ -69,10 +69,7 @@ def units_of(step: Entity) -> tuple[Entity, ...]:
     """
     newest: dict[str, Entity] = {}
     for unit in step.children:  # in the order of their creation
-        key = unit.install_id or unit.id
-        other = newest.get(key)
-        if other is None or other.is_absent or not unit.is_absent:
-            newest[key] = unit
+        newest[unit.install_id or unit.id] = unit
     return tuple(newest.values())
 
 
@@ -123,17 +120,19 @@ def add_up(parts: tuple[Progress, ...]) -> Progress:
 def is_in_agreement(root: Entity) -> bool:
     """Whether no part contradicts a rollout that says it succeeded.
 
-    A part that the newest answer lacks says nothing about now.
+    A part that the newest answer lacks says nothing about now, unless its last word was a
+    bad end.
     """
-    present = [step for step in root.children if not step.is_absent]
     words = {
-        (unit.kind, unit.status)
-        for step in present
-        for unit in units_of(step)
-        if not unit.is_absent
+        (part.kind, part.status, part.is_absent)
+        for step in root.children
+        for part in (step, *units_of(step))
     }
-    words.update((step.kind, step.status) for step in present)
-    return all(phase_of(kind, status) is Phase.SUCCEEDED for kind, status in words)
+    return all(_agrees(phase_of(kind, status), is_absent) for kind, status, is_absent in words)
+
+
+def _agrees(phase: Phase, is_absent: bool) -> bool:
+    return phase is Phase.SUCCEEDED or (is_absent and not phase.is_terminal)
 
 
 def has_units_in_flight(root: Entity) -> bool:

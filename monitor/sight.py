@@ -73,16 +73,19 @@ class Sight:
         """Take note of a failed poll; returns what is to be told, once it is enough."""
         failures = self._failures.setdefault(target, _Failures(now, self._successes))
         failures.count += 1
-        if failures.count < self._unreachable_after or scope_of(target) in self._told:
+        if failures.count < self._unreachable_after:
             return None
         is_gone = isinstance(error, NuonGone)
+        told = self.blindness_of(target)
+        if told is not None and (told.kind is EventKind.GONE or not is_gone):
+            return None
         is_its_own = (
             is_gone
             or isinstance(error, MalformedAnswer)
             or self._successes > failures.successes_then
         )
         subject = target if is_its_own else None
-        if scope_of(subject) in self._told:
+        if subject is None and self.platform_blindness is not None:
             return None
         kind = EventKind.GONE if is_gone else EventKind.UNREACHABLE
         news = SightNews(kind, subject, failures.since, str(error))

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from monitor.model import Entity, Kind, Memory, Snapshot, Target
+import msgspec
+from hypothesis import settings
+
+from monitor.diff import Difference, diff, keep_absent
+from monitor.model import Entity, Event, Kind, Memory, Phase, Snapshot, Target, Transition
+from monitor.policy import Patience, decide
 
 NOON = datetime(2025, 12, 1, 12, 0, tzinfo=UTC)
 RELEASE_ID = "relk2v9q7m3x8c4b6n1z5w0y2a"
@@ -46,3 +53,70 @@ def memory(**facts: Any) -> Memory:
     facts.setdefault("changed_at", NOON)
     facts.setdefault("has_card", True)
     return Memory(**facts)
+
+
+def fixed(examples: int) -> settings:
+    """Return a property test's settings: the same examples in every run, however slow."""
+    return settings(max_examples=examples, derandomize=True, deadline=None, database=None)
+
+
+PATIENCE = Patience(stalled_after=timedelta(minutes=30), remind_every=timedelta(hours=4))
+
+
+@dataclass
+class Reader:
+    """Reads a rollout poll by poll, as a cycle does, and keeps what was told."""
+
+    patience: Patience = PATIENCE
+    seen: Snapshot | None = None
+    memory: Memory | None = None
+    told: list[tuple[datetime, Event]] = field(default_factory=list)
+    changes: list[Transition] = field(default_factory=list)
+
+    def poll(self, root: Entity, now: datetime) -> tuple[Event, ...]:
+        after = snapshot(root, now)
+        if self.seen is not None and not _begins_anew(self.seen.root, root):
+            after = keep_absent(self.seen, after)
+        return self._take(after, diff(self.seen, after), now)
+
+    def poll_unchanged(self, now: datetime) -> tuple[Event, ...]:
+        assert self.seen is not None
+        return self._take(self.seen, Difference((), has_moved=False), now)
+
+    def restart(self) -> None:
+        """Go on with what comes back from the store's encoding."""
+        if self.seen is None or self.memory is None:
+            return
+        self.seen = msgspec.msgpack.decode(msgspec.msgpack.encode(self.seen), type=Snapshot)
+        self.memory = msgspec.json.decode(msgspec.json.encode(self.memory), type=Memory)
+
+    def _take(self, after: Snapshot, difference: Difference, now: datetime) -> tuple[Event, ...]:
+        decision = decide(
+            self.seen, after, difference, self.memory, now=now, patience=self.patience
+        )
+        self.seen, self.memory = after, decision.memory
+        self.told.extend((now, event) for event in decision.events)
+        self.changes.extend(difference.transitions)
+        return decision.events
+
+
+def words(events: Iterable[Event]) -> list[str]:
+    """Return events as `failed inl-a`, `started release`, `stalled step 1 again`."""
+    return [
+        f"{event.kind} {_name(event.entity)}{' again' if event.is_reminder else ''}"
+        for event in events
+    ]
+
+
+def _name(entity: Entity) -> str:
+    match entity.kind:
+        case Kind.RELEASE:
+            return "release"
+        case Kind.STEP:
+            return entity.id.removeprefix("rel-").replace("-", " ")
+        case _:
+            return entity.install_id or entity.id
+
+
+def _begins_anew(before: Entity, after: Entity) -> bool:
+    return before.phase.is_terminal and after.phase in (Phase.PENDING, Phase.RUNNING)

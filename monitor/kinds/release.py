@@ -5,6 +5,7 @@ Only what is used is declared, and so decoded; everything else in an answer is s
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 import msgspec
@@ -81,10 +82,15 @@ def decode(body: bytes, release_id: str) -> Entity:
     document = wire.parse(body, _decoder)
     if document.id != release_id:
         raise MalformedAnswer(f"the answer is about {document.id[:60]!r}, not about {release_id!r}")
+    if not document.status:
+        # The one status that can be counted on: without it an ended release would seem retried.
+        raise MalformedAnswer("the release in the answer has no status")
     rows = wire.present(document.release_steps)
-    deploys = [deploy for row in rows for deploy in wire.present(row.install_deploys)]
+    deploys = sorted(
+        (deploy for row in rows for deploy in wire.present(row.install_deploys)), key=_age
+    )
     status = wire.read_status(document.status, document.status_description)
-    return Entity(
+    root = Entity(
         kind=Kind.RELEASE,
         id=document.id,
         status=status.status,
@@ -98,6 +104,16 @@ def decode(body: bytes, release_id: str) -> Entity:
         created_by=_first(deploy.created_by.email for deploy in deploys if deploy.created_by),
         children=wire.in_order(_step(row) for row in rows),
     )
+    _refuse_shared_deploys(root)
+    return root
+
+
+def _refuse_shared_deploys(root: Entity) -> None:
+    """Refuse a deploy that stands in two steps: matched by its id, neither would be told right."""
+    ids = [deploy.id for step in root.children for deploy in step.children]
+    if len(set(ids)) < len(ids):
+        shared, _ = Counter(ids).most_common(1)[0]
+        raise MalformedAnswer(f"the install deploy {shared[:60]!r} stands in two release steps")
 
 
 def _step(row: _Step) -> Entity:
@@ -135,6 +151,11 @@ def _required(identifier: str, what: str) -> str:
     if not identifier:
         raise MalformedAnswer(f"{what} in the answer has an empty id")
     return identifier
+
+
+def _age(deploy: _Deploy) -> tuple[str, str, str]:
+    """The oldest deploy names what is rolled out and by whom, wherever it stands in the lists."""
+    return deploy.created_at or "", deploy.id, deploy.updated_at or ""
 
 
 def _component_name(deploy: _Deploy) -> str | None:

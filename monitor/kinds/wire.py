@@ -20,12 +20,15 @@ T = TypeVar("T")
 
 
 class StatusRecord(msgspec.Struct, gc=False):
-    """`status_v2`, and each entry of its `history`; `created_at_ts` is in seconds."""
+    """`status_v2`, and each entry of its `history`; `created_at_ts` is in seconds.
+
+    The document promises any value for the two that are not words; text means nothing to us.
+    """
 
     status: str | None = None
     status_human_description: str | None = None
-    created_at_ts: float | None = None
-    history: list[StatusRecord | None] | None = None
+    created_at_ts: float | str | None = None
+    history: list[StatusRecord | None] | str | None = None
 
 
 class Status(msgspec.Struct, frozen=True, gc=False):
@@ -71,9 +74,9 @@ def read_time(text: str | None) -> datetime | None:
     return time if time.year > 1970 else None
 
 
-def read_timestamp(seconds: float | None) -> datetime | None:
+def read_timestamp(seconds: float | str | None) -> datetime | None:
     """Read a time given in seconds since the epoch; None for a zero or unreadable one."""
-    if not seconds or seconds < 0:
+    if not isinstance(seconds, (float, int)) or seconds <= 0:
         return None
     try:
         return datetime.fromtimestamp(seconds, UTC)
@@ -109,8 +112,8 @@ def read_status(
     )
 
 
-def _read_history(records: list[StatusRecord | None] | None) -> tuple[PastStatus, ...]:
-    if not records:
+def _read_history(records: list[StatusRecord | None] | str | None) -> tuple[PastStatus, ...]:
+    if not isinstance(records, list):
         return ()
     past = [
         PastStatus(record.status, at, record.status_human_description or "")
