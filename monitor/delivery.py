@@ -12,7 +12,7 @@ import contextlib
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol
@@ -38,12 +38,10 @@ _PROBE_CREDENTIALS = timedelta(seconds=30)
 _PROBE_CHANNEL = timedelta(minutes=5)
 _LONGEST_BACKOFF = 300.0
 # A post whose answer never came may still be on its way: looking at once could miss it.
-_BEFORE_LOOKING = 2.0
+_BEFORE_LOOKING = timedelta(seconds=2)
 _CLOCK_DIFFERENCE = timedelta(minutes=5)
 _AFTER_STORE_ERROR = 5.0
 _IDLE = 60.0
-# While an edit waits for its turn, a post that comes in goes first.
-_LOOK_FOR_POSTS = 0.1
 
 
 class Sink(Protocol):
@@ -97,17 +95,21 @@ class Delivery:
         self._now = now
         self._pace = pace or Pace()
         self._stopping = asyncio.Event()
-        self._woken = asyncio.Event()
+        self._news = asyncio.Event()
         self._lanes: dict[str, asyncio.Task[None]] = {}
         self._next_post: dict[str, float] = {}
         self._next_edit = 0.0
+        self._no_edits_before: datetime | None = None
         self.problem: str | None = None
-        """Why nothing can be sent at present; None while Slack accepts what it is given."""
+        """Why nothing can be sent at present; None while Slack takes what it is given."""
+        self.refusing: dict[str, str] = {}
+        """The sinks that refuse whatever is for them, and why. Others go on."""
         self.turned_at = time.monotonic()
 
     def wake(self) -> None:
         """Say that the outbox may hold something new."""
-        self._woken.set()
+        news, self._news = self._news, asyncio.Event()
+        news.set()
 
     def stop(self) -> None:
         """Finish what is in hand and begin nothing more."""
@@ -115,46 +117,52 @@ class Delivery:
         self.wake()
 
     async def run(self) -> None:
-        """Deliver until stopped; what is in hand then is finished."""
-        while not self._stopping.is_set():
-            self.turned_at = time.monotonic()
-            self._woken.clear()
-            try:
-                wait = await self._open_lanes()
-            except StoreError as error:
-                log.error("outbox_unreadable", error=str(error))
-                wait = _AFTER_STORE_ERROR
-            await self._sleep(wait)
-        await asyncio.gather(*self._lanes.values(), return_exceptions=True)
+        """Deliver until stopped; what is in hand then is finished. Cancelled, it is not."""
+        async with asyncio.TaskGroup() as lanes:
+            while not self._stopping.is_set():
+                self.turned_at = time.monotonic()
+                # Taken before the look at the outbox: what comes in meanwhile is not missed.
+                news = self._news
+                try:
+                    wait = await self._open_lanes(lanes)
+                except StoreError as error:
+                    log.error("outbox_unreadable", error=str(error))
+                    wait = _AFTER_STORE_ERROR
+                except Exception:
+                    self._metrics.bug.labels("delivery").inc()
+                    log.exception("delivery_failed_unexpectedly")
+                    wait = _AFTER_STORE_ERROR
+                await _wait(news, wait)
 
     async def drain(self) -> None:
-        """Deliver what is due now, then return: for a single pass without the loop."""
-        while True:
+        """Deliver what is due now, then return: for a single pass without the loop.
+
+        Raises what goes wrong on our own side, once the other sinks are done.
+        """
+        while not self._stopping.is_set():
             due, _ = await self._store.call(Store.sinks_at_work, self._now())
             if not due:
                 return
-            await asyncio.gather(*(self._empty(name) for name in due))
+            ends = await asyncio.gather(*map(self._empty, due), return_exceptions=True)
+            for error in ends:
+                if error is not None:
+                    raise error
 
-    async def _open_lanes(self) -> float:
+    async def _open_lanes(self, lanes: asyncio.TaskGroup) -> float:
         now = self._now()
         due, next_due = await self._store.call(Store.sinks_at_work, now)
         for name in due:
             if name not in self._lanes:
-                task = asyncio.create_task(self._lane(name), name=f"deliver to {name}")
+                task = lanes.create_task(self._lane(name), name=f"deliver to {name}")
                 self._lanes[name] = task
                 task.add_done_callback(partial(self._close_lane, name))
-        if next_due is None or next_due <= now:
+        if next_due is None:
             return _IDLE  # a lane that ends wakes the loop
         return min(_IDLE, (next_due - now).total_seconds())
 
     def _close_lane(self, name: str, _: asyncio.Task[None]) -> None:
         self._lanes.pop(name, None)
         self.wake()
-
-    async def _sleep(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._woken.wait()
 
     # One lane: everything for one sink
 
@@ -175,6 +183,7 @@ class Delivery:
 
     async def _deliver_next(self, name: str) -> bool:
         """Send the next post that is due, or else an edit; returns whether there was one."""
+        news = self._news
         outgoing = await self._store.call(Store.next_post, name)
         if outgoing is not None and self._is_due(outgoing):
             await self._pause(self._next_post.get(name, 0.0) - time.monotonic())
@@ -184,10 +193,20 @@ class Delivery:
             self._next_post[name] = time.monotonic() + self._pace.post
             return True
         edit = await self._store.call(Store.next_edit, name, self._now())
-        if edit is None:
+        if edit is None or self._stopping.is_set():
             return False
+        if self._no_edits_before is not None and self._now() < self._no_edits_before:
+            await self._store.call(
+                Store.postpone_edit,
+                edit,
+                next_try_at=self._no_edits_before,
+                error="Slack takes no edits at present",
+                is_failure=False,
+            )
+            return True
         if (wait := self._next_edit - time.monotonic()) > 0:
-            await self._pause(min(wait, _LOOK_FOR_POSTS))
+            # While an edit waits for its turn, a post that comes in goes first.
+            await _wait(news, wait)
             return True
         self._next_edit = time.monotonic() + self._pace.edit
         await self._edit(name, edit)
@@ -199,106 +218,133 @@ class Delivery:
     async def _pause(self, seconds: float) -> None:
         """Wait, but not beyond a request to stop."""
         if seconds > 0:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await self._stopping.wait()
+            await _wait(self._stopping, seconds)
+
+    # What is known of Slack
+
+    def _accepted(self, name: str) -> None:
+        self.problem = None
+        self.refusing.pop(name, None)
+
+    def _failed(self, name: str, error: SinkUnavailable | SinkRejected) -> None:
+        """Tell what concerns all from what concerns one sink or one message."""
+        if isinstance(error, SinkUnavailable):
+            # Where it asks to be left alone for a while, Slack is there.
+            self.problem = str(error) if error.retry_after is None else self.problem
+            return
+        if error.refusal is Refusal.CREDENTIALS:
+            self.problem = str(error)
+            return
+        self.problem = None
+        if error.refusal is Refusal.CHANNEL and name not in self.refusing:
+            log.error("sink_refuses", sink=name, error=str(error))
+            self.refusing[name] = str(error)
 
     # A post
 
     async def _post(self, name: str, outgoing: Outgoing) -> None:
         sink = self._sink_for(name)
         if sink is None:
-            await self._postpone(outgoing, _PROBE_CHANNEL, "the configuration has no such sink now")
+            await self._postpone(
+                outgoing,
+                _PROBE_CHANNEL,
+                "the configuration has no such sink now",
+                in_doubt=outgoing.maybe_delivered,
+            )
             return
-        await self._store.call(Store.begin_attempt, outgoing.id, self._now())
-        message, digest = outgoing.message, None
-        if outgoing.form is Form.CARD and outgoing.target is not None:
-            wanted = await self._store.call(
-                Store.wanted_card, outgoing.target, outgoing.attempt, name
-            )
-            if wanted is not None:
-                message, digest = wanted
+        outgoing, digest = await self._newest(outgoing)
+        # Found unfinished after a crash, it is not looked for at once either.
+        await self._store.call(Store.begin_attempt, outgoing.id, self._now() + _BEFORE_LOOKING)
+        in_doubt = outgoing.maybe_delivered
+        found: MessageRef | None = None
+        cannot_look: CannotLook | None = None
         try:
-            posted = await self._find_or_post(sink, outgoing, message)
+            if in_doubt:
+                found, cannot_look = await self._look(sink, outgoing)
+                in_doubt = cannot_look is not None
+            posted = found or await self._send(sink, outgoing)
         except SinkUnavailable as error:
-            await self._put_off(outgoing, error)
+            self._failed(name, error)
+            await self._put_off(outgoing, error, in_doubt=in_doubt or error.maybe_delivered)
+            return
         except SinkRejected as error:
-            await self._refused(outgoing, error)
-        else:
-            await self._store.call(
-                Store.mark_sent,
-                outgoing.id,
-                now=self._now(),
-                channel_id=posted.channel_id,
-                ts=posted.ts,
-                shown=digest,
-            )
-            self.problem = None
-            self._metrics.sent.inc()
-            log.info("sent", sink=name, form=str(outgoing.form), key=outgoing.key)
+            self._failed(name, error)
+            await self._refused(outgoing, error, in_doubt=in_doubt)
+            return
+        await self._store.call(
+            Store.mark_sent,
+            outgoing.id,
+            now=self._now(),
+            channel_id=posted.channel_id,
+            ts=posted.ts,
+            # What was found shows what it was sent with, which may be older.
+            shown=None if found else digest,
+        )
+        self._accepted(name)
+        self._metrics.sent.inc()
+        if cannot_look is not None:
+            self._metrics.ambiguous.labels("unknown").inc()
+            log.warning("sent_again_perhaps_twice", key=outgoing.key, reason=str(cannot_look))
+        log.info("sent", sink=name, form=str(outgoing.form), key=outgoing.key)
 
-    async def _find_or_post(self, sink: Sink, outgoing: Outgoing, message: Message) -> MessageRef:
-        if outgoing.maybe_delivered:
-            found = await self._find(sink, outgoing)
-            if found is not None:
-                return found
+    async def _newest(self, outgoing: Outgoing) -> tuple[Outgoing, bytes | None]:
+        """Return a card with what it ought to show by now, and the digest of that."""
+        if outgoing.form is not Form.CARD or outgoing.target is None:
+            return outgoing, None
+        wanted = await self._store.call(
+            Store.wanted_card, outgoing.target, outgoing.attempt, outgoing.sink
+        )
+        if wanted is None:
+            return outgoing, None
+        message, digest = wanted
+        return replace(outgoing, message=message), digest
+
+    async def _look(
+        self, sink: Sink, outgoing: Outgoing
+    ) -> tuple[MessageRef | None, CannotLook | None]:
+        """Look whether an earlier attempt arrived, or say why nobody can know."""
+        since = outgoing.created_at - _CLOCK_DIFFERENCE
         try:
-            return await self._send(sink, outgoing, message)
-        except SinkRejected as error:
-            if error.refusal is not Refusal.MESSAGE:
-                raise
-            log.warning("sent_as_plain_text", key=outgoing.key, error=str(error))
-            return await self._send(sink, outgoing, render.plain(message))
+            found = await sink.find(outgoing.key, thread=outgoing.thread, since=since)
+        except CannotLook as error:
+            return None, error
+        self._metrics.ambiguous.labels("found" if found else "resent").inc()
+        return found, None
 
-    async def _send(self, sink: Sink, outgoing: Outgoing, message: Message) -> MessageRef:
-        return await sink.post(
-            message,
+    async def _send(self, sink: Sink, outgoing: Outgoing) -> MessageRef:
+        post = partial(
+            sink.post,
             key=outgoing.key,
             thread=outgoing.thread,
             is_broadcast=outgoing.is_broadcast,
         )
-
-    async def _find(self, sink: Sink, outgoing: Outgoing) -> MessageRef | None:
-        """Look whether an earlier attempt arrived; None to send it (again)."""
         try:
-            since = outgoing.created_at - _CLOCK_DIFFERENCE
-            found = await sink.find(outgoing.key, thread=outgoing.thread, since=since)
-        except CannotLook as error:
-            self._metrics.ambiguous.labels("unknown").inc()
-            log.warning("sent_again_perhaps_twice", key=outgoing.key, reason=str(error))
-            return None
-        except SinkUnavailable as error:
-            raise SinkUnavailable(
-                str(error), retry_after=error.retry_after, maybe_delivered=True
-            ) from error
-        self._metrics.ambiguous.labels("resent" if found is None else "found").inc()
-        return found
+            return await post(outgoing.message)
+        except SinkRejected as error:
+            if error.refusal is not Refusal.MESSAGE:
+                raise
+            log.warning("sent_as_plain_text", key=outgoing.key, error=str(error))
+            return await post(render.plain(outgoing.message))
 
-    async def _put_off(self, outgoing: Outgoing, error: SinkUnavailable) -> None:
-        self.problem = str(error)
-        wait = error.retry_after
-        if wait is None:
-            wait = backoff(outgoing.attempts, jitter=random.random())  # noqa: S311
-        if error.maybe_delivered:
+    async def _put_off(self, outgoing: Outgoing, error: SinkUnavailable, *, in_doubt: bool) -> None:
+        wait = _wait_after(error, outgoing.attempts)
+        if in_doubt:
             wait = max(wait, _BEFORE_LOOKING)
-        await self._postpone(
-            outgoing,
-            timedelta(seconds=wait),
-            str(error),
-            maybe_delivered=error.maybe_delivered,
-        )
+        is_failure = error.retry_after is None
+        await self._postpone(outgoing, wait, str(error), in_doubt=in_doubt, is_failure=is_failure)
 
-    async def _refused(self, outgoing: Outgoing, error: SinkRejected) -> None:
+    async def _refused(self, outgoing: Outgoing, error: SinkRejected, *, in_doubt: bool) -> None:
         match error.refusal:
             case Refusal.CREDENTIALS:
-                self.problem = str(error)
-                await self._postpone(outgoing, _PROBE_CREDENTIALS, str(error))
+                await self._postpone(outgoing, _PROBE_CREDENTIALS, str(error), in_doubt=in_doubt)
             case Refusal.CHANNEL:
-                await self._postpone(outgoing, _PROBE_CHANNEL, str(error))
-            case Refusal.CARD:
+                await self._postpone(outgoing, _PROBE_CHANNEL, str(error), in_doubt=in_doubt)
+            case Refusal.CARD if outgoing.thread is not None:
                 await self._store.call(Store.lose_card, outgoing, now=self._now())
-                await self._postpone(outgoing, timedelta(), str(error))
-            case Refusal.MESSAGE | Refusal.QUOTA:
+                # Should the new one take no replies either, this does not flood the channel.
+                wait = timedelta(seconds=backoff(outgoing.attempts, jitter=random.random()))  # noqa: S311
+                await self._postpone(outgoing, wait, str(error), in_doubt=in_doubt)
+            case Refusal.CARD | Refusal.MESSAGE | Refusal.QUOTA:
                 await self._set_aside(outgoing, error)
 
     async def _set_aside(self, outgoing: Outgoing, error: SinkError) -> None:
@@ -307,7 +353,13 @@ class Delivery:
         await self._store.call(Store.set_aside, outgoing.id, now=self._now(), error=str(error))
 
     async def _postpone(
-        self, outgoing: Outgoing, wait: timedelta, error: str, *, maybe_delivered: bool = False
+        self,
+        outgoing: Outgoing,
+        wait: timedelta,
+        error: str,
+        *,
+        in_doubt: bool,
+        is_failure: bool = True,
     ) -> None:
         self._metrics.delivery_failures.labels("again later").inc()
         seconds = round(wait.total_seconds(), 3)
@@ -317,7 +369,8 @@ class Delivery:
             outgoing.id,
             next_try_at=self._now() + wait,
             error=error,
-            maybe_delivered=maybe_delivered,
+            maybe_delivered=in_doubt,
+            is_failure=is_failure,
         )
 
     # An edit
@@ -332,17 +385,17 @@ class Delivery:
         try:
             await self._update(sink, edit)
         except SinkUnavailable as error:
-            wait = error.retry_after
-            if wait is None:
-                wait = backoff(edit.attempts, jitter=random.random())  # noqa: S311
-            else:
-                # A limit on edits holds for the method, so for every card.
-                self._next_edit = max(self._next_edit, time.monotonic() + wait)
-            await self._postpone_edit(edit, timedelta(seconds=wait), str(error))
+            self._failed(name, error)
+            wait, is_failure = _wait_after(error, edit.attempts), error.retry_after is None
+            if not is_failure:
+                self._no_edits_before = self._now() + wait  # the limit is one for all cards
+            await self._postpone_edit(edit, wait, str(error), is_failure=is_failure)
         except SinkRejected as error:
+            self._failed(name, error)
             await self._edit_refused(edit, error)
         else:
             await self._store.call(Store.mark_edited, edit, self._now())
+            self._accepted(name)
             self._metrics.edits.inc()
             log.debug("edited", sink=name, target=str(edit.target))
 
@@ -362,7 +415,7 @@ class Delivery:
                 await self._store.call(Store.lose_card, edit, now=self._now())
                 log.warning("card_is_gone", sink=edit.sink, target=str(edit.target))
             case Refusal.CREDENTIALS:
-                self.problem = str(error)
+                self._no_edits_before = self._now() + _PROBE_CREDENTIALS
                 await self._postpone_edit(edit, _PROBE_CREDENTIALS, str(error))
             case Refusal.CHANNEL:
                 await self._postpone_edit(edit, _PROBE_CHANNEL, str(error))
@@ -371,7 +424,30 @@ class Delivery:
                 log.error("edit_refused", target=str(edit.target), error=str(error))
                 await self._store.call(Store.mark_edited, edit, self._now())
 
-    async def _postpone_edit(self, edit: Edit, wait: timedelta, error: str) -> None:
+    async def _postpone_edit(
+        self, edit: Edit, wait: timedelta, error: str, *, is_failure: bool = True
+    ) -> None:
+        self._metrics.delivery_failures.labels("again later").inc()
         log.warning("edit_postponed", sink=edit.sink, target=str(edit.target), error=error)
-        next_try_at = self._now() + wait
-        await self._store.call(Store.postpone_edit, edit, next_try_at=next_try_at, error=error)
+        await self._store.call(
+            Store.postpone_edit,
+            edit,
+            next_try_at=self._now() + wait,
+            error=error,
+            is_failure=is_failure,
+        )
+
+
+def _wait_after(error: SinkUnavailable, attempts: int) -> timedelta:
+    """Return what the sink asked for, or else the longer the more attempts failed before."""
+    seconds = error.retry_after
+    if seconds is None:
+        seconds = backoff(attempts, jitter=random.random())  # noqa: S311
+    return timedelta(seconds=seconds)
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    """Wait for an event, but no longer than that."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

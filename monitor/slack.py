@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
+import math
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -23,12 +25,16 @@ from monitor.model import Message, MessageRef
 from monitor.text import plain
 
 METADATA_EVENT = "nuon_monitor_notification"
-_TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
+_CONNECT_TIMEOUT = 10.0
 # A connection that Slack closes while a post is on its way leaves in doubt whether it
 # arrived, so idle ones are dropped before Slack would do so.
 _KEEP_IDLE = 15.0
-_LONGEST_WAIT = 3600.0
+_SHORTEST_WAIT, _LONGEST_WAIT = 1.0, 3600.0
 _PAGES = 5
+
+# slack-sdk writes every request down at debug level, a webhook's secret URL included.
+_SILENT = logging.getLogger(f"{__name__}.sdk")
+_SILENT.disabled = True
 
 
 def _codes(refusal: Refusal, codes: str) -> dict[str, Refusal]:
@@ -40,7 +46,8 @@ _REFUSALS: Mapping[str, Refusal] = {
         Refusal.CREDENTIALS,
         "invalid_auth not_authed token_revoked token_expired account_inactive missing_scope"
         " no_permission not_allowed_token_type access_denied org_login_required"
-        " ekm_access_denied team_access_not_granted two_factor_setup_required"
+        " ekm_access_denied team_access_not_granted two_factor_setup_required accesslimited"
+        " enterprise_is_restricted"
         # Of an incoming webhook.
         " action_prohibited invalid_token no_service no_service_id no_team team_disabled"
         " no_active_hooks posting_to_general_channel_denied",
@@ -49,8 +56,8 @@ _REFUSALS: Mapping[str, Refusal] = {
         Refusal.CHANNEL,
         "channel_not_found not_in_channel is_archived channel_is_archived restricted_action"
         " restricted_action_read_only_channel restricted_action_thread_only_channel"
-        " restricted_action_non_threadable_channel restricted_action_thread_locked"
-        " channel_is_limited_access messages_tab_disabled user_not_in_channel is_inactive",
+        " restricted_action_non_threadable_channel channel_is_limited_access messages_tab_disabled"
+        " user_not_in_channel is_inactive",
     ),
     **_codes(
         Refusal.MESSAGE,
@@ -63,28 +70,45 @@ _REFUSALS: Mapping[str, Refusal] = {
     **_codes(
         Refusal.CARD,
         "message_not_found cant_update_message edit_window_closed thread_not_found"
-        " cannot_reply_to_message block_mismatch",
+        " restricted_action_thread_locked cannot_reply_to_message block_mismatch",
     ),
     **_codes(Refusal.QUOTA, "message_limit_exceeded"),
 }
+_TOKEN_ITSELF = frozenset(
+    "invalid_auth not_authed token_revoked token_expired account_inactive".split()
+)
 _RATE = frozenset({"ratelimited", "rate_limited"})
-_PASSING = frozenset({"service_unavailable", "team_added_to_org", "rollup_error"})
+_PASSING = frozenset(
+    "service_unavailable team_added_to_org external_channel_migrating update_failed"
+    " rollup_error".split()
+)
 _AMBIGUOUS = frozenset({"internal_error", "fatal_error", "request_timeout"})
+# An answer without a code is not Slack's own, or not all of it. These leave open whether
+# the call was carried out; of the others some will not go away by themselves.
+_DOUBTFUL = frozenset({200, 201, 202, 204, 408, 502, 504})
+_WORDLESS: Mapping[int, Refusal] = {
+    **dict.fromkeys((401, 403, 404, 410), Refusal.CREDENTIALS),
+    **dict.fromkeys((400, 413), Refusal.MESSAGE),
+}
 
 
 class SlackClient:
-    """One HTTP session to Slack, from which the sinks are made. Close it in the end."""
+    """One HTTP session to Slack, from which the sinks are made. Close it in the end.
 
-    def __init__(self, *, api_url: str, token: str | None) -> None:
+    `timeout` is for a whole call, in seconds.
+    """
+
+    def __init__(self, *, api_url: str, token: str | None, timeout: float = 30.0) -> None:
         self._api_url = api_url
         self._token = token
+        self._timeout = aiohttp.ClientTimeout(total=timeout, connect=_CONNECT_TIMEOUT)
         self._session: aiohttp.ClientSession | None = None
         self._web: AsyncWebClient | None = None
         self._workspace_url = ""
 
     async def __aenter__(self) -> SlackClient:
         self._session = aiohttp.ClientSession(
-            timeout=_TIMEOUT, connector=aiohttp.TCPConnector(keepalive_timeout=_KEEP_IDLE)
+            timeout=self._timeout, connector=aiohttp.TCPConnector(keepalive_timeout=_KEEP_IDLE)
         )
         self._web = AsyncWebClient(
             token=self._token,
@@ -92,6 +116,7 @@ class SlackClient:
             session=self._session,
             retry_handlers=[],
             user_agent_prefix=f"nuon-release-monitor/{__version__}",
+            logger=_SILENT,
         )
         return self
 
@@ -111,6 +136,7 @@ class SlackClient:
                 session=self._session,
                 retry_handlers=[],
                 user_agent_prefix=f"nuon-release-monitor/{__version__}",
+                logger=_SILENT,
             )
         )
 
@@ -129,7 +155,7 @@ class SlackClient:
 
     def permalink(self, message: MessageRef) -> str | None:
         """Return a message's address for people; None before Slack was greeted."""
-        if not self._workspace_url.startswith("https://"):
+        if not self._workspace_url.startswith(("https://", "http://")):
             return None
         ts = message.ts.replace(".", "")
         return f"{self._workspace_url.rstrip('/')}/archives/{message.channel_id}/p{ts}"
@@ -157,6 +183,9 @@ class SlackChannel:
             arguments |= {"thread_ts": thread.ts, "reply_broadcast": is_broadcast}
         with _judged("chat.postMessage", is_post=True):
             answer = await self._web.api_call("chat.postMessage", json=arguments)
+            # Without both, no edit and no reply would ever find the message.
+            if not (answer["channel"] and answer["ts"]):
+                raise ValueError("no channel or no ts")
             return MessageRef(channel_id=str(answer["channel"]), ts=str(answer["ts"]))
 
     async def edit(self, message: Message, *, channel_id: str, ts: str) -> None:
@@ -170,7 +199,8 @@ class SlackChannel:
     ) -> MessageRef | None:
         """Look for a message by its notification's key.
 
-        Raises CannotLook where the token may not read, SinkUnavailable to look later.
+        Raises CannotLook where the token may not read, SinkUnavailable to look later, and
+        SinkRejected where the token is not taken at all.
         """
         channel_id = thread.channel_id if thread else await self._channel_id()
         arguments = {
@@ -200,29 +230,43 @@ class SlackChannel:
         name = self._channel.removeprefix("#")
         if not self._channel.startswith("#") and name.isalnum() and name.isupper():
             return name
-        arguments = {"types": "public_channel,private_channel", "limit": 1000}
-        async for page in self._pages("conversations.list", arguments):
-            for channel in page.get("channels") or ():
-                if channel.get("name") == name:
-                    return str(channel["id"])
-        raise CannotLook(f"the ID of the channel {self._channel} is not to be found")
+        # One kind after the other: each has a scope of its own, which the token may lack.
+        reason = "it is not among those that the bot may see"
+        for kind in ("public_channel", "private_channel"):
+            try:
+                async for page in self._pages("conversations.list", {"types": kind, "limit": 1000}):
+                    for channel in page.get("channels") or ():
+                        if channel.get("name") == name:
+                            return str(channel["id"])
+            except CannotLook as error:
+                reason = str(error)
+        raise CannotLook(f"the ID of the channel {self._channel} is not to be found: {reason}")
 
     async def _pages(
         self, method: str, arguments: Mapping[str, Any]
     ) -> AsyncIterator[Mapping[str, Any]]:
+        """Yield one page after the other; raises CannotLook where not all can be read."""
         cursor = ""
-        for _ in range(_PAGES):
+        for number in range(_PAGES):
             try:
                 with _judged(method):
                     answer = await self._web.api_call(
                         method, params={**arguments, **({"cursor": cursor} if cursor else {})}
                     )
             except SinkRejected as error:
+                if error.code in _TOKEN_ITSELF:
+                    raise
+                raise CannotLook(str(error)) from error
+            except SinkUnavailable as error:
+                # Where one page a minute is allowed, to begin anew each time would never end.
+                if number == 0 or error.retry_after is None:
+                    raise
                 raise CannotLook(str(error)) from error
             yield answer.data if isinstance(answer.data, dict) else {}
             cursor = (answer.get("response_metadata") or {}).get("next_cursor") or ""
             if not cursor:
                 return
+        raise CannotLook(f"{method} has more than {_PAGES} pages")
 
 
 class SlackWebhook:
@@ -281,7 +325,7 @@ def _judged(what: str, *, is_post: bool = False) -> Iterator[None]:
     except (
         aiohttp.ClientConnectorError,
         aiohttp.ConnectionTimeoutError,
-        aiohttp.ClientProxyConnectionError,
+        aiohttp.ClientHttpProxyError,
     ) as error:
         raise SinkUnavailable(f"cannot connect to Slack: {_reason(error)}") from None
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -291,7 +335,7 @@ def _judged(what: str, *, is_post: bool = False) -> Iterator[None]:
         ) from None
     except Exception as error:  # noqa: BLE001
         # slack-sdk fails in many ways on an answer that is not what it expects: an
-        # AttributeError on plain text, a UnicodeDecodeError on bytes, a KeyError on no `ts`.
+        # AttributeError on plain text, a UnicodeDecodeError on bytes.
         raise SinkUnavailable(
             f"Slack's answer to {what} cannot be understood ({type(error).__name__})",
             maybe_delivered=is_post,
@@ -300,7 +344,8 @@ def _judged(what: str, *, is_post: bool = False) -> Iterator[None]:
 
 def _api_error(what: str, error: SlackApiError, *, is_post: bool) -> SinkError:
     response = error.response
-    status: int = getattr(response, "status_code", None) or getattr(response, "status", 0)
+    # The SDK's own answer, or aiohttp's where the SDK could not read it.
+    status: int = getattr(response, "status_code", 0) or getattr(response, "status", 0)
     data = getattr(response, "data", None)
     code = str(data.get("error") or "") if isinstance(data, dict) else ""
     headers = getattr(response, "headers", None) or {}
@@ -333,23 +378,26 @@ def _verdict(
     shown = plain(code, 80) if code else f"HTTP {status}"
     said = f"Slack answered {shown} to {what}{detail}"
     if status == 429 or code in _RATE:
-        return SinkUnavailable(said, retry_after=_retry_after(headers) or 1.0)
-    if code in _AMBIGUOUS or status in (502, 504) or (status == 200 and not code):
+        return SinkUnavailable(said, retry_after=_retry_after(headers) or _SHORTEST_WAIT)
+    if code in _AMBIGUOUS or (not code and status in _DOUBTFUL):
         return SinkUnavailable(said, maybe_delivered=is_post)
-    if code in _PASSING or (status >= 500 and code not in _REFUSALS):
+    if code in _REFUSALS:
+        return SinkRejected(said, refusal=_REFUSALS[code], code=code)
+    refusal = Refusal.MESSAGE if code else _WORDLESS.get(status)
+    if code in _PASSING or status >= 500 or refusal is None:
         return SinkUnavailable(said, retry_after=_retry_after(headers))
     # A code that we do not know is about this message, as far as one can tell: it must
     # hold up neither the channel nor the others for ever.
-    unknown = Refusal.CREDENTIALS if status in (401, 403, 404, 410) else Refusal.MESSAGE
-    return SinkRejected(said, refusal=_REFUSALS.get(code, unknown), code=code or f"http_{status}")
+    return SinkRejected(said, refusal=refusal, code=code or f"http_{status}")
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    value = headers.get("Retry-After") or headers.get("retry-after") or ""
+    """Return the seconds that were asked for, within reason; None where none were."""
     try:
-        return min(max(float(value), 0.0), _LONGEST_WAIT)
+        seconds = float(headers.get("Retry-After") or "")
     except ValueError:
         return None
+    return None if math.isnan(seconds) else min(max(seconds, _SHORTEST_WAIT), _LONGEST_WAIT)
 
 
 def _reason(error: BaseException) -> str:

@@ -430,13 +430,16 @@ class Store:
                 row = connection.execute(_NEXT_CARD, its).one_or_none() or row
         return None if row is None else _outgoing(row)
 
-    def begin_attempt(self, id_: int, now: datetime) -> None:
-        """Write down, before anything is sent, that an attempt begins."""
+    def begin_attempt(self, id_: int, next_try_at: datetime) -> None:
+        """Write down, before anything is sent, that an attempt begins.
+
+        `next_try_at` is for whoever finds it unfinished after a crash.
+        """
         self._update_notification(
             id_,
             state=State.SENDING,
             attempts=notification.c.attempts + 1,
-            next_try_at=now,
+            next_try_at=next_try_at,
         )
 
     def mark_sent(
@@ -480,12 +483,22 @@ class Store:
             )
 
     def postpone(
-        self, id_: int, *, next_try_at: datetime, error: str, maybe_delivered: bool = False
+        self,
+        id_: int,
+        *,
+        next_try_at: datetime,
+        error: str,
+        maybe_delivered: bool = False,
+        is_failure: bool = True,
     ) -> None:
-        """Write down that it was not accepted, and when to try again."""
+        """Write down that it was not accepted, and when to try again.
+
+        Only an attempt that was a failure counts as one.
+        """
         self._update_notification(
             id_,
             state=State.PENDING,
+            attempts=notification.c.attempts - (0 if is_failure else 1),
             next_try_at=next_try_at,
             error=error,
             maybe_delivered=maybe_delivered,
@@ -564,8 +577,15 @@ class Store:
             error="",
         )
 
-    def postpone_edit(self, edit: Edit, next_try_at: datetime, error: str) -> None:
-        self._update_card(edit, attempts=card.c.attempts + 1, next_try_at=next_try_at, error=error)
+    def postpone_edit(
+        self, edit: Edit, next_try_at: datetime, error: str, *, is_failure: bool = True
+    ) -> None:
+        self._update_card(
+            edit,
+            attempts=card.c.attempts + (1 if is_failure else 0),
+            next_try_at=next_try_at,
+            error=error,
+        )
 
     def lose_card(self, lost: Edit | Outgoing, *, now: datetime) -> None:
         """Enqueue a new card in place of one that is gone from Slack.
@@ -768,8 +788,40 @@ _NEXT_CARD = (
     .limit(1)
 )
 _HEADS = select(func.min(notification.c.id)).where(is_open).group_by(notification.c.sink)
+# A reply whose card was lost is due when the new card is, which stands behind it.
+_new_card = notification.alias()
 _WORK = union_all(
-    select(notification.c.sink, notification.c.next_try_at).where(notification.c.id.in_(_HEADS)),
+    select(
+        notification.c.sink,
+        case(
+            (_new_card.c.id.is_not(None), _new_card.c.next_try_at),
+            else_=notification.c.next_try_at,
+        ).label("next_try_at"),
+    )
+    .select_from(
+        notification.outerjoin(
+            card,
+            and_(
+                card.c.target_kind == notification.c.target_kind,
+                card.c.target_id == notification.c.target_id,
+                card.c.attempt == notification.c.attempt,
+                card.c.sink == notification.c.sink,
+            ),
+        ).outerjoin(
+            _new_card,
+            and_(
+                notification.c.form == Form.REPLY,
+                card.c.ts.is_(None),
+                _new_card.c.form == Form.CARD,
+                _new_card.c.state.in_((State.PENDING, State.SENDING)),
+                _new_card.c.target_kind == notification.c.target_kind,
+                _new_card.c.target_id == notification.c.target_id,
+                _new_card.c.attempt == notification.c.attempt,
+                _new_card.c.sink == notification.c.sink,
+            ),
+        )
+    )
+    .where(notification.c.id.in_(_HEADS)),
     select(card.c.sink, card.c.next_try_at).where(is_edit_wanted).distinct(),
 )
 _COUNTS = (
