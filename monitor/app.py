@@ -36,6 +36,8 @@ WEBHOOK = "webhook"
 """The name of the sink behind `slack.webhook_url`, whose address is a secret."""
 
 _STUCK_AFTER = 60.0
+"""Seconds beyond the time that a poll may take."""
+_GREET_EVERY = 15.0
 
 
 def utc_now() -> datetime:
@@ -116,22 +118,34 @@ class App:
         if server is not None:
             await server.start()
             log.info("listening", port=server.port)
+        # Beside the polls, which a Slack that hangs must not hold up.
+        greeting = asyncio.create_task(self._greet_slack(), name="greet Slack")
         try:
-            await self._greet_slack()
             await self.daemon.run()
         finally:
+            greeting.cancel()
+            await asyncio.wait((greeting,))
             if server is not None:
                 await server.stop()
 
     async def _greet_slack(self) -> None:
-        """Find out at the start, and not at the first failure, whether Slack takes the token."""
+        """Find out at the start, and not at the first failure, whether Slack takes the token.
+
+        Until it does it is asked again and again: there may be nothing to send for long.
+        """
         if self.config.slack.bot_token is None:
             return
-        try:
-            await self.slack.greet()
-        except SinkError as error:
-            self.delivery.problem = str(error)
-            log.error("slack_unusable", error=str(error))
+        while True:
+            try:
+                await self.slack.greet()
+            except SinkError as error:
+                if self.delivery.problem != str(error):
+                    log.error("slack_unusable", error=str(error))
+                self.delivery.problem = str(error)
+                await asyncio.sleep(_GREET_EVERY)
+            else:
+                self.delivery.problem = None
+                return
 
     async def poll_once(self) -> tuple[Target, ...]:
         """Poll every watch once; returns those that could not be polled."""
@@ -184,7 +198,8 @@ async def build(
             metrics=metrics,
             now=now,
         )
-        watchman = _Watchman(daemon, delivery, sight, store, metrics, now)
+        stuck_after = _STUCK_AFTER + config.nuon.timeout.total_seconds()
+        watchman = _Watchman(daemon, delivery, sight, store, metrics, now, stuck_after)
         if config.heartbeat.url is not None:
             url = config.heartbeat.url.get_secret_value()
             daemon.beat = Heartbeat(url, watchman.is_alive).beat
@@ -213,6 +228,7 @@ class _Watchman:
     store: StoreThread
     metrics: Metrics
     now: Callable[[], datetime]
+    stuck_after: float
 
     def probes(self) -> Probes:
         return Probes(alive=self.alive, ready=self.ready, refresh_metrics=self.refresh)
@@ -222,7 +238,7 @@ class _Watchman:
 
     def alive(self) -> tuple[Check, ...]:
         overdue = self.daemon.overdue()
-        problem = f"no poll completed for {overdue:.0f} s" if overdue > _STUCK_AFTER else None
+        problem = f"no poll completed for {overdue:.0f} s" if overdue > self.stuck_after else None
         return (Check("polls", problem),)
 
     def ready(self) -> tuple[Check, ...]:
@@ -230,6 +246,7 @@ class _Watchman:
             *self.alive(),
             Check("platform", self._platform_problem()),
             Check("slack", self.delivery.problem),
+            Check("store", self.daemon.problem),
         )
 
     def _platform_problem(self) -> str | None:

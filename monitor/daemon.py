@@ -28,9 +28,10 @@ from monitor.store import Store, StoreThread
 log = structlog.get_logger(__name__)
 
 _TICK = 0.25
-_LEAVE_WITHIN = 8.0
+_LEAVE_WITHIN = 6.0
 _FLUSH_EVERY = 30.0
 _PRUNE_EVERY = 3600.0
+_BEAT_EVERY = 60.0
 _START_WITHIN = 5.0
 """All watches are polled once in the first seconds, however long their interval."""
 
@@ -56,8 +57,11 @@ class Daemon:
         self._now = now
         self._agenda: Agenda[Cycle] = Agenda()
         self._in_flight: dict[asyncio.Task[None], float] = {}
+        self._completed_at = time.monotonic()
         self._flushed: dict[Target, datetime] = {}
         self._stopping = asyncio.Event()
+        self.problem: str | None = None
+        """Why what is seen cannot be kept at present; None while the store takes it."""
         self.beat: Callable[[], Awaitable[None]] | None = None
         """Called every minute, where somebody waits for a sign of life."""
 
@@ -82,12 +86,18 @@ class Daemon:
         self._stopping.set()
 
     def overdue(self) -> float:
-        """Return for how many seconds something that should have happened has not."""
+        """Return for how many seconds something that should have happened has not.
+
+        Where many polls wait for a platform that hangs, each waits long, and yet one after
+        the other completes: so it counts how long none of them has.
+        """
         now = time.monotonic()
         waits = [now - self._delivery.turned_at - 60.0]
-        waits.extend(now - begun for begun in self._in_flight.values())
-        if (due := self._agenda.next_due()) is not None:
-            waits.append(now - due)
+        due = [*self._in_flight.values()]
+        if (next_due := self._agenda.next_due()) is not None:
+            due.append(next_due)
+        if due:
+            waits.append(now - max(min(due), self._completed_at))
         return max(0.0, *waits)
 
     def _scheduler(self) -> AsyncIOScheduler:
@@ -104,10 +114,12 @@ class Daemon:
             (self._flush, _FLUSH_EVERY),
             (self._prune, _PRUNE_EVERY),
         ]
-        if self.beat is not None:
-            jobs.append((self.beat, 60.0))
         for job, seconds in jobs:
             scheduler.add_job(job, IntervalTrigger(seconds=seconds, timezone=UTC))
+        if self.beat is not None:
+            # The first at once, or a restart would leave a gap.
+            trigger = IntervalTrigger(seconds=_BEAT_EVERY, timezone=UTC)
+            scheduler.add_job(self.beat, trigger, next_run_time=datetime.now(UTC))
         return scheduler
 
     async def _tick(self) -> None:
@@ -119,14 +131,17 @@ class Daemon:
             task.add_done_callback(lambda task: self._in_flight.pop(task, None))
 
     async def _poll(self, cycle: Cycle, due: float) -> None:
+        pause: timedelta | None = cycle.watch.interval
         try:
             await cycle.poll()
+            pause = cycle.pause()
         except StoreError as error:
+            self.problem = str(error)
             log.error("poll_not_kept", target=str(cycle.watch.target), error=str(error))
         except Exception:
             self._metrics.bug.labels("poll").inc()
             log.exception("poll_failed_unexpectedly", target=str(cycle.watch.target))
-        pause = cycle.pause()
+        self._completed_at = time.monotonic()
         if pause is None:
             log.info("settled_for_long", target=str(cycle.watch.target), polled="no more")
             return
@@ -157,7 +172,10 @@ class Daemon:
         try:
             yield
         except StoreError as error:
+            self.problem = str(error)
             log.error("store_failed", during=what, error=str(error))
+        else:
+            self.problem = None
 
     async def _leave(self, delivering: asyncio.Task[None]) -> None:
         log.info("stopping", polls_in_flight=len(self._in_flight))

@@ -18,6 +18,8 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from monitor.errors import MonitorError
 from monitor.metrics import Metrics
 
+_LEAVE_WITHIN = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -52,16 +54,21 @@ class HealthServer:
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics_page)
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        self._runner = web.AppRunner(
+            app, access_log=None, handle_signals=False, shutdown_timeout=_LEAVE_WITHIN
+        )
         await self._runner.setup()
         host, port = self._address
         try:
-            await web.TCPSite(self._runner, host, port, shutdown_timeout=1.0).start()
+            await web.TCPSite(self._runner, host, port).start()
         except OSError as error:
             await self._runner.cleanup()
+            reason = (error.strerror or str(error)).rpartition(": ")[
+                2
+            ]  # asyncio repeats the address
             raise MonitorError(
-                f"cannot listen on {host}:{port} ({error.strerror or error}): set http.listen to"
-                ' a free address, or to "" for none'
+                f"cannot listen on {host}:{port}, {reason}: set http.listen to a free address,"
+                ' or to "" for none'
             ) from error
         self.port = self._runner.addresses[0][1]
 

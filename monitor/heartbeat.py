@@ -7,6 +7,7 @@ by somebody else.
 from __future__ import annotations
 
 from collections.abc import Callable
+from http import HTTPStatus
 
 import aiohttp
 import structlog
@@ -24,7 +25,7 @@ class Heartbeat:
         self._is_alive = is_alive
 
     async def beat(self) -> None:
-        """Ask the address once; failing is logged and nothing more."""
+        """Ask the address once, unless stuck; failing is logged and nothing more."""
         if not self._is_alive():
             log.error("no_heartbeat", reason="the daemon is stuck")
             return
@@ -33,7 +34,7 @@ class Heartbeat:
                 aiohttp.ClientSession(timeout=_TIMEOUT, trust_env=True) as session,
                 session.get(self._url, allow_redirects=False) as answer,
             ):
-                if answer.status >= 400:
+                if answer.status >= HTTPStatus.MULTIPLE_CHOICES:  # a redirect has not beaten either
                     log.warning("heartbeat_refused", status=answer.status)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             log.warning("heartbeat_failed", error=type(error).__name__)

@@ -1,32 +1,43 @@
 """Logging, configured once per process: a stable event name and fields, on text or as JSON.
 
-Whatever a field holds, an entry stays one line without control characters, and none of
-the configuration's secrets is in it.
+Whatever a field holds, an entry stays one line without control characters (on a terminal a
+traceback has its lines), and none of the configuration's secrets is in it. An entry that
+cannot be written is lost: what is logged about must not fail with the log.
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
+import os
 import sys
 from collections.abc import Iterable, MutableMapping
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import structlog
 
 from monitor.text import plain
 
 _LONGEST_FIELD = 2000
+_SHORTEST_SECRET = 4
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
 def configure(
     level: str, form: str, *, stream: TextIO | None = None, secrets: Iterable[str] = ()
 ) -> None:
-    """Send everything to one stream; `form` is `auto`, `text` or `json`."""
+    """Send everything to one stream; `form` is `auto`, `text` or `json`.
+
+    Of other libraries only warnings and errors are logged, whatever the level.
+    """
     stream = stream or sys.stdout
     is_text = form == "text" or (form == "auto" and stream.isatty())
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(colors=stream.isatty())
+        structlog.dev.ConsoleRenderer(
+            colors=stream.isatty() and not os.environ.get("NO_COLOR"),
+            exception_formatter=structlog.dev.plain_traceback,
+        )
         if is_text
         else structlog.processors.JSONRenderer(ensure_ascii=True)
     )
@@ -36,13 +47,14 @@ def configure(
         structlog.processors.format_exc_info,
         _Cleaner(secrets, keeps_lines=is_text),
     ]
+    tolerant = cast("TextIO", _Tolerant(stream))
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(tolerant),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(stream)
+    handler = logging.StreamHandler(tolerant)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared[:2],
@@ -56,33 +68,43 @@ def configure(
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 
 
+class _Tolerant(io.TextIOBase):
+    """A stream whose reader may leave and whose disk may be full."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+
 class _Cleaner:
     """Takes secrets and control characters out of every field."""
 
     def __init__(self, secrets: Iterable[str], *, keeps_lines: bool) -> None:
-        self._secrets = tuple(secret for secret in secrets if len(secret) >= 4)
+        self._secrets = tuple(secret for secret in secrets if len(secret) >= _SHORTEST_SECRET)
         self._keeps_lines = keeps_lines
 
     def __call__(
         self, _logger: object, _method: str, entry: MutableMapping[str, Any]
     ) -> MutableMapping[str, Any]:
         for name, value in entry.items():
-            if isinstance(value, str):
-                entry[name] = self._clean(name, value)
-            elif isinstance(value, Exception | list | dict | tuple):
-                entry[name] = self._clean(name, str(value)) if not _is_plain(value) else value
+            if isinstance(value, list):
+                entry[name] = [self._clean(name, str(item)) for item in value]
+            elif not isinstance(value, int | float | None):
+                entry[name] = self._clean(name, str(value))
         return entry
 
     def _clean(self, name: str, value: str) -> str:
         for secret in self._secrets:
             value = value.replace(secret, "•••")
         if name == "exception":
-            lines = (plain(line, _LONGEST_FIELD) for line in value.splitlines())
+            lines = (plain(line, _LONGEST_FIELD, fallback="") for line in value.splitlines())
             return "\n".join(lines) if self._keeps_lines else value
-        return plain(value, _LONGEST_FIELD) if value else value
-
-
-def _is_plain(value: object) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(item, str) and item.isidentifier() for item in value
-    )
+        return plain(value, _LONGEST_FIELD, fallback="")

@@ -6,26 +6,43 @@ imported when it runs, so that `--help` is quick.
 
 from __future__ import annotations
 
+import difflib
 import importlib
+import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 import click
 
 from monitor import __version__
 from monitor.errors import ConfigError, MonitorError
+from monitor.text import plain
 
 # Command → its one-line help, shown without importing the command's module.
 _COMMANDS = {
-    "run": "Watch and tell, until stopped.",
-    "demo": "See it work: a simulated rollout, told in this terminal.",
-    "once": "Poll every watch once, deliver, and leave.",
+    "init": "Write a configuration to begin with.",
     "check": "Check the configuration.",
+    "run": "Watch and tell, until stopped.",
+    "once": "Poll every watch once, deliver, and leave.",
     "status": "Show what is watched and how it stands.",
     "history": "Show what was seen and what was sent, in order.",
     "test-notification": "Send a real message to every channel in use.",
     "health": "Ask the running daemon whether it is alive.",
+    "demo": "See it work: a simulated rollout, told in this terminal.",
 }
+
+_EPILOG = """\
+\b
+Configuration: --config FILE, else NUON_MONITOR_CONFIG, else ./monitor.toml,
+  else /etc/nuon-monitor/monitor.toml.
+Exit codes: 0 well, 1 it did not go well, 2 usage or configuration.
+Completion: eval "$(_NUON_MONITOR_COMPLETE=bash_source nuon-monitor)"
+  in .bashrc; zsh_source and fish_source for other shells.
+"""
+
+_LONGEST_COMPLAINT = 2000
+_INTERRUPTED = 130
 
 
 class _Commands(click.Group):
@@ -36,8 +53,10 @@ class _Commands(click.Group):
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        del ctx
         if cmd_name not in _COMMANDS:
+            nearest = difflib.get_close_matches(cmd_name, _COMMANDS, n=1)
+            if nearest and not ctx.resilient_parsing:
+                ctx.fail(f"No such command {cmd_name!r}, did you mean {nearest[0]!r}?")
             return None
         module = importlib.import_module(f"monitor.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
@@ -52,8 +71,7 @@ class _Commands(click.Group):
 @click.command(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="The configuration is --config, else NUON_MONITOR_CONFIG, else ./monitor.toml, else"
-    " /etc/nuon-monitor/monitor.toml.",
+    epilog=_EPILOG,
 )
 @click.version_option(__version__, prog_name="nuon-monitor")
 def cli() -> None:
@@ -62,6 +80,18 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal may not know every character
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+    except OSError as error:
+        code = _cannot_write(error)
+    sys.exit(code)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         code = cli.main(
             args=None if arguments is None else list(arguments),
@@ -69,24 +99,40 @@ def main(arguments: Sequence[str] | None = None) -> None:
             standalone_mode=False,
         )
     except click.exceptions.Abort:
-        _complain("stopped")
-        sys.exit(130)
-    except click.ClickException as error:
+        return _INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
+    except click.ClickException as error:
+        _complain(_usage(error))
+        return error.exit_code
     except ConfigError as error:
         for problem in error.problems:
             _complain(str(problem))
-        _complain("see `nuon-monitor check` and config.example.toml")
-        sys.exit(2)
+        return 2
     except MonitorError as error:
         _complain(str(error))
-        sys.exit(1)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader has left: nothing is wrong
-        sys.exit(0)
-    sys.exit(code if isinstance(code, int) else 0)
+        return 1
+    return code if isinstance(code, int) else 0
+
+
+def _usage(error: click.ClickException) -> str:
+    """Say in one line what click says in four."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context is None:
+        return error.format_message()
+    return f"{error.format_message().removesuffix('.')}; see `{context.command_path} --help`"
 
 
 def _complain(sentence: str) -> None:
-    click.echo(f"nuon-monitor: {sentence}", err=True)
+    click.echo(f"nuon-monitor: {plain(sentence, _LONGEST_COMPLAINT)}", err=True)
+
+
+def _cannot_write(error: OSError) -> int:
+    """Be quiet where the reader has left, as `head` does, and say what else went wrong."""
+    # What is left in the buffer must not be tried again when the interpreter ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if not isinstance(error, BrokenPipeError):
+        where = error.filename or "the output"
+        _complain(f"{where}: {error.strerror or error}")
+    return 1

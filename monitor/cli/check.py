@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from monitor.cli.common import load, run_async, with_config
+from monitor.cli.common import load, log_to_stderr, report, run_async, with_config
 
 if TYPE_CHECKING:
     from monitor.config import Config
@@ -29,46 +29,68 @@ def command(config_path: Path | None, *, online: bool) -> int:
         click.echo(f"warning: {sentence}")
     noun = "watch" if len(config.watch) == 1 else "watches"
     click.echo(f"The configuration is well formed: {len(config.watch)} {noun}.")
-    return run_async(_ask(config)) if online else 0
+    if not online:
+        return 0
+    log_to_stderr(config)
+    return run_async(_ask(config))
 
 
 async def _ask(config: Config) -> int:
-    from monitor.app import addresses_of, nuon_client, slack_client
-    from monitor.errors import MonitorError
+    sees_all = await _ask_platform(config)
+    speaks_to_all = await _ask_slack(config)
+    return 0 if sees_all and speaks_to_all else 1
+
+
+async def _ask_platform(config: Config) -> bool:
+    """Ask for every watch, and report each in the order of the configuration."""
+    import asyncio
+
+    from monitor.app import nuon_client
+    from monitor.errors import NuonError
     from monitor.kinds import KINDS
+    from monitor.kinds.wire import Memo
+    from monitor.model import Target
 
-    is_well = True
-
-    def report(subject: str, problem: str | None, found: str = "") -> None:
-        nonlocal is_well
-        is_well &= problem is None
-        click.echo(f"{'✗' if problem else '✓'} {subject}: {problem or found}")
-
-    async with nuon_client(config) as source, slack_client(config) as slack:
-        for entry in config.watch:
-            target = entry.target
-            kind = KINDS[target.kind]
-            try:
-                answer = await source.get(kind.path(target.id))
-                root = kind.decode(answer.body, target.id)
-            except MonitorError as error:
-                report(str(target), str(error))
-            else:
-                version = f", API {answer.api_version}" if answer.api_version else ""
-                report(str(target), None, f"{root.status or 'no status yet'}{version}")
-        if config.slack.bot_token is None:
-            click.echo("– Slack: an incoming webhook can only be tried with test-notification")
-            return 0 if is_well else 1
+    async def ask(target: Target) -> tuple[bool, str]:
+        kind = KINDS[target.kind]
         try:
-            report("Slack", None, f"the token is good for {await slack.greet()}")
-        except MonitorError as error:
-            report("Slack", str(error))
-            return 1
+            answer = await source.get(kind.path(target.id))
+            root = kind.decode(answer.body, target.id, Memo())
+        except NuonError as error:
+            return False, str(error)
+        version = f", API {answer.api_version}" if answer.api_version else ""
+        return True, f"{root.status or 'no status yet'}{version}"
+
+    targets = [entry.target for entry in config.watch]
+    async with nuon_client(config) as source:
+        answers = await asyncio.gather(*map(ask, targets))
+    for target, (is_well, finding) in zip(targets, answers, strict=True):
+        report(is_well=is_well, subject=str(target), finding=finding)
+    return all(is_well for is_well, _ in answers)
+
+
+async def _ask_slack(config: Config) -> bool:
+    from monitor.app import addresses_of, slack_client
+    from monitor.errors import SinkError
+
+    if config.slack.bot_token is None:
+        click.echo("– Slack: an incoming webhook can only be tried with test-notification")
+        return True
+    finds_all = True
+    async with slack_client(config) as slack:
+        try:
+            workspace = await slack.greet()
+        except SinkError as error:
+            report(is_well=False, subject="Slack", finding=str(error))
+            return False
+        report(is_well=True, subject="Slack", finding=f"the token is good for {workspace}")
         for address in addresses_of(config):
+            subject = f"channel {address.sink}"
             try:
                 name = await slack.channel(address.sink).check()
-            except MonitorError as error:
-                report(f"channel {address.sink}", str(error))
+            except SinkError as error:
+                report(is_well=False, subject=subject, finding=str(error))
+                finds_all = False
             else:
-                report(f"channel {address.sink}", None, f"found as #{name}")
-    return 0 if is_well else 1
+                report(is_well=True, subject=subject, finding=f"found as #{name}")
+    return finds_all

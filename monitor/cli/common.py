@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from monitor.config import Config
+    from monitor.model import Entity
+    from monitor.store import Store
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -63,10 +65,41 @@ def console() -> Console:
     return Console(highlight=False, emoji=False, markup=False)
 
 
-def ago(then: datetime | None, now: datetime) -> str:
+def echo_json(page: object) -> None:
+    """Print JSON in ASCII: what foreign text could do to a terminal is escaped in it."""
+    import json
+
+    click.echo(json.dumps(page, indent=2))
+
+
+def report(*, is_well: bool, subject: str, finding: str) -> None:
+    """Print one finding, whose words may be foreign."""
+    from monitor.text import plain
+
+    click.echo(f"{'✓' if is_well else '✗'} {plain(subject, 200)}: {plain(finding, 1000)}")
+
+
+def ago(then: datetime, now: datetime) -> str:
     """Write a time as how long ago it was."""
     from monitor.text import duration_words
 
-    if then is None:
-        return "never"
     return f"{duration_words(max(now - then, now - now))} ago"
+
+
+def part_names(store: Store, root: Entity) -> dict[str, str]:
+    """Return what people call the parts of a rollout, by the parts' ids and by their places."""
+    from monitor.model import Level
+    from monitor.rollout import place_of
+    from monitor.text import plain, short_id
+
+    units = [unit for step in root.children for unit in step.children]
+    installs = store.names([unit.install_id for unit in units])
+    names = {root.id: root.kind.value}
+    for number, step in enumerate(root.children, start=1):
+        names[step.id] = f"step {number}"
+        for unit in step.children:
+            name = installs.get(unit.install_id) or unit.name
+            identifier = short_id(unit.install_id or unit.id)
+            shown = plain(name, 60, fallback=identifier) if name else identifier
+            names[unit.id] = names[place_of(Level.UNIT, unit, step)] = shown
+    return names

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from monitor.cli.common import console, load, log_to_stderr, run_async, with_config
+from monitor.cli.common import console, load, log_to_stderr, report, run_async, with_config
 
 if TYPE_CHECKING:
     from monitor.config import Config
-    from monitor.store import Outgoing
+    from monitor.model import Message
+    from monitor.store import Edit, Outgoing, Store
+
+_WIDEST = 100
 
 
 @click.command("once")
@@ -35,10 +38,10 @@ async def _deliver(config: Config) -> int:
         failures = await app.poll_once()
         await app.delivery.drain()
         waiting = await app.store.call(Store.outbox)
-    screen = console()
     for outgoing in waiting:
-        screen.print(f"not delivered to {outgoing.sink}: {outgoing.error or 'not tried yet'}")
-    screen.print(f"{len(config.watch) - len(failures)} of {len(config.watch)} watches polled")
+        finding = f"not delivered: {outgoing.error or 'not tried yet'}"
+        report(is_well=False, subject=outgoing.sink, finding=finding)
+    click.echo(_polled(config, len(failures)))
     return 1 if failures or waiting else 0
 
 
@@ -46,7 +49,7 @@ async def _show(config: Config) -> int:
     """Poll on a copy of the store, and print what stands in its outbox afterwards."""
     import tempfile
 
-    from monitor.app import build
+    from monitor.app import addresses_of, build
     from monitor.store import Store, copy_of
 
     with tempfile.TemporaryDirectory(prefix="nuon-monitor-") as folder:
@@ -57,25 +60,54 @@ async def _show(config: Config) -> int:
         )
         async with build(trial) as app:
             failures = await app.poll_once()
-            outgoing = await app.store.call(Store.outbox)
-    _print(outgoing)
+            posts = await app.store.call(Store.outbox)
+            edits = [
+                edit
+                for address in addresses_of(config)
+                for edit in await app.store.call(_edits, address.sink)
+            ]
+    _print(posts, edits)
+    click.echo(_polled(config, len(failures)))
     return 1 if failures else 0
 
 
-def _print(outgoing: tuple[Outgoing, ...]) -> None:
+def _edits(copy: Store, sink: str) -> list[Edit]:
+    """Return every edit that is due, each taken for made, which only a copy can bear."""
+    from monitor.app import utc_now
+
+    edits = []
+    while (edit := copy.next_edit(sink, utc_now())) is not None:
+        copy.mark_edited(edit, utc_now())
+        edits.append(edit)
+    return edits
+
+
+def _polled(config: Config, failures: int) -> str:
+    total = len(config.watch)
+    return f"{total - failures} of {total} {'watch' if total == 1 else 'watches'} polled"
+
+
+def _print(posts: tuple[Outgoing, ...], edits: list[Edit]) -> None:
+    if not posts and not edits:
+        click.echo("Nothing would be sent.")
+    for post in posts:
+        where = " · reply in the card's thread" if post.form == "reply" else ""
+        _draw(f"{post.sink}{where}", post.message, is_broadcast=post.is_broadcast)
+    for edit in edits:
+        _draw(f"{edit.sink} · the card, edited", edit.message)
+
+
+def _draw(heading: str, message: Message, *, is_broadcast: bool = False) -> None:
+    from rich.rule import Rule
+    from rich.text import Text
+
     from monitor.simulation.screen import draw_message
+    from monitor.text import plain
 
     screen = console()
-    if not outgoing:
-        screen.print("Nothing would be sent.")
-    for message in outgoing:
-        where = " · reply in the card's thread" if message.form == "reply" else ""
-        screen.rule(f"{message.sink}{where}")
-        screen.print(
-            draw_message(
-                message.message.blocks,
-                text=message.message.text,
-                is_broadcast=message.is_broadcast,
-                width=min(screen.width, 100),
-            )
-        )
+    width = min(screen.width, _WIDEST)
+    screen.print(Rule(Text(plain(heading, width)), align="left", style="dim"), width=width)
+    screen.print(
+        draw_message(message.blocks, text=message.text, is_broadcast=is_broadcast, width=width)
+    )
+    screen.print()

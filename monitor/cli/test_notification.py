@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from monitor.cli.common import load, run_async, with_config
+from monitor.cli.common import load, log_to_stderr, report, run_async, with_config
 
 if TYPE_CHECKING:
     from monitor.config import Config
@@ -21,7 +21,9 @@ def command(config_path: Path | None, *, channel: str | None) -> int:
 
     One that fails does not keep the others from being tried. Exits 1 where any failed.
     """
-    return run_async(_send(load(config_path), channel))
+    config = load(config_path)
+    log_to_stderr(config)
+    return run_async(_send(config, channel))
 
 
 async def _send(config: Config, channel: str | None) -> int:
@@ -32,9 +34,9 @@ async def _send(config: Config, channel: str | None) -> int:
     from monitor.errors import ConfigError, Problem, SinkError
 
     if channel is not None and config.slack.bot_token is None:
-        problem = Problem("--channel", "an incoming webhook has one channel of its own")
+        problem = Problem("--channel", "leave it out: an incoming webhook has a channel of its own")
         raise ConfigError((problem,))
-    names = [channel] if channel else [address.sink for address in addresses_of(config)]
+    names = [address.sink for address in addresses_of(config)] if channel is None else [channel]
     failed = 0
     async with slack_client(config) as slack:
         for name in names:
@@ -47,7 +49,7 @@ async def _send(config: Config, channel: str | None) -> int:
                 await sink.post(message, key=key, thread=None, is_broadcast=False)
             except SinkError as error:
                 failed += 1
-                click.echo(f"✗ {name}: {error}")
+                report(is_well=False, subject=name, finding=str(error))
             else:
-                click.echo(f"✓ {name}: sent")
+                report(is_well=True, subject=name, finding="sent")
     return 1 if failed else 0
