@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 import structlog
@@ -22,6 +22,7 @@ from monitor import notify, policy, render
 from monitor.diff import Difference, diff, keep_absent
 from monitor.errors import NuonError, NuonUnavailable
 from monitor.kinds import KINDS, WatchKind
+from monitor.kinds.wire import Memo
 from monitor.metrics import Metrics
 from monitor.model import (
     Blindness,
@@ -119,6 +120,7 @@ class Cycle:
         self._kind: WatchKind = KINDS[watch.target.kind]
         self._path = self._kind.path(watch.target.id)
         self._seen: _Seen | None = None
+        self._memo: Memo[Any] = Memo()
         self._is_loaded = False
         self._retry_after: float | None = None
         self.polled_at: datetime | None = None
@@ -188,7 +190,9 @@ class Cycle:
         return await self._take(snapshot, difference, digest, now)
 
     def _compare(self, body: bytes, now: datetime) -> tuple[Snapshot, Difference]:
-        root = self._kind.decode(body, self.watch.target.id)
+        memo = Memo(self._memo)
+        root = self._kind.decode(body, self.watch.target.id, memo)
+        self._memo = memo
         before = self._seen.snapshot if self._seen else None
         after = Snapshot(self.watch.target, now, root)
         if before is not None and not _begins_anew(before.root, root):

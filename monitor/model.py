@@ -45,6 +45,9 @@ class Kind(StrEnum):
     STEP = "release step"
     DEPLOY = "install deploy"
 
+    # An enum hashes the member's name in Python; these are looked up for every entity.
+    __hash__ = str.__hash__
+
 
 class Level(IntEnum):
     """Where an entity stands in its tree."""
@@ -163,12 +166,23 @@ class Entity(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         """Whether more units may yet appear below this step."""
         return self.is_absent or self.status == "creating_install_deploys"
 
-    def walk(self, level: Level = Level.ROLLOUT) -> Iterator[tuple[Level, Entity]]:
+    def walk(self) -> Iterator[tuple[Level, Entity]]:
         """Yield this entity and all below it, parents first, in the order they are shown."""
-        yield level, self
-        below = Level(min(level + 1, Level.DETAIL))
+        return iter(self.flat())
+
+    def flat(self, level: Level = Level.ROLLOUT) -> list[tuple[Level, Entity]]:
+        """Return what `walk` yields, as a list."""
+        found = [(level, self)]
+        below = _BELOW[level]
         for child in self.children:
-            yield from child.walk(below)
+            if child.children:
+                found.extend(child.flat(below))
+            else:
+                found.append((below, child))
+        return found
+
+
+_BELOW = (Level.STEP, Level.UNIT, Level.DETAIL, Level.DETAIL)
 
 
 class Snapshot(msgspec.Struct, frozen=True):

@@ -107,6 +107,7 @@ def _begin(snapshot: Snapshot, now: datetime) -> Memory:
 
 
 _UNDER_WAY = frozenset({Phase.PENDING, Phase.RUNNING, Phase.WAITING})
+_TROUBLES = frozenset({Phase.FAILED, Phase.WAITING})
 _DEAD_ENDS = frozenset({Stall.DEAD_END, Stall.DISAGREES})
 
 
@@ -145,10 +146,7 @@ class _Desk:
     def __post_init__(self) -> None:
         self.root = self.snapshot.root
         self.alerts = {(alert.place, alert.kind): alert for alert in self.memory.alerts}
-        self.place_by_key = {
-            (entity.kind, entity.id): rollout.place_of(level, entity, step)
-            for level, entity, step in rollout.steps_with(self.root)
-        }
+        self.places = rollout.PlaceBook(self.root)
 
     # The beginning and the end
 
@@ -228,19 +226,21 @@ class _Desk:
 
     def look_at_what_stands(self) -> None:
         """Whatever way it came about: what is in trouble now has an alert, what is not has none."""
+        alerted = {place.rpartition("/")[2] for place, _ in self.alerts}
         self._stand(Level.ROLLOUT, self.root, self.root.phase, self.root.description)
         for step in self.root.children:
             self._stand(Level.STEP, step, step.phase, step.description)
-            for place in rollout.places_of(step):
-                unit = place.unit
-                self._stand(Level.UNIT, unit, unit.phase, unit.description)
-        known = set(self.place_by_key.values())
+            for unit in rollout.units_of(step):
+                phase = unit.phase
+                # Of ten thousand units that go well, none is worth a second look.
+                if phase in _TROUBLES or (unit.install_id or unit.id) in alerted:
+                    self._stand(Level.UNIT, unit, phase, unit.description)
         for alert in tuple(self.alerts.values()):
-            if alert.kind is EventKind.WAITING and alert.place not in known:
+            if alert.kind is EventKind.WAITING and self.places.entity(alert.place) is None:
                 self._drop(alert.place, alert.kind)  # a new attempt came without it
 
     def _stand(self, level: Level, entity: Entity, phase: Phase, description: str) -> None:
-        place = self.place_by_key[entity.kind, entity.id]
+        place = self.places.place(level, entity)
         failed = self.alerts.get((place, EventKind.FAILED))
         waiting = self.alerts.get((place, EventKind.WAITING))
         if phase is Phase.FAILED:
@@ -254,13 +254,13 @@ class _Desk:
         elif waiting is not None:
             self._drop(place, EventKind.WAITING)
             if phase in _UNDER_WAY or phase is Phase.SUCCEEDED:
-                self._tell(EventKind.PROGRESSED, level, entity, "no longer waits, goes on")
+                self._tell(EventKind.PROGRESSED, level, entity, "went on after waiting")
 
     def _mend(self, failed: Alert, place: str, level: Level, entity: Entity, phase: Phase) -> None:
         if phase is Phase.SUCCEEDED:
             self._drop(place, EventKind.FAILED)
             if level is Level.UNIT:
-                self._tell(EventKind.RECOVERED, level, entity, "succeeded after it had failed")
+                self._tell(EventKind.RECOVERED, level, entity, "succeeded after failing")
         elif phase in _UNDER_WAY and not failed.is_retrying:
             self.alerts[place, EventKind.FAILED] = msgspec.structs.replace(failed, is_retrying=True)
             if level is Level.UNIT:
@@ -279,7 +279,7 @@ class _Desk:
                 continue
             entity, phase = transition.entity, transition.phase_after
             if transition.level is Level.UNIT and phase is Phase.ENDED:
-                reason = f"ended as {entity.status}, which its step does not count as an end"
+                reason = f"ended as {entity.status}, which the step does not count as an end"
                 self._tell(EventKind.PROGRESSED, transition.level, entity, reason)
             elif transition.level is not Level.DETAIL and phase is Phase.UNKNOWN:
                 reason = f"has a status that is not known here: {entity.status}"
@@ -390,15 +390,7 @@ class _Desk:
         self.memory = msgspec.structs.replace(self.memory, **changes)
 
     def _entity(self, place: str) -> tuple[Level, Entity]:
-        if place == self.root.id:
-            return Level.ROLLOUT, self.root
-        for step in self.root.children:
-            if step.id == place:
-                return Level.STEP, step
-            for found in rollout.places_of(step):
-                if found.key == place:
-                    return Level.UNIT, found.unit
-        return Level.ROLLOUT, self.root
+        return self.places.entity(place) or (Level.ROLLOUT, self.root)
 
     def _raise(
         self,

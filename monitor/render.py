@@ -145,6 +145,11 @@ def standalone(view: View, events: Sequence[Event]) -> Message:
     )
 
 
+def headline(snapshot: Snapshot, memory: Memory, *, title: str | None = None) -> str:
+    """Return the first line of the card, for where there is room for one line only."""
+    return _headline(_look(View(snapshot, memory, Links("", ""), title)))
+
+
 def plain(message: Message) -> Message:
     """Return the same message as text only, for when Slack refuses the blocks."""
     return Message(message.text)
@@ -324,7 +329,7 @@ def _headline(picture: _Picture) -> str:
     icon, words = _state(picture)
     attempt = picture.view.memory.attempt
     again = f" (attempt {attempt})" if attempt > 1 else ""
-    return f"{icon} {picture.title}{words}{again}"
+    return f"{icon} {picture.title}{words}{again}"[:HEADER_LIMIT]
 
 
 def _state(picture: _Picture) -> tuple[str, str]:
@@ -1067,16 +1072,15 @@ def _footer(picture: _Picture) -> _Line:
     return _line(*links, "last change ", _date(picture.changed_at))
 
 
-def _message(headline: str, sections: Sequence[_Section], footer: _Line = ()) -> Message:
-    headline = headline[:HEADER_LIMIT]
+def _message(header: str, sections: Sequence[_Section], footer: _Line = ()) -> Message:
     shown = [section for section in sections if section]
     blocks: list[_Element] = [
-        {"type": "header", "text": {"type": "plain_text", "text": headline, "emoji": False}},
+        {"type": "header", "text": {"type": "plain_text", "text": header, "emoji": False}},
         *(_rich_text(section) for section in shown),
     ]
     if footer:
         blocks.append(_context(footer))
-    lines = [_line(headline), *(line for section in shown for line in section), footer]
+    lines = [_line(header), *(line for section in shown for line in section), footer]
     return Message(_text_of(lines), tuple(blocks))
 
 

@@ -7,7 +7,7 @@ the same snapshot always reads the same.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -73,13 +73,32 @@ def units_of(step: Entity) -> tuple[Entity, ...]:
     return tuple(newest.values())
 
 
-def steps_with(root: Entity) -> Iterator[tuple[Level, Entity, Entity | None]]:
-    """Yield every entity with its level and the step that it belongs to."""
-    yield Level.ROLLOUT, root, None
-    for step in root.children:
-        yield Level.STEP, step, step
-        for unit in step.children:
-            yield Level.UNIT, unit, step
+class PlaceBook:
+    """Finds the place of an entity and what stands at a place, and only when asked."""
+
+    def __init__(self, root: Entity) -> None:
+        self._root = root
+        self._steps: dict[str, Entity] | None = None
+
+    def place(self, level: Level, entity: Entity) -> str:
+        """Return an entity's place in this tree."""
+        if level is not Level.UNIT:
+            return entity.id
+        if self._steps is None:
+            self._steps = {unit.id: step for step in self._root.children for unit in step.children}
+        return place_of(level, entity, self._steps.get(entity.id))
+
+    def entity(self, place: str) -> tuple[Level, Entity] | None:
+        """Return what stands at a place, the newest where there are several."""
+        if place == self._root.id:
+            return Level.ROLLOUT, self._root
+        for step in self._root.children:
+            if step.id == place:
+                return Level.STEP, step
+            for found in places_of(step):
+                if found.key == place:
+                    return Level.UNIT, found.unit
+        return None
 
 
 def progress_of(step: Entity) -> Progress:
@@ -223,7 +242,7 @@ def time_left(stages: Sequence[Stage]) -> timedelta | None:
     )
     if not done:
         return None
-    typical = done[len(done) // 2]
+    typical = done[(len(done) - 1) // 2]  # the lower one: a step that was retried took longer
     left = timedelta()
     for stage in stages:
         if stage.step.phase is Phase.SUCCEEDED:

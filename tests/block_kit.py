@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from slack_sdk.errors import SlackObjectFormationError
 from slack_sdk.models.blocks import Block
 
 from monitor.model import Message
@@ -18,9 +19,11 @@ from monitor.model import Message
 _OUR_LINK = re.compile(
     r"<https?://[^\s<>|]+\|(?:Open in Nuon|Open install|Open the first|the attempt before)>"
 )
+_ADDRESS = re.compile(r"https?://\S{1,500}")
 _OUR_DATE = re.compile(
     r"<!date\^-?\d+\^\{date_short_pretty\} \{time\}\|\d{4}-\d\d-\d\d \d\d:\d\d UTC>"
 )
+_DATE_MARKUP = re.compile(r"<!date[^|]*\|([^>]*)>")
 _ENTITIES = re.compile(r"&(?:amp|lt|gt);")
 _FORMATS = re.compile(r"[*~`]|(?<![^\W_])_[^_\n]+_(?![^\W_])|://|:[\w+'-]+:")
 _SMALL_PRINT = re.compile(r"(?:Open in Nuon| · |last change |\s)*")
@@ -30,6 +33,28 @@ _RICH_TEXT_ELEMENTS = {"text", "link", "date"}
 def complaints(message: Message) -> list[str]:
     """Return everything that is wrong with a message."""
     return [*_about_text(message.text), *_about_blocks(list(message.blocks))]
+
+
+def drawn(message: Message) -> str:
+    """Return what the blocks show: links as `[text]`, dates in UTC, `---` between blocks."""
+    return "\n---\n".join(_shown(block) for block in message.blocks)
+
+
+def _shown(block: dict[str, Any]) -> str:
+    match block["type"]:
+        case "header":
+            return str(block["text"]["text"])
+        case "context":
+            text = "".join(element["text"] for element in block["elements"])
+            return re.sub(r"<http[^|]*\|([^>]*)>", r"[\1]", _DATE_MARKUP.sub(r"\1", text))
+        case _:
+            return "".join(
+                element.get("fallback") or element["text"]
+                if element["type"] != "link"
+                else f"[{element['text']}]"
+                for section in block["elements"]
+                for element in section["elements"]
+            )
 
 
 def _about_text(text: str) -> Iterator[str]:
@@ -52,8 +77,11 @@ def _about_mrkdwn(text: str) -> Iterator[str]:
 def _about_blocks(blocks: list[dict[str, Any]]) -> Iterator[str]:
     if not blocks:
         return
-    if [block.to_dict() for block in Block.parse_all(blocks)] != blocks:
-        yield "slack_sdk reads something else in the blocks"
+    try:
+        if [block.to_dict() for block in Block.parse_all(blocks)] != blocks:
+            yield "slack_sdk reads something else in the blocks"
+    except SlackObjectFormationError as error:
+        yield f"slack_sdk refuses the blocks: {error}"
     if len(blocks) > 50:
         yield f"{len(blocks)} blocks"
     if (size := len(json.dumps(blocks))) > 12_000:
@@ -72,7 +100,7 @@ def _about_blocks(blocks: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _about_header(text: dict[str, Any]) -> Iterator[str]:
-    if text["type"] != "plain_text" or text["emoji"]:
+    if text["type"] != "plain_text" or text.get("emoji") is not False:
         yield "a header that is not plain"
     if not 1 <= len(text["text"]) <= 150:
         yield f"a header of {len(text['text'])} characters"
@@ -94,9 +122,7 @@ def _about_rich_text(sections: list[dict[str, Any]]) -> Iterator[str]:
         for element in section["elements"]:
             if element["type"] not in _RICH_TEXT_ELEMENTS:
                 yield f"a rich text element of type {element['type']}"
-            if element["type"] != "date" and not element["text"]:
+            elif not (element.get("text") or element.get("fallback")):
                 yield f"an empty text: {element}"
-            if element["type"] == "link" and not re.fullmatch(
-                r"https?://\S{1,500}", element["url"]
-            ):
+            elif element["type"] == "link" and not _ADDRESS.fullmatch(element["url"]):
                 yield f"a strange address: {element['url']!r}"

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from monitor.diff import Difference, diff, keep_absent
 from monitor.kinds import release as release_kind
+from monitor.kinds.wire import Memo
 from monitor.model import Entity, Kind, Level, PastStatus, Snapshot, Transition
 from monitor.simulation.answers import Detail
 from monitor.simulation.scenarios import SCENARIOS, Rollout, timeline
@@ -294,7 +295,7 @@ def play(name: str, seed: int) -> Rollout:
 
 def poll(reader: Reader, rollout: Rollout, seconds: float) -> None:
     body = msgspec.json.encode(rollout.state_at(seconds))
-    reader.poll(release_kind.decode(body, rollout.id), rollout.moment(seconds))
+    reader.poll(release_kind.decode(body, rollout.id, Memo()), rollout.moment(seconds))
 
 
 @fixed(120)
@@ -353,11 +354,11 @@ def test_what_an_answer_leaves_out_is_no_transition_then_or_later(
 
     for document in (full, lacking, full):
         body = msgspec.json.encode(document)
-        reader.poll(release_kind.decode(body, rollout.id), rollout.moment(seconds))
+        reader.poll(release_kind.decode(body, rollout.id, Memo()), rollout.moment(seconds))
 
     assert reader.changes == []
     assert reader.seen is not None
-    assert reader.seen.root == release_kind.decode(msgspec.json.encode(full), rollout.id)
+    assert reader.seen.root == release_kind.decode(msgspec.json.encode(full), rollout.id, Memo())
 
 
 def test_snapshots_of_the_past_and_of_the_store_compare_alike() -> None:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from monitor.errors import MalformedAnswer
 from monitor.kinds import release as release_kind
+from monitor.kinds.wire import Memo
 from monitor.model import Entity, Event, EventKind, Kind, Level, PastStatus, Phase, Stall
 from monitor.policy import Patience, is_settled, wakes_at
 from monitor.simulation.scenarios import SCENARIOS, Occurrence, Rollout, timeline
@@ -641,7 +642,7 @@ def moments(name: str, seed: int) -> list[float]:
 @cache
 def decoded(name: str, seed: int, moment: float) -> Entity:
     rollout = play(name, seed)
-    return release_kind.decode(msgspec.json.encode(rollout.state_at(moment)), rollout.id)
+    return release_kind.decode(msgspec.json.encode(rollout.state_at(moment)), rollout.id, Memo())
 
 
 def seen_at(name: str, seed: int, seconds: float) -> Entity:
@@ -854,7 +855,7 @@ def test_a_refused_document_between_two_polls_changes_nothing() -> None:
     bad = dict(good, release_steps=[*good["release_steps"], {"id": 7}])
 
     def read(document: Any) -> None:
-        root = release_kind.decode(json.dumps(document).encode(), rollout.id)
+        root = release_kind.decode(json.dumps(document).encode(), rollout.id, Memo())
         reader.poll(root, rollout.moment(rollout.settles_after))
 
     read(good)

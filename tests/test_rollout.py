@@ -49,16 +49,16 @@ def test_a_newer_deploy_speaks_for_its_install_even_while_it_is_missing() -> Non
     assert rollout.units_of(step(1, "queued", failed, retried)) == (retried,)
 
 
-def test_each_entity_is_met_with_its_step() -> None:
+def test_what_stands_at_a_place_is_found_again() -> None:
     unit = deploy("a")
     parent = step(1, "active", unit)
     root = release("active", parent)
+    book = rollout.PlaceBook(root)
 
-    assert list(rollout.steps_with(root)) == [
-        (Level.ROLLOUT, root, None),
-        (Level.STEP, parent, parent),
-        (Level.UNIT, unit, parent),
-    ]
+    assert book.entity(book.place(Level.ROLLOUT, root)) == (Level.ROLLOUT, root)
+    assert book.entity(book.place(Level.STEP, parent)) == (Level.STEP, parent)
+    assert book.entity(book.place(Level.UNIT, unit)) == (Level.UNIT, unit)
+    assert book.entity("elsewhere") is None
 
 
 # Progress

@@ -20,6 +20,7 @@ from monitor.config import Config, load_config
 from monitor.delivery import Pace
 from monitor.diff import keep_absent
 from monitor.kinds import release as release_kind
+from monitor.kinds.wire import Memo
 from monitor.model import Memory, Snapshot, Target
 from monitor.simulation.platform import SimulatedPlatform
 from monitor.simulation.scenarios import Clock
@@ -118,7 +119,7 @@ class World:
         """Return the release as the platform has it now, with what is known and missing there."""
         rollout = self.platform.rollout(release_id)
         document = rollout.state_at(self.platform.seconds_of(release_id))
-        root = release_kind.decode(msgspec.json.encode(document), release_id)
+        root = release_kind.decode(msgspec.json.encode(document), release_id, Memo())
         return keep_absent(known, Snapshot(known.target, known.taken_at, root))
 
     def card_of(self, release_id: str) -> tuple[dict[str, object], ...]:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from monitor.kinds import release
+from monitor.kinds.wire import Memo
 from monitor.model import Entity
 
 
@@ -18,8 +20,8 @@ class WatchKind:
 
     path: Callable[[str], str]
     """The endpoint's path for an id."""
-    decode: Callable[[bytes, str], Entity]
-    """The answer's bytes and the id asked for; raises MalformedAnswer."""
+    decode: Callable[[bytes, str, Memo[Any]], Entity]
+    """The answer's bytes, the id asked for, and a memo; raises MalformedAnswer."""
 
 
 KINDS: Mapping[str, WatchKind] = {

@@ -6,7 +6,7 @@ Only what is used is declared, and so decoded; everything else in an answer is s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from typing import NamedTuple
 
 import msgspec
 
@@ -56,7 +56,7 @@ class _Step(msgspec.Struct, gc=False):
     updated_at: str | None = None
     delay: str | None = None
     requested_install_ids: list[str | None] | None = None
-    install_deploys: list[_Deploy | None] | None = None
+    install_deploys: list[msgspec.Raw] | None = None
 
 
 class _Release(msgspec.Struct, gc=False):
@@ -69,7 +69,22 @@ class _Release(msgspec.Struct, gc=False):
     release_steps: list[_Step | None] | None = None
 
 
+class _Origin(NamedTuple):
+    """What a deploy says of the whole release, behind what makes it the oldest."""
+
+    created_at: str
+    deploy_id: str
+    component_name: str
+    component_id: str
+    revision: str
+    email: str
+
+
+Parsed = tuple[Entity, _Origin] | None
+"""What is made of one install deploy; None for a null in the list."""
+
 _decoder = msgspec.json.Decoder(_Release)
+_deploy_decoder = msgspec.json.Decoder(_Deploy | None)
 
 
 def path(release_id: str) -> str:
@@ -77,7 +92,7 @@ def path(release_id: str) -> str:
     return f"/v1/releases/{wire.path_segment(release_id)}"
 
 
-def decode(body: bytes, release_id: str) -> Entity:
+def decode(body: bytes, release_id: str, memo: wire.Memo[Parsed]) -> Entity:
     """Read a release; raises MalformedAnswer, also for a document about another release."""
     document = wire.parse(body, _decoder)
     if document.id != release_id:
@@ -85,24 +100,23 @@ def decode(body: bytes, release_id: str) -> Entity:
     if not document.status:
         # The one status that can be counted on: without it an ended release would seem retried.
         raise MalformedAnswer("the release in the answer has no status")
-    rows = wire.present(document.release_steps)
-    deploys = sorted(
-        (deploy for row in rows for deploy in wire.present(row.install_deploys)), key=_age
-    )
+    origins: list[_Origin] = []
+    steps = [_step(row, memo, origins) for row in wire.present(document.release_steps)]
+    origin = _oldest(origins)
     status = wire.read_status(document.status, document.status_description)
     root = Entity(
         kind=Kind.RELEASE,
         id=document.id,
         status=status.status,
         description=status.description,
-        name=_first(_component_name(deploy) for deploy in deploys),
+        name=origin.component_name,
         created_at=wire.read_time(document.created_at),
         updated_at=wire.read_time(document.updated_at),
-        component_id=_first(deploy.component_id for deploy in deploys),
+        component_id=origin.component_id,
         build_id=document.build_id or "",
-        revision=_first(_revision(deploy.component_build) for deploy in deploys),
-        created_by=_first(deploy.created_by.email for deploy in deploys if deploy.created_by),
-        children=wire.in_order(_step(row) for row in rows),
+        revision=origin.revision,
+        created_by=origin.email,
+        children=wire.in_order(steps),
     )
     _refuse_shared_deploys(root)
     return root
@@ -116,7 +130,10 @@ def _refuse_shared_deploys(root: Entity) -> None:
         raise MalformedAnswer(f"the install deploy {shared[:60]!r} stands in two release steps")
 
 
-def _step(row: _Step) -> Entity:
+def _step(row: _Step, memo: wire.Memo[Parsed], origins: list[_Origin]) -> Entity:
+    parsed = [memo.get(part, _deploy) for part in row.install_deploys or ()]
+    deploys = [one for one in parsed if one is not None]
+    origins.extend(origin for _, origin in deploys)
     return Entity(
         kind=Kind.STEP,
         id=_required(row.id, "a release step"),
@@ -126,13 +143,16 @@ def _step(row: _Step) -> Entity:
         updated_at=wire.read_time(row.updated_at),
         delay=wire.read_duration(row.delay),
         planned=tuple(sorted({i for i in wire.present(row.requested_install_ids) if i})),
-        children=wire.in_order(_deploy(deploy) for deploy in wire.present(row.install_deploys)),
+        children=wire.in_order(deploy for deploy, _ in deploys),
     )
 
 
-def _deploy(row: _Deploy) -> Entity:
+def _deploy(part: msgspec.Raw) -> Parsed:
+    row = wire.parse(part, _deploy_decoder, "an install deploy")
+    if row is None:
+        return None
     status = wire.read_status(row.status, row.status_description, row.status_v2)
-    return Entity(
+    entity = Entity(
         kind=Kind.DEPLOY,
         id=_required(row.id, "an install deploy"),
         status=status.status,
@@ -145,30 +165,36 @@ def _deploy(row: _Deploy) -> Entity:
         workflow_id=row.install_workflow_id or row.workflow_id or "",
         plan_only=bool(row.plan_only),
     )
+    return entity, _origin(row)
+
+
+def _origin(row: _Deploy) -> _Origin:
+    build = row.component_build or _Build()
+    commit = build.vcs_connection_commit or _Commit()
+    return _Origin(
+        created_at=row.created_at or "",
+        deploy_id=row.id,
+        component_name=row.component_name or build.component_name or "",
+        component_id=row.component_id or "",
+        revision=commit.sha or build.git_ref or "",
+        email=(row.created_by.email if row.created_by else None) or "",
+    )
+
+
+def _oldest(origins: list[_Origin]) -> _Origin:
+    """Return what the oldest deploy says, wherever it stands in the lists.
+
+    What it leaves out, the oldest one that has it says.
+    """
+    oldest = min(origins, default=_Origin("", "", "", "", "", ""))
+    if all(oldest[2:]):
+        return oldest
+    in_order = sorted(origins)
+    said = (next((o[i] for o in in_order if o[i]), "") for i in range(2, len(oldest)))
+    return _Origin(*oldest[:2], *said)
 
 
 def _required(identifier: str, what: str) -> str:
     if not identifier:
         raise MalformedAnswer(f"{what} in the answer has an empty id")
     return identifier
-
-
-def _age(deploy: _Deploy) -> tuple[str, str, str]:
-    """The oldest deploy names what is rolled out and by whom, wherever it stands in the lists."""
-    return deploy.created_at or "", deploy.id, deploy.updated_at or ""
-
-
-def _component_name(deploy: _Deploy) -> str | None:
-    build = deploy.component_build
-    return deploy.component_name or (build.component_name if build else None)
-
-
-def _revision(build: _Build | None) -> str | None:
-    if build is None:
-        return None
-    commit = build.vcs_connection_commit
-    return (commit.sha if commit else None) or build.git_ref
-
-
-def _first(values: Iterable[str | None]) -> str:
-    return next((value for value in values if value), "")

@@ -6,12 +6,13 @@ Nothing but an id can be counted on, so every field may be missing, null or empt
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Generic, TypeVar
 from urllib.parse import quote
 
 import msgspec
+import xxhash
 
 from monitor.errors import MalformedAnswer
 from monitor.model import Entity, PastStatus
@@ -45,16 +46,40 @@ def path_segment(identifier: str) -> str:
     return quote(identifier, safe="")
 
 
-def parse(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
-    """Read an answer; raises MalformedAnswer that says where it is not as promised."""
+class Memo(Generic[T]):
+    """What was made of the parts of one answer, by their bytes.
+
+    Most of a large answer is what it was: an equal part becomes the very same value, is not
+    decoded again, and need not be compared. Each answer has a memo of its own, which is
+    made from the one of the answer before.
+    """
+
+    def __init__(self, before: Memo[T] | None = None) -> None:
+        self._known: Mapping[bytes, T] = before.made if before is not None else {}
+        self.made: dict[bytes, T] = {}
+
+    def get(self, part: msgspec.Raw, make: Callable[[msgspec.Raw], T]) -> T:
+        """Return what `make` makes of a part, or made of an equal one."""
+        digest = xxhash.xxh3_128_digest(part)
+        value = self._known.get(digest)
+        if value is None:
+            value = make(part)
+        self.made[digest] = value
+        return value
+
+
+def parse(
+    body: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], what: str = "the answer"
+) -> T:
+    """Read an answer or a part of it; raises MalformedAnswer that says where it is wrong."""
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise MalformedAnswer(f"the answer does not have the promised shape: {error}") from error
+        raise MalformedAnswer(f"{what} does not have the promised shape: {error}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MalformedAnswer(f"the answer is not valid JSON: {error}") from error
+        raise MalformedAnswer(f"{what} is not valid JSON: {error}") from error
     except RecursionError as error:
-        raise MalformedAnswer("the answer is nested too deeply to be read") from error
+        raise MalformedAnswer(f"{what} is nested too deeply to be read") from error
 
 
 def present(rows: Iterable[T | None] | None) -> list[T]:
@@ -68,7 +93,8 @@ def read_time(text: str | None) -> datetime | None:
         return None
     try:
         time = datetime.fromisoformat(text)
-        time = time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+        if time.tzinfo is not UTC:
+            time = time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
     return time if time.year > 1970 else None

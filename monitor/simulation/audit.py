@@ -65,7 +65,7 @@ def _expected(rollout: Rollout) -> Iterable[str]:
                     yield f"{name} failed"
                 elif occurrence.status == "active" and name in failed:
                     failed.discard(name)
-                    yield f"{name} succeeded after it had failed"
+                    yield f"{name} succeeded after failing"
                 elif occurrence.status == "pending-approval":
                     yield f"{name} waits for an approval"
     for occurrence in rollout.life:
@@ -77,7 +77,7 @@ def _expected(rollout: Rollout) -> Iterable[str]:
 
 _ENDS = {"✅": "the release succeeded", "❌": "the release failed"}
 _PHRASES = re.compile(
-    r"^\S+ (?P<name>\S+) (?P<what>failed|succeeded after it had failed|waits for an approval)\b"
+    r"^\S+ (?P<name>\S+) (?P<what>failed|succeeded after failing|waits for an approval)\b"
 )
 _STEP_DONE = re.compile(r"^✓ (step \d+ of \d+ is done)\b")
 
