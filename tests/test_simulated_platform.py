@@ -16,7 +16,6 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.documents import contradictions, installer, omissions, release
 from nuon.api.apps_api import AppsApi
 from nuon.api.components_api import ComponentsApi
 from nuon.api.installs_api import InstallsApi
@@ -38,6 +37,7 @@ from monitor.simulation.scenarios import (
     install_of,
     timeline,
 )
+from tests.documents import contradictions, installer, omissions, release
 
 NOON = datetime(2025, 12, 1, 12, tzinfo=UTC)
 EVERY_SCENARIO = sorted(SCENARIOS)

@@ -150,6 +150,6 @@ def _key(post: Posted, containing: str) -> str:
 async def a_world(folder: Path, *, has_webhook: bool = False) -> AsyncIterator[World]:
     """Start both simulations on a clock that stands still but for `advance`."""
     clock = Clock(speed=0, start=NOON)
-    async with SimulatedSlack((CHANNEL,), rates=False) as slack:
-        async with SimulatedPlatform(clock, reshuffle=True) as platform:
-            yield World(clock, platform, slack, folder, has_webhook=has_webhook)
+    platform = SimulatedPlatform(clock, reshuffle=True)
+    async with SimulatedSlack((CHANNEL,), rates=False) as slack, platform:
+        yield World(clock, platform, slack, folder, has_webhook=has_webhook)
