@@ -424,8 +424,10 @@ def test_a_body_that_is_no_such_release_is_refused(body: bytes, says: str) -> No
         (document(step_row(status=3)), "`$.release_steps[0].status`"),
         (
             document(step_row(deploy_row(status={}))),
-            "an install deploy does not have the promised shape:"
-            " Expected `str | null`, got `object` - at `$.status`",
+            (
+                "an install deploy does not have the promised shape:"
+                " Expected `str | null`, got `object` - at `$.status`"
+            ),
         ),
         (
             document(step_row(deploy_row(status_v2={"status": "x", "created_at_ts": {}}))),
