@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
@@ -81,7 +82,7 @@ class Links:
         return "/".join((self.dashboard_url.rstrip("/"), *quoted))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class View:
     """What a message is drawn from.
 
@@ -95,6 +96,11 @@ class View:
     title: str | None = None
     names: Mapping[str, str] = field(default_factory=dict)
     previous_url: str | None = None
+
+    @cached_property
+    def stages(self) -> tuple[rollout.Stage, ...]:
+        """The steps, worked out once for all that is drawn from this view."""
+        return rollout.stages_of(self.snapshot.root)
 
 
 def card(view: View) -> Message:
@@ -199,10 +205,11 @@ def reachable(scope_title: str, since: datetime, until: datetime) -> Message:
     )
 
 
-def gone(scope_title: str, reason: str, since: datetime) -> Message:
-    """Say that the platform has no such record any more."""
+def gone(scope_title: str, reason: str, since: datetime, *, was_seen: bool = True) -> Message:
+    """Say that the platform has no such record, or none any more."""
+    any_more = " any more" if was_seen else ""
     return _message(
-        f"❓ {_title_words(scope_title)} is not on Nuon any more",
+        f"❓ {_title_words(scope_title)} is not on Nuon{any_more}",
         [[_line("Since ", _date(since), " the platform answers: ", visible(reason, 300))]],
     )
 
@@ -310,7 +317,7 @@ class _Picture:
 
 def _look(view: View) -> _Picture:
     root = view.snapshot.root
-    stages = rollout.stages_of(root)
+    stages = view.stages
     times = (root.updated_at, root.status_at, root.created_at, *(s.changed_at for s in stages))
     changed_at = max((time for time in times if time), default=view.snapshot.taken_at)
     stalls = tuple(alert for alert in view.memory.alerts if alert.kind is EventKind.STALLED)
