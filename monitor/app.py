@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from urllib.parse import urlsplit
 
 import structlog
 
 from monitor import notify, policy, render
+from monitor.clock import WallClock
 from monitor.config import Config
 from monitor.config import Watch as WatchEntry
 from monitor.cycle import Cycle, Outcome, Surroundings, Watch
@@ -23,7 +25,7 @@ from monitor.errors import SinkError, StoreError
 from monitor.health import Check, HealthServer, Probes
 from monitor.heartbeat import Heartbeat
 from monitor.metrics import Metrics
-from monitor.model import Target
+from monitor.model import Blindness, EventKind, Target
 from monitor.names import Names
 from monitor.nuon import NuonClient
 from monitor.sight import Sight
@@ -34,6 +36,12 @@ log = structlog.get_logger(__name__)
 
 WEBHOOK = "webhook"
 """The name of the sink behind `slack.webhook_url`, whose address is a secret."""
+
+_LONG_PATH = 16
+"""Characters from which on a path is taken for a secret, rather than for a word."""
+
+_STORE = "store"
+"""The scope under which it is remembered that an earlier store was lost."""
 
 _STUCK_AFTER = 60.0
 """Seconds beyond the time that a poll may take."""
@@ -46,7 +54,10 @@ def utc_now() -> datetime:
 
 
 def secrets_of(config: Config) -> tuple[str, ...]:
-    """Return every secret of a configuration, for what has to keep them out of its output."""
+    """Return every secret of a configuration, for what has to keep them out of its output.
+
+    Of an address also what makes it a secret: libraries name a path or a password alone.
+    """
     values = (
         config.nuon.api_token,
         config.nuon.proxy,
@@ -54,7 +65,16 @@ def secrets_of(config: Config) -> tuple[str, ...]:
         config.slack.webhook_url,
         config.heartbeat.url,
     )
-    return tuple(value.get_secret_value() for value in values if value is not None)
+    secrets = [value.get_secret_value() for value in values if value is not None]
+    return (*secrets, *(part for secret in secrets for part in _telling_parts(secret)))
+
+
+def _telling_parts(url: str) -> Iterator[str]:
+    parts = urlsplit(url)
+    if parts.netloc and len(parts.path) >= _LONG_PATH:
+        yield parts.path
+    if parts.password:
+        yield parts.password
 
 
 def nuon_client(config: Config) -> NuonClient:
@@ -89,6 +109,13 @@ def address_of(config: Config, entry: WatchEntry) -> notify.Address:
 def addresses_of(config: Config) -> tuple[notify.Address, ...]:
     """Return every sink in use, each once."""
     return tuple(dict.fromkeys(address_of(config, entry) for entry in config.watch))
+
+
+def _fallbacks(config: Config) -> tuple[notify.Address, ...]:
+    """Return where it is told that some other sink refuses, the best place first."""
+    default = config.slack.channel if config.slack.webhook_url is None else None
+    first = (notify.Address(default, keeps_cards=True),) if default else ()
+    return tuple(dict.fromkeys((*first, *addresses_of(config))))
 
 
 def sink_of(config: Config, slack: SlackClient, name: str) -> Sink | None:
@@ -163,20 +190,37 @@ async def build(
     *,
     pace: Pace | None = None,
     now: Callable[[], datetime] = utc_now,
+    jumped: Callable[[], timedelta] | None = None,
+    configuration_problem: Callable[[], str | None] = lambda: None,
 ) -> AsyncIterator[App]:
-    """Open the store and the connections; raises StoreError where the store cannot be had."""
+    """Open the store and the connections; raises StoreError where the store cannot be had.
+
+    `jumped` is how far the clock behind `now` was set ahead, in all; without it, the machine's.
+    """
+    jumped = jumped or WallClock().jumped
     async with AsyncExitStack() as stack:
-        store = StoreThread(Store.open(config.store.url, now=now()))
+        # Looking through a large file takes a while, in which signals have to be heard.
+        opening = partial(Store.open, config.store.url, now=now(), replaces_damaged=True)
+        store = StoreThread(await asyncio.to_thread(opening))
         stack.push_async_callback(store.aclose)
+        last_polled = await store.call(Store.last_polled) or now()
         source = await stack.enter_async_context(nuon_client(config))
         slack = await stack.enter_async_context(slack_client(config))
         metrics = Metrics()
+        lost = await _own_up_to_loss(store, addresses_of(config), now())
+        told = await store.call(Store.sights)
         delivery = Delivery(
-            store, partial(sink_of, config, slack), metrics=metrics, now=now, pace=pace
+            store,
+            partial(sink_of, config, slack),
+            metrics=metrics,
+            now=now,
+            pace=pace,
+            fallbacks=_fallbacks(config),
+            told=told,
+            jumped=jumped,
         )
-        sight = Sight(
-            unreachable_after=config.poll.unreachable_after, told=await store.call(Store.sights)
-        )
+        await delivery.hurry()
+        sight = Sight(unreachable_after=config.poll.unreachable_after, told=told)
         around = Surroundings(
             source=source,
             store=store,
@@ -188,8 +232,12 @@ async def build(
             addresses=addresses_of(config),
             permalink=slack.permalink,
             now=now,
+            jumped=jumped,
             has_news=delivery.wake,
+            # What was not polled any more, or not sent, by then: better twice than never.
+            forgot_before=lost.since - config.poll.settled_interval if lost else None,
         )
+        metrics.store_lost.set(lost.since.timestamp() if lost else 0.0)
         daemon = Daemon(
             tuple(Cycle(_watch(config, entry), around) for entry in config.watch),
             delivery,
@@ -197,13 +245,49 @@ async def build(
             keep=config.store.keep,
             metrics=metrics,
             now=now,
+            jumped=jumped,
+            unlived=max(now() - last_polled, timedelta(0)),
         )
         stuck_after = _STUCK_AFTER + config.nuon.timeout.total_seconds()
-        watchman = _Watchman(daemon, delivery, sight, store, metrics, now, stuck_after)
+        sinks = frozenset(address.sink for address in addresses_of(config))
+        watchman = _Watchman(
+            daemon, delivery, sight, store, metrics, now, stuck_after, sinks, configuration_problem
+        )
         if config.heartbeat.url is not None:
             url = config.heartbeat.url.get_secret_value()
             daemon.beat = Heartbeat(url, watchman.is_alive).beat
         yield App(config, store, daemon, delivery, watchman.probes(), metrics, slack)
+
+
+async def _own_up_to_loss(
+    store: StoreThread, addresses: tuple[notify.Address, ...], now: datetime
+) -> Blindness | None:
+    """Say once in every channel that an earlier store was lost; returns until when it knew.
+
+    That a damaged file stands beside the store is how it is known, whatever happened between
+    setting it aside and this. Once a person has removed that file, all is forgotten.
+    """
+    known = (await store.call(Store.sights)).get(_STORE)
+    aside = await store.call(Store.set_aside_file)
+    if aside is None:
+        if known is not None:
+            await store.call(Store.save_sight, _STORE, None, now=now)
+        return None
+    name = aside.file.name
+    if known is not None and name in known.reason:
+        return known
+    reason = f"it was damaged and is kept as {name}; a new one was begun"
+    lost = Blindness(EventKind.GONE, aside.written_at, reason)
+    log.error("store_was_damaged", kept_as=name, known_until=lost.since.isoformat())
+    told = notify.of_sight(
+        EventKind.GONE,
+        render.store_lost(name, lost.since),
+        key=f"{_STORE}/{name}",
+        target=None,
+        addresses=addresses,
+    )
+    await store.call(Store.save_sight, _STORE, lost, told, now=now)
+    return lost
 
 
 def _watch(config: Config, entry: WatchEntry) -> Watch:
@@ -229,6 +313,8 @@ class _Watchman:
     metrics: Metrics
     now: Callable[[], datetime]
     stuck_after: float
+    sinks: frozenset[str]
+    configuration_problem: Callable[[], str | None]
 
     def probes(self) -> Probes:
         return Probes(alive=self.alive, ready=self.ready, refresh_metrics=self.refresh)
@@ -245,9 +331,17 @@ class _Watchman:
         return (
             *self.alive(),
             Check("platform", self._platform_problem()),
-            Check("slack", self.delivery.problem),
+            Check("slack", self._slack_problem()),
             Check("store", self.daemon.problem),
+            Check("configuration", self.configuration_problem()),
         )
+
+    def _slack_problem(self) -> str | None:
+        """One channel that refuses is told in another; only where all do, nobody reads a word."""
+        refusing = self.delivery.refusing
+        if self.delivery.problem is None and self.sinks and self.sinks <= refusing.keys():
+            return "; ".join(f"{sink}: {refusing[sink].reason}" for sink in sorted(self.sinks))
+        return self.delivery.problem
 
     def _platform_problem(self) -> str | None:
         blindness = self.sight.platform_blindness
@@ -264,7 +358,9 @@ class _Watchman:
         for state in ("settled", "in flight"):
             metrics.watches.labels(state).set(states[state])
         metrics.platform_reachable.set(self._platform_problem() is None)
-        metrics.slack_usable.set(self.delivery.problem is None)
+        metrics.configuration_problem.set(self.configuration_problem() is not None)
+        metrics.slack_usable.set(self._slack_problem() is None)
+        metrics.channels_refusing.set(len(self.delivery.refusing))
         with contextlib.suppress(StoreError):
             counts = await self.store.call(Store.counts)
             metrics.pending.set(counts.pending)

@@ -63,6 +63,9 @@ _MISSING: Mapping[str, str] = {
     ),
 }
 
+# Slack's own hosts for incoming webhooks, the second one that of GovSlack: docs.slack.dev/govslack
+_WEBHOOK_HOSTS = frozenset({"hooks.slack.com", "hooks.slack-gov.com"})
+
 _PREFIX = "NUON_MONITOR_"
 _CONFIG_VARIABLE = "NUON_MONITOR_CONFIG"
 _USUAL_FILES = (Path("monitor.toml"), Path("/etc/nuon-monitor/monitor.toml"))
@@ -469,6 +472,7 @@ class Config(BaseSettings):
         except ValidationError as error:
             problems += [_problem(detail, tables) for detail in error.errors(include_url=False)]
         problems += _contradictions(given)
+        problems += _stray_webhook(_table(tables.get("slack")))
         if config is None or problems:
             raise ConfigError(tuple(problems))
         return config
@@ -571,6 +575,8 @@ def _connection_warnings(config: Config) -> Iterator[str]:
     urls = [("nuon.api_url", config.nuon.api_url), ("slack.api_url", config.slack.api_url)]
     if config.slack.webhook_url:
         urls.append(("slack.webhook_url", config.slack.webhook_url.get_secret_value()))
+    if config.heartbeat.url:
+        urls.append(("heartbeat.url", config.heartbeat.url.get_secret_value()))
     for place, url in urls:
         if urlsplit(url).scheme == "http" and not _is_loopback(url):
             yield f"{place}: http sends secrets where others can read them; https does not"
@@ -751,6 +757,34 @@ def _contradictions(given: Mapping[str, Any]) -> Iterator[Problem]:
                 f"set together with {_place((section, said[0]))}: keep one of the two",
             )
     yield from _watch_contradictions(given.get("watch", ()), _table(given.get("slack")))
+
+
+def _stray_webhook(slack: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield a webhook that is not Slack's: its URL is a secret, and messages would go astray.
+
+    Where `slack.api_url` leads to something else, a webhook may lead there too, or to loopback.
+    """
+    try:
+        webhook = _split_web_url(_revealed(slack.get("webhook_url")))
+        api = _split_web_url(_revealed(slack.get("api_url", Slack().api_url)))
+    except ValueError:
+        return  # which is a problem of its own
+    if webhook.scheme == "https" and webhook.hostname in _WEBHOOK_HOSTS:
+        return
+    if api.geturl().rstrip("/") != Slack().api_url.rstrip("/") and (
+        webhook.hostname == api.hostname or _is_loopback(webhook.geturl())
+    ):
+        return
+    key = "webhook_url_file" if _said(slack, ("webhook_url_file",)) else "webhook_url"
+    yield Problem(
+        _place(("slack", key)),
+        "expected a webhook of Slack's own, https://hooks.slack.com/…;"
+        " one at another host needs slack.api_url to name that host",
+    )
+
+
+def _revealed(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value or "")
 
 
 def _watch_contradictions(watches: object, slack: Mapping[str, Any]) -> Iterator[Problem]:

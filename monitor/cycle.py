@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
@@ -21,19 +21,10 @@ import xxhash
 from monitor import notify, policy, render
 from monitor.diff import Difference, diff, keep_absent
 from monitor.errors import NuonError, NuonUnavailable
-from monitor.kinds import KINDS, WatchKind
+from monitor.kinds import KINDS, WatchKind, explained
 from monitor.kinds.wire import Memo
 from monitor.metrics import Metrics
-from monitor.model import (
-    Blindness,
-    Entity,
-    EventKind,
-    Memory,
-    MessageRef,
-    Phase,
-    Snapshot,
-    Target,
-)
+from monitor.model import EventKind, Memory, MessageRef, Snapshot, Target
 from monitor.sight import Sight, SightNews
 from monitor.store import Observation, Store, StoreThread
 
@@ -99,6 +90,12 @@ class Surroundings:
     now: Callable[[], datetime]
     has_news: Callable[[], None]
     """Called after a commit that put something into the outbox."""
+    jumped: Callable[[], timedelta] = timedelta
+    """How far our clock was set ahead in all since the start; back is negative."""
+    forgot_before: datetime | None = None
+    """Until when an earlier store knew, which was lost: what ended by then was told."""
+    sight_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held from what is to be told of the sight to its commit, lest two watches tell it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +120,7 @@ class Cycle:
         self._memo: Memo[Any] = Memo()
         self._is_loaded = False
         self._retry_after: float | None = None
+        self._jumped = around.jumped()
         self.polled_at: datetime | None = None
         """When the last poll came through."""
 
@@ -131,6 +129,8 @@ class Cycle:
         started = time.perf_counter()
         if not self._is_loaded:
             await self._load()
+        await self._follow_clock()
+        self._around.sight.asks(self.watch.target)
         try:
             answer = await self._around.source.get(self._path)
             outcome = await self._observe(answer.body)
@@ -152,7 +152,7 @@ class Cycle:
             asked = timedelta(seconds=self._retry_after or 0)
             return max(min(slower, max(watch.settled_interval, watch.interval)), asked)
         seen = self._seen
-        if seen is None or not policy.is_settled(seen.snapshot, seen.memory):
+        if seen is None or not self.is_settled:
             return watch.interval
         if seen.memory.ended_at and now - seen.memory.ended_at >= watch.forget_after:
             return None
@@ -160,13 +160,27 @@ class Cycle:
 
     @property
     def is_settled(self) -> bool:
-        return self._seen is not None and policy.is_settled(self._seen.snapshot, self._seen.memory)
+        seen, now = self._seen, self._around.now()
+        return seen is not None and policy.is_settled(seen.snapshot, seen.memory, now)
 
     async def _load(self) -> None:
         stored = await self._around.store.call(Store.load, self.watch.target)
         if stored is not None:
-            self._remember(stored.snapshot, stored.memory, stored.digest)
+            memory = policy.not_beyond(stored.memory, self._around.now())
+            self._remember(stored.snapshot, memory, stored.digest)
         self._is_loaded = True
+
+    async def _follow_clock(self) -> None:
+        """A clock that was set makes nothing older or younger: neither hangs what just moved."""
+        jumped, seen = self._around.jumped(), self._seen
+        if jumped == self._jumped:
+            return
+        if seen is not None:
+            memory = policy.moved(seen.memory, jumped - self._jumped)
+            observation = Observation(seen.snapshot, memory, seen.digest)
+            await self._around.store.call(Store.save, observation)
+            self._remember(seen.snapshot, memory, seen.digest)
+        self._jumped = jumped
 
     def _remember(self, snapshot: Snapshot, memory: Memory, digest: bytes) -> None:
         wakes_at = policy.wakes_at(snapshot, memory, self._around.patience)
@@ -194,9 +208,7 @@ class Cycle:
         root = self._kind.decode(body, self.watch.target.id, memo)
         self._memo = memo
         before = self._seen.snapshot if self._seen else None
-        after = Snapshot(self.watch.target, now, root)
-        if before is not None and not _begins_anew(before.root, root):
-            after = keep_absent(before, after)
+        after = keep_absent(before, Snapshot(self.watch.target, now, root))
         return after, diff(before, after)
 
     async def _take(
@@ -210,6 +222,7 @@ class Cycle:
             seen.memory if seen else None,
             now=now,
             patience=self._around.patience,
+            forgot_before=self._around.forgot_before,
         )
         if (
             seen is not None
@@ -304,31 +317,34 @@ class Cycle:
     async def _succeed(self) -> None:
         self._retry_after = None
         self.polled_at = self._around.now()
-        for news in self._around.sight.succeeded(self.watch.target):
-            await self._tell_sight(news, None)
-            log.info("reachable", scope=news.scope, since=news.since.isoformat())
+        async with self._around.sight_lock:
+            for news in self._around.sight.succeeded(self.watch.target):
+                await self._tell_sight(news)
+                log.info("reachable", scope=news.scope, since=news.since.isoformat())
 
     async def _fail(self, error: NuonError) -> None:
         around, target = self._around, self.watch.target
         self._retry_after = error.retry_after if isinstance(error, NuonUnavailable) else None
-        news = around.sight.failed(target, error, around.now())
-        log.warning(
-            "poll_failed",
-            target=str(target),
-            in_a_row=around.sight.failures_of(target),
-            error=str(error),
-        )
-        if news is not None:
-            log.error(str(news.kind), scope=news.scope, reason=news.reason)
-            blindness = Blindness(news.kind, news.since, news.reason)
-            await self._tell_sight(news, blindness)
+        error = explained(error, target, was_seen=self._seen is not None)
+        async with around.sight_lock:
+            news = around.sight.failed(target, error, around.now())
+            log.warning(
+                "poll_failed",
+                target=str(target),
+                in_a_row=around.sight.failures_of(target),
+                error=str(error),
+            )
+            if news is not None:
+                log.error(str(news.kind), scope=news.scope, reason=news.reason)
+                await self._tell_sight(news)
 
-    async def _tell_sight(self, news: SightNews, blindness: Blindness | None) -> None:
+    async def _tell_sight(self, news: SightNews) -> None:
         around, now = self._around, self._around.now()
         title = self._title() if news.target else "Nuon"
         match news.kind:
             case EventKind.GONE:
-                message = render.gone(title, news.reason, news.since)
+                was_seen = self._seen is not None
+                message = render.gone(title, news.reason, news.since, was_seen=was_seen)
             case EventKind.UNREACHABLE:
                 message = render.unreachable(title, news.reason, news.since)
             case _:
@@ -340,14 +356,12 @@ class Cycle:
             target=news.target,
             addresses=self.watch.addresses if news.target else around.addresses,
         )
-        await around.store.call(Store.save_sight, news.scope, blindness, notifications, now=now)
+        await around.store.call(
+            Store.save_sight, news.scope, news.blindness, notifications, now=now
+        )
+        around.sight.adopt(news)
         around.metrics.events.labels(news.kind).inc()
         around.has_news()
 
     def _title(self) -> str:
         return self.watch.title or str(self.watch.target)
-
-
-def _begins_anew(before: Entity, after: Entity) -> bool:
-    """Whether a rollout left its end: what it lacks from then on belongs to the attempt before."""
-    return before.phase.is_terminal and after.phase in (Phase.PENDING, Phase.RUNNING)

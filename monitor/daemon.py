@@ -18,7 +18,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from monitor.agenda import Agenda, following, spread
-from monitor.cycle import Cycle
+from monitor.cycle import Cycle, Outcome
 from monitor.delivery import Delivery
 from monitor.errors import StoreError
 from monitor.metrics import Metrics
@@ -32,8 +32,17 @@ _LEAVE_WITHIN = 6.0
 _FLUSH_EVERY = 30.0
 _PRUNE_EVERY = 3600.0
 _BEAT_EVERY = 60.0
+_LOOK_AT_CLOCK_EVERY = 1.0
 _START_WITHIN = 5.0
 """All watches are polled once in the first seconds, however long their interval."""
+
+
+class _Every(IntervalTrigger):  # type: ignore[misc]  # APScheduler 3 has no types
+    """Counts from now, not from the last run, of which there are many since a clock set ahead."""
+
+    def get_next_fire_time(self, _previous: datetime | None, now: datetime) -> datetime:
+        interval: timedelta = self.interval
+        return now + interval
 
 
 class Daemon:
@@ -48,13 +57,18 @@ class Daemon:
         keep: timedelta,
         metrics: Metrics,
         now: Callable[[], datetime],
+        jumped: Callable[[], timedelta] = timedelta,
+        unlived: timedelta = timedelta(0),
     ) -> None:
+        """`jumped` is how far the clock was set ahead, `unlived` how long nothing ran before."""
         self.cycles = tuple(cycles)
         self._delivery = delivery
         self._store = store
         self._keep = keep
         self._metrics = metrics
         self._now = now
+        self._jumped = jumped
+        self._unlived = unlived
         self._agenda: Agenda[Cycle] = Agenda()
         self._in_flight: dict[asyncio.Task[None], float] = {}
         self._completed_at = time.monotonic()
@@ -66,7 +80,11 @@ class Daemon:
         """Called every minute, where somebody waits for a sign of life."""
 
     async def run(self) -> None:
-        """Run until `stop`; then finish what is in hand, for a few seconds at most."""
+        """Run until `stop`; then finish what is in hand, for a few seconds at most.
+
+        Raises StoreDamaged when the store turned out to be damaged meanwhile. Nothing can be
+        kept then, and so nothing be told once; the next start sets the file aside.
+        """
         start = time.monotonic()
         for cycle in self.cycles:
             interval = cycle.watch.interval.total_seconds()
@@ -75,11 +93,15 @@ class Daemon:
         delivering = asyncio.create_task(self._delivery.run(), name="delivery")
         scheduler = self._scheduler()
         scheduler.start()
+        watching = asyncio.create_task(self._follow_clock(scheduler), name="clock")
         try:
             await self._stopping.wait()
         finally:
+            watching.cancel()
             scheduler.shutdown(wait=False)
             await self._leave(delivering)
+        if self._store.damage is not None:
+            raise self._store.damage
 
     def stop(self) -> None:
         """Ask for an orderly end."""
@@ -115,14 +137,33 @@ class Daemon:
             (self._prune, _PRUNE_EVERY),
         ]
         for job, seconds in jobs:
-            scheduler.add_job(job, IntervalTrigger(seconds=seconds, timezone=UTC))
+            scheduler.add_job(job, _Every(seconds=seconds, timezone=UTC))
         if self.beat is not None:
             # The first at once, or a restart would leave a gap.
-            trigger = IntervalTrigger(seconds=_BEAT_EVERY, timezone=UTC)
+            trigger = _Every(seconds=_BEAT_EVERY, timezone=UTC)
             scheduler.add_job(self.beat, trigger, next_run_time=datetime.now(UTC))
         return scheduler
 
+    async def _follow_clock(self, scheduler: AsyncIOScheduler) -> None:
+        """APScheduler and the outbox go by the time of day: set back by a day, they would wait."""
+        known = self._jumped()
+        while True:
+            await asyncio.sleep(_LOOK_AT_CLOCK_EVERY)
+            jumped = self._jumped()
+            if jumped == known:
+                continue
+            self._metrics.clock_jumps.inc()
+            log.warning("clock_was_set", seconds=round((jumped - known).total_seconds()))
+            known = jumped
+            for job in scheduler.get_jobs():
+                job.modify(next_run_time=datetime.now(UTC))
+            with self._logged("clock"):
+                await self._delivery.hurry()
+
     async def _tick(self) -> None:
+        if self._store.damage is not None:
+            self.stop()
+            return
         now = time.monotonic()
         for cycle, due in self._agenda.take(now):
             self._metrics.lag_seconds.observe(now - due)
@@ -133,7 +174,8 @@ class Daemon:
     async def _poll(self, cycle: Cycle, due: float) -> None:
         pause: timedelta | None = cycle.watch.interval
         try:
-            await cycle.poll()
+            if await cycle.poll() is Outcome.CHANGED:
+                self.problem = None
             pause = cycle.pause()
         except StoreError as error:
             self.problem = str(error)
@@ -162,9 +204,11 @@ class Daemon:
             self._flushed.update(fresh)
 
     async def _prune(self) -> None:
+        # Neither a clock that was set ahead nor a long stop makes anything old by itself.
+        age = self._keep + self._unlived + max(self._jumped(), timedelta(0))
         with self._logged("prune"):
             watched = frozenset(cycle.watch.target for cycle in self.cycles)
-            removed = await self._store.call(Store.prune, self._now() - self._keep, watched=watched)
+            removed = await self._store.call(Store.prune, self._now() - age, watched=watched)
             log.info("pruned", rows=removed)
 
     @contextlib.contextmanager

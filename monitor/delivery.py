@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -19,7 +19,7 @@ from typing import Protocol
 
 import structlog
 
-from monitor import render
+from monitor import notify, render
 from monitor.errors import (
     CannotLook,
     Refusal,
@@ -29,7 +29,7 @@ from monitor.errors import (
     StoreError,
 )
 from monitor.metrics import Metrics
-from monitor.model import Form, Message, MessageRef
+from monitor.model import Blindness, EventKind, Form, Message, MessageRef
 from monitor.store import Edit, Outgoing, Store, StoreThread
 
 log = structlog.get_logger(__name__)
@@ -41,7 +41,11 @@ _LONGEST_BACKOFF = 300.0
 _BEFORE_LOOKING = timedelta(seconds=2)
 _CLOCK_DIFFERENCE = timedelta(minutes=5)
 _AFTER_STORE_ERROR = 5.0
-_IDLE = 60.0
+# So often it looks for what another process wrote, such as `outbox retry`.
+_IDLE = 5.0
+# So long a post waits for an answer that we do not know to become one that we do.
+_PUZZLED_FOR = timedelta(minutes=15)
+_SCOPE = "channel/"
 
 
 class Sink(Protocol):
@@ -78,7 +82,12 @@ def backoff(attempts: int, *, jitter: float) -> float:
 
 
 class Delivery:
-    """The loop that empties the outbox. `sink_for` returns None for a sink no longer known."""
+    """The loop that empties the outbox. `sink_for` returns None for a sink no longer known.
+
+    A sink that refuses everything is told of once in the first of the `fallbacks` that is
+    another one and does not refuse, and there once more when it takes messages again.
+    `told` is what the store remembers of that from an earlier run.
+    """
 
     def __init__(
         self,
@@ -88,11 +97,15 @@ class Delivery:
         metrics: Metrics,
         now: Callable[[], datetime],
         pace: Pace | None = None,
+        fallbacks: Sequence[notify.Address] = (),
+        told: Mapping[str, Blindness] | None = None,
+        jumped: Callable[[], timedelta] = timedelta,
     ) -> None:
         self._store = store
         self._sink_for = sink_for
         self._metrics = metrics
         self._now = now
+        self._jumped = jumped
         self._pace = pace or Pace()
         self._stopping = asyncio.Event()
         self._news = asyncio.Event()
@@ -102,14 +115,29 @@ class Delivery:
         self._no_edits_before: datetime | None = None
         self.problem: str | None = None
         """Why nothing can be sent at present; None while Slack takes what it is given."""
-        self.refusing: dict[str, str] = {}
-        """The sinks that refuse whatever is for them, and why. Others go on."""
+        self._fallbacks = tuple(fallbacks)
+        self._puzzling: dict[str, tuple[int, datetime]] = {}
+        self._unmarked: dict[str, Callable[[], Awaitable[None]]] = {}
+        """What a sink accepted and the store did not take: written before anything else is sent."""
+        self.refusing: dict[str, Blindness] = {
+            scope.removeprefix(_SCOPE): blindness
+            for scope, blindness in (told or {}).items()
+            if scope.startswith(_SCOPE)
+        }
+        """The sinks that refuse whatever is for them, since when and why. Others go on."""
         self.turned_at = time.monotonic()
 
     def wake(self) -> None:
         """Say that the outbox may hold something new."""
         news, self._news = self._news, asyncio.Event()
         news.set()
+
+    async def hurry(self) -> None:
+        """Try everything anew: after a start, and where the clock that it waits by was set."""
+        self._no_edits_before = None
+        self._puzzling.clear()
+        await self._store.call(Store.hurry, self._now() + _BEFORE_LOOKING)
+        self.wake()
 
     def stop(self) -> None:
         """Finish what is in hand and begin nothing more."""
@@ -184,6 +212,7 @@ class Delivery:
     async def _deliver_next(self, name: str) -> bool:
         """Send the next post that is due, or else an edit; returns whether there was one."""
         news = self._news
+        await self._mark(name)
         outgoing = await self._store.call(Store.next_post, name)
         if outgoing is not None and self._is_due(outgoing):
             await self._pause(self._next_post.get(name, 0.0) - time.monotonic())
@@ -222,23 +251,61 @@ class Delivery:
 
     # What is known of Slack
 
-    def _accepted(self, name: str) -> None:
+    async def _accepted(self, name: str, *, is_edit: bool = False) -> None:
         self.problem = None
-        self.refusing.pop(name, None)
+        if name not in self.refusing:
+            return
+        # Where posts are refused, edits may pass all the same.
+        if is_edit and await self._store.call(Store.waiting, name) > 0:
+            return
+        await self._takes_again(name)
 
-    def _failed(self, name: str, error: SinkUnavailable | SinkRejected) -> None:
+    def _failed(self, error: SinkUnavailable | SinkRejected) -> None:
         """Tell what concerns all from what concerns one sink or one message."""
         if isinstance(error, SinkUnavailable):
             # Where it asks to be left alone for a while, Slack is there.
             self.problem = str(error) if error.retry_after is None else self.problem
             return
-        if error.refusal is Refusal.CREDENTIALS:
-            self.problem = str(error)
+        nobody_gets_it = error.refusal in (Refusal.CREDENTIALS, Refusal.UNKNOWN)
+        self.problem = str(error) if nobody_gets_it else None
+
+    async def _refuses(self, name: str, error: SinkRejected) -> None:
+        """Remember that a sink takes nothing, and say so once where it can be read."""
+        if name in self.refusing:
             return
-        self.problem = None
-        if error.refusal is Refusal.CHANNEL and name not in self.refusing:
-            log.error("sink_refuses", sink=name, error=str(error))
-            self.refusing[name] = str(error)
+        log.error("sink_refuses", sink=name, error=str(error))
+        now = self._now()
+        lost = Blindness(EventKind.UNREACHABLE, now, str(error))
+        waiting = await self._store.call(Store.waiting, name)
+        message = render.refused(name, str(error), waiting, now)
+        others = [a for a in self._fallbacks if a.sink != name and a.sink not in self.refusing]
+        await self._tell(name, lost, EventKind.UNREACHABLE, message, others[:1])
+        self.refusing[name] = lost
+
+    async def _takes_again(self, name: str) -> None:
+        """Forget that a sink took nothing, and say so where that was said."""
+        log.info("sink_takes_again", sink=name)
+        lost = self.refusing[name]
+        told = await self._store.call(Store.sinks_told, _key(name, lost, EventKind.UNREACHABLE))
+        message = render.taken_again(name, lost.since, self._now())
+        others = [address for address in self._fallbacks if address.sink in told]
+        await self._tell(name, lost, EventKind.REACHABLE, message, others)
+        self.refusing.pop(name)
+
+    async def _tell(
+        self,
+        name: str,
+        lost: Blindness,
+        kind: EventKind,
+        message: Message,
+        addresses: Sequence[notify.Address],
+    ) -> None:
+        key = _key(name, lost, kind)
+        notes = notify.of_sight(kind, message, key=key, target=None, addresses=addresses)
+        stands = lost if kind is EventKind.UNREACHABLE else None
+        await self._store.call(Store.save_sight, _SCOPE + name, stands, notes, now=self._now())
+        self._metrics.events.labels(kind).inc()
+        self.wake()
 
     # A post
 
@@ -263,29 +330,42 @@ class Delivery:
                 found, cannot_look = await self._look(sink, outgoing)
                 in_doubt = cannot_look is not None
             posted = found or await self._send(sink, outgoing)
+            self._unmarked[name] = partial(
+                self._store.call,
+                Store.mark_sent,
+                outgoing.id,
+                now=self._now(),
+                channel_id=posted.channel_id,
+                ts=posted.ts,
+                # What was found shows what it was sent with, which may be older.
+                shown=None if found else digest,
+            )
+            # Before it is marked: after a crash in between it is found, which says nothing
+            # of what the sink takes by now.
+            if found is None:
+                await self._accepted(name)
+            self.problem = None
         except SinkUnavailable as error:
-            self._failed(name, error)
+            self._failed(error)
             await self._put_off(outgoing, error, in_doubt=in_doubt or error.maybe_delivered)
             return
         except SinkRejected as error:
-            self._failed(name, error)
+            self._failed(error)
             await self._refused(outgoing, error, in_doubt=in_doubt)
             return
-        await self._store.call(
-            Store.mark_sent,
-            outgoing.id,
-            now=self._now(),
-            channel_id=posted.channel_id,
-            ts=posted.ts,
-            # What was found shows what it was sent with, which may be older.
-            shown=None if found else digest,
-        )
-        self._accepted(name)
+        await self._mark(name)
+        self._puzzling.pop(name, None)
         self._metrics.sent.inc()
         if cannot_look is not None:
             self._metrics.ambiguous.labels("unknown").inc()
             log.warning("sent_again_perhaps_twice", key=outgoing.key, reason=str(cannot_look))
         log.info("sent", sink=name, form=str(outgoing.form), key=outgoing.key)
+
+    async def _mark(self, name: str) -> None:
+        """Write down what a sink accepted, now or, where the disk was full, before."""
+        if (mark := self._unmarked.get(name)) is not None:
+            await mark()
+            del self._unmarked[name]
 
     async def _newest(self, outgoing: Outgoing) -> tuple[Outgoing, bytes | None]:
         """Return a card with what it ought to show by now, and the digest of that."""
@@ -303,12 +383,15 @@ class Delivery:
         self, sink: Sink, outgoing: Outgoing
     ) -> tuple[MessageRef | None, CannotLook | None]:
         """Look whether an earlier attempt arrived, or say why nobody can know."""
-        since = outgoing.created_at - _CLOCK_DIFFERENCE
+        # By Slack's clock: ours may have been set, before the post was written down or since.
+        enqueued_at = min(outgoing.created_at, self._now()) - abs(self._jumped())
+        since = enqueued_at - _CLOCK_DIFFERENCE
         try:
             found = await sink.find(outgoing.key, thread=outgoing.thread, since=since)
         except CannotLook as error:
             return None, error
         self._metrics.ambiguous.labels("found" if found else "resent").inc()
+        log.info("looked_for", key=outgoing.key, found=found is not None)
         return found, None
 
     async def _send(self, sink: Sink, outgoing: Outgoing) -> MessageRef:
@@ -321,7 +404,7 @@ class Delivery:
         try:
             return await post(outgoing.message)
         except SinkRejected as error:
-            if error.refusal is not Refusal.MESSAGE:
+            if error.refusal not in (Refusal.MESSAGE, Refusal.UNKNOWN):
                 raise
             log.warning("sent_as_plain_text", key=outgoing.key, error=str(error))
             return await post(render.plain(outgoing.message))
@@ -339,13 +422,32 @@ class Delivery:
                 await self._postpone(outgoing, _PROBE_CREDENTIALS, str(error), in_doubt=in_doubt)
             case Refusal.CHANNEL:
                 await self._postpone(outgoing, _PROBE_CHANNEL, str(error), in_doubt=in_doubt)
+                # Should it die before this, the next attempt is refused as well.
+                await self._refuses(outgoing.sink, error)
+            case Refusal.UNKNOWN if self._is_worth_waiting(outgoing):
+                wait = timedelta(seconds=backoff(outgoing.attempts, jitter=random.random()))  # noqa: S311
+                await self._postpone(outgoing, wait, str(error), in_doubt=in_doubt)
             case Refusal.CARD if outgoing.thread is not None:
                 await self._store.call(Store.lose_card, outgoing, now=self._now())
                 # Should the new one take no replies either, this does not flood the channel.
                 wait = timedelta(seconds=backoff(outgoing.attempts, jitter=random.random()))  # noqa: S311
                 await self._postpone(outgoing, wait, str(error), in_doubt=in_doubt)
-            case Refusal.CARD | Refusal.MESSAGE | Refusal.QUOTA:
+            case Refusal.CARD | Refusal.MESSAGE | Refusal.UNKNOWN | Refusal.QUOTA:
                 await self._set_aside(outgoing, error)
+
+    def _is_worth_waiting(self, outgoing: Outgoing) -> bool:
+        """Whether a refusal that we do not understand may yet pass by itself.
+
+        It may be about the message or about all of Slack. So the post waits a while, which
+        holds up its own sink only, and is set aside then, so that no word that Slack invents
+        silences a channel for ever. How long is counted anew after a restart, and for each
+        post: while all are refused, a quarter of an hour sets no more than one aside.
+        """
+        id_, since = self._puzzling.get(outgoing.sink, (None, self._now()))
+        if id_ != outgoing.id:
+            since = self._now()
+            self._puzzling[outgoing.sink] = (outgoing.id, since)
+        return self._now() - since < _PUZZLED_FOR
 
     async def _set_aside(self, outgoing: Outgoing, error: SinkError) -> None:
         self._metrics.delivery_failures.labels("set aside").inc()
@@ -385,17 +487,17 @@ class Delivery:
         try:
             await self._update(sink, edit)
         except SinkUnavailable as error:
-            self._failed(name, error)
+            self._failed(error)
             wait, is_failure = _wait_after(error, edit.attempts), error.retry_after is None
             if not is_failure:
                 self._no_edits_before = self._now() + wait  # the limit is one for all cards
             await self._postpone_edit(edit, wait, str(error), is_failure=is_failure)
         except SinkRejected as error:
-            self._failed(name, error)
+            self._failed(error)
             await self._edit_refused(edit, error)
         else:
             await self._store.call(Store.mark_edited, edit, self._now())
-            self._accepted(name)
+            await self._accepted(name, is_edit=True)
             self._metrics.edits.inc()
             log.debug("edited", sink=name, target=str(edit.target))
 
@@ -403,7 +505,7 @@ class Delivery:
         try:
             await sink.edit(edit.message, channel_id=edit.channel_id, ts=edit.ts)
         except SinkRejected as error:
-            if error.refusal is not Refusal.MESSAGE:
+            if error.refusal not in (Refusal.MESSAGE, Refusal.UNKNOWN):
                 raise
             log.warning("edited_as_plain_text", target=str(edit.target), error=str(error))
             plain = render.plain(edit.message)
@@ -419,6 +521,10 @@ class Delivery:
                 await self._postpone_edit(edit, _PROBE_CREDENTIALS, str(error))
             case Refusal.CHANNEL:
                 await self._postpone_edit(edit, _PROBE_CHANNEL, str(error))
+                await self._refuses(edit.sink, error)
+            case Refusal.UNKNOWN:
+                wait = timedelta(seconds=backoff(edit.attempts, jitter=random.random()))  # noqa: S311
+                await self._postpone_edit(edit, wait, str(error))
             case Refusal.MESSAGE | Refusal.QUOTA:
                 # Not this version; the next one may pass.
                 log.error("edit_refused", target=str(edit.target), error=str(error))
@@ -436,6 +542,10 @@ class Delivery:
             error=error,
             is_failure=is_failure,
         )
+
+
+def _key(name: str, lost: Blindness, kind: EventKind) -> str:
+    return f"{_SCOPE}{name}/{kind}/{lost.since.isoformat()}"
 
 
 def _wait_after(error: SinkUnavailable, attempts: int) -> timedelta:

@@ -12,7 +12,7 @@ from operator import is_
 
 import msgspec
 
-from monitor.model import Entity, Kind, Level, PastStatus, Snapshot, Transition
+from monitor.model import Entity, Kind, Level, PastStatus, Phase, Snapshot, Transition
 
 _Key = tuple[Kind, str]
 
@@ -38,7 +38,7 @@ def diff(before: Snapshot | None, after: Snapshot) -> Difference:
     """
     if before is None:
         return Difference((), has_moved=False)
-    known, candidates = _not_the_same(before.root, after.root)
+    known, candidates = _not_the_same(before, after.root)
     transitions: list[Transition] = []
     has_moved = False
     for level, entity in candidates:
@@ -52,17 +52,18 @@ def diff(before: Snapshot | None, after: Snapshot) -> Difference:
 
 
 def _not_the_same(
-    before: Entity, after: Entity
+    before: Snapshot, after: Entity
 ) -> tuple[dict[_Key, Entity], list[tuple[Level, Entity]]]:
     """Return what of two trees is not the very same value in both, and so can differ.
 
     The decoder makes equal parts of two answers one value, so of a thousand deploys these
     are the few that changed.
     """
-    before_all, after_all = before.flat(), after.flat()
+    before_all, after_all = before.root.flat(), after.flat()
     shared = {id(entity) for _, entity in before_all}
     shared.intersection_update(id(entity) for _, entity in after_all)
-    known = {(e.kind, e.id): e for _, e in before_all if id(e) not in shared}
+    known = {(e.kind, e.id): e for e in before.bygone}
+    known.update({(e.kind, e.id): e for _, e in before_all if id(e) not in shared})
     return known, [(level, e) for level, e in after_all if id(e) not in shared]
 
 
@@ -70,12 +71,26 @@ def keep_absent(before: Snapshot | None, after: Snapshot) -> Snapshot:
     """Return `after` with all that only `before` has: parts, marked as absent, and fields.
 
     When they come back they are compared with what they were, and nothing is told twice.
+    Where a rollout begins anew, the parts that are missing belong to the attempt before:
+    they go to the bygone ones.
     """
     if before is None:
         return after
     present = {(entity.kind, entity.id) for _, entity in after.root.flat()}
+    bygone = [part for part in before.bygone if (part.kind, part.id) not in present]
+    if _begins_anew(before.root, after.root):
+        for _, part in before.root.flat():
+            if (part.kind, part.id) not in present:
+                bygone.append(msgspec.structs.replace(part, children=()))
+                present.add((part.kind, part.id))
     root = _merged(before.root, after.root, present)
-    return after if root is after.root else msgspec.structs.replace(after, root=root)
+    if root is after.root and not bygone:
+        return after
+    return msgspec.structs.replace(after, root=root, bygone=tuple(bygone))
+
+
+def _begins_anew(before: Entity, after: Entity) -> bool:
+    return before.phase.is_terminal and after.phase in (Phase.PENDING, Phase.RUNNING)
 
 
 # What does not change in the life of an entity, and what belongs to its present status.

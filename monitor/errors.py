@@ -3,6 +3,7 @@
     MonitorError
     ├── ConfigError         someone must mend the configuration; lists every problem at once
     ├── StoreError          someone must act on the database file; says what to do
+    │   └── StoreDamaged        or the next start of the daemon does, which begins a new one
     ├── NuonError           a poll brought no observation
     │   ├── NuonUnavailable     again later, on its own
     │   ├── NuonRejected        not before someone acts: token, organisation, route, address
@@ -49,6 +50,10 @@ class StoreError(MonitorError):
     """The database cannot be used until someone acts."""
 
 
+class StoreDamaged(StoreError):
+    """What the file holds is no sound database, or none any more."""
+
+
 class NuonError(MonitorError):
     """A poll that brought no observation."""
 
@@ -62,7 +67,15 @@ class NuonUnavailable(NuonError):
 
 
 class NuonRejected(NuonError):
-    """The platform refuses, and will until someone acts."""
+    """The platform refuses, and will until someone acts.
+
+    `is_missing_route` says that it has no such path at all, whatever the id: a platform of
+    another version, or something else that answers at this address.
+    """
+
+    def __init__(self, message: str, *, is_missing_route: bool = False) -> None:
+        super().__init__(message)
+        self.is_missing_route = is_missing_route
 
 
 class NuonGone(NuonError):
@@ -82,6 +95,8 @@ class Refusal(StrEnum):
     """This channel: what is for it waits, others go on."""
     MESSAGE = "message"
     """This message, as it is: once more as plain text, then set aside."""
+    UNKNOWN = "unknown"
+    """Nobody knows what: as plain text, again for a while, and only then set aside."""
     CARD = "card"
     """The message to be edited is not there any more: a new one takes its place."""
     QUOTA = "quota"

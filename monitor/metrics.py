@@ -82,6 +82,26 @@ class Metrics:
         self.slack_usable = Gauge(
             "nuon_monitor_slack_usable", "1 while Slack can be spoken to.", registry=self.registry
         )
+        self.channels_refusing = Gauge(
+            "nuon_monitor_channels_refusing",
+            "Channels that refuse whatever is for them: archived, not found, or closed to the app.",
+            registry=self.registry,
+        )
+        self.configuration_problem = Gauge(
+            "nuon_monitor_configuration_problem",
+            "1 while the configuration that is there cannot be used and the one before goes on.",
+            registry=self.registry,
+        )
+        self.clock_jumps = Counter(
+            "nuon_monitor_clock_jumps",
+            "How often the machine's clock was set by more than half a minute.",
+            registry=self.registry,
+        )
+        self.store_lost = Gauge(
+            "nuon_monitor_store_lost_timestamp_seconds",
+            "When a store that was damaged and set aside was last written; 0 for none.",
+            registry=self.registry,
+        )
         self.bug = Counter(
             "nuon_monitor_unexpected_errors",
             "Errors that are bugs of ours, by where.",

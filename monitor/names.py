@@ -37,7 +37,8 @@ class Names:
         self._store = store
         self._now = now
         self._known: dict[str, str] = {}
-        self._not_before: dict[str, datetime] = {}
+        self._asked_at: dict[str, datetime] = {}
+        self._asking: dict[str, asyncio.Task[dict[str, str]]] = {}
 
     async def names_of(self, ids: Sequence[str]) -> Mapping[str, str]:
         """Return the names that can be had now; an id without one is left out."""
@@ -45,25 +46,31 @@ class Names:
         if missing:
             self._known.update(await self._store.call(Store.names, missing))
             await self._ask_for([i for i in missing if i not in self._known])
+        # What another poll is asking for right now is worth the same wait.
+        if asked := {self._asking[i] for i in ids if i in self._asking}:
+            await asyncio.wait(asked, timeout=_PATIENCE)
         return {i: self._known[i] for i in ids if i in self._known}
 
     def _may_ask(self, identifier: str) -> bool:
-        not_before = self._not_before.get(identifier)
-        return identifier[:3] in _PATHS and (not_before is None or self._now() >= not_before)
+        asked_at = self._asked_at.get(identifier)
+        # A clock that was set back since then must not hold it up for long.
+        is_recent = asked_at is not None and abs(self._now() - asked_at) < _ASK_AGAIN_AFTER
+        return identifier[:3] in _PATHS and not is_recent
 
     async def _ask_for(self, ids: Sequence[str]) -> None:
         if not ids:
             return
-        again = self._now() + _ASK_AGAIN_AFTER
-        self._not_before.update(dict.fromkeys(ids, again))
-        tasks = [asyncio.create_task(self._ask(identifier)) for identifier in ids]
-        done, late = await asyncio.wait(tasks, timeout=_PATIENCE)
+        self._asked_at.update(dict.fromkeys(ids, self._now()))
+        tasks = {i: asyncio.create_task(self._ask(i)) for i in ids}
+        self._asking.update(tasks)
+        done, late = await asyncio.wait(tasks.values(), timeout=_PATIENCE)
         for task in late:
             task.cancel()
+        for identifier in ids:
+            self._asking.pop(identifier, None)
         found = {i: name for task in done for i, name in task.result().items()}
         if not found:
             return
-        self._known.update(found)
         try:
             await self._store.call(Store.save_names, found, self._now())
         except StoreError as error:
@@ -77,4 +84,6 @@ class Names:
         except NuonError as error:
             log.debug("name_unknown", id=identifier, error=str(error))
             return {}
-        return {identifier: name} if name else {}
+        found = {identifier: name} if name else {}
+        self._known.update(found)
+        return found

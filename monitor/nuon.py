@@ -50,6 +50,9 @@ _ERROR_BYTES = 64 * 1024
 # Building a request takes as long as a fifth of the whole exchange, and polls repeat themselves.
 _REMEMBERED_REQUESTS = 4096
 
+_REDACTED = b"..."
+# A shorter one could not be told apart from words and numbers.
+_SHORTEST_SECRET = 8
 _GZIP = zlib.MAX_WBITS | 16
 
 
@@ -87,6 +90,7 @@ class NuonClient:
         """Connect to nothing yet; raises `ConfigError` for what can never be sent or read."""
         self._api_url = api_url.rstrip("/")
         self._token = _header_value("nuon.api_token", api_token)
+        self._secret = self._token.encode()
         self._headers = httpx.Headers(
             {
                 "Authorization": f"Bearer {self._token}",
@@ -120,12 +124,13 @@ class NuonClient:
         except TimeoutError as error:
             reason = f"no complete answer within {self._timeout:g} s"
             raise NuonUnavailable(_sentence(path, reason)) from error
-        except Exception as error:  # noqa: BLE001 - what the libraries raise is an open set
+        except Exception as error:  # what the libraries raise is an open set
             cause = _beneath_httpx(error)
-            # This one is not chained: it holds the request's headers, and its repr shows them.
-            holds_the_token = isinstance(cause, aiohttp.ClientResponseError)
             failure = NuonUnavailable(_sentence(path, _reason(cause)))
-            raise failure from None if holds_the_token else error
+            if not isinstance(cause, aiohttp.ClientResponseError):
+                raise failure from error
+        # Not chained, not even as its context: it holds the request's headers.
+        raise failure
 
     async def aclose(self) -> None:
         """Close every connection; requests in flight fail as `NuonUnavailable`."""
@@ -173,6 +178,7 @@ class NuonClient:
         except (httpx.RemoteProtocolError, httpx.InvalidURL) as error:
             # httpx reads the address even of a redirect that it is not to follow.
             raise NuonRejected(_sentence(path, _redirected("an address that is none"))) from error
+        self._redact_headers(response)
         try:
             if response.status_code != HTTPStatus.OK:
                 raise await self._refusal(response, path)
@@ -183,7 +189,7 @@ class NuonClient:
         if not body:
             raise MalformedAnswer(_sentence(path, "an empty answer", response))
         return Answer(
-            body=body,
+            body=self._without_token(body),
             api_version=_header(response, "x-nuon-api-version"),
             trace_id=_header(response, "x-nuon-trace-id"),
             next_page=response.headers.get("x-nuon-page-next", "").lower() == "true",
@@ -202,13 +208,23 @@ class NuonClient:
                 raise
         return await self._fresh_client.send(request, stream=True)
 
+    def _without_token(self, said: bytes) -> bytes:
+        """Take out the token, for a platform that repeats what it was sent."""
+        is_told_apart = len(self._secret) >= _SHORTEST_SECRET
+        return said.replace(self._secret, _REDACTED) if is_told_apart else said
+
+    def _redact_headers(self, response: httpx.Response) -> None:
+        raw = response.headers.raw
+        if any(self._secret in value for _, value in raw):
+            redacted = [(name, self._without_token(value)) for name, value in raw]
+            response.headers = httpx.Headers(redacted)
+
     async def _refusal(self, response: httpx.Response, path: str) -> NuonError:
         try:
             body = await _read(response, path, limit=_ERROR_BYTES)
         except MalformedAnswer:
             body = b""
         said = _platform_error(body)
-        # A platform that repeats what it was sent must not get the token into a message.
         excerpt = _clean((said.description or said.error or "").replace(self._token, "…"))
         status = response.status_code
         reason = f"{_status_text(status)}: {excerpt}" if excerpt else _status_text(status)
@@ -219,6 +235,9 @@ class NuonClient:
         if status == HTTPStatus.NOT_FOUND and said.is_the_platforms:
             reason = f"the platform has no such record ({reason})"
             return NuonGone(_sentence(path, reason, response))
+        if status == HTTPStatus.NOT_FOUND:
+            reason = f"{reason}; {_missing_route(_header(response, 'x-nuon-api-version'))}"
+            return NuonRejected(_sentence(path, reason, response), is_missing_route=True)
         if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
             where = _host(response.headers.get("location", ""))
             reason = f"{_status_text(status)}, {_redirected(where)}"
@@ -242,10 +261,6 @@ _HINTS: Mapping[int, str] = {
     HTTPStatus.BAD_REQUEST: "the platform does not take this request: check the watch's id",
     HTTPStatus.UNAUTHORIZED: "the token is not accepted: check nuon.api_token",
     HTTPStatus.FORBIDDEN: "the token may not read this: check nuon.api_token and nuon.org_id",
-    HTTPStatus.NOT_FOUND: (
-        "this platform does not serve such a path: is it of another version,"
-        " or is nuon.api_url the address of something else?"
-    ),
     HTTPStatus.PROXY_AUTHENTICATION_REQUIRED: "the proxy wants a user: check nuon.proxy",
     HTTPStatus.UNPROCESSABLE_ENTITY: "the platform does not take this: check the watch's id",
 }
@@ -363,6 +378,15 @@ def _reason(error: BaseException) -> str:
             return reason.format(error)
     # Its text is unknown and may hold anything, so its name has to do.
     return f"the request failed ({type(error).__name__})"
+
+
+def _missing_route(api_version: str | None) -> str:
+    if api_version is None:
+        return (
+            "this platform does not serve such a path: is it of another version,"
+            " or is nuon.api_url the address of something else?"
+        )
+    return f"this platform, of API {api_version}, does not serve such a path"
 
 
 def _redirected(where: str) -> str:

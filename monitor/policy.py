@@ -7,7 +7,7 @@ answer can tell anything twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -56,11 +56,14 @@ def decide(
     *,
     now: datetime,
     patience: Patience,
+    forgot_before: datetime | None = None,
 ) -> Decision:
     """Decide what one poll's snapshot means to people.
 
     `memory` is None at first sight: what is in flight has then begun, what has failed is
-    told, and what has succeeded is silent.
+    told, and what has succeeded is silent. `forgot_before` says that there was a memory, and
+    until when, but it was lost: then what ended by that time is silent, and what is in flight
+    is shown by its card alone.
     """
     known = _begin(after, now) if memory is None else memory
     desk = _Desk(after, known, now, difference.has_moved)
@@ -68,14 +71,18 @@ def decide(
         done = msgspec.structs.replace(desk.memory, ended=EventKind.SUCCEEDED, ended_at=now)
         return Decision(done, ())
     desk.take_up_attempts(difference)
-    desk.start()
+    if memory is None or difference.has_moved:
+        desk.start()
     desk.follow(difference)
     desk.look_at_what_stands()
     desk.tell_progress(before, difference)
     desk.tell_the_end()
     desk.tell_stalls(patience)
     desk.remind(patience)
-    return Decision(desk.close(), tuple(desk.events))
+    decision = Decision(desk.close(), tuple(desk.events))
+    if memory is None and forgot_before is not None:
+        return _without_what_was_told(decision, after.root, forgot_before)
+    return decision
 
 
 def wakes_at(snapshot: Snapshot, memory: Memory, patience: Patience) -> datetime | None:
@@ -96,9 +103,55 @@ def wakes_at(snapshot: Snapshot, memory: Memory, patience: Patience) -> datetime
     return min(times, default=None)
 
 
-def is_settled(snapshot: Snapshot, memory: Memory) -> bool:
-    """Whether nothing is expected to move any more."""
-    return memory.ended is not None and not rollout.has_units_in_flight(snapshot.root)
+def is_settled(snapshot: Snapshot, memory: Memory, now: datetime) -> bool:
+    """Whether nothing is expected to move any more.
+
+    A unit can be left in flight for ever by a rollout that failed: it is not waited for
+    any longer than the platform would.
+    """
+    if memory.ended is None:
+        return False
+    is_quiet = now - memory.changed_at > PLATFORM_GIVES_UP_AFTER
+    return is_quiet or not rollout.has_units_in_flight(snapshot.root)
+
+
+def moved(memory: Memory, by: timedelta) -> Memory:
+    """Return what is remembered after our clock was set, as old as it was before."""
+    return _with_times(memory, lambda time: time + by)
+
+
+def not_beyond(memory: Memory, now: datetime) -> Memory:
+    """Return what is remembered with nothing of it in the future, where our clock was set back."""
+    return _with_times(memory, lambda time: min(time, now))
+
+
+def _with_times(memory: Memory, changed: Callable[[datetime], datetime]) -> Memory:
+    return msgspec.structs.replace(
+        memory,
+        changed_at=changed(memory.changed_at),
+        ended_at=changed(memory.ended_at) if memory.ended_at else None,
+        alerts=tuple(
+            msgspec.structs.replace(
+                alert, since=changed(alert.since), told_at=changed(alert.told_at)
+            )
+            for alert in memory.alerts
+        ),
+    )
+
+
+def _without_what_was_told(decision: Decision, root: Entity, until: datetime) -> Decision:
+    """Leave of a first sight what cannot have been told before the memory was lost.
+
+    What ended by then has no card until it moves again.
+    """
+    memory = decision.memory
+    if memory.ended is None and root.phase is not Phase.ENDED:
+        events = tuple(e for e in decision.events if e.kind is EventKind.STARTED)
+        return Decision(msgspec.structs.replace(memory, told=len(events)), events)
+    changed_at = rollout.last_change(root)
+    if changed_at is None or changed_at <= until:
+        return Decision(msgspec.structs.replace(memory, has_card=False, told=0), ())
+    return decision
 
 
 def _begin(snapshot: Snapshot, now: datetime) -> Memory:
@@ -241,6 +294,8 @@ class _Desk:
 
     def _stand(self, level: Level, entity: Entity, phase: Phase, description: str) -> None:
         place = self.places.place(level, entity)
+        if level is not Level.ROLLOUT and place == self.root.id:
+            return  # a part with its own rollout's id: that place is taken
         failed = self.alerts.get((place, EventKind.FAILED))
         waiting = self.alerts.get((place, EventKind.WAITING))
         if phase is Phase.FAILED:
@@ -329,7 +384,8 @@ class _Desk:
                 yield self.root.id, Stall.DISAGREES
             return
         for step in self.root.children:
-            if step.is_absent and (step.id, EventKind.STALLED) in self.alerts:
+            told = self.alerts.get((step.id, EventKind.STALLED))
+            if step.is_absent and told is not None and told.stall is Stall.DEAD_END:
                 yield step.id, Stall.DEAD_END  # no news of it: what was told stands
             progress = rollout.progress_of(step)
             is_at_work = step.phase is Phase.RUNNING and not step.is_still_creating

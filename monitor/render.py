@@ -169,9 +169,12 @@ def shown_ids(snapshot: Snapshot, memory: Memory, events: Sequence[Event] = ()) 
     """
     picture = _look(View(snapshot, memory, Links("", "")))
     said = [*_news(picture, events), *_troubles(picture)]
+    spoken_of = [one.units for one in said]
+    spoken_of += [one.advice.units for one in said if one.advice]
     installs = dict.fromkeys(
-        unit.install_id for one in said for unit in one.units[: _ROOMS[0].names] if unit.install_id
+        unit.install_id for units in spoken_of for unit in units[: _ROOMS[0].names]
     )
+    installs.pop("", None)
     root = snapshot.root
     component = (root.component_id,) if root.component_id and not root.name else ()
     return (*component, *list(installs)[:_MOST_NAMES_WANTED])
@@ -211,6 +214,54 @@ def gone(scope_title: str, reason: str, since: datetime, *, was_seen: bool = Tru
     return _message(
         f"❓ {_title_words(scope_title)} is not on Nuon{any_more}",
         [[_line("Since ", _date(since), " the platform answers: ", visible(reason, 300))]],
+    )
+
+
+def refused(channel: str, reason: str, waiting: int, since: datetime) -> Message:
+    """Say elsewhere that a channel takes nothing. `waiting` messages are for it so far."""
+    messages = "1 message" if waiting == 1 else f"{waiting:,} messages"
+    return _message(
+        f"⚠️ Cannot post to {_title_words(channel)}",
+        [
+            [
+                _line("Since ", _date(since), ": ", visible(reason, 300)),
+                _line(f"What is for it is kept, in order: {messages} so far."),
+                _line("Unarchive it, invite the app to it, or configure another channel."),
+            ]
+        ],
+    )
+
+
+def taken_again(channel: str, since: datetime, until: datetime) -> Message:
+    """Say elsewhere that a channel takes messages again."""
+    refused_for = duration_words(until - since)
+    return _message(
+        f"✅ {_title_words(channel)} takes messages again",
+        [
+            [
+                _line(f"It refused them for {refused_for}, since ", _date(since)),
+                _line("What waited for it goes out now, in order."),
+            ]
+        ],
+    )
+
+
+def store_lost(kept_as: str, since: datetime) -> Message:
+    """Say that the monitor forgot what it knew, and what follows from that."""
+    return _message(
+        "⚠️ The release monitor lost its memory",
+        [
+            [
+                _line(
+                    "Its store was damaged, and a new one was begun. What it knew until ",
+                    _date(since),
+                    " is gone.",
+                ),
+                _line("What was to be told and had not been sent by then is not told any more."),
+                _line("What is under way has a new card; what ended before is not told again."),
+                _line("The damaged file is kept beside the store as ", visible(kept_as, 200), "."),
+            ]
+        ],
     )
 
 

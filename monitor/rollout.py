@@ -46,8 +46,8 @@ class Progress:
 
 def place_of(level: Level, entity: Entity, step: Entity | None) -> str:
     """Return the key under which an entity's troubles are kept."""
-    if level is Level.UNIT and step is not None and entity.install_id:
-        return f"{step.id}/{entity.install_id}"
+    if level is Level.UNIT and step is not None:
+        return f"{step.id}/{entity.install_id or entity.id}"
     return entity.id
 
 

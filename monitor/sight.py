@@ -30,6 +30,13 @@ class SightNews:
     def scope(self) -> str:
         return scope_of(self.target)
 
+    @property
+    def blindness(self) -> Blindness | None:
+        """What cannot be seen from now on; None if it can be seen again."""
+        if self.kind is EventKind.REACHABLE:
+            return None
+        return Blindness(self.kind, self.since, self.reason)
+
 
 def scope_of(target: Target | None) -> str:
     """Return the name under which a blindness is remembered."""
@@ -39,7 +46,8 @@ def scope_of(target: Target | None) -> str:
 @dataclass(slots=True)
 class _Failures:
     since: datetime
-    successes_then: int
+    began: int
+    """Where the first of them stands in the order of what happened."""
     count: int = 0
 
 
@@ -50,7 +58,10 @@ class Sight:
         self._unreachable_after = unreachable_after
         self._told = dict(told)
         self._failures: dict[Target, _Failures] = {}
-        self._successes = 0
+        self._has_seen = False
+        self._moment = 0
+        self._asked: dict[Target, int] = {}
+        self._seen_at = 0
 
     @property
     def platform_blindness(self) -> Blindness | None:
@@ -59,7 +70,7 @@ class Sight:
     @property
     def has_seen(self) -> bool:
         """Whether any poll came through since the start."""
-        return self._successes > 0
+        return self._has_seen
 
     def blindness_of(self, target: Target) -> Blindness | None:
         return self._told.get(scope_of(target))
@@ -69,9 +80,16 @@ class Sight:
         failures = self._failures.get(target)
         return failures.count if failures else 0
 
+    def asks(self, target: Target) -> None:
+        """Take note that a poll begins: its answer proves nothing of what fails from now on.
+
+        Where an outage begins, what was answered just before is still being worked on.
+        """
+        self._asked[target] = self._next_moment()
+
     def failed(self, target: Target, error: NuonError, now: datetime) -> SightNews | None:
-        """Take note of a failed poll; returns what is to be told, once it is enough."""
-        failures = self._failures.setdefault(target, _Failures(now, self._successes))
+        """Take note of a failed poll; returns what is to be told, until it is adopted."""
+        failures = self._failures.setdefault(target, _Failures(now, self._next_moment()))
         failures.count += 1
         if failures.count < self._unreachable_after:
             return None
@@ -79,30 +97,40 @@ class Sight:
         told = self.blindness_of(target)
         if told is not None and (told.kind is EventKind.GONE or not is_gone):
             return None
-        is_its_own = (
-            is_gone
-            or isinstance(error, MalformedAnswer)
-            or self._successes > failures.successes_then
-        )
+        is_its_own = is_gone or isinstance(error, MalformedAnswer) or self._seen_at > failures.began
         subject = target if is_its_own else None
         if subject is None and self.platform_blindness is not None:
             return None
         kind = EventKind.GONE if is_gone else EventKind.UNREACHABLE
-        news = SightNews(kind, subject, failures.since, str(error))
-        self._told[news.scope] = Blindness(kind, news.since, news.reason)
-        return news
+        return SightNews(kind, subject, failures.since, str(error))
 
     def succeeded(self, target: Target) -> tuple[SightNews, ...]:
-        """Take note of a poll that came through; returns what can be seen again."""
-        self._successes += 1
+        """Take note of a poll that came through; returns what can be seen again.
+
+        It is returned until it is adopted.
+        """
+        asked = self._asked.pop(target, 0) or self._next_moment()
+        self._seen_at = max(self._seen_at, asked)
+        self._has_seen = True
         self._failures.pop(target, None)
         if not self._told:
             return ()
         again: list[SightNews] = []
         for subject in (None, target):
-            blindness = self._told.pop(scope_of(subject), None)
+            blindness = self._told.get(scope_of(subject))
             if blindness is not None:
                 again.append(
                     SightNews(EventKind.REACHABLE, subject, blindness.since, blindness.reason)
                 )
         return tuple(again)
+
+    def adopt(self, news: SightNews) -> None:
+        """Take these news for told: they are kept in the store by now."""
+        if news.blindness is None:
+            del self._told[news.scope]
+        else:
+            self._told[news.scope] = news.blindness
+
+    def _next_moment(self) -> int:
+        self._moment += 1
+        return self._moment

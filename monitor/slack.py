@@ -10,13 +10,17 @@ import contextlib
 import json
 import logging
 import math
-from collections.abc import AsyncIterator, Iterator, Mapping
+import re
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from datetime import datetime
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from monitor import __version__
@@ -24,11 +28,14 @@ from monitor.errors import CannotLook, Refusal, SinkError, SinkRejected, SinkUna
 from monitor.model import Message, MessageRef
 from monitor.text import plain
 
+T = TypeVar("T")
+
 METADATA_EVENT = "nuon_monitor_notification"
 _CONNECT_TIMEOUT = 10.0
 # A connection that Slack closes while a post is on its way leaves in doubt whether it
 # arrived, so idle ones are dropped before Slack would do so.
 _KEEP_IDLE = 15.0
+_WORKSPACE_URL = re.compile(r"https?://[\w.:-]+/?", re.ASCII)
 _SHORTEST_WAIT, _LONGEST_WAIT = 1.0, 3600.0
 _PAGES = 5
 
@@ -107,8 +114,12 @@ class SlackClient:
         self._workspace_url = ""
 
     async def __aenter__(self) -> SlackClient:
+        tracing = aiohttp.TraceConfig()
+        tracing.on_request_redirect.append(_refuse_redirect)
         self._session = aiohttp.ClientSession(
-            timeout=self._timeout, connector=aiohttp.TCPConnector(keepalive_timeout=_KEEP_IDLE)
+            timeout=self._timeout,
+            connector=aiohttp.TCPConnector(keepalive_timeout=_KEEP_IDLE),
+            trace_configs=[tracing],
         )
         self._web = AsyncWebClient(
             token=self._token,
@@ -148,14 +159,13 @@ class SlackClient:
 
     async def greet(self) -> str:
         """Ask who the token belongs to; returns the workspace's name, raises SinkError."""
-        with _judged("auth.test"):
-            answer = await self.web.auth_test()
-            self._workspace_url = str(answer.get("url") or "")
-            return str(answer.get("team") or self._workspace_url)
+        answer = await _judged("auth.test", self.web.auth_test())
+        self._workspace_url = str(answer.get("url") or "")
+        return str(answer.get("team") or self._workspace_url)
 
     def permalink(self, message: MessageRef) -> str | None:
         """Return a message's address for people; None before Slack was greeted."""
-        if not self._workspace_url.startswith(("https://", "http://")):
+        if not _WORKSPACE_URL.fullmatch(self._workspace_url):
             return None
         ts = message.ts.replace(".", "")
         return f"{self._workspace_url.rstrip('/')}/archives/{message.channel_id}/p{ts}"
@@ -181,18 +191,13 @@ class SlackChannel:
         }
         if thread is not None:
             arguments |= {"thread_ts": thread.ts, "reply_broadcast": is_broadcast}
-        with _judged("chat.postMessage", is_post=True):
-            answer = await self._web.api_call("chat.postMessage", json=arguments)
-            # Without both, no edit and no reply would ever find the message.
-            if not (answer["channel"] and answer["ts"]):
-                raise ValueError("no channel or no ts")
-            return MessageRef(channel_id=str(answer["channel"]), ts=str(answer["ts"]))
+        call = self._web.api_call("chat.postMessage", json=arguments)
+        return await _judged("chat.postMessage", _reference(call), is_post=True)
 
     async def edit(self, message: Message, *, channel_id: str, ts: str) -> None:
         """Replace what a message of ours shows; raises SinkError."""
         arguments = {"channel": channel_id, "ts": ts, **_content(message)}
-        with _judged("chat.update"):
-            await self._web.api_call("chat.update", json=arguments)
+        await _judged("chat.update", self._web.api_call("chat.update", json=arguments))
 
     async def find(
         self, key: str, *, thread: MessageRef | None, since: datetime
@@ -222,8 +227,8 @@ class SlackChannel:
     async def check(self) -> str:
         """Ask Slack for the channel without posting; returns its name, raises SinkError."""
         channel_id = await self._channel_id()
-        with _judged("conversations.info"):
-            answer = await self._web.conversations_info(channel=channel_id)
+        call = self._web.conversations_info(channel=channel_id)
+        answer = await _judged("conversations.info", call)
         return str((answer.get("channel") or {}).get("name") or channel_id)
 
     async def _channel_id(self) -> str:
@@ -249,10 +254,8 @@ class SlackChannel:
         cursor = ""
         for number in range(_PAGES):
             try:
-                with _judged(method):
-                    answer = await self._web.api_call(
-                        method, params={**arguments, **({"cursor": cursor} if cursor else {})}
-                    )
+                params = {**arguments, **({"cursor": cursor} if cursor else {})}
+                answer = await _judged(method, self._web.api_call(method, params=params))
             except SinkRejected as error:
                 if error.code in _TOKEN_ITSELF:
                     raise
@@ -282,8 +285,8 @@ class SlackWebhook:
     ) -> MessageRef:
         """Post a message; raises SinkError. A webhook knows no threads and no keys."""
         del key, thread, is_broadcast
-        with _judged("the incoming webhook", is_post=True):
-            answer = await self._client.send_dict(_content(message))
+        call = self._client.send_dict(_content(message))
+        answer = await _judged("the incoming webhook", call, is_post=True)
         if answer.status_code == 200 and answer.body.strip() == "ok":
             return MessageRef(channel_id="", ts="")
         raise _webhook_error(answer.status_code, answer.headers, answer.body)
@@ -313,33 +316,64 @@ def _content(message: Message) -> dict[str, Any]:
     }
 
 
-@contextlib.contextmanager
-def _judged(what: str, *, is_post: bool = False) -> Iterator[None]:
-    """Turn whatever goes wrong in a call into a SinkError that says what happens next."""
+async def _reference(call: Awaitable[AsyncSlackResponse]) -> MessageRef:
+    """Return where a post stands; without both, no edit and no reply would ever find it."""
+    answer = await call
+    if not (answer["channel"] and answer["ts"]):
+        raise ValueError("no channel or no ts")
+    return MessageRef(channel_id=str(answer["channel"]), ts=str(answer["ts"]))
+
+
+async def _judged(what: str, call: Awaitable[T], *, is_post: bool = False) -> T:
+    """Make a call; whatever goes wrong becomes a SinkError that says what happens next."""
     try:
-        yield
+        return await call
     except SinkError:
         raise
-    except SlackApiError as error:
-        raise _api_error(what, error, is_post=is_post) from None
-    except (
-        aiohttp.ClientConnectorError,
-        aiohttp.ConnectionTimeoutError,
-        aiohttp.ClientHttpProxyError,
-    ) as error:
-        raise SinkUnavailable(f"cannot connect to Slack: {_reason(error)}") from None
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise SinkUnavailable(
-            f"the connection to Slack broke during {what}: {_reason(error)}",
-            maybe_delivered=is_post,
-        ) from None
-    except Exception as error:  # noqa: BLE001
-        # slack-sdk fails in many ways on an answer that is not what it expects: an
-        # AttributeError on plain text, a UnicodeDecodeError on bytes.
-        raise SinkUnavailable(
-            f"Slack's answer to {what} cannot be understood ({type(error).__name__})",
-            maybe_delivered=is_post,
-        ) from None
+    except Exception as error:  # noqa: BLE001 - slack-sdk fails in many ways on odd answers
+        failure = _sink_error(what, error, is_post=is_post)
+    # Not within the `except`: the libraries' errors hold addresses and headers, which are
+    # secrets here, and would stay with this one as its context.
+    raise failure
+
+
+def _sink_error(what: str, error: Exception, *, is_post: bool) -> SinkError:
+    match error:
+        case SlackApiError():
+            return _api_error(what, error, is_post=is_post)
+        case (
+            aiohttp.ClientConnectorError()
+            | aiohttp.ConnectionTimeoutError()
+            | aiohttp.ClientHttpProxyError()
+        ):
+            return SinkUnavailable(f"cannot connect to Slack: {_reason(error)}")
+        case aiohttp.ClientError() | TimeoutError() | OSError():
+            return SinkUnavailable(
+                f"the connection to Slack broke during {what}: {_reason(error)}",
+                maybe_delivered=is_post,
+            )
+        case _:
+            # An AttributeError on plain text, a UnicodeDecodeError on bytes, and so on.
+            return SinkUnavailable(
+                f"Slack's answer to {what} cannot be understood ({type(error).__name__})",
+                maybe_delivered=is_post,
+            )
+
+
+async def _refuse_redirect(
+    _session: aiohttp.ClientSession,
+    _context: SimpleNamespace,
+    redirect: aiohttp.TraceRequestRedirectParams,
+) -> None:
+    """Follow none: the token and what is posted are for the configured host only."""
+    where = plain(redirect.response.headers.get("Location", ""), 500).split("?")[0]
+    host = urlsplit(where).hostname if "//" in where else None
+    raise SinkRejected(
+        f"Slack's address redirects to {host or 'another path'}, and redirects are not followed:"
+        " check slack.api_url or slack.webhook_url",
+        refusal=Refusal.CREDENTIALS,
+        code="redirected",
+    )
 
 
 def _api_error(what: str, error: SlackApiError, *, is_post: bool) -> SinkError:
@@ -383,11 +417,9 @@ def _verdict(
         return SinkUnavailable(said, maybe_delivered=is_post)
     if code in _REFUSALS:
         return SinkRejected(said, refusal=_REFUSALS[code], code=code)
-    refusal = Refusal.MESSAGE if code else _WORDLESS.get(status)
+    refusal = Refusal.UNKNOWN if code else _WORDLESS.get(status)
     if code in _PASSING or status >= 500 or refusal is None:
         return SinkUnavailable(said, retry_after=_retry_after(headers))
-    # A code that we do not know is about this message, as far as one can tell: it must
-    # hold up neither the channel nor the others for ever.
     return SinkRejected(said, refusal=refusal, code=code or f"http_{status}")
 
 

@@ -11,7 +11,7 @@ import msgspec
 from hypothesis import settings
 
 from monitor.diff import Difference, diff, keep_absent
-from monitor.model import Entity, Event, Kind, Memory, Phase, Snapshot, Target, Transition
+from monitor.model import Entity, Event, Kind, Memory, Snapshot, Target, Transition
 from monitor.policy import Patience, decide
 
 NOON = datetime(2025, 12, 1, 12, 0, tzinfo=UTC)
@@ -75,8 +75,7 @@ class Reader:
 
     def poll(self, root: Entity, now: datetime) -> tuple[Event, ...]:
         after = snapshot(root, now)
-        if self.seen is not None and not _begins_anew(self.seen.root, root):
-            after = keep_absent(self.seen, after)
+        after = keep_absent(self.seen, after)
         return self._take(after, diff(self.seen, after), now)
 
     def poll_unchanged(self, now: datetime) -> tuple[Event, ...]:
@@ -116,7 +115,3 @@ def _name(entity: Entity) -> str:
             return entity.id.removeprefix("rel-").replace("-", " ")
         case _:
             return entity.install_id or entity.id
-
-
-def _begins_anew(before: Entity, after: Entity) -> bool:
-    return before.phase.is_terminal and after.phase in (Phase.PENDING, Phase.RUNNING)

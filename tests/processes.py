@@ -8,6 +8,7 @@ async with place.daemon(release_id) as daemon:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -25,6 +26,7 @@ from monitor.config import Config, load_config
 from monitor.simulation.platform import SimulatedPlatform
 from monitor.simulation.scenarios import Clock
 from monitor.simulation.slack import SimulatedSlack
+from tests.secret_scan import hear
 
 PATIENCE = 20.0
 CHANNEL = "releases"
@@ -100,7 +102,9 @@ async def command(
         if process.returncode is None:
             process.kill()
             await process.wait()
-    return Result(process.returncode or 0, out.decode(), err.decode())
+    result = Result(process.returncode or 0, out.decode(), err.decode())
+    hear(f"what `{' '.join(arguments)}` wrote", f"{result.out}{result.err}")
+    return result
 
 
 def _environment(environment: dict[str, str] | None) -> dict[str, str]:
@@ -158,9 +162,10 @@ class Daemon:
         """Wait until a page answers with a status, and return its content."""
         async with asyncio.timeout(PATIENCE):
             while True:
-                found, content = await self.page(path)
-                if found == status:
-                    return content
+                with contextlib.suppress(aiohttp.ClientConnectorError):  # between two runs
+                    found, content = await self.page(path)
+                    if found == status:
+                        return content
                 await asyncio.sleep(0.05)
 
 
@@ -214,13 +219,19 @@ class Place:
 
     @asynccontextmanager
     async def daemon(self, *release_ids: str, **more: str) -> AsyncIterator[Daemon]:
-        """Start a daemon; it is killed in the end if it is still there."""
+        """Write the configuration and start a daemon with it, see `started`."""
         self.write(*release_ids, **more)
+        async with self.started() as daemon:
+            yield daemon
+
+    @asynccontextmanager
+    async def started(self, **environment: str) -> AsyncIterator[Daemon]:
+        """Start a daemon as things are; it is killed in the end if it is still there."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "monitor", "run", "-c", str(self.file)),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env=_environment(None),
+            env=_environment(clean_environment(**environment)),
         )
         daemon = Daemon(process)
         reading = asyncio.gather(daemon.read(), daemon.read_errors())
@@ -231,6 +242,7 @@ class Place:
                 process.kill()
             await process.wait()
             await reading
+            hear("what the daemon wrote", f"{daemon.lines}{daemon.errors}")
 
     async def command(self, *arguments: str) -> Result:
         return await command(*arguments, "-c", str(self.file))

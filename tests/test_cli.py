@@ -36,14 +36,14 @@ from tests.builders import deploy, memory, release, step
 from tests.processes import Result, a_place, clean_environment, command
 
 HOSTILE = "acme \x1b[31mred\x1b]0;title\x07\nforged line \u202egnp.exe \x9b2J"
-COMMANDS = "init check run once status history test-notification health demo".split()
+COMMANDS = "init check run once status history outbox test-notification health demo".split()
 WELL_FORMED = """
 [nuon]
 api_url = "http://127.0.0.1:9"
 org_id = "org1"
-api_token = "a-secret-token"
+api_token = "a-s3cret-token"
 [slack]
-bot_token = "xoxb-secret"
+bot_token = "xoxb-s3cret"
 channel = "#releases"
 [store]
 url = "sqlite:///{folder}/nuon-monitor.db"

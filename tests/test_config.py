@@ -35,7 +35,7 @@ ACCESS = {"NUON_ORG_ID": "org1", "NUON_API_TOKEN": "t0p-s3cret", "SLACK_BOT_TOKE
 HOOK = {
     "NUON_ORG_ID": "org1",
     "NUON_API_TOKEN": "t0p-s3cret",
-    "SLACK_WEBHOOK_URL": "https://hooks.example.com/s3cret",
+    "SLACK_WEBHOOK_URL": "https://hooks.slack.com/s3cret",
 }
 WATCH = '[[watch]]\nrelease = "rel1"\nchannel = "#ops"\n'
 HOOKED_WATCH = '[[watch]]\nrelease = "rel1"\n'
@@ -263,7 +263,7 @@ def test_a_tools_variable_does_not_count_where_a_secrets_file_is_named(
 def test_slacks_variables_do_not_count_where_the_file_says_how_to_reach_slack(
     directory: Directory,
 ) -> None:
-    config = directory.load(HOOKED_WATCH + '[slack]\nwebhook_url = "https://hooks.example.com/x"\n')
+    config = directory.load(HOOKED_WATCH + '[slack]\nwebhook_url = "https://hooks.slack.com/x"\n')
 
     assert config.slack.bot_token is None
     assert config.slack.webhook_url is not None
@@ -282,7 +282,7 @@ def test_a_secret_from_the_environment_takes_the_place_of_the_file_that_the_toml
 
 def test_every_secret_can_be_in_a_file_and_is_trimmed(directory: Directory) -> None:
     directory.write("token", "  token-in-file \n")
-    directory.write("url", "https://example.com/in-file\n")
+    directory.write("url", "https://hooks.slack.com/in-file\n")
     environ = {
         "NUON_ORG_ID": "org1",
         "NUON_MONITOR_NUON__API_TOKEN_FILE": f"{directory.path}/token",
@@ -296,12 +296,12 @@ def test_every_secret_can_be_in_a_file_and_is_trimmed(directory: Directory) -> N
     assert [secret and secret.get_secret_value() for secret in secrets] == [
         "token-in-file",
         "token-in-file",
-        "https://example.com/in-file",
+        "https://hooks.slack.com/in-file",
     ]
 
 
 def test_a_webhook_can_be_in_a_file(directory: Directory) -> None:
-    directory.write("url", "https://example.com/in-file\n")
+    directory.write("url", "https://hooks.slack.com/in-file\n")
     environ = {
         "NUON_ORG_ID": "org1",
         "NUON_API_TOKEN": "t",
@@ -311,7 +311,59 @@ def test_a_webhook_can_be_in_a_file(directory: Directory) -> None:
     config = directory.load(HOOKED_WATCH, environ)
 
     assert config.slack.webhook_url is not None
-    assert config.slack.webhook_url.get_secret_value() == "https://example.com/in-file"
+    assert config.slack.webhook_url.get_secret_value() == "https://hooks.slack.com/in-file"
+
+
+STRAY_WEBHOOK = (
+    "expected a webhook of Slack's own, https://hooks.slack.com/…;"
+    " one at another host needs slack.api_url to name that host"
+)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://hooks.example.com/s3cret",
+        "http://hooks.slack.com/s3cret",
+        "https://hooks.slack.com.example.com/s3cret",
+        "https://hooks.slack.com@example.com/s3cret",
+        "https://example.com/https://hooks.slack.com/s3cret",
+        "http://127.0.0.1:9/s3cret",
+    ],
+)
+def test_a_webhook_that_is_not_slacks_is_refused_without_being_shown(
+    directory: Directory, url: str
+) -> None:
+    text = f'{HOOKED_WATCH}[slack]\nwebhook_url = "{url}"\n'
+
+    assert directory.problems(text) == [f"slack.webhook_url: {STRAY_WEBHOOK}"]
+
+
+def test_a_webhook_in_a_file_is_held_to_the_same(directory: Directory) -> None:
+    directory.write("hook", "https://hooks.example.com/s3cret")
+    text = f'{HOOKED_WATCH}[slack]\nwebhook_url_file = "{directory.path}/hook"\n'
+
+    assert directory.problems(text) == [f"slack.webhook_url_file: {STRAY_WEBHOOK}"]
+
+
+@pytest.mark.parametrize(
+    ("api_url", "url"),
+    [
+        ("https://slack.com/api", "https://hooks.slack-gov.com/services/s3cret"),
+        ("https://slack.example.com/api", "https://slack.example.com/services/s3cret"),
+        ("https://slack.example.com/api", "https://hooks.slack.com/services/s3cret"),
+        ("http://127.0.0.1:8/api", "http://localhost:9/services/s3cret"),
+    ],
+)
+def test_a_webhook_may_lead_to_slack_or_where_its_api_is_said_to_be(
+    directory: Directory, api_url: str, url: str
+) -> None:
+    text = f'{HOOKED_WATCH}[slack]\napi_url = "{api_url}"\nwebhook_url = "{url}"\n'
+
+    webhook = directory.load(text).slack.webhook_url
+
+    assert webhook is not None
+    assert webhook.get_secret_value() == url
 
 
 def test_everything_can_come_from_the_environment(
@@ -572,7 +624,7 @@ MISTAKES: dict[str, tuple[str | bytes, list[str]]] = {
         ],
     ),
     "a bot token and a webhook": (
-        WATCH + '[slack]\nbot_token = "s3cret"\nwebhook_url = "https://h/s3cret"\n',
+        WATCH + '[slack]\nbot_token = "s3cret"\nwebhook_url = "https://hooks.slack.com/s3cret"\n',
         ["slack.webhook_url: set together with slack.bot_token: keep one of the two"],
     ),
     "a heartbeat in two forms": (
@@ -665,7 +717,7 @@ VARIABLE_MISTAKES: dict[str, tuple[dict[str, str], list[str]]] = {
     "a bad value of a tool": ({"NUON_API_URL": "s3cret"}, [f"NUON_API_URL: {URL}"]),
     "a bad token of a tool": ({"NUON_API_TOKEN": "s3cret x"}, [f"NUON_API_TOKEN: {TOKEN}"]),
     "both ways to Slack": (
-        {"SLACK_WEBHOOK_URL": "https://hooks.example.com/s3cret"},
+        {"SLACK_WEBHOOK_URL": "https://hooks.slack.com/s3cret"},
         ["SLACK_WEBHOOK_URL: set together with SLACK_BOT_TOKEN: keep one of the two"],
     ),
     "a secret's file that is missing": (
@@ -828,6 +880,11 @@ WARNINGS: dict[str, tuple[str, dict[str, str], list[str]]] = {
         WATCH + '[nuon]\napi_url = "http://nuon.internal"\n',
         ACCESS,
         ["nuon.api_url: http sends secrets where others can read them; https does not"],
+    ),
+    "an unencrypted heartbeat": (
+        WATCH + '[heartbeat]\nurl = "http://hc.internal/s3cret"\n',
+        ACCESS,
+        ["heartbeat.url: http sends secrets where others can read them; https does not"],
     ),
     "a channel for a webhook": (
         HOOKED_WATCH + '[slack]\nchannel = "#ops"\n',

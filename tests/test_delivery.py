@@ -27,7 +27,16 @@ from monitor import delivery as module
 from monitor.delivery import Delivery, Pace, Sink, backoff
 from monitor.errors import Refusal, SinkRejected, StoreError
 from monitor.metrics import Metrics
-from monitor.model import Card, Form, Message, MessageRef, Notification, Target
+from monitor.model import (
+    Blindness,
+    Card,
+    EventKind,
+    Form,
+    Message,
+    MessageRef,
+    Notification,
+    Target,
+)
 from monitor.simulation.slack import Channel, Rates, SimulatedSlack, plain_text
 from monitor.slack import SlackClient
 from monitor.store import Observation, Outgoing, Store, StoreThread
@@ -1035,15 +1044,66 @@ async def test_one_closed_channel_is_no_problem_of_the_whole_but_is_visible(
         await monitor.deliver()
         await monitor.deliver(after=300)
     assert monitor.problem() is None
-    assert monitor.delivery.refusing == {
-        "#releases": "Slack answered is_archived to chat.postMessage"
-    }
+    (refused,) = monitor.delivery.refusing.items()
+    assert (refused[0], refused[1].reason) == (
+        "#releases",
+        "Slack answered is_archived to chat.postMessage",
+    )
     assert [log["log_level"] for log in logs if log["event"] == "sink_refuses"] == ["error"]
 
     monitor.slack.unarchive("releases")
     await monitor.deliver(after=300)
 
     assert monitor.delivery.refusing == {}
+
+
+async def test_a_channel_that_refuses_posts_and_takes_edits_is_not_told_to_work_again(
+    monitor: Monitor,
+) -> None:
+    posted, shown = first_card()
+    await monitor.save(posted, cards=[shown])
+    await monitor.deliver()
+    monitor.slack.fail("error:restricted_action", POST, times=None)
+    await monitor.save(reply("r1"), cards=[card("1 of 3")])
+
+    with capture_logs() as logs:
+        await monitor.deliver()
+        await monitor.deliver(after=300)
+
+    assert plain_text(monitor.slack.channel("releases").messages[0]) == "1 of 3"
+    assert list(monitor.delivery.refusing) == ["#releases"]
+    assert [log["event"] for log in logs if log["event"].startswith("sink_")] == ["sink_refuses"]
+
+
+async def test_a_post_that_is_found_in_a_closed_channel_does_not_mean_that_it_is_open(
+    monitor: Monitor,
+) -> None:
+    monitor.slack.fail("reset_after", POST)
+    await monitor.save(*notes("a"))
+    await monitor.deliver()
+    monitor.slack.archive("releases")
+    closed = Blindness(EventKind.UNREACHABLE, monitor.clock(), "it is archived")
+    monitor.delivery.refusing["#releases"] = closed
+
+    await monitor.deliver(after=60)
+
+    assert await monitor.outbox() == ()
+    assert list(monitor.delivery.refusing) == ["#releases"]
+
+
+async def test_what_another_process_makes_due_is_sent_while_the_loop_is_idle(
+    monitor: Monitor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_IDLE", 0.05)
+    monitor.slack.fail("error:message_limit_exceeded", POST)
+    await monitor.save(*notes("a"))
+    async with running(monitor):
+        await monitor.slack.wait_until(lambda: len(outcomes(monitor.slack, POST)) == 1)
+        with Store.open_beside(f"sqlite:///{tmp_path}/store.db") as beside:
+            async with asyncio.timeout(10):
+                while not beside.retry(None, monitor.clock()):
+                    await asyncio.sleep(0.01)
+        await monitor.slack.wait_until(lambda: keys(monitor.slack.channel("releases")) == ["a"])
 
 
 async def test_a_card_in_a_closed_channel_is_edited_when_it_is_open_again(
@@ -1122,6 +1182,61 @@ async def test_a_message_refused_twice_is_set_aside_visibly_and_others_go_on(
     assert keys(monitor.slack.channel("releases")) == ["b"]
     assert [log["key"] for log in logs if log["event"] == "set_aside"] == ["a"]
     assert monitor.count("delivery_failures", next="set aside") == 1
+
+
+async def test_what_an_unknown_code_refuses_waits_a_while_before_it_is_set_aside(
+    monitor: Monitor,
+) -> None:
+    monitor.slack.fail("error:a_code_of_tomorrow", POST, times=None)
+    await monitor.save(*notes("a", "b"), *notes("c", sink="#ops"))
+
+    await monitor.deliver()
+    for _ in range(8):
+        await monitor.deliver(after=100)
+    assert [str(one.state) for one in await monitor.outbox()] == ["pending"] * 3
+    assert monitor.problem() == "Slack answered a_code_of_tomorrow to chat.postMessage"
+
+    await monitor.deliver(after=300)
+    waiting = {one.key: str(one.state) for one in await monitor.outbox()}
+    assert waiting == {"a": "set aside", "b": "pending", "c": "set aside"}
+
+
+async def test_an_unknown_code_that_passes_costs_nothing(monitor: Monitor) -> None:
+    monitor.slack.fail("error:a_code_of_tomorrow", POST, times=8)
+    await monitor.save(*notes("a", "b"))
+
+    for _ in range(10):
+        await monitor.deliver(after=60)
+
+    assert keys(monitor.slack.channel("releases")) == ["a", "b"]
+    assert monitor.problem() is None
+
+
+async def test_what_an_unknown_code_means_by_blocks_goes_out_as_plain_text_at_once(
+    monitor: Monitor,
+) -> None:
+    monitor.slack.fail("error:blocks_of_yesterday", POST)
+    await monitor.save(*notes("a"))
+
+    await monitor.deliver()
+
+    (post,) = monitor.slack.channel("releases").messages
+    assert (post.text, list(post.blocks)) == ("a", [])
+
+
+async def test_an_edit_that_an_unknown_code_refuses_is_made_when_it_passes(
+    monitor: Monitor,
+) -> None:
+    posted, shown = first_card()
+    await monitor.save(posted, cards=[shown])
+    await monitor.deliver()
+    monitor.slack.fail("error:a_code_of_tomorrow", EDIT, times=6)
+    await monitor.save(cards=[card("1 of 3")])
+
+    for _ in range(5):
+        await monitor.deliver(after=60)
+
+    assert plain_text(monitor.slack.channel("releases").messages[0]) == "1 of 3"
 
 
 async def test_what_was_set_aside_goes_out_when_a_person_asks_for_it(monitor: Monitor) -> None:

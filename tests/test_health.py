@@ -72,7 +72,13 @@ async def test_a_daemon_that_polls_is_alive_and_ready(tmp_path: Path) -> None:
     assert alive == {"status": "ok", "checks": {"polls": "ok"}}
     assert ready == {
         "status": "ok",
-        "checks": {"polls": "ok", "platform": "ok", "slack": "ok", "store": "ok"},
+        "checks": {
+            "polls": "ok",
+            "platform": "ok",
+            "slack": "ok",
+            "store": "ok",
+            "configuration": "ok",
+        },
     }
 
 
@@ -210,7 +216,8 @@ async def test_health_exits_with_0_while_the_daemon_is_well(tmp_path: Path) -> N
 
     assert (alive.code, alive.out, alive.err) == (0, "✓ polls: ok\n", "")
     assert (ready.code, ready.err) == (0, "")
-    assert ready.out == "✓ polls: ok\n✓ platform: ok\n✓ slack: ok\n✓ store: ok\n"
+    lines = [f"✓ {name}: ok" for name in ("polls", "platform", "slack", "store", "configuration")]
+    assert ready.out.splitlines() == lines
 
 
 async def test_health_says_what_is_not_ready(tmp_path: Path) -> None:

@@ -210,7 +210,16 @@ async def test_a_404_that_is_not_the_platforms_own_means_a_platform_of_another_v
     error = await failure(answer(b"404 page not found", status=404))
 
     assert type(error) is NuonRejected
+    assert error.is_missing_route
     assert "this platform does not serve such a path: is it of another version" in str(error)
+
+
+async def test_a_route_that_the_platform_lacks_is_told_with_its_version() -> None:
+    headers = {"X-Nuon-API-Version": "0.20.3"}
+
+    error = await failure(answer(b"404 page not found", status=404, headers=headers))
+
+    assert "this platform, of API 0.20.3, does not serve such a path" in str(error)
 
 
 async def test_a_404_with_json_of_someone_else_is_not_taken_for_a_deleted_record() -> None:

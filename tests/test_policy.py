@@ -570,7 +570,41 @@ def test_a_rollout_is_settled_when_nothing_can_move(root: Entity, settled: bool)
 
     assert reader.seen is not None
     assert reader.memory is not None
-    assert is_settled(reader.seen, reader.memory) == settled
+    assert is_settled(reader.seen, reader.memory, NOON) == settled
+
+
+def test_a_failed_rollout_with_a_deploy_that_never_ends_is_settled_after_an_hour() -> None:
+    reader = Reader()
+    left = rolling(deploy("a", "error"), deploy("b", "executing"), root="error")
+    reader.poll(left, NOON)
+    reader.poll(left, after(61))
+
+    assert reader.seen is not None
+    assert reader.memory is not None
+    assert not is_settled(reader.seen, reader.memory, after(60))
+    assert is_settled(reader.seen, reader.memory, after(61))
+
+
+def test_a_failure_that_is_missing_just_when_its_release_is_retried_is_not_told_again() -> None:
+    reader = Reader()
+    failed = deploy("a", "error", history=(PastStatus("executing", NOON),), status_at=after(1))
+    reader.poll(rolling(failed, root="error"), after(1))
+
+    back: list[Event] = []
+    for minute, root in enumerate(
+        (
+            rolling(root="provisioning"),
+            rolling(root="executing"),
+            rolling(failed, root="executing"),
+            rolling(root="executing"),
+            rolling(failed, root="executing"),
+        ),
+        start=2,
+    ):
+        reader.restart()
+        back.extend(reader.poll(root, after(minute)))
+
+    assert words(back) == ["started release"]
 
 
 # When it wakes

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
 from monitor.errors import (
@@ -28,7 +30,23 @@ def sight(told: dict[str, Blindness] | None = None) -> Sight:
 def failing(
     seer: Sight, target: Target, times: int, error: NuonError = DOWN
 ) -> list[SightNews | None]:
-    return [seer.failed(target, error, after(number)) for number in range(times)]
+    return [fail(seer, target, error, after(number)) for number in range(times)]
+
+
+def fail(seer: Sight, target: Target, error: NuonError, now: datetime) -> SightNews | None:
+    """Let a poll fail, and what is to be told of it be kept."""
+    news = seer.failed(target, error, now)
+    if news is not None:
+        seer.adopt(news)
+    return news
+
+
+def succeed(seer: Sight, target: Target) -> tuple[SightNews, ...]:
+    """Let a poll come through, and what is to be told of it be kept."""
+    again = seer.succeeded(target)
+    for news in again:
+        seer.adopt(news)
+    return again
 
 
 def test_a_few_failures_are_not_told() -> None:
@@ -54,20 +72,31 @@ def test_a_refused_token_is_told_of_the_platform() -> None:
     assert news == SightNews(EventKind.UNREACHABLE, None, NOON, "the token is refused")
 
 
+def test_an_answer_from_before_an_outage_does_not_make_the_outage_one_watch_s_own() -> None:
+    seer = sight()
+    seer.asks(OTHER)
+    fail(seer, ONE, DOWN, NOON)
+    succeed(seer, OTHER)
+
+    *_, news = failing(seer, ONE, 2)
+
+    assert news == SightNews(EventKind.UNREACHABLE, None, NOON, "the platform answers 503")
+
+
 def test_what_ails_one_watch_while_others_come_through_is_told_of_that_one() -> None:
     seer = sight()
-    seer.failed(ONE, DOWN, NOON)
-    seer.succeeded(OTHER)
+    fail(seer, ONE, DOWN, NOON)
+    succeed(seer, OTHER)
 
-    assert seer.failed(ONE, DOWN, NOON) is None
-    assert seer.failed(ONE, DOWN, NOON) == SightNews(
+    assert fail(seer, ONE, DOWN, NOON) is None
+    assert fail(seer, ONE, DOWN, NOON) == SightNews(
         EventKind.UNREACHABLE, ONE, NOON, "the platform answers 503"
     )
 
 
 def test_a_success_before_the_failures_says_nothing_about_the_platform() -> None:
     seer = sight()
-    seer.succeeded(OTHER)
+    succeed(seer, OTHER)
 
     (*_, news) = failing(seer, ONE, 3)
 
@@ -90,7 +119,7 @@ def test_what_was_unreachable_and_is_now_gone_is_told_to_be_gone() -> None:
     seer = sight()
     failing(seer, ONE, 3, BROKEN)
 
-    assert seer.failed(ONE, GONE, after(9)) == SightNews(EventKind.GONE, ONE, NOON, str(GONE))
+    assert fail(seer, ONE, GONE, after(9)) == SightNews(EventKind.GONE, ONE, NOON, str(GONE))
     assert failing(seer, ONE, 3, GONE) == [None] * 3
 
 
@@ -104,7 +133,7 @@ def test_what_is_gone_is_not_told_to_be_unreachable() -> None:
 def test_one_success_ends_a_row_of_failures() -> None:
     seer = sight()
     failing(seer, ONE, 2)
-    seer.succeeded(ONE)
+    succeed(seer, ONE)
 
     assert failing(seer, ONE, 2) == [None, None]
     assert seer.failures_of(ONE) == 2
@@ -114,32 +143,32 @@ def test_a_success_that_follows_few_failures_is_not_told() -> None:
     seer = sight()
     failing(seer, ONE, 2)
 
-    assert seer.succeeded(ONE) == ()
+    assert succeed(seer, ONE) == ()
 
 
 def test_a_platform_that_is_seen_again_is_told_once_with_the_gap() -> None:
     seer = sight()
     failing(seer, ONE, 3)
 
-    assert seer.succeeded(OTHER) == (
+    assert succeed(seer, OTHER) == (
         SightNews(EventKind.REACHABLE, None, NOON, "the platform answers 503"),
     )
-    assert seer.succeeded(ONE) == ()
+    assert succeed(seer, ONE) == ()
 
 
 def test_a_watch_that_is_seen_again_is_told_once() -> None:
     seer = sight()
     failing(seer, ONE, 3, BROKEN)
 
-    assert seer.succeeded(OTHER) == ()
-    assert seer.succeeded(ONE) == (SightNews(EventKind.REACHABLE, ONE, NOON, "no id"),)
-    assert seer.succeeded(ONE) == ()
+    assert succeed(seer, OTHER) == ()
+    assert succeed(seer, ONE) == (SightNews(EventKind.REACHABLE, ONE, NOON, "no id"),)
+    assert succeed(seer, ONE) == ()
 
 
 def test_blindness_that_comes_back_is_told_again() -> None:
     seer = sight()
     failing(seer, ONE, 3)
-    seer.succeeded(ONE)
+    succeed(seer, ONE)
 
     assert [news is not None for news in failing(seer, ONE, 3)] == [False, False, True]
 
@@ -147,9 +176,9 @@ def test_blindness_that_comes_back_is_told_again() -> None:
 def test_a_watch_that_stays_blind_when_the_platform_is_back_is_told() -> None:
     seer = sight()
     failing(seer, ONE, 3)
-    seer.succeeded(OTHER)
+    succeed(seer, OTHER)
 
-    news = seer.failed(ONE, DOWN, after(9))
+    news = fail(seer, ONE, DOWN, after(9))
 
     assert news == SightNews(EventKind.UNREACHABLE, ONE, NOON, "the platform answers 503")
 
@@ -168,7 +197,7 @@ def test_what_an_earlier_run_told_is_not_told_again() -> None:
 def test_what_an_earlier_run_told_ends_with_the_first_success() -> None:
     seer = sight({PLATFORM: Blindness(EventKind.UNREACHABLE, NOON, "down")})
 
-    assert seer.succeeded(ONE) == (SightNews(EventKind.REACHABLE, None, NOON, "down"),)
+    assert succeed(seer, ONE) == (SightNews(EventKind.REACHABLE, None, NOON, "down"),)
 
 
 def test_it_knows_what_it_cannot_see() -> None:
@@ -185,5 +214,27 @@ def test_it_has_seen_nothing_before_the_first_success() -> None:
     failing(seer, ONE, 1)
 
     assert not seer.has_seen
-    seer.succeeded(ONE)
+    succeed(seer, ONE)
     assert seer.has_seen
+
+
+def test_blindness_that_could_not_be_kept_is_told_at_the_next_failure() -> None:
+    seer = sight()
+    failing(seer, ONE, 2)
+
+    assert seer.failed(ONE, DOWN, after(3)) is not None
+    assert seer.platform_blindness is None
+    assert fail(seer, ONE, DOWN, after(4)) == SightNews(
+        EventKind.UNREACHABLE, None, NOON, "the platform answers 503"
+    )
+    assert fail(seer, ONE, DOWN, after(5)) is None
+
+
+def test_sight_that_could_not_be_kept_is_told_at_the_next_success() -> None:
+    seer = sight()
+    failing(seer, ONE, 3)
+
+    assert len(seer.succeeded(ONE)) == 1
+    assert seer.platform_blindness is not None
+    assert len(succeed(seer, ONE)) == 1
+    assert succeed(seer, ONE) == ()

@@ -226,10 +226,11 @@ REFUSALS = {
     " restricted_action_read_only_channel restricted_action_thread_only_channel"
     " restricted_action_non_threadable_channel",
     Refusal.MESSAGE: "invalid_blocks invalid_blocks_format msg_blocks_too_long msg_too_long"
-    " no_text invalid_arg_name invalid_metadata_format metadata_too_large a_code_of_tomorrow",
+    " no_text invalid_arg_name invalid_metadata_format metadata_too_large",
     Refusal.CARD: "message_not_found cant_update_message edit_window_closed thread_not_found"
     " restricted_action_thread_locked",
     Refusal.QUOTA: "message_limit_exceeded",
+    Refusal.UNKNOWN: "a_code_of_tomorrow",
 }
 
 

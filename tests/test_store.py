@@ -704,7 +704,7 @@ def test_a_card_gone_from_slack_is_posted_anew_once(store: Store) -> None:
 
     reply, again = store.outbox()
     assert reply.thread is None
-    assert (again.key, again.form) == ("release rel1/1/card/1/ops", Form.CARD)
+    assert (again.key, again.form) == ("release/rel1/1/card/1/ops", Form.CARD)
     assert (again.message, again.created_at) == (message("second"), NOON + MINUTE)
     assert store.next_edit("ops", NOON) is None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -33,6 +33,7 @@ CHANNEL = "releases"
 _CONFIG = """
 [nuon]
 api_url = "{platform}"
+{nuon}
 org_id = "{org_id}"
 api_token = "{token}"
 [slack]
@@ -60,6 +61,12 @@ class World:
     slack: SimulatedSlack
     folder: Path
     has_webhook: bool = False
+    set_by: timedelta = timedelta(0)
+    """How far the monitor's own clock was set ahead of the platform's; back is negative."""
+    api_url: str | None = None
+    """Where the platform is taken to be, if not where the simulated one is."""
+    nuon: str = ""
+    """More keys of `[nuon]`."""
 
     @property
     def channel(self) -> Channel:
@@ -73,7 +80,8 @@ class World:
         path = self.folder / "monitor.toml"
         path.write_text(
             _CONFIG.format(
-                platform=self.platform.base_url,
+                platform=self.api_url or self.platform.base_url,
+                nuon=self.nuon,
                 org_id=self.platform.org_id,
                 token=self.platform.token,
                 slack=self.slack.api_url,
@@ -87,8 +95,12 @@ class World:
     @asynccontextmanager
     async def monitor(self, *release_ids: str) -> AsyncIterator[App]:
         """Start the monitor, without its scheduler: `look` makes it poll."""
-        config = self.config(*release_ids)
-        async with build(config, pace=Pace(post=0, edit=0), now=self.clock.now) as app:
+        config, at_start = self.config(*release_ids), self.set_by
+
+        def jumped() -> timedelta:
+            return self.set_by - at_start
+
+        async with build(config, pace=Pace(post=0, edit=0), now=self.now, jumped=jumped) as app:
             if not self.has_webhook:
                 await app.slack.greet()
             yield app
@@ -98,6 +110,10 @@ class World:
         self.clock.advance(after)
         await app.poll_once()
         await app.delivery.drain()
+
+    def now(self) -> datetime:
+        """Return the time by the monitor's clock."""
+        return self.clock.now() + self.set_by
 
     def cards(self, release_id: str) -> list[Posted]:
         """Return a release's cards as they stand in the channel, one for each attempt."""

@@ -27,6 +27,7 @@ _COMMANDS = {
     "once": "Poll every watch once, deliver, and leave.",
     "status": "Show what is watched and how it stands.",
     "history": "Show what was seen and what was sent, in order.",
+    "outbox": "Show what is not delivered yet; send it again.",
     "test-notification": "Send a real message to every channel in use.",
     "health": "Ask the running daemon whether it is alive.",
     "demo": "See it work: a simulated rollout, told in this terminal.",

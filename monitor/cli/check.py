@@ -47,7 +47,7 @@ async def _ask_platform(config: Config) -> bool:
 
     from monitor.app import nuon_client
     from monitor.errors import NuonError
-    from monitor.kinds import KINDS
+    from monitor.kinds import KINDS, explained
     from monitor.kinds.wire import Memo
     from monitor.model import Target
 
@@ -57,7 +57,7 @@ async def _ask_platform(config: Config) -> bool:
             answer = await source.get(kind.path(target.id))
             root = kind.decode(answer.body, target.id, Memo())
         except NuonError as error:
-            return False, str(error)
+            return False, str(explained(error, target, was_seen=False))
         version = f", API {answer.api_version}" if answer.api_version else ""
         return True, f"{root.status or 'no status yet'}{version}"
 

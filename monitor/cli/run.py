@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +12,7 @@ import click
 from monitor.cli.common import load, run_async, with_config
 
 if TYPE_CHECKING:
-    from monitor.config import Config
+    from types import FrameType
 
 
 @click.command("run")
@@ -20,28 +22,26 @@ def command(config_path: Path | None) -> None:
 
     What is in hand then is finished first. Everything is kept in the store: a restart, at
     whatever moment, neither forgets nor repeats anything.
+
+    SIGHUP, and a change of the configuration file or of a file with a secret, make it start
+    anew with what they say; what cannot be used leaves the old configuration running.
     """
-    from monitor import logs
-    from monitor.app import secrets_of
+    # Before anything else is imported: there is nothing in hand yet.
+    signal.signal(signal.SIGTERM, _leave_at_once)
+    signal.signal(signal.SIGINT, _leave_at_once)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    work = _run(config_path)
+    try:
+        run_async(work)
+    finally:
+        work.close()  # a signal may come before it has begun
 
-    config = load(config_path)
-    logs.configure(config.log.level, config.log.format, secrets=secrets_of(config))
-    run_async(_run(config))
+
+async def _run(config_path: Path | None) -> None:
+    from monitor.service import Service, wishes_from_signals
+
+    await Service(lambda: load(config_path), wishes_from_signals()).run()
 
 
-async def _run(config: Config) -> None:
-    import structlog
-
-    from monitor import __version__
-    from monitor.app import build
-    from monitor.config import warnings
-    from monitor.daemon import stop_on_signals
-
-    log = structlog.get_logger(__name__)
-    for sentence in warnings(config):
-        log.warning("configuration", warning=sentence)
-    async with build(config) as app:
-        stop_on_signals(app.daemon.stop)
-        log.info("started", version=__version__, watches=len(config.watch))
-        await app.run()
-    log.info("stopped")
+def _leave_at_once(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(0)

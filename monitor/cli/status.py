@@ -248,4 +248,4 @@ def _warnings(config: Config, rows: list[_Row], counts: Counts, now: datetime) -
         waits = ago(counts.oldest_pending, now)
         yield f"{counts.pending:,} to be delivered, the oldest from {waits}"
     if counts.set_aside:
-        yield f"{counts.set_aside:,} set aside, which `nuon-monitor history` explains"
+        yield f"{counts.set_aside:,} set aside: see `nuon-monitor outbox`"

@@ -15,6 +15,10 @@ from monitor.kinds import wire
 from monitor.model import Entity, Kind
 
 NAME = "release"
+SERVED = (
+    "Releases are served until API 0.19.821. A newer platform serves workflows and app branch"
+    " runs in their place, which this version of the monitor does not watch yet."
+)
 
 
 class _Account(msgspec.Struct, gc=False):

@@ -41,7 +41,7 @@ from monitor.simulation.scenarios import (
     timeline,
 )
 
-TOKEN = "simulated-token"  # noqa: S105 - opens nothing but the simulation
+TOKEN = "nuon-s3cret-simulated"  # noqa: S105 - opens nothing but the simulation
 API_VERSION = "0.19.700"
 _DEFAULT_LIMIT = 10
 _MAX_LIMIT = 100

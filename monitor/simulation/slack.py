@@ -43,8 +43,8 @@ from monitor.simulation import screen
 Json = dict[str, Any]
 T = TypeVar("T")
 
-TOKEN = "xoxb-simulated"  # noqa: S105 - opens nothing but the simulation
-_WEBHOOK_PATH = "/services/T0SIMULATED/B0SIMULATED/simulated"
+TOKEN = "xoxb-s3cret-simulated"  # noqa: S105 - opens nothing but the simulation
+_WEBHOOK_PATH = "/services/T0SIMULATED/B0SIMULATED/s3cret-simulated"
 _BOT = "U0SIMULATED"
 _HOOK = "B0SIMULATED"
 

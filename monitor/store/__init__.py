@@ -8,6 +8,7 @@ its disk refuses; then nothing of the call has been written.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ from monitor.model import (
     Transition,
 )
 from monitor.store import opening
-from monitor.store.opening import copy_of
+from monitor.store.opening import SetAside, copy_of
 from monitor.store.tables import (
     card,
     insert_into,
@@ -70,6 +71,7 @@ __all__ = [
     "Observation",
     "Outgoing",
     "Seen",
+    "SetAside",
     "State",
     "Store",
     "StoreThread",
@@ -268,18 +270,28 @@ class Store:
         )
 
     @classmethod
-    def open(cls, url: str, *, now: datetime) -> Self:
+    def open(cls, url: str, *, now: datetime, replaces_damaged: bool = False) -> Self:
         """Open for writing, alone; the file is made or brought up to date where needed.
 
         StoreError when another daemon has it, when it is damaged, made by a newer version, no
-        store at all, or out of reach.
+        store at all, or out of reach. A damaged one may be set aside for a new one instead.
         """
-        return cls(opening.open_for_writing(url, now=now))
+        opened = opening.open_for_writing(url, now=now, replaces_damaged=replaces_damaged)
+        return cls(opened)
 
     @classmethod
     def open_readonly(cls, url: str) -> Self:
         """Open for reading, while a daemon writes or none does; StoreError when there is none."""
         return cls(opening.open_for_reading(url))
+
+    @classmethod
+    def open_beside(cls, url: str) -> Self:
+        """Open for a short write by a person, while a daemon has the file or none does.
+
+        StoreError when there is none. Meant for `retry` and its like: what a daemon does
+        with a message in hand is not seen from here.
+        """
+        return cls(opening.open_beside(url))
 
     def close(self) -> None:
         self._opened.close()
@@ -294,6 +306,10 @@ class Store:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def set_aside_file(self) -> SetAside | None:
+        """Return the damaged store that this one took the place of, while it is kept."""
+        return opening.newest_set_aside(self._opened.path)
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
@@ -524,6 +540,14 @@ class Store:
                 .values(state=State.PENDING, attempts=0, next_try_at=None, done_at=None)
             ).rowcount
 
+    def hurry(self, latest: datetime) -> None:
+        """Let nothing wait longer than that."""
+        with self._transaction() as connection:
+            for table in (notification, card):
+                connection.execute(
+                    update(table).where(table.c.next_try_at > latest).values(next_try_at=latest)
+                )
+
     def _update_notification(self, id_: int, **values: Any) -> None:
         with self._transaction() as connection:
             connection.execute(_UPDATE_NOTIFICATION.values(values), {"its_id": id_})
@@ -606,7 +630,7 @@ class Store:
                 return
             connection.execute(_UPDATE_CARD.values(ts=None, shown_digest=None), its)
             again = Notification(
-                key=f"{of}/{lost.attempt}/card/{row.posted_count}/{lost.sink}",
+                key=f"{of.kind}/{of.id}/{lost.attempt}/card/{row.posted_count}/{lost.sink}",
                 sink=lost.sink,
                 form=Form.CARD,
                 message=row.wanted,
@@ -638,7 +662,10 @@ class Store:
         )
 
     def history(self, target_id: str) -> tuple[Seen | Told, ...]:
-        """Return what was seen of a target and what was told of it, in the order of time."""
+        """Return what was seen of a target and what was told of it, in the order of time.
+
+        Each of the two is in its own order, even if the clock was set back meanwhile.
+        """
         with self._transaction() as connection:
             seen = connection.execute(
                 select(transition)
@@ -650,14 +677,29 @@ class Store:
                 .where(notification.c.target_id == target_id)
                 .order_by(notification.c.id)
             ).all()
-        entries: list[Seen | Told] = [*map(_seen, seen), *map(_told, told)]
-        return tuple(sorted(entries, key=lambda entry: entry.at))
+        both: tuple[list[Seen | Told], ...] = (list(map(_seen, seen)), list(map(_told, told)))
+        return tuple(heapq.merge(*both, key=lambda entry: entry.at))
 
-    def outbox(self) -> tuple[Outgoing, ...]:
-        """Return what is not sent: pending, under way and set aside, oldest first."""
+    def outbox(self, *, after: int = 0, limit: int | None = None) -> tuple[Outgoing, ...]:
+        """Return what is not sent: pending, under way and set aside, oldest first.
+
+        A long one is had page by page: those `after` an id, as many as `limit` says.
+        """
+        page = _OUTBOX.where(notification.c.id > after).limit(limit)
         with self._transaction() as connection:
-            rows = connection.execute(_OUTBOX).all()
+            rows = connection.execute(page).all()
         return tuple(map(_outgoing, rows))
+
+    def waiting(self, sink: str) -> int:
+        """Return how many notifications of a sink are still to be sent."""
+        with self._transaction() as connection:
+            return connection.execute(_WAITING, {"sink": sink}).scalar_one()
+
+    def sinks_told(self, key: str) -> frozenset[str]:
+        """Return the sinks with a notification whose key begins so, sent or not."""
+        with self._transaction() as connection:
+            its = notification.c.key.startswith(key, autoescape=True)
+            return frozenset(connection.scalars(select(notification.c.sink).where(its)))
 
     def counts(self) -> Counts:
         with self._transaction() as connection:
@@ -666,6 +708,11 @@ class Store:
         by_state: dict[str, int] = {row.state: row.total for row in rows}
         set_aside = by_state.pop(State.SET_ASIDE, 0)
         return Counts(sum(by_state.values()), set_aside, oldest)
+
+    def last_polled(self) -> datetime | None:
+        """Return when any target was polled last; None if none ever was."""
+        with self._transaction() as connection:
+            return connection.execute(_LAST_POLLED).scalar()
 
     def prune(self, before: datetime, *, watched: Collection[Target] = ()) -> int:
         """Forget what is older, and targets not polled since; never what is still to be sent.
@@ -829,6 +876,12 @@ _COUNTS = (
     .where(is_unsent)
     .group_by(notification.c.state)
 )
+_WAITING = (
+    select(func.count())
+    .select_from(notification)
+    .where(is_open, notification.c.sink == bindparam("sink"))
+)
+_LAST_POLLED = select(func.max(target.c.polled_at))
 _OLDEST_PENDING = select(notification.c.created_at).where(
     notification.c.id == select(func.min(notification.c.id)).where(is_open).scalar_subquery()
 )

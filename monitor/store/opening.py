@@ -1,19 +1,21 @@
 """Opens the database file: alone, undamaged and of this version's shape, or says why not.
 
 Whoever writes holds the lock file as long as it lives, so that a second daemon cannot send
-everything twice; a lock dies with its process. Reading needs no lock.
+everything twice; a lock dies with its process. Reading needs no lock. The lock file also
+says that a store of ours was here: only then is a damaged file set aside for a new one.
 """
 
 from __future__ import annotations
 
 import fcntl
 import glob
+import itertools
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TextIO
 
@@ -22,12 +24,17 @@ from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, insp
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
-from monitor.errors import StoreError
+from monitor.errors import StoreDamaged, StoreError
 from monitor.store.tables import HEAD
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _COPIES_KEPT = 3
 _BUSY_SECONDS = 5.0
+
+_WAS_HERE = "a store of nuon-monitor"
+"""What the lock file says below the process number, once the file was found to be a store."""
+_PARTS = ("", "-wal", "-shm")
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 _WRITER_PRAGMAS = """
     PRAGMA journal_mode = WAL;
@@ -44,8 +51,9 @@ _ADVICE = {
     sqlite3.SQLITE_PERM: "it cannot be opened; check who owns the file and its directory",
     sqlite3.SQLITE_BUSY: "another program keeps it locked; end that program",
     sqlite3.SQLITE_LOCKED: "another program keeps it locked; end that program",
-    sqlite3.SQLITE_CORRUPT: "it is damaged; stop nuon-monitor, move the file away, start again",
-    sqlite3.SQLITE_NOTADB: "it is not a database; use another store.url",
+    sqlite3.SQLITE_CORRUPT: "it is damaged; `nuon-monitor run` sets it aside when it starts",
+    sqlite3.SQLITE_NOTADB: "it is not a database; use another store.url, unless it was a store:"
+    " `nuon-monitor run` sets that aside when it starts",
 }
 
 
@@ -63,31 +71,121 @@ class Opened:
             self.lock.close()
 
 
-def open_for_writing(url: str, *, now: datetime) -> Opened:
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A damaged store's file and when it was last written, which is until when it knew."""
+
+    file: Path
+    written_at: datetime
+
+
+def open_for_writing(url: str, *, now: datetime, replaces_damaged: bool = False) -> Opened:
     """Open the store's file, made or brought to the newest shape where needed.
 
-    Raises StoreError when another process writes it, when it is damaged, of a newer version,
-    something else than a store, or out of reach.
+    Raises StoreError when another process writes it, when it is of a newer version,
+    something else than a store, or out of reach; StoreDamaged when it is damaged, unless a
+    store that was here before may be set aside for a new one.
     """
     path = _database_file(url)
     with ExitStack() as undo:
         lock = _lock(path)
         undo.callback(lock.close)
-        engine = _engine(path, mode="rwc", pragmas=_WRITER_PRAGMAS, begin="BEGIN IMMEDIATE")
-        undo.callback(engine.dispose)
         with store_errors(path):
-            _refuse_damage(engine, path, now)
-            _migrate(engine, path)
+            was_here = _reads_as_ours(lock)
+            written_at = _written_at(path)
+            try:
+                engine = _open_sound(path, was_here=was_here)
+            except StoreDamaged as error:
+                if not replaces_damaged:
+                    raise
+                if not was_here:
+                    raise StoreDamaged(
+                        f"{error}; no store was kept here before, so it is left alone:"
+                        " move it away, or use another store.url"
+                    ) from error
+                _set_aside(path, now, written_at)
+                # Should the new one not come about, what is left of it is not set aside too.
+                _write_lock(lock, is_ours=False)
+                engine = _open_sound(path, was_here=False)
+            undo.callback(engine.dispose)
+            _write_lock(lock, is_ours=True)
         undo.pop_all()
     return Opened(path, engine, lock)
 
 
+def newest_set_aside(path: Path) -> SetAside | None:
+    """Return the damaged store that was last set aside, while its file is still there."""
+    with store_errors(path):
+        files = _all_set_aside(path)
+        return SetAside(files[-1], _written_at(files[-1])) if files else None
+
+
+def _open_sound(path: Path, *, was_here: bool) -> Engine:
+    """Return an engine on the file, sound and up to date; StoreDamaged if it cannot be."""
+    if was_here and path.exists() and path.stat().st_size == 0:
+        raise StoreDamaged(f"{path} is damaged: it is empty, and was a store")
+    engine = _engine(path, mode="rwc", pragmas=_WRITER_PRAGMAS, begin="BEGIN IMMEDIATE")
+    with ExitStack() as undo:
+        undo.callback(engine.dispose)
+        with store_errors(path):
+            _refuse_damage(engine, path)
+            _migrate(engine, path)
+        undo.pop_all()
+    return engine
+
+
+def _set_aside(path: Path, now: datetime, written_at: datetime) -> None:
+    """Rename the file as `….damaged-TIME`, with what belongs to it; the newest few are kept.
+
+    The file goes first: without it SQLite throws the rest away, and never the other way round.
+    """
+    times = (now + timedelta(seconds=number) for number in itertools.count())
+    names = (path.with_name(f"{path.name}.damaged-{time:%Y%m%dT%H%M%SZ}") for time in times)
+    aside = next(name for name in names if not name.exists())
+    for part in _PARTS:
+        with suppress(FileNotFoundError):
+            _part(path, part).rename(_part(aside, part))
+    # Closing it may have written to it.
+    os.utime(aside, (written_at.timestamp(), written_at.timestamp()))
+    for old in _all_set_aside(path)[:-_COPIES_KEPT]:
+        for part in _PARTS:
+            _part(old, part).unlink(missing_ok=True)
+
+
+def _all_set_aside(path: Path) -> list[Path]:
+    """Return the damaged stores, oldest first."""
+    return sorted(path.parent.glob(f"{glob.escape(path.name)}.damaged-{'[0-9]' * 8}T*Z"))
+
+
+def _part(path: Path, part: str) -> Path:
+    return path.with_name(path.name + part)
+
+
+def _written_at(path: Path) -> datetime:
+    """Return when the database was last written, the beginning of time if there is none."""
+    files = (_part(path, part) for part in ("", "-wal"))
+    newest = max((file.stat().st_mtime for file in files if file.exists()), default=0.0)
+    return datetime.fromtimestamp(newest, UTC)
+
+
 def open_for_reading(url: str) -> Opened:
     """Open the store's file as it is, whether or not a daemon is writing it."""
+    return _open_as_it_is(url, mode="ro", pragmas="", begin="BEGIN")
+
+
+def open_beside(url: str) -> Opened:
+    """Open the store's file as it is for a short write, whether or not a daemon has its lock.
+
+    SQLite lets one write at a time; who waits for the other too long gets a StoreError.
+    """
+    return _open_as_it_is(url, mode="rw", pragmas=_WRITER_PRAGMAS, begin="BEGIN IMMEDIATE")
+
+
+def _open_as_it_is(url: str, *, mode: str, pragmas: str, begin: str) -> Opened:
     path = _database_file(url)
     if not path.exists():
         raise StoreError(f"no store yet at {path}: has nuon-monitor run?")
-    engine = _engine(path, mode="ro", pragmas="", begin="BEGIN")
+    engine = _engine(path, mode=mode, pragmas=pragmas, begin=begin)
     with ExitStack() as undo:
         undo.callback(engine.dispose)
         with store_errors(path), engine.begin() as connection:
@@ -132,7 +230,8 @@ def store_errors(path: Path) -> Iterator[None]:
         is_operational = isinstance(error, OperationalError | sqlite3.OperationalError)
         if advice is None and (not is_operational or code == sqlite3.SQLITE_ERROR):
             raise
-        raise StoreError(f"{path}: {advice or 'the database refuses'} ({cause})") from error
+        kind = StoreDamaged if code in _DAMAGED else StoreError
+        raise kind(f"{path}: {advice or 'the database refuses'} ({cause})") from error
     except OSError as error:
         raise StoreError(
             f"{path}: {error.strerror or error}; check the disk and who owns it"
@@ -170,15 +269,25 @@ def _lock(path: Path) -> TextIO:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            pid = file.read().strip() or "unknown"
+            pid = file.readline().strip() or "unknown"
             raise StoreError(
                 f"another nuon-monitor (pid {pid}) uses {path}; stop it or use another store.url"
             ) from None
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
+        _write_lock(file, is_ours=_reads_as_ours(file))
         undo.pop_all()
     return file
+
+
+def _reads_as_ours(lock: TextIO) -> bool:
+    lock.seek(0)
+    return _WAS_HERE in lock.read()
+
+
+def _write_lock(lock: TextIO, *, is_ours: bool) -> None:
+    lock.seek(0)
+    lock.write(f"{os.getpid()}\n" + (f"{_WAS_HERE}\n" if is_ours else ""))
+    lock.truncate()
+    lock.flush()
 
 
 def _engine(path: Path, *, mode: str, pragmas: str, begin: str) -> Engine:
@@ -213,15 +322,11 @@ def _engine(path: Path, *, mode: str, pragmas: str, begin: str) -> Engine:
     return engine
 
 
-def _refuse_damage(engine: Engine, path: Path, now: datetime) -> None:
+def _refuse_damage(engine: Engine, path: Path) -> None:
     with engine.begin() as connection:
         found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
     if found != "ok":
-        raise StoreError(
-            f"{path} is damaged ({found}): move it and its -wal file away, for example to"
-            f" {path.name}.damaged-{now:%Y%m%d}, and start again;"
-            " what it had not sent yet will not be sent"
-        )
+        raise StoreDamaged(f"{path} is damaged ({found})")
 
 
 def _migrate(engine: Engine, path: Path) -> None:

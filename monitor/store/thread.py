@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
+from monitor.errors import StoreDamaged
+
 if TYPE_CHECKING:
     from monitor.store import Store
 
@@ -23,6 +25,8 @@ class StoreThread:
     """
 
     def __init__(self, store: Store) -> None:
+        self.damage: StoreDamaged | None = None
+        """What a call found of damage in the file, once one did: it will not get better."""
         self._store = store
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
 
@@ -32,7 +36,11 @@ class StoreThread:
         """Return or raise what the method does, as in `await thread.call(Store.load, target)`."""
         loop = asyncio.get_running_loop()
         begun = loop.run_in_executor(self._executor, partial(method, self._store, *args, **kwargs))
-        return await asyncio.shield(begun)
+        try:
+            return await asyncio.shield(begun)
+        except StoreDamaged as error:
+            self.damage = error
+            raise
 
     async def aclose(self) -> None:
         """Wait for all calls made so far, then close the store and end the thread."""

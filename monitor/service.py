@@ -1,0 +1,145 @@
+"""The daemon for as long as its process lives: started, and started anew where it is told to.
+
+A reload is a restart inside the process. The new configuration is read and checked whole; then
+the daemon is left in order, as on SIGTERM, and built anew. All that it knows is in the store,
+so that nothing is lost or told twice. What cannot be used leaves the old one running, and is
+said by the log, `/readyz` and a metric for as long as it is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable
+
+import structlog
+
+from monitor import __version__, logs
+from monitor.app import build, secrets_of
+from monitor.config import Config, warnings
+from monitor.daemon import stop_on_signals
+from monitor.errors import ConfigError, MonitorError, StoreDamaged
+
+log = structlog.get_logger(__name__)
+
+_LOOK_EVERY = 10.0
+"""Seconds between two looks at the files: by content, so that a swapped link counts as well."""
+
+
+class Wishes:
+    """What the process was asked for: to end, or to read its configuration anew."""
+
+    def __init__(self) -> None:
+        self.is_to_stop = False
+        self.is_to_reload = False
+        self._came = asyncio.Event()
+
+    def stop(self) -> None:
+        self.is_to_stop = True
+        self._came.set()
+
+    def reload(self) -> None:
+        self.is_to_reload = True
+        self._came.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Return once there is a new wish, or after so many seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._came.wait()
+        self._came.clear()
+
+
+def wishes_from_signals() -> Wishes:
+    """Take SIGTERM and SIGINT for the wish to end, SIGHUP for the wish to reload."""
+    wishes = Wishes()
+    stop_on_signals(wishes.stop)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, wishes.reload)
+    return wishes
+
+
+class Service:
+    """Runs one daemon after the other. `read` returns the configuration or raises ConfigError."""
+
+    def __init__(
+        self, read: Callable[[], Config], wishes: Wishes, *, look_every: float = _LOOK_EVERY
+    ) -> None:
+        self._read = read
+        self._wishes = wishes
+        self._look_every = look_every
+        self._secrets: dict[str, None] = {}
+        self._refused: Config | None = None
+        self.problem: str | None = None
+        """Why the configuration that is there is not the one that runs; None while it is."""
+
+    async def run(self) -> None:
+        """Run until asked to end; raises MonitorError where the first daemon cannot begin."""
+        config: Config | None = await asyncio.to_thread(self._read)
+        before: Config | None = None
+        while config is not None and not self._wishes.is_to_stop:
+            try:
+                config, before = await self._live(config), config
+            except StoreDamaged:
+                raise  # whoever starts it again does so at his own pace, should it not help
+            except MonitorError as error:
+                if self._is_leaving_anyway(error):
+                    break
+                if before is None:
+                    raise
+                self._complain(str(error))
+                self._refused = config
+                config, before = before, None
+        log.info("stopped")
+
+    async def _live(self, config: Config) -> Config | None:
+        """Run one daemon; returns the configuration of the next one, None if there is none."""
+        # An old secret may yet be in a late entry.
+        self._secrets.update(dict.fromkeys(secrets_of(config)))
+        logs.configure(config.log.level, config.log.format, secrets=self._secrets)
+        for sentence in warnings(config):
+            log.warning("configuration", warning=sentence)
+        async with build(config, configuration_problem=lambda: self.problem) as app:
+            log.info("started", version=__version__, watches=len(config.watch))
+            running = asyncio.create_task(app.run(), name="daemon")
+            waiting = asyncio.create_task(self._next(config), name="configuration")
+            await asyncio.wait((running, waiting), return_when=asyncio.FIRST_COMPLETED)
+            app.daemon.stop()
+            try:
+                await running
+            except BaseException:
+                waiting.cancel()
+                raise
+            return await waiting
+
+    async def _next(self, config: Config) -> Config | None:
+        """Wait until another configuration is to be used; None once it is time to end."""
+        while True:
+            await self._wishes.wait(self._look_every)
+            if self._wishes.is_to_stop:
+                return None
+            is_asked, self._wishes.is_to_reload = self._wishes.is_to_reload, False
+            try:
+                found = await asyncio.to_thread(self._read)
+            except ConfigError as error:
+                self._complain(str(error))
+                continue
+            if is_asked or found not in (config, self._refused):
+                self.problem = self._refused = None
+                log.info("reloading", reason="SIGHUP" if is_asked else "a file has changed")
+                return found
+            if found == config and self.problem is not None:
+                self.problem = self._refused = None
+                log.info("configuration_is_well_again")
+
+    def _is_leaving_anyway(self, error: MonitorError) -> bool:
+        """Whether the end was asked for while a daemon tried in vain to begin."""
+        if self._wishes.is_to_stop:
+            log.warning("ended_before_it_began", error=str(error))
+        return self._wishes.is_to_stop
+
+    def _complain(self, problem: str) -> None:
+        """Say what is wrong, once for as long as it stays the same."""
+        if problem != self.problem:
+            log.error("configuration_refused", problems=problem.splitlines())
+        self.problem = problem

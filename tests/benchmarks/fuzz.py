@@ -1,0 +1,520 @@
+"""Mutated documents through the decoder, the diff, the decisions and the drawing.
+
+    python -m tests.benchmarks.fuzz --documents 1000000 --seed 1
+
+A life is one release polled some twenty times: most answers are mutated, each is read or
+refused, and laws that hold for every document are checked on what became of it. A life is
+made again from its seed alone, which a broken law is reported with.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import cache, partial
+from typing import Any
+
+import msgspec
+
+from monitor import notify, policy, render
+from monitor.diff import Difference, diff, keep_absent
+from monitor.errors import MalformedAnswer
+from monitor.kinds import release
+from monitor.kinds.wire import Memo
+from monitor.model import (
+    Entity,
+    EventKind,
+    Kind,
+    Memory,
+    Phase,
+    Snapshot,
+    Target,
+    known_statuses,
+    phase_of,
+)
+from monitor.simulation.scenarios import (
+    BEGINNING,
+    DENIED,
+    FLICKERS,
+    NOOP,
+    SCENARIOS,
+    WAITS,
+    Course,
+    Rollout,
+    timeline,
+)
+from tests.block_kit import complaints
+
+POLLS_OF_A_LIFE = 20
+_MOMENTS = 12
+_PATIENCE = policy.Patience(timedelta(minutes=30), timedelta(hours=4))
+_ADDRESSES = (notify.Address("C1", keeps_cards=True), notify.Address("hook", keeps_cards=False))
+_LINKS = render.Links("https://app.nuon.co", "orgk2v9q7m3x8c4b6n1z5w0y2a")
+
+
+class LawBrokenError(AssertionError):
+    """Something that must hold for every document does not."""
+
+
+@dataclass
+class Tally:
+    """What became of the documents; `broken` has a sentence for each law that did not hold."""
+
+    mutants: int = 0
+    refused: int = 0
+    accepted: int = 0
+    told: int = 0
+    broken: list[str] = field(default_factory=list)
+
+    def __iadd__(self, other: Tally) -> Tally:
+        self.mutants += other.mutants
+        self.refused += other.refused
+        self.accepted += other.accepted
+        self.told += other.told
+        self.broken += other.broken
+        return self
+
+
+def run(seed: int, documents: int) -> Tally:
+    """Live lives until so many mutated documents were read or refused."""
+    tally = Tally()
+    number = 0
+    while tally.mutants < documents:
+        live(f"{seed}/{number}", tally)
+        number += 1
+    return tally
+
+
+def live(seed: str, tally: Tally) -> None:
+    """Live one life to its end, or until a law is broken or something raises."""
+    chance = random.Random(seed)
+    life = Life(chance, chance.choice(_originals()))
+    try:
+        for _ in range(POLLS_OF_A_LIFE):
+            life.poll(tally)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
+        tally.broken.append(f"life {seed}: {type(error).__name__}: {error}")
+
+
+# What is mutated
+
+
+@dataclass(frozen=True)
+class _Original:
+    """A release and its answers at some moments of its life."""
+
+    rollout: Rollout
+    answers: tuple[bytes, ...]
+
+
+@cache
+def _originals() -> tuple[_Original, ...]:
+    courses: dict[tuple[int, int], Course]
+    originals = []
+    for name in ("happy", "failure", "demo", "retry", "lagging", "thin", "unknown-words"):
+        for seed, course in enumerate((WAITS, NOOP, DENIED, FLICKERS)):
+            courses = {**SCENARIOS[name].courses, (1, 1): course}
+            small = replace(SCENARIOS[name], steps=(2, 3), courses=courses)
+            rollout = timeline(small, seed)
+            ends = rollout.settles_after
+            answers = tuple(
+                msgspec.json.encode(rollout.state_at(ends * moment / (_MOMENTS - 1)))
+                for moment in range(_MOMENTS)
+            )
+            originals.append(_Original(rollout, answers))
+    return tuple(originals)
+
+
+_WORDS = tuple(dict.fromkeys(word for kind in Kind for word in known_statuses(kind)))
+_TIMES = (
+    *("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999Z", "0001-01-01T00:00:00+14:00"),
+    *("9999-12-31T23:59:59-14:00", "2999-01-01T00:00:00Z", "2025-12-01T09:00:00", "yesterday"),
+    *("1970-01-01T00:00:00Z", "2025-12-01T09:30:00+05:30", "2025-13-45T99:99:99Z"),
+)
+_NUMBERS = (0, -1, 1, 2**63 - 1, -(2**63), 2**64 - 1, 1.5, 1e300, 253402300799, 1764579600)
+# What `msgspec` would not write by itself.
+_RAW = (b"1e999", b"1" * 400, b'"\\ud800"', b"-0.0", b'"\\u0000"', b"[" * 900 + b"]" * 900)
+_TEXTS = (
+    "",
+    " ",
+    "x" * 20_000,
+    "<!channel>",
+    "\u202e\u200b",
+    "a/b",
+    "1h30m",
+    "-1s",
+    "9" * 40 + "h",
+)
+
+
+def _odd_value(chance: random.Random) -> Any:
+    match chance.randrange(6):
+        case 0:
+            return chance.choice(_WORDS)
+        case 1:
+            return chance.choice(_TIMES)
+        case 2:
+            return chance.choice(_NUMBERS)
+        case 3:
+            return msgspec.Raw(chance.choice(_RAW))
+        case 4:
+            return chance.choice(_TEXTS)
+        case _:
+            return chance.choice((None, True, [], {}, [None], [[]], {"id": None}, [{}]))
+
+
+_Place = tuple[Any, Any]
+"""A list or an object, and an index or a key in it."""
+
+
+def _places_in(value: Any) -> Iterator[_Place]:
+    keys = list(value) if isinstance(value, dict) else range(len(value))
+    for key in keys:
+        yield value, key
+        if isinstance(value[key], (dict, list)):
+            yield from _places_in(value[key])
+
+
+def _drop(chance: random.Random, places: list[_Place]) -> None:
+    container, key = chance.choice(places)
+    del container[key]
+
+
+def _nullify(chance: random.Random, places: list[_Place]) -> None:
+    container, key = chance.choice(places)
+    container[key] = None
+
+
+def _make_odd(chance: random.Random, places: list[_Place]) -> None:
+    container, key = chance.choice(places)
+    container[key] = _odd_value(chance)
+
+
+def _change_a_status(chance: random.Random, places: list[_Place]) -> None:
+    statuses = [place for place in places if place[1] == "status"]
+    if statuses:
+        container, key = chance.choice(statuses)
+        container[key] = chance.choice((*_WORDS, "", "reticulating"))
+
+
+def _change_a_time(chance: random.Random, places: list[_Place]) -> None:
+    times = [place for place in places if str(place[1]).startswith(("created_at", "updated_at"))]
+    if times:
+        container, key = chance.choice(times)
+        container[key] = chance.choice(_NUMBERS if key == "created_at_ts" else _TIMES)
+
+
+def _copy(chance: random.Random, places: list[_Place]) -> None:
+    """Put one value in the place of another: ids that repeat, parts of parts."""
+    (source, at), (container, key) = chance.choice(places), chance.choice(places)
+    container[key] = copy.deepcopy(source[at])
+
+
+def _copy_an_id(chance: random.Random, places: list[_Place]) -> None:
+    ids = [place for place in places if str(place[1]).endswith("id")]
+    if ids:
+        (source, at), (container, key) = chance.choice(ids), chance.choice(ids)
+        container[key] = copy.deepcopy(source[at])
+
+
+def _duplicate(chance: random.Random, places: list[_Place]) -> None:
+    if rows := [place for place in places if isinstance(place[0], list)]:
+        rows_of, index = chance.choice(rows)
+        rows_of.append(copy.deepcopy(rows_of[index]))
+
+
+def _reorder(chance: random.Random, places: list[_Place]) -> None:
+    for container, key in places:
+        if isinstance(container[key], list):
+            chance.shuffle(container[key])
+
+
+_MUTATIONS: tuple[Callable[[random.Random, list[_Place]], None], ...] = (
+    *(_drop, _drop, _nullify, _make_odd, _change_a_status, _change_a_status),
+    *(_change_a_time, _copy, _copy_an_id, _duplicate, _reorder),
+)
+
+
+def _flip(chance: random.Random, body: bytearray) -> None:
+    for _ in range(chance.randint(1, 3)):
+        body[chance.randrange(len(body))] ^= 1 << chance.randrange(8)
+
+
+def _truncate(chance: random.Random, body: bytearray) -> None:
+    del body[chance.randrange(len(body)) :]
+
+
+def _insert(chance: random.Random, body: bytearray) -> None:
+    at = chance.randrange(len(body))
+    body[at:at] = chance.choice((b"{", b"]", b",null", b"\xff", b'"', b"\x00", b'"id":"x",'))
+
+
+def mutated(body: bytes, chance: random.Random) -> bytes:
+    """Return a document with one to four things wrong, in its structure or in its bytes."""
+    if chance.random() < 0.12:
+        spoilt = bytearray(body)
+        chance.choice((_flip, _truncate, _insert))(chance, spoilt)
+        return bytes(spoilt)
+    document = msgspec.json.decode(body)
+    for _ in range(chance.choice((1, 1, 1, 2, 2, 3, 4))):
+        if places := list(_places_in(document)):
+            chance.choice(_MUTATIONS)(chance, places)
+    return msgspec.json.encode(document)
+
+
+# What must hold
+
+
+_Key = tuple[Kind, str]
+
+
+@dataclass
+class Life:
+    """One release as the monitor sees it, and beside it what was seen, kept another way."""
+
+    chance: random.Random
+    original: _Original
+    now: datetime = BEGINNING
+    moment: int = 0
+    memo: Memo[release.Parsed] = field(default_factory=Memo)
+    seen: Snapshot | None = None
+    memory: Memory | None = None
+    statuses: dict[_Key, str] = field(default_factory=dict)
+
+    def poll(self, tally: Tally) -> None:
+        """Let time pass, take one answer, mutated as a rule, and check every law on it."""
+        chance = self.chance
+        self.now += timedelta(minutes=chance.choice((0.25, 1, 5, 35, 300)))
+        self.moment = min(self.moment + chance.choice((0, 1, 1, 2)), _MOMENTS - 1)
+        body = self.original.answers[self.moment]
+        is_mutant = chance.random() < 0.85
+        if is_mutant:
+            body = mutated(body, chance)
+            tally.mutants += 1
+        root = self._decoded(body)
+        if is_mutant:
+            tally.refused += root is None
+            tally.accepted += root is not None
+        if root is None:
+            law("an answer of the platform is not refused", holds=is_mutant)
+            return
+        tally.told += self._take(root)
+        if chance.random() < 0.3:
+            self._take_again(body)
+        if chance.random() < 0.2:
+            self._restart()
+
+    def _decoded(self, body: bytes) -> Entity | None:
+        """Read an answer with what is remembered of the one before, and without."""
+        memo = Memo(self.memo)
+        try:
+            root = release.decode(body, self.original.rollout.id, memo)
+        except MalformedAnswer as error:
+            law("a refusal is one short line", holds=0 < len(str(error)) < 500)
+            return None
+        self.memo = memo
+        if self.chance.random() < 0.2:
+            plain = release.decode(body, self.original.rollout.id, Memo())
+            law("what is remembered of the last answer changes nothing", holds=plain == root)
+            self._reordered(body, root)
+        return root
+
+    def _reordered(self, body: bytes, root: Entity) -> None:
+        try:
+            document = msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return  # what the decoder skips need not be readable
+        steps = document.get("release_steps") or ()
+        lists = [step.get("install_deploys") for step in steps if step]
+        for rows in (steps, *lists):
+            if rows:
+                self.chance.shuffle(rows)
+        again = release.decode(msgspec.json.encode(document), root.id, Memo())
+        law("the order of lists means nothing", holds=again == root)
+
+    def _take(self, root: Entity) -> int:
+        before = self.seen
+        after = keep_absent(before, Snapshot(_target(root.id), self.now, root))
+        difference = diff(before, after)
+        self._check(before, after, difference)
+        decision = self._decide(after, difference)
+        check_events(after, difference, decision, self.memory)
+        self._draw(after, decision)
+        self.seen, self.memory = after, decision.memory
+        self.statuses.update({(e.kind, e.id): e.status for _, e in after.root.walk()})
+        return len(decision.events)
+
+    def _check(self, before: Snapshot | None, after: Snapshot, difference: Difference) -> None:
+        statuses = {} if before is None else dict(self.statuses)
+        for transition in difference.transitions:
+            key = transition.entity.kind, transition.entity.id
+            law(
+                "a transition begins at the status last seen",
+                holds=transition.before == statuses.get(key),
+            )
+            statuses[key] = transition.after
+        for _, entity in after.root.walk():
+            law(
+                "transitions lead to the status that is",
+                holds=before is None or statuses[entity.kind, entity.id] == entity.status,
+            )
+        ids = [(entity.kind, entity.id) for _, entity in after.root.walk()]
+        law("an id stands in one place", holds=len(ids) == len(set(ids)))
+
+    def _decide(self, after: Snapshot, difference: Difference) -> policy.Decision:
+        decision = policy.decide(
+            self.seen, after, difference, self.memory, now=self.now, patience=_PATIENCE
+        )
+        policy.wakes_at(after, decision.memory, _PATIENCE)
+        policy.is_settled(after, decision.memory, self.now)
+        return decision
+
+    def _draw(self, after: Snapshot, decision: policy.Decision) -> None:
+        if self.chance.random() > (0.3 if decision.events else 0.03):
+            return
+        mail = notify.compose(
+            render.View(after, decision.memory, _LINKS),
+            decision.events,
+            earlier=self.memory,
+            addresses=_ADDRESSES,
+            previous={},
+        )
+        if self.chance.random() < 0.2:
+            drawn = [card.message for card in mail.cards]
+            drawn += [notification.message for notification in mail.notifications]
+            for message in drawn:
+                found = complaints(message)
+                law(f"what is drawn is a message ({found})", holds=not found)
+
+    def _take_again(self, body: bytes) -> None:
+        """The same answer twice more: the first may confirm a dead end, and that is all."""
+        for allowed in ({EventKind.STALLED}, set()):
+            root = self._decoded(body)
+            assert root is not None
+            assert self.seen is not None
+            after = keep_absent(self.seen, Snapshot(self.seen.target, self.now, root))
+            law(
+                "the same answer again changes nothing",
+                holds=(after.root, after.bygone) == (self.seen.root, self.seen.bygone),
+            )
+            difference = diff(self.seen, after)
+            law(
+                "the same answer again has no transitions",
+                holds=difference == Difference((), has_moved=False),
+            )
+            decision = self._decide(after, difference)
+            law(
+                "the same answer again tells nothing",
+                holds={event.kind for event in decision.events} <= allowed,
+            )
+            self.seen, self.memory = after, decision.memory
+
+    def _restart(self) -> None:
+        seen = msgspec.msgpack.decode(msgspec.msgpack.encode(self.seen), type=Snapshot)
+        memory = msgspec.json.decode(msgspec.json.encode(self.memory), type=Memory)
+        law("what is stored comes back", holds=(seen, memory) == (self.seen, self.memory))
+        self.seen, self.memory, self.memo = seen, memory, Memo()
+
+
+def law(sentence: str, *, holds: bool) -> None:
+    """Raise LawBrokenError unless it holds."""
+    if not holds:
+        raise LawBrokenError(sentence)
+
+
+def check_events(
+    after: Snapshot, difference: Difference, decision: policy.Decision, earlier: Memory | None
+) -> None:
+    """Check that what is told is what the document says."""
+    reached = {
+        (t.entity.kind, t.entity.id, phase_of(t.entity.kind, t.after))
+        for t in difference.transitions
+    }
+    reached.update((e.kind, e.id, phase_of(e.kind, e.status)) for _, e in after.root.walk())
+    for event in decision.events:
+        key = event.entity.kind, event.entity.id
+        match event.kind:
+            case EventKind.FAILED:
+                law("what failed has failed", holds=(*key, Phase.FAILED) in reached)
+            case EventKind.SUCCEEDED:
+                law("success is the release's own word", holds=after.root.status == "active")
+                parts = [p.phase for _, p in after.root.walk() if not p.is_absent]
+                bad = {Phase.FAILED, Phase.UNKNOWN}
+                law("success is of all parts", holds=_is_of_all(after.root, parts, bad))
+            case EventKind.WAITING if not event.is_reminder:
+                law("what waits waits", holds=(*key, Phase.WAITING) in reached)
+            case EventKind.STARTED:
+                law("what has ended does not start", holds=not after.root.phase.is_terminal)
+            case _:
+                pass
+    kinds = Counter(event.kind for event in decision.events if event.level == 0)
+    law("an end is told once", holds=kinds[EventKind.SUCCEEDED] <= 1)
+    was_done = earlier is not None and earlier.ended is EventKind.SUCCEEDED
+    again = was_done and decision.memory.attempt == (earlier.attempt if earlier else 0)
+    law(
+        "success is told once in an attempt",
+        holds=not (again and kinds[EventKind.SUCCEEDED]) or decision.memory.attempt != 1,
+    )
+
+
+def _is_of_all(root: Entity, parts: list[Phase], bad: set[Phase]) -> bool:
+    # A deploy that another one of the same install replaced may have failed.
+    installs = Counter(u.install_id for s in root.children for u in s.children if u.install_id)
+    return max(installs.values(), default=0) > 1 or not bad.intersection(parts)
+
+
+@cache
+def _target(release_id: str) -> Target:
+    return Target(release.NAME, release_id)
+
+
+# The long run
+
+
+def main() -> None:
+    """Share the documents out between processes, and print what became of them."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--documents", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--minutes", type=float, help="begin nothing new after so long")
+    options = parser.parse_args()
+
+    share = 5_000
+    began = time.monotonic()
+    until = began + options.minutes * 60 if options.minutes else float("inf")
+    whole = Tally()
+    seeds = range(options.seed * 1_000_000, options.seed * 1_000_000 + options.documents // share)
+    shares = [seeds[i :: options.processes] for i in range(options.processes)]
+    with ProcessPoolExecutor(options.processes) as pool:
+        for tally in pool.map(partial(_run_all, share=share, until=until), shares):
+            whole += tally
+    for sentence in whole.broken:
+        print(sentence)  # noqa: T201
+    print(  # noqa: T201
+        f"seed {options.seed}: {whole.mutants:,} mutants, {whole.refused:,} refused,"
+        f" {whole.accepted:,} accepted, {whole.told:,} events, {len(whole.broken)} failures,"
+        f" {time.monotonic() - began:.0f} s"
+    )
+    raise SystemExit(bool(whole.broken))
+
+
+def _run_all(seeds: range, *, share: int, until: float) -> Tally:
+    tally = Tally()
+    for seed in seeds:
+        if time.monotonic() > until:
+            break
+        tally += run(seed, share)
+    return tally
+
+
+if __name__ == "__main__":
+    main()
