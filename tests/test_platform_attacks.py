@@ -558,6 +558,6 @@ async def test_an_id_that_is_its_own_child_is_told_once_like_any_other(
             await siege.look(answer(json.dumps(whole).encode()), times=2)
         assert len(siege.known()[2]) > 2
 
-        assert "❌" in "".join(plain_text(post) for post in siege.world.channel.posts[:heard])
+        assert "failed" in "".join(plain_text(post) for post in siege.world.channel.posts[:heard])
         later = "".join(plain_text(post) for post in siege.world.channel.posts[heard:])
-        assert "❌" not in later
+        assert "failed" not in later

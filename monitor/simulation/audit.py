@@ -16,6 +16,10 @@ from monitor.simulation.scenarios import Rollout, install_of
 from monitor.simulation.slack import Channel, Posted, plain_text
 
 _INSTALLS = dict(map(install_of, range(2000)))
+# An install goes by the beginning of its id where the platform could not give its name.
+_NAMES = {f"{id_[:7]}…": name for id_, name in _INSTALLS.items()} | {
+    name: name for name in _INSTALLS.values()
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +100,8 @@ def _sentence(line: str) -> Iterable[str]:
         yield _ENDS[line[:1]]
     elif match := _STEP_DONE.match(line):
         yield match[1]
-    elif (match := _PHRASES.match(line)) and match["name"] in _INSTALLS.values():
-        yield f"{match['name']} {match['what']}"
+    elif (match := _PHRASES.match(line)) and match["name"] in _NAMES:
+        yield f"{_NAMES[match['name']]} {match['what']}"
 
 
 def changes_of(rollout: Rollout) -> Counter[Kind]:
