@@ -16,7 +16,6 @@ from typing import Any, Protocol
 
 import msgspec
 import structlog
-import xxhash
 
 from monitor import notify, policy, render
 from monitor.diff import Difference, diff, keep_absent
@@ -35,7 +34,10 @@ _LARGE = 512 * 1024
 
 
 class Answer(Protocol):
-    """What a source returns: the document's bytes."""
+    """What a source returns: the document's bytes, and what is equal for equal ones."""
+
+    @property
+    def digest(self) -> bytes: ...
 
     @property
     def body(self) -> bytes: ...
@@ -133,7 +135,7 @@ class Cycle:
         self._around.sight.asks(self.watch.target)
         try:
             answer = await self._around.source.get(self._path)
-            outcome = await self._observe(answer.body)
+            outcome = await self._observe(answer)
         except NuonError as error:
             await self._fail(error)
             outcome = Outcome.FAILED
@@ -188,16 +190,15 @@ class Cycle:
 
     # An answer came
 
-    async def _observe(self, body: bytes) -> Outcome:
-        digest = xxhash.xxh3_128_digest(body)
-        now = self._around.now()
+    async def _observe(self, answer: Answer) -> Outcome:
+        now, digest = self._around.now(), answer.digest
         seen = self._seen
         if seen is not None and seen.digest == digest:
             if seen.wakes_at is None or now < seen.wakes_at:
                 return Outcome.UNCHANGED
             snapshot = msgspec.structs.replace(seen.snapshot, taken_at=now)
             difference = Difference((), has_moved=False)
-        elif len(body) < _LARGE:
+        elif len(body := answer.body) < _LARGE:
             snapshot, difference = self._compare(body, now)
         else:
             snapshot, difference = await asyncio.to_thread(self._compare, body, now)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -27,6 +27,7 @@ from urllib.request import Request
 import aiohttp
 import httpx
 import msgspec
+import xxhash
 from httpx_aiohttp import AiohttpTransport
 
 from monitor import __version__
@@ -58,12 +59,22 @@ _GZIP = zlib.MAX_WBITS | 16
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole body, decompressed and never empty, and what the headers say about it."""
+    """A whole answer, decompressed and never empty, and what the headers say about it.
 
-    body: bytes
+    `digest` is equal for equal bytes. Most polls need no more than that, so the body is
+    only put together when it is asked for.
+    """
+
+    digest: bytes
     api_version: str | None
     trace_id: str | None
     next_page: bool
+    _parts: tuple[bytes, ...]
+    _clean: Callable[[bytes], bytes]
+
+    @property
+    def body(self) -> bytes:
+        return self._clean(b"".join(self._parts))
 
 
 class NuonClient:
@@ -182,17 +193,19 @@ class NuonClient:
         try:
             if response.status_code != HTTPStatus.OK:
                 raise await self._refusal(response, path)
-            body = await _read(response, path, limit=self._max_answer_bytes)
+            parts = await _read(response, path, limit=self._max_answer_bytes)
         finally:
             await response.aclose()
 
-        if not body:
+        if not any(parts):
             raise MalformedAnswer(_sentence(path, "an empty answer", response))
         return Answer(
-            body=self._without_token(body),
+            digest=_digest(parts),
             api_version=_header(response, "x-nuon-api-version"),
             trace_id=_header(response, "x-nuon-trace-id"),
             next_page=response.headers.get("x-nuon-page-next", "").lower() == "true",
+            _parts=parts,
+            _clean=self._without_token,
         )
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
@@ -221,7 +234,7 @@ class NuonClient:
 
     async def _refusal(self, response: httpx.Response, path: str) -> NuonError:
         try:
-            body = await _read(response, path, limit=_ERROR_BYTES)
+            body = b"".join(await _read(response, path, limit=_ERROR_BYTES))
         except MalformedAnswer:
             body = b""
         said = _platform_error(body)
@@ -329,8 +342,8 @@ def _header_value(place: str, value: str) -> str:
     raise ConfigError((Problem(place, expected),))
 
 
-async def _read(response: httpx.Response, path: str, *, limit: int) -> bytes:
-    """Return the decompressed body; `MalformedAnswer` as soon as it exceeds `limit` bytes."""
+async def _read(response: httpx.Response, path: str, *, limit: int) -> tuple[bytes, ...]:
+    """Return the decompressed body in parts; `MalformedAnswer` once it exceeds `limit` bytes."""
     encoding = response.headers.get("content-encoding", "identity").lower()
     if encoding not in ("gzip", "identity"):
         reason = f"an answer compressed as {_clean(encoding)}, which was not asked for"
@@ -338,11 +351,14 @@ async def _read(response: httpx.Response, path: str, *, limit: int) -> bytes:
 
     # By hand, since httpx takes a gzip stream that ends too early for a whole one.
     gunzip = zlib.decompressobj(_GZIP) if encoding == "gzip" else None
-    body = bytearray()
+    parts: list[bytes] = []
+    size = 0
     try:
-        async for part in response.aiter_raw():
-            body += gunzip.decompress(part, limit + 1 - len(body)) if gunzip else part
-            if len(body) > limit:
+        async for raw in response.aiter_raw():
+            part = gunzip.decompress(raw, limit + 1 - size) if gunzip else raw
+            parts.append(part)
+            size += len(part)
+            if size > limit:
                 reason = f"an answer of more than the {limit:,} bytes that are read at most"
                 raise MalformedAnswer(_sentence(path, reason, response))
             if gunzip and gunzip.unused_data:
@@ -352,7 +368,14 @@ async def _read(response: httpx.Response, path: str, *, limit: int) -> bytes:
         raise MalformedAnswer(_sentence(path, "an answer with damaged gzip", response)) from error
     if gunzip and not gunzip.eof and response.num_bytes_downloaded:
         raise NuonUnavailable(_sentence(path, "the answer broke off", response))
-    return bytes(body)
+    return tuple(parts)
+
+
+def _digest(parts: Iterable[bytes]) -> bytes:
+    digest = xxhash.xxh3_128()
+    for part in parts:
+        digest.update(part)
+    return digest.digest()
 
 
 def _platform_error(body: bytes) -> _PlatformError:

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -104,6 +105,10 @@ def _config(folder: Path, *, base: str, ca_file: str, release_id: str) -> Path:
     return path
 
 
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
 async def _measure(
     cases: Mapping[str, tuple[Callable[[], Awaitable[object]], int]], rounds: int
 ) -> dict[str, float]:
@@ -120,8 +125,6 @@ async def _measure(
 
 
 async def _run(folder: Path, port: int, ca_file: str, ids: Mapping[str, str], rounds: int) -> None:
-    from contextlib import AsyncExitStack
-
     context = ssl.create_default_context(cafile=ca_file)
     base = f"https://127.0.0.1:{port}"
     async with AsyncExitStack() as stack:
@@ -153,7 +156,7 @@ async def _run(folder: Path, port: int, ca_file: str, ids: Mapping[str, str], ro
             rounds,
         )
     for name, seconds in measured.items():
-        print(f"{name:42} {seconds * 1e6:9.0f} µs of CPU")
+        _say(f"{name:42} {seconds * 1e6:9.0f} µs of CPU")
     small, large = measured["small: bare GET"], measured["1,000 deploys: bare GET"]
     stock_small = measured["small: bare GET, httpx's own transport"]
     for what, ratio, goal in (
@@ -170,7 +173,7 @@ async def _run(folder: Path, port: int, ca_file: str, ids: Mapping[str, str], ro
             2.0,
         ),
     ):
-        print(f"{what:48} {ratio:5.2f}   to reach: {goal}")
+        _say(f"{what:48} {ratio:5.2f}   to reach: {goal}")
 
 
 def main() -> None:

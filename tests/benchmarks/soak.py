@@ -22,7 +22,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from itertools import cycle, pairwise
+from itertools import cycle, islice, pairwise
 from pathlib import Path
 
 from monitor import render
@@ -129,7 +129,8 @@ class Soak:
             ("answers of Slack lost", self._lose_answers),
             ("restart", self._restart),
         ]
-        for name, strike in cycle(mishaps):
+        # Each configuration goes on where the one before it left off.
+        for name, strike in islice(cycle(mishaps), self.mishaps.total() % len(mishaps), None):
             await asyncio.sleep(_MISHAP_EVERY)
             self.mishaps[name] += 1
             await strike()
