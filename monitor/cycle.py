@@ -121,6 +121,7 @@ class Cycle:
         self._seen: _Seen | None = None
         self._memo: Memo[Any] = Memo()
         self._is_loaded = False
+        self._lacks_link = False
         self._retry_after: float | None = None
         self._jumped = around.jumped()
         self.polled_at: datetime | None = None
@@ -169,6 +170,7 @@ class Cycle:
         stored = await self._around.store.call(Store.load, self.watch.target)
         if stored is not None:
             memory = policy.not_beyond(stored.memory, self._around.now())
+            self._lacks_link = memory.attempt > 1
             self._remember(stored.snapshot, memory, stored.digest)
         self._is_loaded = True
 
@@ -194,7 +196,8 @@ class Cycle:
         now, digest = self._around.now(), answer.digest
         seen = self._seen
         if seen is not None and seen.digest == digest:
-            if seen.wakes_at is None or now < seen.wakes_at:
+            is_asleep = seen.wakes_at is None or now < seen.wakes_at
+            if is_asleep and not await self._can_link_now(seen.memory):
                 return Outcome.UNCHANGED
             snapshot = msgspec.structs.replace(seen.snapshot, taken_at=now)
             difference = Difference((), has_moved=False)
@@ -230,6 +233,7 @@ class Cycle:
             and not decision.events
             and decision.memory == seen.memory
             and snapshot.root == seen.snapshot.root
+            and not await self._can_link_now(seen.memory)
         ):
             self._remember(seen.snapshot, seen.memory, digest)
             return Outcome.UNCHANGED
@@ -257,12 +261,14 @@ class Cycle:
             title=self.watch.title,
             names=await around.namer.names_of(ids),
         )
+        previous = await self._cards_before(memory.attempt)
+        self._lacks_link = memory.attempt > 1 and not previous
         mail = notify.compose(
             view,
             decision.events,
             earlier=self._seen.memory if self._seen else None,
             addresses=self.watch.addresses,
-            previous=await self._cards_before(memory.attempt),
+            previous=previous,
         )
         return Observation(
             snapshot=snapshot,
@@ -272,6 +278,10 @@ class Cycle:
             cards=mail.cards,
             notifications=mail.notifications,
         )
+
+    async def _can_link_now(self, memory: Memory) -> bool:
+        """Whether a card was drawn too early to link the one before, which is posted by now."""
+        return self._lacks_link and bool(await self._cards_before(memory.attempt))
 
     async def _cards_before(self, attempt: int) -> Mapping[str, str]:
         """Return where the cards of the attempt before stand, by sink."""
