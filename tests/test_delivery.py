@@ -221,7 +221,9 @@ def notes(*keys: str, sink: str = "#releases") -> tuple[Notification, ...]:
 
 def first_card(words: str = "0 of 3", sink: str = "#releases") -> tuple[Notification, Card]:
     """The notification that posts a card, and what it shows."""
-    posted = note(f"{TARGET}/1/card/0/{sink}", sink, form=Form.CARD, message=blocks(words))
+    posted = note(
+        f"{TARGET.kind}/{TARGET.id}/1/card/0/{sink}", sink, form=Form.CARD, message=blocks(words)
+    )
     return posted, card(words, sink)
 
 
@@ -236,7 +238,9 @@ def reply(key: str, sink: str = "#releases", **facts: Any) -> Notification:
 def keys(channel: Channel) -> list[str]:
     """The keys of everything ever posted, in order; a card's without its target."""
     return [
-        str((post.metadata or {})["event_payload"]["key"]).rpartition(f"{TARGET}/1/")[2]
+        str((post.metadata or {})["event_payload"]["key"]).rpartition(
+            f"{TARGET.kind}/{TARGET.id}/1/"
+        )[2]
         for post in channel.posts
     ]
 

@@ -718,7 +718,7 @@ def test_a_card_lost_again_is_posted_again(store: Store) -> None:
 
     store.lose_card(next_post(store), now=NOON)
 
-    assert [one.key for one in store.outbox()] == ["reply", "release rel1/1/card/2/ops"]
+    assert [one.key for one in store.outbox()] == ["reply", "release/rel1/1/card/2/ops"]
 
 
 def test_the_end_of_an_edit_does_not_touch_the_card_that_took_its_place(store: Store) -> None:
