@@ -11,7 +11,7 @@ import asyncio
 import ssl
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -69,8 +69,9 @@ class Answer:
     api_version: str | None
     trace_id: str | None
     next_page: bool
-    _parts: tuple[bytes, ...]
-    _clean: Callable[[bytes], bytes]
+    # As it came; a platform may repeat the token that it was sent.
+    _parts: tuple[bytes, ...] = field(repr=False)
+    _clean: Callable[[bytes], bytes] = field(repr=False)
 
     @property
     def body(self) -> bytes:
