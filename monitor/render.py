@@ -71,9 +71,6 @@ class Links:
     def workflow(self, install_id: str, workflow_id: str) -> str:
         return self._page("installs", install_id, "workflows", workflow_id)
 
-    def component(self, install_id: str, component_id: str) -> str:
-        return self._page("installs", install_id, "components", component_id)
-
     def releases(self) -> str:
         return self._page("releases")
 

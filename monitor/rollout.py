@@ -51,11 +51,6 @@ def place_of(level: Level, entity: Entity, step: Entity | None) -> str:
     return entity.id
 
 
-def places(root: Entity) -> tuple[Place, ...]:
-    """Return the units that count, step by step, with the place that each one has."""
-    return tuple(place for step in root.children for place in places_of(step))
-
-
 def places_of(step: Entity) -> tuple[Place, ...]:
     """Return one step's units that count, with their places."""
     return tuple(Place(place_of(Level.UNIT, unit, step), step, unit) for unit in units_of(step))
@@ -178,16 +173,6 @@ def last_change(root: Entity) -> datetime | None:
             if time is not None and (newest is None or time > newest):
                 newest = time
     return newest
-
-
-def duration_of(entity: Entity) -> timedelta | None:
-    """Return how long an entity has been at it, by the platform's times; None if unknown."""
-    if entity.created_at is None:
-        return None
-    last = last_change(entity)
-    if last is None or last <= entity.created_at:
-        return None
-    return last - entity.created_at
 
 
 @dataclass(frozen=True, slots=True)

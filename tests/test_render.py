@@ -546,7 +546,6 @@ def test_links_quote_whatever_stands_in_an_id() -> None:
 
     assert links.install("a b?c") == "https://app.nuon.co/org%2F1/installs/a%20b%3Fc"
     assert links.workflow("i", "w|>") == "https://app.nuon.co/org%2F1/installs/i/workflows/w%7C%3E"
-    assert links.component("i", "c") == "https://app.nuon.co/org%2F1/installs/i/components/c"
     assert links.releases() == "https://app.nuon.co/org%2F1/releases"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from monitor import rollout
 from monitor.model import Kind, Level, known_statuses
 from monitor.rollout import Progress
-from tests.builders import NOON, after, deploy, fixed, release, step
+from tests.builders import after, deploy, fixed, release, step
 
 
 def counted(*statuses: str, planned: tuple[str, ...] = ()) -> Progress:
@@ -25,7 +25,7 @@ def counted(*statuses: str, planned: tuple[str, ...] = ()) -> Progress:
 def test_an_install_keeps_its_place_when_another_deploy_takes_over() -> None:
     first, second = deploy("a", "error", id="dpl1"), deploy("a", "queued", id="dpl2")
 
-    (place,) = rollout.places(release("executing", step(1, "queued", first, second)))
+    (place,) = rollout.places_of(step(1, "queued", first, second))
 
     assert (place.key, place.unit) == ("rel-step-1/a", second)
 
@@ -33,7 +33,10 @@ def test_an_install_keeps_its_place_when_another_deploy_takes_over() -> None:
 def test_an_install_has_a_place_of_its_own_in_each_step() -> None:
     root = release("executing", step(1, "active", deploy("a")), step(2, "active", deploy("a")))
 
-    assert [place.key for place in rollout.places(root)] == ["rel-step-1/a", "rel-step-2/a"]
+    assert [place.key for one in root.children for place in rollout.places_of(one)] == [
+        "rel-step-1/a",
+        "rel-step-2/a",
+    ]
 
 
 def test_deploys_of_unknown_installs_are_kept_apart() -> None:
@@ -174,15 +177,6 @@ def test_the_last_change_is_the_newest_time_anywhere() -> None:
 
 def test_without_any_time_there_is_no_last_change() -> None:
     assert rollout.last_change(release("active", created_at=None)) is None
-
-
-def test_a_duration_is_from_creation_to_the_last_change() -> None:
-    assert rollout.duration_of(deploy("a", updated_at=after(3))) == timedelta(minutes=3)
-
-
-@pytest.mark.parametrize("created_at", [None, NOON])
-def test_a_duration_that_is_not_known_is_none(created_at: datetime | None) -> None:
-    assert rollout.duration_of(deploy("a", created_at=created_at, updated_at=NOON)) is None
 
 
 def test_a_step_lasts_from_its_first_deploy_on() -> None:
