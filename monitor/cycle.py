@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -20,8 +21,9 @@ import structlog
 from monitor import notify, policy, render
 from monitor.diff import Difference, diff, keep_absent
 from monitor.errors import NuonError, NuonUnavailable
-from monitor.kinds import KINDS, WatchKind, explained
-from monitor.kinds.wire import Memo
+from monitor.fetch import Gathered, Source, gather
+from monitor.kinds import KINDS, explained
+from monitor.kinds.wire import Beside, Memo, WatchKind
 from monitor.metrics import Metrics
 from monitor.model import EventKind, Memory, MessageRef, Snapshot, Target
 from monitor.sight import Sight, SightNews
@@ -31,22 +33,6 @@ log = structlog.get_logger(__name__)
 
 # From this size on an answer is worked on beside the event loop, which must not be held up.
 _LARGE = 512 * 1024
-
-
-class Answer(Protocol):
-    """What a source returns: the document's bytes, and what is equal for equal ones."""
-
-    @property
-    def digest(self) -> bytes: ...
-
-    @property
-    def body(self) -> bytes: ...
-
-
-class Source(Protocol):
-    """Where documents come from. Raises NuonError only."""
-
-    async def get(self, path: str) -> Answer: ...
 
 
 class Namer(Protocol):
@@ -117,7 +103,6 @@ class Cycle:
         self.watch = watch
         self._around = around
         self._kind: WatchKind = KINDS[watch.target.kind]
-        self._path = self._kind.path(watch.target.id)
         self._seen: _Seen | None = None
         self._memo: Memo[Any] = Memo()
         self._is_loaded = False
@@ -135,8 +120,8 @@ class Cycle:
         await self._follow_clock()
         self._around.sight.asks(self.watch.target)
         try:
-            answer = await self._around.source.get(self._path)
-            outcome = await self._observe(answer)
+            gathered = await gather(self._around.source, self._kind, self.watch.target.id)
+            outcome = await self._observe(gathered)
         except NuonError as error:
             await self._fail(error)
             outcome = Outcome.FAILED
@@ -192,8 +177,8 @@ class Cycle:
 
     # An answer came
 
-    async def _observe(self, answer: Answer) -> Outcome:
-        now, digest = self._around.now(), answer.digest
+    async def _observe(self, gathered: Gathered) -> Outcome:
+        now, digest = self._around.now(), gathered.digest
         seen = self._seen
         if seen is not None and seen.digest == digest:
             is_asleep = seen.wakes_at is None or now < seen.wakes_at
@@ -201,15 +186,16 @@ class Cycle:
                 return Outcome.UNCHANGED
             snapshot = msgspec.structs.replace(seen.snapshot, taken_at=now)
             difference = Difference((), has_moved=False)
-        elif len(body := answer.body) < _LARGE:
-            snapshot, difference = self._compare(body, now)
+        elif len(body := gathered.main.body) < _LARGE:
+            snapshot, difference = self._compare(body, gathered.beside, now)
         else:
-            snapshot, difference = await asyncio.to_thread(self._compare, body, now)
+            compare = partial(self._compare, body, gathered.beside, now)
+            snapshot, difference = await asyncio.to_thread(compare)
         return await self._take(snapshot, difference, digest, now)
 
-    def _compare(self, body: bytes, now: datetime) -> tuple[Snapshot, Difference]:
+    def _compare(self, body: bytes, beside: Beside, now: datetime) -> tuple[Snapshot, Difference]:
         memo = Memo(self._memo)
-        root = self._kind.decode(body, self.watch.target.id, memo)
+        root = self._kind.decode(body, self.watch.target.id, memo, beside)
         self._memo = memo
         before = self._seen.snapshot if self._seen else None
         after = keep_absent(before, Snapshot(self.watch.target, now, root))

@@ -44,9 +44,38 @@ class Kind(StrEnum):
     RELEASE = "release"
     STEP = "release step"
     DEPLOY = "install deploy"
+    BUILD = "component build"
+    ARTIFACT = "artifact"
+    RUNNER_JOB = "runner job"
+    JOB_EXECUTION = "runner job execution"
+    ACTION_RUN = "action run"
+    ACTION_STEP = "action step"
+    ACTION = "action"
+    INSTALL_ACTION = "install action"
+    SANDBOX_RUN = "sandbox run"
+    WORKFLOW = "workflow"
+    STEP_GROUP = "step group"
+    WORKFLOW_STEP = "workflow step"
+    APPROVAL = "approval"
+    POLICY = "policy validation"
+    BRANCH_RUN = "app branch run"
+    INSTALL_GROUP = "install group"
+    INSTALL_RUN = "install run"
+    INSTALLER = "installer"
+    APP = "app"
+    CONFIG = "app config"
+    APPROVALS = "pending approvals"
+
+    @property
+    def is_standing(self) -> bool:
+        """Whether it has no end of its own: there is always more to come, and rest is no hang."""
+        return self in _STANDING
 
     # An enum hashes the member's name in Python; these are looked up for every entity.
     __hash__ = str.__hash__
+
+
+_STANDING = frozenset({Kind.INSTALLER, Kind.APPROVALS})
 
 
 class Level(IntEnum):
@@ -62,9 +91,38 @@ def _words(**phases: str) -> dict[str, Phase]:
     return {word: Phase[name] for name, words in phases.items() for word in words.split()}
 
 
-# The words are those of the platform's public source, December 2025. A deploy's "ended
-# otherwise" are the ones that its step goes on waiting for (it polls for `active` and
+# The words are those of the platform's public source, December 2025 and later. A deploy's
+# "ended otherwise" are the ones that its step goes on waiting for (it polls for `active` and
 # `error` only), which is how a release hangs for ever.
+_JOB = _words(
+    PENDING="queued available pending",
+    RUNNING="initializing in-progress cleaning-up",
+    SUCCEEDED="finished",
+    FAILED="failed timed-out",
+    ENDED="not-attempted cancelled unknown",
+)
+_ACTION = _words(
+    PENDING="queued pending",
+    RUNNING="in-progress",
+    SUCCEEDED="finished active",
+    FAILED="error timed-out",
+    ENDED="cancelled unknown",
+)
+_UNDER_WAY = _words(
+    PENDING="queued pending",
+    RUNNING="in-progress planning checking-plan applying building generating provisioning"
+    " deleting retrying approval-retry running",
+    WAITING="approval-awaiting awaiting-user-run failed-pending-retry awaiting_approval",
+    SUCCEEDED="success active approved noop no-drift auto-skipped user-skipped",
+    FAILED="error failed approval-denied approval-expired expired",
+)
+# What a step that failed leaves behind it, and what was overtaken, is no failure of its own.
+_PART_OF_WORKFLOW = _UNDER_WAY | _words(
+    ENDED="cancelled not-attempted discarded outdated drifted warning"
+)
+_WHOLE_WORKFLOW = _UNDER_WAY | _words(
+    FAILED="cancelled not-attempted discarded outdated", ENDED="drifted warning"
+)
 _PHASES: Mapping[Kind, Mapping[str, Phase]] = {
     Kind.RELEASE: _words(
         PENDING="queued",
@@ -87,6 +145,48 @@ _PHASES: Mapping[Kind, Mapping[str, Phase]] = {
         ENDED="inactive noop cancelled approval-denied drift-detected no-drift"
         " auto-skipped unknown",
     ),
+    Kind.BUILD: _words(
+        RUNNING="planning building deleting",
+        SUCCEEDED="active",
+        FAILED="error",
+    ),
+    Kind.ARTIFACT: {},
+    Kind.RUNNER_JOB: _JOB,
+    Kind.JOB_EXECUTION: _JOB,
+    Kind.ACTION_RUN: _ACTION,
+    Kind.ACTION_STEP: _ACTION,
+    Kind.ACTION: _ACTION,
+    Kind.INSTALL_ACTION: _ACTION,
+    Kind.SANDBOX_RUN: _words(
+        PENDING="queued empty",
+        RUNNING="planning provisioning reprovisioning applying deprovisioning",
+        WAITING="pending-approval",
+        SUCCEEDED="active no-drift auto-skipped",
+        FAILED="error access_error approval-denied",
+        ENDED="deprovisioned cancelled drift-detected unknown",
+    ),
+    Kind.WORKFLOW: _WHOLE_WORKFLOW,
+    Kind.STEP_GROUP: _PART_OF_WORKFLOW,
+    Kind.WORKFLOW_STEP: _PART_OF_WORKFLOW,
+    Kind.APPROVAL: _PART_OF_WORKFLOW,
+    Kind.POLICY: _PART_OF_WORKFLOW,
+    Kind.BRANCH_RUN: _WHOLE_WORKFLOW,
+    Kind.INSTALL_GROUP: _PART_OF_WORKFLOW,
+    Kind.INSTALL_RUN: _PART_OF_WORKFLOW,
+    Kind.INSTALLER: {},
+    Kind.APP: _words(
+        RUNNING="provisioning deprovisioning delete_queued",
+        SUCCEEDED="active",
+        FAILED="error",
+    ),
+    Kind.CONFIG: _words(
+        PENDING="pending",
+        RUNNING="syncing",
+        SUCCEEDED="active",
+        FAILED="error",
+        ENDED="outdated",
+    ),
+    Kind.APPROVALS: {},
 }
 
 
@@ -128,6 +228,9 @@ class Entity(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     was set and `history` what it was before, both only where the platform says so.
     `planned` are the installs that a step was asked to work on, `delay` its waiting time
     in seconds before it begins. `revision` is the commit or git reference it was built from.
+    `slot` is the piece of work that a unit stands for: of units with the same one the later
+    replaces the earlier, as a retry does. `facts` are what else the platform says of it, by
+    the platform's own names, in the order to show them in; they are compared too.
     `is_absent` marks a part that the newest answer lacked: it stands as it was last seen.
     """
 
@@ -147,7 +250,10 @@ class Entity(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     build_id: str = ""
     revision: str = ""
     workflow_id: str = ""
+    app_id: str = ""
     created_by: str = ""
+    slot: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
     plan_only: bool = False
     is_absent: bool = False
     children: tuple[Entity, ...] = ()
@@ -155,6 +261,15 @@ class Entity(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     @property
     def phase(self) -> Phase:
         return phase_of(self.kind, self.status)
+
+    @property
+    def work(self) -> str:
+        """What a unit works at: an install, where nothing else is said."""
+        return self.slot or self.install_id or self.id
+
+    def fact(self, name: str) -> str:
+        """Return one of the facts; empty where the platform does not give it."""
+        return next((value for known, value in self.facts if known == name), "")
 
     @property
     def is_delayed(self) -> bool:
@@ -220,6 +335,16 @@ class Transition(msgspec.Struct, frozen=True):
     @property
     def phase_after(self) -> Phase:
         return phase_of(self.entity.kind, self.after)
+
+
+class Alteration(msgspec.Struct, frozen=True):
+    """One fact of an entity that is not what it was; `before` is empty for a new one."""
+
+    level: Level
+    entity: Entity
+    fact: str
+    before: str
+    after: str
 
 
 class EventKind(StrEnum):

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 import msgspec
 import structlog
 
-from monitor.cycle import Source
 from monitor.errors import NuonError, StoreError
+from monitor.fetch import Source
 from monitor.kinds import wire
 from monitor.store import Store, StoreThread
 

@@ -118,6 +118,8 @@ class NuonClient:
         self._tls = _tls(ca_file)
         self._proxy = proxy
         self._pool_size = max_concurrent_requests
+        self.api_version: str | None = None
+        """What the newest answer said."""
         self._client = self._connect(keep_alive=True)
         self._fresh_client = self._connect(keep_alive=False)
         self._remembered_request = lru_cache(_REMEMBERED_REQUESTS)(self._request)
@@ -191,6 +193,7 @@ class NuonClient:
             # httpx reads the address even of a redirect that it is not to follow.
             raise NuonRejected(_sentence(path, _redirected("an address that is none"))) from error
         self._redact_headers(response)
+        self.api_version = _header(response, "x-nuon-api-version") or self.api_version
         try:
             if response.status_code != HTTPStatus.OK:
                 raise await self._refusal(response, path)

@@ -47,6 +47,7 @@ async def _ask_platform(config: Config) -> bool:
 
     from monitor.app import nuon_client
     from monitor.errors import NuonError
+    from monitor.fetch import gather
     from monitor.kinds import KINDS, explained
     from monitor.kinds.wire import Memo
     from monitor.model import Target
@@ -54,11 +55,11 @@ async def _ask_platform(config: Config) -> bool:
     async def ask(target: Target) -> tuple[bool, str]:
         kind = KINDS[target.kind]
         try:
-            answer = await source.get(kind.path(target.id))
-            root = kind.decode(answer.body, target.id, Memo())
+            seen = await gather(source, kind, target.id)
+            root = kind.decode(seen.main.body, target.id, Memo(), seen.beside)
         except NuonError as error:
             return False, str(explained(error, target, was_seen=False))
-        version = f", API {answer.api_version}" if answer.api_version else ""
+        version = f", API {source.api_version}" if source.api_version else ""
         return True, f"{root.status or 'no status yet'}{version}"
 
     targets = [entry.target for entry in config.watch]

@@ -96,7 +96,12 @@ def path(release_id: str) -> str:
     return f"/v1/releases/{wire.path_segment(release_id)}"
 
 
-def decode(body: bytes, release_id: str, memo: wire.Memo[Parsed]) -> Entity:
+def decode(
+    body: bytes,
+    release_id: str,
+    memo: wire.Memo[Parsed],
+    _beside: wire.Beside = wire.NOTHING_BESIDE,
+) -> Entity:
     """Read a release; raises MalformedAnswer, also for a document about another release."""
     document = wire.parse(body, _decoder)
     if document.id != release_id:
@@ -202,3 +207,6 @@ def _required(identifier: str, what: str) -> str:
     if not identifier:
         raise MalformedAnswer(f"{what} in the answer has an empty id")
     return identifier
+
+
+WATCH_KIND = wire.WatchKind(path=path, decode=decode, served=SERVED)

@@ -1,23 +1,95 @@
 """What all of the platform's documents have in common: times, durations, statuses, lists.
 
-Nothing but an id can be counted on, so every field may be missing, null or empty.
+Nothing but an id can be counted on, so every field may be missing, null or empty. What a kind
+of watch consists of stands here too: `WatchKind` and `Finder`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import quote
 
 import msgspec
 import xxhash
 
 from monitor.errors import MalformedAnswer
-from monitor.model import Entity, PastStatus
+from monitor.model import Entity, PastStatus, Target
 
 T = TypeVar("T")
+
+
+class Document(NamedTuple):
+    """One answer: its bytes, and whether the platform says that the list goes on."""
+
+    body: bytes
+    has_more: bool = False
+
+
+Beside = Mapping[str, Document | None]
+"""What was fetched beside the main document, by path; None for what could not be had."""
+
+NOTHING_BESIDE: Beside = {}
+
+
+class Wanted(NamedTuple):
+    """One more document; without a needed one the poll has failed, others only add to it."""
+
+    path: str
+    is_needed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the levels of a tree are called, in the singular, where they have no names."""
+
+    step: str = "step"
+    unit: str = "install"
+
+
+@dataclass(frozen=True, slots=True)
+class WatchKind:
+    """How one kind of target is asked for, and how its answers are read."""
+
+    path: Callable[[str], str]
+    """The main document's path, for an id."""
+    decode: Callable[[bytes, str, Memo[Any], Beside], Entity]
+    """The main document, the id asked for, a memo, the others; raises MalformedAnswer."""
+    served: str
+    """Which versions of the platform have the endpoint, and what the others have."""
+    terms: Terms = Terms()
+    further: Callable[[bytes, str, Beside], tuple[Wanted, ...]] | None = None
+    """What else to fetch, given what is at hand; asked again until nothing new is wanted."""
+    leads_to: Callable[[Entity], tuple[Target, ...]] = lambda _: ()
+    """What else is to be watched because of what this tree holds."""
+
+
+class Found(NamedTuple):
+    """One row of a list that leads to things to watch.
+
+    `is_over` says that it came to an end, good or bad. `names` are the words that patterns are
+    matched against; `ids` those of things whose names count as well, such as its install.
+    """
+
+    target: Target
+    is_over: bool
+    created_at: datetime | None
+    names: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finder:
+    """How to find what is new: a list with pages, newest first."""
+
+    path: Callable[[str], str]
+    """The list's path, for an id; pages are asked for by `offset` and `limit`."""
+    decode: Callable[[bytes, str], tuple[Found, ...]]
+    """One page and the id asked for; raises MalformedAnswer."""
+    served: str
 
 
 class StatusRecord(msgspec.Struct, gc=False):

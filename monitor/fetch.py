@@ -1,0 +1,82 @@
+"""Fetching all that one poll needs: a document and what it calls for, or a list's pages.
+
+What is wanted is said by the kinds of watch, which do no I/O; it is asked for here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import xxhash
+
+from monitor.errors import MalformedAnswer, NuonError
+from monitor.kinds.wire import Document, Wanted, WatchKind
+
+_MOST_ROUNDS = 50
+"""How often more may be wanted: an answer that always calls for more is nonsense."""
+
+
+class Answer(Protocol):
+    """What a source returns: the document's bytes, and what is equal for equal ones."""
+
+    @property
+    def digest(self) -> bytes: ...
+
+    @property
+    def body(self) -> bytes: ...
+
+    @property
+    def next_page(self) -> bool: ...
+
+
+class Source(Protocol):
+    """Where documents come from. Raises NuonError only."""
+
+    async def get(self, path: str, params: Mapping[str, str] | None = None) -> Answer: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """All documents of one poll; `digest` is equal where all of them are."""
+
+    main: Answer
+    digest: bytes
+    beside: Mapping[str, Document | None]
+
+
+async def gather(source: Source, kind: WatchKind, identifier: str) -> Gathered:
+    """Fetch a target's document and what belongs to it; raises NuonError.
+
+    What only adds to the document may be missing: it then counts as not asked for.
+    """
+    main = await source.get(kind.path(identifier))
+    if kind.further is None:
+        return Gathered(main, main.digest, {})
+    body = main.body
+    beside: dict[str, Document | None] = {}
+    digest = xxhash.xxh3_128(main.digest)
+    for _ in range(_MOST_ROUNDS):
+        wanted = [one for one in kind.further(body, identifier, beside) if one.path not in beside]
+        if not wanted:
+            return Gathered(main, digest.digest(), beside)
+        for one, answer in zip(wanted, await _ask(source, wanted), strict=True):
+            digest.update(answer.digest if answer else b"-")
+            beside[one.path] = Document(answer.body, answer.next_page) if answer else None
+    raise MalformedAnswer(f"the answer calls for more than {_MOST_ROUNDS} others, one by one")
+
+
+async def _ask(source: Source, wanted: Sequence[Wanted]) -> list[Answer | None]:
+    asked = (source.get(one.path) for one in wanted)
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    kept: list[Answer | None] = []
+    for one, answer in zip(wanted, answers, strict=True):
+        if not isinstance(answer, BaseException):
+            kept.append(answer)
+        elif one.is_needed or not isinstance(answer, NuonError):
+            raise answer
+        else:
+            kept.append(None)
+    return kept
