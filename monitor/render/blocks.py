@@ -1,0 +1,127 @@
+"""Elements, lines and messages: what Slack draws, and the same as text, within its limits.
+
+Foreign words go into `text` elements and headers only. A link's text and the footer are ours.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from monitor.model import Message
+from monitor.text import mrkdwn_escape, plain
+
+# https://docs.slack.dev/reference/block-kit/blocks: 150 characters in a header. All blocks
+# together are refused above some 13,200 characters, which is written down nowhere.
+HEADER_LIMIT = 150
+BLOCKS_LIMIT = 12_000
+TEXT_LIMIT = 3_000
+# What we allow a link, a name in a headline, and a word such as a status.
+URL_LIMIT = 500
+TITLE_LIMIT = 75
+WORD_LIMIT = 40
+
+Element = dict[str, Any]
+Line = tuple[Element, ...]
+Section = Sequence[Line]
+
+
+def headed_message(header: str, sections: Sequence[Section], footer: Line = ()) -> Message:
+    """Draw sections below a header; those without a line are left out."""
+    shown = [section for section in sections if section]
+    blocks: list[Element] = [
+        {"type": "header", "text": {"type": "plain_text", "text": header, "emoji": False}},
+        *(_rich_text(section) for section in shown),
+    ]
+    if footer:
+        blocks.append(_context(footer))
+    lines = [line(header), *itertools.chain(*shown), footer]
+    return Message(_text_of(lines), tuple(blocks))
+
+
+def bare_message(lead: Section, lines: Section) -> Message:
+    """Draw lines alone; `lead` is for their text only."""
+    return Message(_text_of([*lead, *lines]), (_rich_text(lines),))
+
+
+def title_words(name: str) -> str:
+    """Return a foreign name as it may stand in a header."""
+    return plain(name, TITLE_LIMIT, fallback="(no name)")
+
+
+def line(*parts: str | Element) -> Line:
+    """Join text and elements; text beside text becomes one element, and none is empty."""
+    elements: list[Element] = []
+    said = ""
+    for part in (*parts, {}):
+        if isinstance(part, str):
+            said += part
+            continue
+        if said:
+            elements.append({"type": "text", "text": said})
+            said = ""
+        if part:
+            elements.append(part)
+    return tuple(elements)
+
+
+def bold(text: str) -> Element:
+    return {"type": "text", "text": text, "style": {"bold": True}}
+
+
+def link(url: str, text: str) -> Element:
+    return {"type": "link", "url": url, "text": text}
+
+
+_SLACK_DATE = "{date_short_pretty} {time}"
+
+
+def date(at: datetime) -> Element:
+    """Return a time that Slack shows in each reader's own zone."""
+    fallback = f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    seconds = int(at.timestamp())
+    return {"type": "date", "timestamp": seconds, "format": _SLACK_DATE, "fallback": fallback}
+
+
+def _rich_text(lines: Section) -> Element:
+    elements: list[Element] = []
+    for one in lines:
+        if elements:
+            elements.append({"type": "text", "text": "\n"})
+        elements.extend(one)
+    return {
+        "type": "rich_text",
+        "elements": [{"type": "rich_text_section", "elements": elements}],
+    }
+
+
+def _context(words: Line) -> Element:
+    """Draw a line of our own words in small type; only mrkdwn can do that."""
+    text = "".join(map(_mrkdwn_of, words))
+    return {"type": "context", "elements": [{"type": "mrkdwn", "text": text}]}
+
+
+def _text_of(lines: Iterable[Line]) -> str:
+    """Return lines as mrkdwn text, as many as there is room for."""
+    text = ""
+    for one in lines:
+        longer = f"{text}\n{''.join(map(_mrkdwn_of, one))}"
+        if len(longer) > TEXT_LIMIT:
+            break
+        text = longer
+    return text.strip("\n")
+
+
+_URL_MARKUP = str.maketrans({"<": "%3C", ">": "%3E", "|": "%7C", "&": "&amp;"})
+
+
+def _mrkdwn_of(element: Element) -> str:
+    match element["type"]:
+        case "link":
+            return f"<{element['url'].translate(_URL_MARKUP)}|{element['text']}>"
+        case "date":
+            return f"<!date^{element['timestamp']}^{element['format']}|{element['fallback']}>"
+        case _:
+            return mrkdwn_escape(element["text"])
