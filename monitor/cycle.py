@@ -120,7 +120,8 @@ class Cycle:
         await self._follow_clock()
         self._around.sight.asks(self.watch.target)
         try:
-            gathered = await gather(self._around.source, self._kind, self.watch.target.id)
+            seen = self._seen.snapshot.root if self._seen else None
+            gathered = await gather(self._around.source, self._kind, self.watch.target.id, seen)
             outcome = await self._observe(gathered)
         except NuonError as error:
             await self._fail(error)

@@ -14,6 +14,7 @@ import xxhash
 
 from monitor.errors import MalformedAnswer, NuonError
 from monitor.kinds.wire import Document, Wanted, WatchKind
+from monitor.model import Entity
 
 _MOST_ROUNDS = 50
 """How often more may be wanted: an answer that always calls for more is nonsense."""
@@ -47,7 +48,9 @@ class Gathered:
     beside: Mapping[str, Document | None]
 
 
-async def gather(source: Source, kind: WatchKind, identifier: str) -> Gathered:
+async def gather(
+    source: Source, kind: WatchKind, identifier: str, seen: Entity | None = None
+) -> Gathered:
     """Fetch a target's document and what belongs to it; raises NuonError.
 
     What only adds to the document may be missing: it then counts as not asked for.
@@ -59,7 +62,8 @@ async def gather(source: Source, kind: WatchKind, identifier: str) -> Gathered:
     beside: dict[str, Document | None] = {}
     digest = xxhash.xxh3_128(main.digest)
     for _ in range(_MOST_ROUNDS):
-        wanted = [one for one in kind.further(body, identifier, beside) if one.path not in beside]
+        calls_for = kind.further(body, identifier, beside, seen)
+        wanted = [one for one in calls_for if one.path not in beside]
         if not wanted:
             return Gathered(main, digest.digest(), beside)
         for one, answer in zip(wanted, await _ask(source, wanted), strict=True):

@@ -61,8 +61,8 @@ class WatchKind:
     served: str
     """Which versions of the platform have the endpoint, and what the others have."""
     terms: Terms = Terms()
-    further: Callable[[bytes, str, Beside], tuple[Wanted, ...]] | None = None
-    """What else to fetch, given what is at hand; asked again until nothing new is wanted."""
+    further: Callable[[bytes, str, Beside, Entity | None], tuple[Wanted, ...]] | None = None
+    """What else to fetch, given what is at hand and what was last seen; asked until nothing is."""
     leads_to: Callable[[Entity], tuple[Target, ...]] = lambda _: ()
     """What else is to be watched because of what this tree holds."""
 
@@ -90,6 +90,9 @@ class Finder:
     decode: Callable[[bytes, str], tuple[Found, ...]]
     """One page and the id asked for; raises MalformedAnswer."""
     served: str
+    locate: Callable[[str, Beside], Wanted | str] | None = None
+    """Where the list's path needs more than the configured id: what to fetch next to find the
+    id for `path`, or that id; raises NuonGone where there is none."""
 
 
 class StatusRecord(msgspec.Struct, gc=False):
