@@ -12,7 +12,16 @@ from operator import is_
 
 import msgspec
 
-from monitor.model import Entity, Kind, Level, PastStatus, Phase, Snapshot, Transition
+from monitor.model import (
+    Alteration,
+    Entity,
+    Kind,
+    Level,
+    PastStatus,
+    Phase,
+    Snapshot,
+    Transition,
+)
 
 _Key = tuple[Kind, str]
 
@@ -21,12 +30,14 @@ _Key = tuple[Kind, str]
 class Difference:
     """What changed between two snapshots, in the order of the newer one's tree.
 
-    `has_moved` also holds for a new description: something is going on, even if no status
-    changed. A touched `updated_at` alone is no movement.
+    `alterations` are facts that are not what they were. `has_moved` also holds for these and
+    for a new description: something is going on, even if no status changed. A touched
+    `updated_at` alone is no movement.
     """
 
     transitions: tuple[Transition, ...]
     has_moved: bool
+    alterations: tuple[Alteration, ...] = ()
 
 
 def diff(before: Snapshot | None, after: Snapshot) -> Difference:
@@ -40,15 +51,26 @@ def diff(before: Snapshot | None, after: Snapshot) -> Difference:
         return Difference((), has_moved=False)
     known, candidates = _not_the_same(before, after.root)
     transitions: list[Transition] = []
+    alterations: list[Alteration] = []
     has_moved = False
     for level, entity in candidates:
         earlier = known.get((entity.kind, entity.id))
+        if earlier is not None and earlier.facts != entity.facts:
+            alterations.extend(_altered(level, earlier, entity))
         if earlier is not None and earlier.status == entity.status:
             has_moved |= earlier.description != entity.description
             if earlier.status_at == entity.status_at:
                 continue
         transitions.extend(_steps_between(level, earlier, entity))
-    return Difference(tuple(transitions), has_moved or bool(transitions))
+    has_moved = has_moved or bool(transitions) or bool(alterations)
+    return Difference(tuple(transitions), has_moved, tuple(alterations))
+
+
+def _altered(level: Level, earlier: Entity, entity: Entity) -> Iterator[Alteration]:
+    known = dict(earlier.facts)
+    for name, value in entity.facts:
+        if known.get(name, "") != value:
+            yield Alteration(level, entity, name, known.get(name, ""), value)
 
 
 def _not_the_same(
@@ -72,9 +94,10 @@ def keep_absent(before: Snapshot | None, after: Snapshot) -> Snapshot:
 
     When they come back they are compared with what they were, and nothing is told twice.
     Where a rollout begins anew, the parts that are missing belong to the attempt before:
-    they go to the bygone ones.
+    they go to the bygone ones. A list of what waits is itself the answer: what it lacks has
+    ceased to wait, and is not kept.
     """
-    if before is None:
+    if before is None or after.root.kind is Kind.APPROVALS:
         return after
     present = {(entity.kind, entity.id) for _, entity in after.root.flat()}
     bygone = [part for part in before.bygone if (part.kind, part.id) not in present]
@@ -96,7 +119,7 @@ def _begins_anew(before: Entity, after: Entity) -> bool:
 # What does not change in the life of an entity, and what belongs to its present status.
 _LASTING = (
     *("name", "created_at", "updated_at", "delay", "planned", "install_id", "component_id"),
-    *("build_id", "revision", "workflow_id", "created_by", "plan_only"),
+    *("build_id", "revision", "workflow_id", "app_id", "created_by", "slot", "plan_only"),
 )
 _OF_STATUS = ("status", "description", "status_at", "history")
 
@@ -129,6 +152,10 @@ def _filled(before: Entity, after: Entity) -> Entity:
         for name in (_LASTING + _OF_STATUS if is_same_status else _LASTING)
         if not getattr(after, name) and (value := getattr(before, name))
     }
+    if before.facts != after.facts:
+        facts = dict(after.facts)
+        kept = tuple((name, value) for name, value in before.facts if name not in facts)
+        missing |= {"facts": (*after.facts, *kept)} if kept else {}
     return msgspec.structs.replace(after, **missing) if missing else after
 
 

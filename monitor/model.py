@@ -116,9 +116,10 @@ _UNDER_WAY = _words(
     SUCCEEDED="success active approved noop no-drift auto-skipped user-skipped",
     FAILED="error failed approval-denied approval-expired expired",
 )
-# What a step that failed leaves behind it, and what was overtaken, is no failure of its own.
+# What a step that failed leaves behind it was never begun: like a release's step that stays
+# queued, it is no failure of its own.
 _PART_OF_WORKFLOW = _UNDER_WAY | _words(
-    ENDED="cancelled not-attempted discarded outdated drifted warning"
+    PENDING="not-attempted discarded outdated", ENDED="cancelled drifted warning"
 )
 _WHOLE_WORKFLOW = _UNDER_WAY | _words(
     FAILED="cancelled not-attempted discarded outdated", ENDED="drifted warning"

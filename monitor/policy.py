@@ -26,6 +26,7 @@ from monitor.model import (
     Phase,
     Snapshot,
     Stall,
+    Transition,
 )
 
 PLATFORM_GIVES_UP_AFTER = timedelta(minutes=60)
@@ -57,25 +58,28 @@ def decide(
     now: datetime,
     patience: Patience,
     forgot_before: datetime | None = None,
+    is_new: bool = False,
 ) -> Decision:
     """Decide what one poll's snapshot means to people.
 
     `memory` is None at first sight: what is in flight has then begun, what has failed is
-    told, and what has succeeded is silent. `forgot_before` says that there was a memory, and
+    told, and what has succeeded is silent, unless it `is_new`: begun while the watch was on.
+    `forgot_before` says that there was a memory, and
     until when, but it was lost: then what ended by that time is silent, and what is in flight
     is shown by its card alone.
     """
     known = _begin(after, now) if memory is None else memory
     desk = _Desk(after, known, now, difference.has_moved)
-    if memory is None and _is_done_well(after.root):
+    if memory is None and _is_done_well(after.root) and not is_new:
         done = msgspec.structs.replace(desk.memory, ended=EventKind.SUCCEEDED, ended_at=now)
         return Decision(done, ())
     desk.take_up_attempts(difference)
     if memory is None or difference.has_moved:
         desk.start()
     desk.follow(difference)
-    desk.look_at_what_stands()
+    desk.look_at_what_stands(before)
     desk.tell_progress(before, difference)
+    desk.tell_removals()
     desk.tell_the_end()
     desk.tell_stalls(patience)
     desk.remind(patience)
@@ -93,7 +97,8 @@ def wakes_at(snapshot: Snapshot, memory: Memory, patience: Patience) -> datetime
     stalls = {alert.place: alert.stall for alert in memory.alerts if alert.stall is not None}
     if any(stalls.get(place) not in _DEAD_ENDS for place in memory.suspects):
         times.append(memory.changed_at)
-    if not memory.suspects and not any(a.kind is EventKind.WAITING for a in memory.alerts):
+    is_expected_to_move = not snapshot.root.kind.is_standing and not memory.suspects
+    if is_expected_to_move and not any(a.kind is EventKind.WAITING for a in memory.alerts):
         quiet = _quiet_since(snapshot.root, memory)
         stall = stalls.get(snapshot.root.id)
         if stall is not Stall.GIVEN_UP and _gives_up(snapshot.root):
@@ -277,7 +282,7 @@ class _Desk:
                 transition.description,
             )
 
-    def look_at_what_stands(self) -> None:
+    def look_at_what_stands(self, before: Snapshot | None) -> None:
         """Whatever way it came about: what is in trouble now has an alert, what is not has none."""
         alerted = {place.rpartition("/")[2] for place, _ in self.alerts}
         self._stand(Level.ROLLOUT, self.root, self.root.phase, self.root.description)
@@ -286,11 +291,20 @@ class _Desk:
             for unit in rollout.units_of(step):
                 phase = unit.phase
                 # Of ten thousand units that go well, none is worth a second look.
-                if phase in _TROUBLES or (unit.install_id or unit.id) in alerted:
+                if phase in _TROUBLES or unit.work in alerted:
                     self._stand(Level.UNIT, unit, phase, unit.description)
         for alert in tuple(self.alerts.values()):
             if alert.kind is EventKind.WAITING and self.places.entity(alert.place) is None:
                 self._drop(alert.place, alert.kind)  # a new attempt came without it
+                self._tell_answered(alert.place, before)
+
+    def _tell_answered(self, place: str, before: Snapshot | None) -> None:
+        """What a list of all that waits does not name any more was answered."""
+        if before is None or not self.root.kind.is_standing:
+            return
+        waited = rollout.PlaceBook(before.root).entity(place)
+        if waited is not None:
+            self._tell(EventKind.PROGRESSED, *waited, "waits no longer")
 
     def _stand(self, level: Level, entity: Entity, phase: Phase, description: str) -> None:
         place = self.places.place(level, entity)
@@ -304,7 +318,7 @@ class _Desk:
         elif failed is not None:
             self._mend(failed, place, level, entity, phase)
         if phase is Phase.WAITING:
-            if waiting is None:
+            if waiting is None and not rollout.has_parts_that_wait(level, entity):
                 self._raise(EventKind.WAITING, place, level, entity, description)
         elif waiting is not None:
             self._drop(place, EventKind.WAITING)
@@ -314,11 +328,11 @@ class _Desk:
     def _mend(self, failed: Alert, place: str, level: Level, entity: Entity, phase: Phase) -> None:
         if phase is Phase.SUCCEEDED:
             self._drop(place, EventKind.FAILED)
-            if level is Level.UNIT:
+            if level is Level.UNIT or self.root.kind.is_standing:
                 self._tell(EventKind.RECOVERED, level, entity, "succeeded after failing")
         elif phase in _UNDER_WAY and not failed.is_retrying:
             self.alerts[place, EventKind.FAILED] = msgspec.structs.replace(failed, is_retrying=True)
-            if level is Level.UNIT:
+            if level is Level.UNIT and not self.root.kind.is_standing:
                 self._tell(EventKind.PROGRESSED, level, entity, "is being tried again")
 
     # Progress
@@ -327,6 +341,9 @@ class _Desk:
         """Steps that began or are done, and units that came to an odd state."""
         if before is None:
             return
+        if self.root.kind.is_standing:
+            self._tell_changes(difference)
+            return
         first_phase: dict[str, Phase | None] = {}
         for transition in difference.transitions:
             first_phase.setdefault(transition.entity.id, transition.phase_before)
@@ -334,7 +351,8 @@ class _Desk:
                 continue
             entity, phase = transition.entity, transition.phase_after
             if transition.level is Level.UNIT and phase is Phase.ENDED:
-                reason = f"ended as {entity.status}, which the step does not count as an end"
+                tail = ", which the step does not count as an end"
+                reason = f"ended as {entity.status}{tail if entity.kind is Kind.DEPLOY else ''}"
                 self._tell(EventKind.PROGRESSED, transition.level, entity, reason)
             elif transition.level is not Level.DETAIL and phase is Phase.UNKNOWN:
                 reason = f"has a status that is not known here: {entity.status}"
@@ -348,12 +366,59 @@ class _Desk:
         elif phase is Phase.RUNNING and was in (None, Phase.PENDING):
             self._tell(EventKind.PROGRESSED, Level.STEP, step, "has begun")
 
+    def _tell_changes(self, difference: Difference) -> None:
+        """Of what has no end every change is worth a word: it has few, and rests for weeks."""
+        for change in difference.alterations:
+            if change.level is Level.ROLLOUT:
+                fact = change.fact.replace("_", " ")
+                reason = f"has another {fact}: {change.after}" if change.before else f"has a {fact}"
+                self._tell(EventKind.PROGRESSED, change.level, change.entity, reason)
+        current = {unit.id for step in self.root.children for unit in rollout.units_of(step)}
+        for transition in difference.transitions:
+            entity = transition.entity
+            is_a_part = transition.level is Level.STEP or (
+                entity.kind is Kind.CONFIG and entity.id in current
+            )
+            if is_a_part and transition.is_current and entity.phase not in _TROUBLES:
+                self._tell_change(transition)
+
+    def _tell_change(self, transition: Transition) -> None:
+        entity, was = transition.entity, transition.phase_before
+        if transition.level is Level.STEP and was is None:
+            reason = "was added"
+        elif transition.level is Level.STEP and was is Phase.SUCCEEDED:
+            reason = f"is not {transition.before} any more: {entity.status}"
+        elif was in _TROUBLES:
+            return  # that it recovered is told already
+        else:
+            reason = f"is {entity.status}"
+        self._tell(EventKind.PROGRESSED, transition.level, entity, reason)
+
+    def tell_removals(self) -> None:
+        """What a standing thing lacks in two answers, one after the other, was taken from it."""
+        if not self.root.kind.is_standing:
+            return
+        for step in self.root.children:
+            told = self.alerts.get((step.id, EventKind.GONE))
+            if step.is_absent and told is None and step.id in self.memory.suspects:
+                self._raise(EventKind.GONE, step.id, Level.STEP, step, "was removed")
+            elif not step.is_absent and told is not None:
+                self._drop(step.id, EventKind.GONE)
+                self._tell(EventKind.PROGRESSED, Level.STEP, step, "was added again")
+
+    def _removed(self) -> Iterable[str]:
+        """Find what may have been removed: a second answer has to confirm it."""
+        if self.root.kind.is_standing:
+            for step in self.root.children:
+                if step.is_absent and (step.id, EventKind.GONE) not in self.alerts:
+                    yield step.id
+
     # What hangs
 
     def tell_stalls(self, patience: Patience) -> None:
         found = dict(self._dead_ends())
         hanging = {place: stall for place, stall in found.items() if place in self.memory.suspects}
-        self._remember(suspects=tuple(found))
+        self._remember(suspects=(*found, *self._removed()))
         if not found and (quiet := self._quiet(patience)) is not None:
             hanging[self.root.id] = quiet
         for place, stall in hanging.items():
@@ -377,7 +442,7 @@ class _Desk:
 
     def _dead_ends(self) -> Iterable[tuple[str, Stall]]:
         """Find what can never go on, however long one waits."""
-        if self.memory.ended is not None:
+        if self.memory.ended is not None or self.root.kind.is_standing:
             return
         if self.root.phase is Phase.SUCCEEDED:
             if not rollout.has_units_in_flight(self.root):
@@ -388,7 +453,11 @@ class _Desk:
             if step.is_absent and told is not None and told.stall is Stall.DEAD_END:
                 yield step.id, Stall.DEAD_END  # no news of it: what was told stands
             progress = rollout.progress_of(step)
-            is_at_work = step.phase is Phase.RUNNING and not step.is_still_creating
+            is_at_work = (
+                step.kind is Kind.STEP
+                and step.phase is Phase.RUNNING
+                and not step.is_still_creating
+            )
             if (
                 is_at_work
                 and progress.ended
@@ -397,7 +466,7 @@ class _Desk:
                 yield step.id, Stall.DEAD_END
 
     def _quiet(self, patience: Patience) -> Stall | None:
-        if not _is_in_flight(self.root, self.memory):
+        if not _is_in_flight(self.root, self.memory) or self.root.kind.is_standing:
             return None
         if any(kind is EventKind.WAITING for _, kind in self.alerts):
             return None
@@ -458,6 +527,8 @@ class _Desk:
         *,
         stall: Stall | None = None,
     ) -> None:
+        if kind in (EventKind.FAILED, EventKind.WAITING) and entity.phase in _TROUBLES:
+            reason = rollout.reason_of(entity) or reason
         self.alerts[place, kind] = Alert(
             place, kind, since=self.now, told_at=self.now, reason=reason, stall=stall
         )

@@ -7,13 +7,13 @@ the same snapshot always reads the same.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from monitor.model import Entity, Level, Phase, phase_of
+from monitor.model import Entity, Kind, Level, Phase, phase_of
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):
@@ -47,7 +47,7 @@ class Progress:
 def place_of(level: Level, entity: Entity, step: Entity | None) -> str:
     """Return the key under which an entity's troubles are kept."""
     if level is Level.UNIT and step is not None:
-        return f"{step.id}/{entity.install_id or entity.id}"
+        return f"{step.id}/{entity.work}"
     return entity.id
 
 
@@ -59,12 +59,12 @@ def places_of(step: Entity) -> tuple[Place, ...]:
 def units_of(step: Entity) -> tuple[Entity, ...]:
     """Return one step's units that count.
 
-    When an install is deployed to again within a step, the later deploy replaces the
-    earlier one, which stays in the platform's list.
+    When an install is deployed to again within a step, or a part of a workflow is tried
+    again, the later unit replaces the earlier one, which stays in the platform's list.
     """
     newest: dict[str, Entity] = {}
     for unit in step.children:  # in the order of their creation
-        newest[unit.install_id or unit.id] = unit
+        newest[unit.work] = unit
     return tuple(newest.values())
 
 
@@ -134,19 +134,68 @@ def add_up(parts: tuple[Progress, ...]) -> Progress:
 def is_in_agreement(root: Entity) -> bool:
     """Whether no part contradicts a rollout that says it succeeded.
 
-    A part that the newest answer lacks says nothing about now, unless its last word was a
-    bad end.
+    A release promises every part of it; a workflow may have left out some. A part that the
+    newest answer lacks says nothing about now, unless its last word was a bad end.
     """
     words = {
         (part.kind, part.status, part.is_absent)
         for step in root.children
         for part in (step, *units_of(step))
     }
-    return all(_agrees(phase_of(kind, status), is_absent) for kind, status, is_absent in words)
+    agreeing = _ALL_DONE if root.kind is Kind.RELEASE else _NONE_OPEN
+    return all(
+        phase in agreeing or (is_absent and not phase.is_terminal)
+        for phase, is_absent in (
+            (phase_of(kind, word), is_absent) for kind, word, is_absent in words
+        )
+    )
 
 
-def _agrees(phase: Phase, is_absent: bool) -> bool:
-    return phase is Phase.SUCCEEDED or (is_absent and not phase.is_terminal)
+_ALL_DONE = frozenset({Phase.SUCCEEDED})
+_NONE_OPEN = frozenset({Phase.SUCCEEDED, Phase.PENDING, Phase.ENDED})
+
+
+def reason_of(entity: Entity) -> str:
+    """Return why something failed, or what it waits for: what says most below it, or itself.
+
+    What failed deep down is the reason of what failed above it, where it says more than that
+    it failed; of several at one depth the latest speaks.
+    """
+    said = [
+        (level, entity_below.created_at or _EARLIEST, entity_below.description)
+        for level, entity_below in _below(entity, 0)
+        if entity_below.phase is entity.phase and entity_below.description.strip()
+    ]
+    telling = [one for one in said if one[2].strip().rstrip(".").lower() not in _SAYS_NOTHING]
+    return max(telling or said, key=lambda one: one[:2], default=(0, _EARLIEST, ""))[2]
+
+
+def has_parts_that_wait(level: Level, entity: Entity) -> bool:
+    """Whether what it waits for is said by its own steps or units: then they speak for it."""
+    if level is Level.ROLLOUT:
+        return any(
+            step.phase is Phase.WAITING or has_parts_that_wait(Level.STEP, step)
+            for step in entity.children
+        )
+    return level is Level.STEP and any(u.phase is Phase.WAITING for u in units_of(entity))
+
+
+# How the platform's own code describes a failure that is described elsewhere (December 2025).
+_SAYS_NOTHING = frozenset(
+    {
+        *("failed", "error", "step failed", "job failed", "job did not succeed", "unknown error"),
+        *("unable to deploy", "unable to sync", "unable to execute runner job", "internal error"),
+        *("error while executing steps", "release step errored", "install deploy failed"),
+        "step failed, review the error in logs and try again",
+    }
+)
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
+
+
+def _below(entity: Entity, depth: int) -> Iterator[tuple[int, Entity]]:
+    yield depth, entity
+    for child in entity.children:
+        yield from _below(child, depth + 1)
 
 
 def has_units_in_flight(root: Entity) -> bool:
