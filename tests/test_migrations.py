@@ -23,6 +23,7 @@ from monitor.model import Entity, Kind, Level, Memory, Snapshot, Target, Transit
 from monitor.store import Observation, Store, opening
 from monitor.store.tables import HEAD, metadata
 
+NEXT = f"{int(HEAD) + 1:04}"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RELEASE = Target("release", "rel1")
 ROOT = Entity(Kind.RELEASE, "rel1", "active")
@@ -133,24 +134,25 @@ def test_an_older_file_is_brought_up_to_date_and_a_copy_of_it_is_kept(
 ) -> None:
     with open_store(path) as store:
         store.save(SEEN)
-    release("0002", "op.add_column('sight', sa.Column('note', sa.Text))")
+    release(NEXT, "op.add_column('sight', sa.Column('note', sa.Text))")
 
     with open_store(path) as store:
         assert store.load(RELEASE) is not None
 
-    assert revision_of(path) == "0002"
-    copy = path.with_name("monitor.db.before-0002")
-    assert revision_of(copy) == "0001"
+    assert revision_of(path) == NEXT
+    copy = path.with_name(f"monitor.db.before-{NEXT}")
+    assert revision_of(copy) == HEAD
     assert query(copy, "SELECT id FROM target") == [("rel1",)]
 
 
 def test_the_newest_three_copies_are_kept(path: Path, release: Release) -> None:
     open_store(path).close()
-    for number in range(2, 7):
-        release(f"000{number}", f"op.add_column('sight', sa.Column('note{number}', sa.Text))")
+    revisions = [f"{int(HEAD) + number:04}" for number in range(1, 6)]
+    for revision in revisions:
+        release(revision, f"op.add_column('sight', sa.Column('note{revision}', sa.Text))")
         open_store(path).close()
 
-    assert names_of_copies(path) == [f"monitor.db.before-000{number}" for number in (4, 5, 6)]
+    assert names_of_copies(path) == [f"monitor.db.before-{revision}" for revision in revisions[-3:]]
 
 
 def test_a_migration_that_makes_a_table_anew_keeps_what_refers_to_it(
@@ -159,7 +161,7 @@ def test_a_migration_that_makes_a_table_anew_keeps_what_refers_to_it(
     with open_store(path) as store:
         store.save(SEEN)
     release(
-        "0002",
+        NEXT,
         "with op.batch_alter_table('target', recreate='always') as batch:\n"
         "        batch.alter_column('digest', nullable=True)",
     )
@@ -173,12 +175,12 @@ def test_a_migration_that_breaks_off_leaves_the_file_as_it_was(
 ) -> None:
     with open_store(path) as store:
         store.save(SEEN)
-    release("0002", "op.drop_table('transition'); op.execute('no such statement')")
+    release(NEXT, "op.drop_table('transition'); op.execute('no such statement')")
 
     with pytest.raises(OperationalError, match="syntax error"):
         open_store(path)
 
-    assert revision_of(path) == "0001"
+    assert revision_of(path) == HEAD
     assert query(path, "SELECT entity_id FROM transition") == [("rel1",)]
 
 
@@ -199,9 +201,9 @@ def test_a_file_of_a_newer_version_is_left_alone(path: Path) -> None:
 
 def test_a_reader_does_not_change_an_older_file(path: Path, release: Release) -> None:
     open_store(path).close()
-    release("0002", "op.add_column('sight', sa.Column('note', sa.Text))")
+    release(NEXT, "op.add_column('sight', sa.Column('note', sa.Text))")
 
     with pytest.raises(StoreError, match="made by an older version"):
         Store.open_readonly(f"sqlite:///{path}")
 
-    assert revision_of(path) == "0001"
+    assert revision_of(path) == HEAD

@@ -9,13 +9,11 @@ its disk refuses; then nothing of the call has been written.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import msgspec
 import xxhash
@@ -36,6 +34,7 @@ from sqlalchemy import (
 )
 
 from monitor.model import (
+    Alteration,
     Blindness,
     Card,
     EventKind,
@@ -50,6 +49,7 @@ from monitor.model import (
     Transition,
 )
 from monitor.store import opening
+from monitor.store.finds import Find, Finds
 from monitor.store.opening import SetAside, copy_of
 from monitor.store.tables import (
     card,
@@ -68,6 +68,7 @@ from monitor.store.thread import StoreThread
 __all__ = [
     "Counts",
     "Edit",
+    "Find",
     "Observation",
     "Outgoing",
     "Seen",
@@ -121,6 +122,7 @@ class Observation:
     transitions: tuple[Transition, ...] = ()
     cards: tuple[Card, ...] = ()
     notifications: tuple[Notification, ...] = ()
+    alterations: tuple[Alteration, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +178,10 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A transition of a target's history; `platform_at` is the platform's own time of it."""
+    """A change of a target's history; `platform_at` is the platform's own time of it.
+
+    `fact` is the name of the fact that changed; empty for the status.
+    """
 
     at: datetime
     target: Target
@@ -185,6 +190,7 @@ class Seen:
     kind: str
     entity_id: str
     name: str
+    fact: str
     before: str | None
     after: str
     description: str
@@ -222,13 +228,12 @@ class Counts:
     oldest_pending: datetime | None
 
 
-class Store:
+class Store(Finds):
     """The open database. Its methods are synchronous, and are called from one thread at a time."""
 
     def __init__(self, opened: opening.Opened) -> None:
-        self._opened = opened
-        self._engine = opened.engine
-        dialect = self._engine.dialect.name
+        super().__init__(opened)
+        dialect = self._dialect
 
         upsert = insert_into(dialect, target)
         self._save_target = upsert.on_conflict_do_update(
@@ -269,53 +274,6 @@ class Store:
             set_={"name": upsert.excluded.name, "fetched_at": upsert.excluded.fetched_at},
         )
 
-    @classmethod
-    def open(cls, url: str, *, now: datetime, replaces_damaged: bool = False) -> Self:
-        """Open for writing, alone; the file is made or brought up to date where needed.
-
-        StoreError when another daemon has it, when it is damaged, made by a newer version, no
-        store at all, or out of reach. A damaged one may be set aside for a new one instead.
-        """
-        opened = opening.open_for_writing(url, now=now, replaces_damaged=replaces_damaged)
-        return cls(opened)
-
-    @classmethod
-    def open_readonly(cls, url: str) -> Self:
-        """Open for reading, while a daemon writes or none does; StoreError when there is none."""
-        return cls(opening.open_for_reading(url))
-
-    @classmethod
-    def open_beside(cls, url: str) -> Self:
-        """Open for a short write by a person, while a daemon has the file or none does.
-
-        StoreError when there is none. Meant for `retry` and its like: what a daemon does
-        with a message in hand is not seen from here.
-        """
-        return cls(opening.open_beside(url))
-
-    def close(self) -> None:
-        self._opened.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def set_aside_file(self) -> SetAside | None:
-        """Return the damaged store that this one took the place of, while it is kept."""
-        return opening.newest_set_aside(self._opened.path)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        with opening.store_errors(self._opened.path), self._engine.begin() as connection:
-            yield connection
-
     # What was seen
 
     def load(self, wanted: Target) -> Stored | None:
@@ -342,14 +300,18 @@ class Store:
                     "changed_at": memory.changed_at,
                 },
             )
-            if observation.transitions:
-                connection.execute(
-                    _ADD_TRANSITIONS,
-                    [
-                        _transition_row(one, seen, memory.attempt, now)
-                        for one in observation.transitions
-                    ],
-                )
+            changes = [
+                *(
+                    _transition_row(one, seen, memory.attempt, now)
+                    for one in observation.transitions
+                ),
+                *(
+                    _alteration_row(one, seen, memory.attempt, now)
+                    for one in observation.alterations
+                ),
+            ]
+            if changes:
+                connection.execute(_ADD_TRANSITIONS, changes)
             if observation.cards:
                 connection.execute(
                     self._save_card, [_card_row(one, now) for one in observation.cards]
@@ -916,10 +878,31 @@ def _transition_row(
         "kind": one.entity.kind,
         "entity_id": one.entity.id,
         "name": one.entity.name,
+        "fact": "",
         "before": one.before,
         "after": one.after,
         "description": one.description,
         "platform_at": one.at,
+        "seen_at": now,
+    }
+
+
+def _alteration_row(
+    one: Alteration, seen: Target, attempt: int, now: datetime
+) -> dict[str, object]:
+    return {
+        "target_kind": seen.kind,
+        "target_id": seen.id,
+        "attempt": attempt,
+        "level": int(one.level),
+        "kind": one.entity.kind,
+        "entity_id": one.entity.id,
+        "name": one.entity.name,
+        "fact": one.fact,
+        "before": one.before,
+        "after": one.after,
+        "description": "",
+        "platform_at": None,
         "seen_at": now,
     }
 
@@ -992,6 +975,7 @@ def _seen(row: Row[Any]) -> Seen:
         kind=row.kind,
         entity_id=row.entity_id,
         name=row.name,
+        fact=row.fact,
         before=row.before,
         after=row.after,
         description=row.description,

@@ -32,7 +32,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from monitor.model import EventKind, Memory, Message, Snapshot
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration; revisions are four digits that count up."""
 
 T = TypeVar("T")
@@ -118,6 +118,8 @@ transition = Table(
     Column("kind", Text, nullable=False),
     Column("entity_id", Text, nullable=False),
     Column("name", Text, nullable=False),
+    # The name of the fact that changed; empty for the status.
+    Column("fact", Text, nullable=False, server_default=""),
     Column("before", Text),
     Column("after", Text, nullable=False),
     Column("description", Text, nullable=False),
@@ -194,6 +196,28 @@ name = Table(
     Column("id", Text, primary_key=True),
     Column("name", Text, nullable=False),
     Column("fetched_at", Instant, nullable=False),
+)
+
+# A list that is watched, and since when; and what it led to.
+listing = Table(
+    "listing",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("began_at", Instant, nullable=False),
+)
+
+find = Table(
+    "find",
+    metadata,
+    Column("target_kind", Text, primary_key=True),
+    Column("target_id", Text, primary_key=True),
+    Column("listing_kind", Text, primary_key=True),
+    Column("listing_id", Text, primary_key=True),
+    Column("found_at", Instant, nullable=False),
+    # Began while the list was watched.
+    Column("is_new", Boolean, nullable=False),
+    Column("is_followed", Boolean, nullable=False),
 )
 
 # The words stand in the statement itself, not as parameters, so that the partial indexes serve.

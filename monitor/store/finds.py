@@ -1,0 +1,101 @@
+"""What lists led to: since when each is watched, and what of it is followed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, delete, select, update
+
+from monitor.model import Target
+from monitor.store.database import Database
+from monitor.store.tables import find, insert_into, listing
+
+
+@dataclass(frozen=True, slots=True)
+class Find:
+    """Something that a list led to. `is_new` says that it began while the list was watched.
+
+    What is no longer followed had come to its end, and rests until the list says otherwise.
+    """
+
+    target: Target
+    listing: Target
+    is_new: bool
+    is_followed: bool
+
+
+class Finds(Database):
+    """The part of the store that remembers what was found."""
+
+    def listed_since(self, its: Target, now: datetime) -> datetime:
+        """Return since when a list is watched: from now on, if it was not before."""
+        row = {"kind": its.kind, "id": its.id, "began_at": now}
+        with self._transaction() as connection:
+            connection.execute(
+                insert_into(self._dialect, listing).values(row).on_conflict_do_nothing()
+            )
+            began_at: datetime = connection.execute(
+                select(listing.c.began_at).where(listing.c.kind == its.kind, listing.c.id == its.id)
+            ).scalar_one()
+        return began_at
+
+    def finds(self, of: Target | None = None) -> tuple[Find, ...]:
+        """Return what one list led to, or all of them, the earliest first."""
+        wanted = select(find).order_by(find.c.found_at, find.c.target_id)
+        if of is not None:
+            wanted = wanted.where(_is_of(of))
+        with self._transaction() as connection:
+            rows = connection.execute(wanted).all()
+        return tuple(
+            Find(
+                Target(row.target_kind, row.target_id),
+                Target(row.listing_kind, row.listing_id),
+                row.is_new,
+                row.is_followed,
+            )
+            for row in rows
+        )
+
+    def follow(self, finds: Iterable[Find], now: datetime) -> None:
+        """Write down what is followed from now on."""
+        rows: list[dict[str, Any]] = [
+            {
+                "target_kind": one.target.kind,
+                "target_id": one.target.id,
+                "listing_kind": one.listing.kind,
+                "listing_id": one.listing.id,
+                "found_at": now,
+                "is_new": one.is_new,
+                "is_followed": one.is_followed,
+            }
+            for one in finds
+        ]
+        if not rows:
+            return
+        adding = insert_into(self._dialect, find)
+        adding = adding.on_conflict_do_update(
+            index_elements=list(find.primary_key), set_={"is_followed": adding.excluded.is_followed}
+        )
+        with self._transaction() as connection:
+            connection.execute(adding, rows)
+
+    def let_rest(self, its: Target) -> None:
+        """Write down that a target came to its end and is not followed any more."""
+        with self._transaction() as connection:
+            connection.execute(
+                update(find)
+                .where(find.c.target_kind == its.kind, find.c.target_id == its.id)
+                .values(is_followed=False)
+            )
+
+    def forget_finds(self, before: datetime) -> None:
+        """Forget what rests and was found before."""
+        with self._transaction() as connection:
+            connection.execute(delete(find).where(~find.c.is_followed, find.c.found_at < before))
+
+
+def _is_of(its: Target) -> Any:
+    return and_(find.c.listing_kind == its.kind, find.c.listing_id == its.id)
