@@ -7,8 +7,10 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
 from monitor.config import (
+    WATCH_KINDS,
     Config,
     Nuon,
     Slack,
@@ -26,8 +29,9 @@ from monitor.config import (
     parse_duration,
     warnings,
 )
+from monitor.config.tables import known_keys
 from monitor.errors import ConfigError
-from monitor.model import Target
+from monitor.model import EventKind, Target
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.toml"
 
@@ -39,6 +43,8 @@ HOOK = {
 }
 WATCH = '[[watch]]\nrelease = "rel1"\nchannel = "#ops"\n'
 HOOKED_WATCH = '[[watch]]\nrelease = "rel1"\n'
+ROUTE = f'{WATCH}[[route]]\nchannel = "#x"\n'
+NIGHT = f'{WATCH}[[quiet]]\nfrom = "22:00"\nto = "07:00"\n'
 
 DURATION = 'expected a duration such as "250ms", "15s", "5m", "1h30m" or "7d"'
 ID = 'expected an id, up to 200 signs without spaces, "/", "?", "#" and ".."'
@@ -53,6 +59,30 @@ NO_SLACK = (
     "missing: set it or webhook_url, or either as a …_file, or SLACK_BOT_TOKEN or"
     " SLACK_WEBHOOK_URL in the environment"
 )
+ONE_KIND = (
+    "expected exactly one of: release, app, component, installer, workflow, install, app_branch,"
+    " approvals"
+)
+FINDS = "only with what finds things by itself: app, component, installer, install, app_branch"
+BRANCH = (
+    'expected the id of an app branch, up to 200 signs without spaces, "?", "#" and "..", or those'
+    ' of its app and its own as in "app…/abr…"'
+)
+PATTERN = 'expected a pattern such as "checkout-*"'
+EVENT = (
+    'expected "started", "progressed", "waiting", "stalled", "failed", "recovered", "succeeded",'
+    ' "gone", "unreachable" or "reachable"'
+)
+MENTION = (
+    'expected "@here", "@channel", "started_by", a user\'s id such as "U0123456789" or a user'
+    ' group\'s such as "S0123456789"'
+)
+TIME = 'expected a time of day such as "22:00"'
+TIME_OR_DATE = f"{TIME}, or a date and time such as 2026-12-24T18:00:00Z"
+ZONE = 'expected a time zone such as "Europe/Berlin" or "UTC"'
+DAY = 'expected "mon", "tue", "wed", "thu", "fri", "sat" or "sun"'
+TEXT = "expected a text of 1 to 500 characters that are not all blank"
+LIST = 'expected a list such as ["…", "…"]'
 NEEDS_CHANNEL = "missing: a bot token needs one, here or in slack.channel"
 
 
@@ -168,6 +198,191 @@ def test_a_configuration_can_be_made_of_its_parts() -> None:
     assert config.watch[0].target == Target("release", "rel1")
     with pytest.raises(ConfigError, match="nothing to watch"):
         Config(nuon=nuon, slack=slack)
+
+
+# What is watched
+
+
+@pytest.mark.parametrize(
+    ("watch", "target"),
+    [
+        ('release = "rel1"', Target("release", "rel1")),
+        ('app = "app1"', Target("app", "app1")),
+        ('component = "cmp1"', Target("component", "cmp1")),
+        ('installer = "int1"', Target("installer", "int1")),
+        ('workflow = "inw1"', Target("workflow", "inw1")),
+        ('install = "inl1"', Target("install", "inl1")),
+        ('app_branch = "abr1"', Target("app_branch", "abr1")),
+        ('app_branch = "app1/abr1"', Target("app_branch", "app1/abr1")),
+        ("approvals = true", Target("approvals", "org")),
+    ],
+)
+def test_a_watch_names_a_thing_or_where_to_find_them(
+    directory: Directory, watch: str, target: Target
+) -> None:
+    config = directory.load(f'[slack]\nchannel = "#ops"\n[[watch]]\n{watch}\n')
+
+    assert config.watch[0].target == target
+    assert target.kind in WATCH_KINDS
+
+
+def test_what_is_found_can_be_chosen_by_name_and_limited(directory: Directory) -> None:
+    choice = 'include = ["checkout-*"]\nexclude = ["*-dev", "*-sandbox"]\nlimit = 5\n'
+
+    (watch,) = directory.load(WATCH.replace("release", "app") + choice).watch
+
+    assert watch.include == ("checkout-*",)
+    assert watch.exclude == ("*-dev", "*-sandbox")
+    assert watch.limit == 5
+
+
+def test_without_a_choice_up_to_twenty_of_all_are_followed(directory: Directory) -> None:
+    (watch,) = directory.load(WATCH.replace("release", "component")).watch
+
+    assert (watch.include, watch.exclude, watch.limit) == ((), (), 20)
+
+
+# Who is told, when, and in which words
+
+
+def test_a_route_says_for_what_it_is_and_who_is_told(directory: Directory) -> None:
+    config = directory.load(
+        f"""{WATCH}
+        [[route]]
+        name = "on-call"
+        events = ["failed", "stalled"]
+        match = {{ kind = "release", install = ["*-prod", "acme*"], labels = {{ team = "core" }} }}
+        channel = "#on-call"
+        mention = ["@here", "started_by", "S0123456789"]
+        continue = true
+        min_failed = 3
+        lasting = "5m"
+        """
+    )
+
+    (route,) = config.route
+    assert (route.name, route.channel, route.drop) == ("on-call", "#on-call", False)
+    assert route.events == (EventKind.FAILED, EventKind.STALLED)
+    assert route.match.kind == ("release",)
+    assert route.match.install == ("*-prod", "acme*")
+    assert route.match.labels == {"team": ("core",)}
+    assert route.match.component == ()
+    assert route.mention == ("@here", "started_by", "S0123456789")
+    assert route.continues is True
+    assert (route.min_failed, route.lasting) == (3, timedelta(minutes=5))
+
+
+def test_a_route_that_says_only_where_to_is_for_everything(directory: Directory) -> None:
+    (route,) = directory.load(ROUTE).route
+
+    assert (route.events, route.match.kind, route.match.labels) == ((), (), {})
+    assert (route.mention, route.continues, route.min_failed, route.lasting) == ((), False, 1, None)
+
+
+def test_a_route_can_drop_what_it_is_for(directory: Directory) -> None:
+    (route,) = directory.load(f'{WATCH}[[route]]\nevents = ["progressed"]\ndrop = true\n').route
+
+    assert (route.drop, route.channel, route.webhook_url) == (True, None, None)
+
+
+@pytest.mark.parametrize("environ", [ACCESS, HOOK], ids=["bot token", "webhook"])
+def test_a_route_can_lead_to_a_webhook_whatever_else_is_used(
+    directory: Directory, environ: Mapping[str, str]
+) -> None:
+    hook = directory.write("hook", "https://hooks.slack.com/services/s3cret\n")
+    watch = '[[watch]]\nrelease = "rel1"\n'
+    slack = '[slack]\nchannel = "#ops"\n' if environ is ACCESS else ""
+
+    config = directory.load(
+        f'{slack}{watch}[[route]]\nwebhook_url = "https://hooks.slack.com/s3cret"\n'
+        f'[[route]]\nwebhook_url_file = "{hook}"\n',
+        environ,
+    )
+
+    assert [
+        route.webhook_url and route.webhook_url.get_secret_value() for route in config.route
+    ] == [
+        "https://hooks.slack.com/s3cret",
+        "https://hooks.slack.com/services/s3cret",
+    ]
+    assert "s3cret" not in f"{config!r} {config.route}"
+
+
+def test_quiet_hours_are_those_of_a_zone_on_some_days(directory: Directory) -> None:
+    (quiet,) = directory.load(
+        NIGHT + 'name = "night"\ndays = ["mon", "sun"]\nzone = "Europe/Berlin"\nthen = "drop"\n'
+    ).quiet
+
+    assert quiet.hours == (time(22), time(7))
+    assert quiet.once is None
+    assert (quiet.name, quiet.days, quiet.then) == ("night", ("mon", "sun"), "drop")
+    assert quiet.zone == ZoneInfo("Europe/Berlin")
+
+
+def test_quiet_hours_are_each_days_and_end_in_a_summary_of_everything(directory: Directory) -> None:
+    (quiet,) = directory.load(NIGHT).quiet
+
+    assert quiet.days == ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+    assert (quiet.zone, quiet.then) == (ZoneInfo("UTC"), "summary")
+    assert (quiet.routes, quiet.events) == ((), ())
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        "from = 2026-07-01T18:00:00Z\nto = 2026-07-02T08:00:00+02:00",
+        'from = 2026-07-01T20:00:00\nto = 2026-07-02T08:00:00\nzone = "Europe/Berlin"',
+        'from = "2026-07-01T18:00:00Z"\nto = "2026-07-02 06:00"',
+    ],
+    ids=["with an offset", "by the clocks of a zone", "as texts"],
+)
+def test_a_quiet_window_can_be_once(directory: Directory, times: str) -> None:
+    (quiet,) = directory.load(f"{WATCH}[[quiet]]\n{times}\n").quiet
+
+    assert quiet.once == (datetime(2026, 7, 1, 18, tzinfo=UTC), datetime(2026, 7, 2, 6, tzinfo=UTC))
+    assert quiet.hours is None
+
+
+def test_a_quiet_window_can_be_for_some_events_of_some_routes(directory: Directory) -> None:
+    (quiet,) = directory.load(
+        f'{NIGHT}routes = ["on-call"]\nevents = ["progressed"]\n'
+        '[[route]]\nname = "on-call"\nchannel = "#x"\n'
+    ).quiet
+
+    assert (quiet.routes, quiet.events) == (("on-call",), (EventKind.PROGRESSED,))
+
+
+def test_a_digest_is_daily_at_nine_unless_it_says_otherwise(directory: Directory) -> None:
+    weekly = 'every = "week"\non = "fri"\nat = "16:30"\nzone = "Asia/Tokyo"\nchannel = "#all"\n'
+
+    daily, friday = directory.load(
+        f'{WATCH}[slack]\nchannel = "#ops"\n[[digest]]\n[[digest]]\n{weekly}'
+    ).digest
+
+    assert (daily.every, daily.at, daily.channel) == ("day", time(9), None)
+    assert daily.zone == ZoneInfo("UTC")
+    assert (friday.every, friday.on, friday.at) == ("week", "fri", time(16, 30))
+    assert (friday.zone, friday.channel) == (ZoneInfo("Asia/Tokyo"), "#all")
+
+
+def test_templates_are_kept_as_they_are_written(directory: Directory) -> None:
+    templates = directory.load(
+        f"""{WATCH}
+        [templates]
+        title = "{{{{ component }}}} <b>"
+        fields = {{ "Team" = "{{{{ labels.team }}}}", "On call" = "x" }}
+        links = {{ "Runbook" = "https://runbooks/{{{{ component }}}}" }}
+        """
+    ).templates
+
+    assert templates.title == "{{ component }} <b>"
+    assert templates.fields == {"Team": "{{ labels.team }}", "On call": "x"}
+    assert templates.links == {"Runbook": "https://runbooks/{{ component }}"}
+
+
+def test_an_apps_own_webhook_is_used_only_if_one_says_so(directory: Directory) -> None:
+    assert directory.load(WATCH).slack.use_app_webhooks is False
+    assert directory.load(f"{WATCH}[slack]\nuse_app_webhooks = true\n").slack.use_app_webhooks
 
 
 # Durations
@@ -387,6 +602,30 @@ def test_everything_can_come_from_the_environment(
     assert config.http.address is None
 
 
+def test_lists_tables_and_flags_in_the_environment_are_json(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    environ = {
+        **ACCESS,
+        "NUON_MONITOR_WATCH": '[{"approvals": true, "channel": "#ops"}]',
+        "NUON_MONITOR_ROUTE": '[{"drop": true, "match": {"app": "shop"}}]',
+        "NUON_MONITOR_QUIET": '[{"from": "22:00", "to": "07:00"}]',
+        "NUON_MONITOR_DIGEST": '[{"channel": "#ops", "at": "10:00"}]',
+        "NUON_MONITOR_TEMPLATES__FIELDS": '{"Team": "{{ labels.team }}"}',
+        "NUON_MONITOR_SLACK__USE_APP_WEBHOOKS": "true",
+    }
+
+    config = load_config(None, environ)
+
+    assert config.watch[0].target == Target("approvals", "org")
+    assert config.route[0].match.app == ("shop",)
+    assert config.quiet[0].hours == (time(22), time(7))
+    assert config.digest[0].at == time(10)
+    assert config.templates.fields == {"Team": "{{ labels.team }}"}
+    assert config.slack.use_app_webhooks is True
+
+
 def test_only_the_environment_that_is_handed_in_counts(
     directory: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -485,8 +724,8 @@ MISTAKES: dict[str, tuple[str | bytes, list[str]]] = {
         WATCH + '[POLL]\ninterval = "1m"\n',
         [
             (
-                "POLL: unknown key; known are nuon, slack, poll, stall, watch, store, http, log,"
-                " heartbeat"
+                "POLL: unknown key; known are nuon, slack, poll, stall, watch, route, quiet,"
+                " digest, templates, store, http, log, heartbeat"
             )
         ],
     ),
@@ -524,7 +763,7 @@ MISTAKES: dict[str, tuple[str | bytes, list[str]]] = {
     "no watch": ("", ['[[watch]]: nothing to watch: add a [[watch]] with release = "rel…"']),
     "a watch of nothing": (
         '[[watch]]\nchannel = "#x"\n',
-        ["[[watch]] #1: expected exactly one of: release; found none"],
+        [f"[[watch]] #1: {ONE_KIND}; found none"],
     ),
     "a target twice": (
         WATCH + WATCH,
@@ -644,6 +883,262 @@ MISTAKES: dict[str, tuple[str | bytes, list[str]]] = {
         ["nuon.api_token_file: expected the path of a file in quotes, found 3"],
     ),
     "a watch without a channel": (HOOKED_WATCH, [f"[[watch]] #1 channel: {NEEDS_CHANNEL}"]),
+    "nothing that is found to choose from": (
+        WATCH + 'include = ["x"]\nexclude = []\nlimit = 3\n',
+        [
+            f"[[watch]] #1 {key}: has no meaning with release, {FINDS}"
+            for key in ("include", "exclude", "limit")
+        ],
+    ),
+    "a limit on approvals": (
+        '[[watch]]\napprovals = true\nchannel = "#x"\nlimit = 3\n',
+        [f"[[watch]] #1 limit: has no meaning with approvals, {FINDS}"],
+    ),
+    "a choice that is no list": (
+        WATCH.replace("release", "app") + 'include = "x"\nlimit = 0\n',
+        [
+            f'[[watch]] #1 include: {LIST}, found "x"',
+            f"[[watch]] #1 limit: {COUNT}, found 0",
+        ],
+    ),
+    "an empty pattern": (
+        WATCH.replace("release", "app") + 'exclude = ["x", " "]\n',
+        [f'[[watch]] #1 exclude #2: {PATTERN}, in which * and ? stand for anything, found " "'],
+    ),
+    "approvals that are not true": (
+        '[[watch]]\napprovals = false\nchannel = "#x"\n',
+        ["[[watch]] #1 approvals: expected true, or no such key, found false"],
+    ),
+    "approvals in numbers": (
+        '[[watch]]\napprovals = 1\nchannel = "#x"\n',
+        ["[[watch]] #1 approvals: expected true, or no such key, found 1"],
+    ),
+    "approvals twice": (
+        '[[watch]]\napprovals = true\nchannel = "#x"\n' * 2,
+        ["[[watch]] #2 approvals: the org's approvals are watched by [[watch]] #1 already"],
+    ),
+    "two kinds in one watch": (
+        WATCH + 'app = "app1"\n',
+        [f"[[watch]] #1: {ONE_KIND}; found release and app"],
+    ),
+    "a branch of a branch": (
+        WATCH.replace('release = "rel1"', 'app_branch = "app1/abr1/x"'),
+        [f'[[watch]] #1 app_branch: {BRANCH}, found "app1/abr1/x"'],
+    ),
+    "a branch without an id": (
+        WATCH.replace('release = "rel1"', 'app_branch = "app1/"'),
+        [f'[[watch]] #1 app_branch: {BRANCH}, found "app1/"'],
+    ),
+    "a flag in quotes": (
+        WATCH + '[slack]\nuse_app_webhooks = "true"\n',
+        ['slack.use_app_webhooks: expected true or false, found "true"'],
+    ),
+    "[route] for [[route]]": (
+        WATCH + '[route]\nchannel = "#x"\n',
+        ["[[route]]: expected a list of tables, each written as [[route]]"],
+    ),
+    "a route to nowhere": (
+        WATCH + "[[route]]\ndrop = false\n",
+        [
+            (
+                "[[route]] #1: leads nowhere: set one of channel, webhook_url, webhook_url_file,"
+                " or drop = true"
+            )
+        ],
+    ),
+    "a route to two places": (
+        ROUTE + 'webhook_url = "https://hooks.slack.com/s3cret"\n',
+        ["[[route]] #1 webhook_url: set together with [[route]] #1 channel: keep one of the two"],
+    ),
+    "a dropping route that tells someone": (
+        ROUTE + 'drop = true\nmention = ["@here"]\ncontinue = true\nmin_failed = 2\n',
+        [
+            f"[[route]] #1 {key}: has no meaning with drop = true"
+            for key in ("channel", "mention", "continue", "min_failed")
+        ],
+    ),
+    "an unknown key of a route": (
+        ROUTE + "continues = true\n",
+        ["[[route]] #1 continues: unknown key; did you mean continue?"],
+    ),
+    "an event that does not exist": (
+        ROUTE + 'events = ["stalled", "faild"]\n',
+        [f'[[route]] #1 events #2: {EVENT}, found "faild"'],
+    ),
+    "an event that is no list": (
+        ROUTE + 'events = "failed"\n',
+        [f'[[route]] #1 events: {LIST}, found "failed"'],
+    ),
+    "a match of nothing": (
+        ROUTE + "match = {}\n",
+        [
+            (
+                "[[route]] #1 match: expected at least one of: kind, app, component, install,"
+                " installer, watch, name, started_by, labels"
+            )
+        ],
+    ),
+    "an unknown key of a match": (
+        ROUTE + 'match = { instal = "x" }\n',
+        ["[[route]] #1 match.instal: unknown key; did you mean install?"],
+    ),
+    "a match that is no table": (
+        ROUTE + 'match = "prod"\n',
+        ["[[route]] #1 match: expected a table with keys"],
+    ),
+    "matches without a pattern": (
+        ROUTE + 'match = { app = [], name = 3, install = ["x", ""], labels = {} }\n',
+        [
+            "[[route]] #1 match.app: expected at least one",
+            (
+                f"[[route]] #1 match.install #2: {PATTERN}, in which * and ? stand for anything,"
+                ' found ""'
+            ),
+            f"[[route]] #1 match.name: {PATTERN}, or a list of them, found 3",
+            "[[route]] #1 match.labels: expected at least one",
+        ],
+    ),
+    "a match of labels that are no patterns": (
+        ROUTE + 'match.labels = { team = 3, "a\\nb" = "x" }\n',
+        [
+            f"[[route]] #1 match.labels.team: {PATTERN}, or a list of them, found 3",
+            ('[[route]] #1 match.labels."a\\nb": expected a line of text in quotes, found "a\\nb"'),
+        ],
+    ),
+    "a mention of nobody": (
+        ROUTE + 'mention = ["@here", "@anna"]\n',
+        [f'[[route]] #1 mention #2: {MENTION}, found "@anna"'],
+    ),
+    "thresholds that are none": (
+        ROUTE + 'min_failed = 0\nlasting = "long"\ncontinue = 1\n',
+        [
+            "[[route]] #1 continue: expected true or false, found 1",
+            f"[[route]] #1 min_failed: {COUNT}, found 0",
+            f'[[route]] #1 lasting: {DURATION}, found "long"',
+        ],
+    ),
+    "a route's webhook that is no URL": (
+        WATCH + '[[route]]\nwebhook_url = "s3cret"\n',
+        [f"[[route]] #1 webhook_url: {SECRET_URL}"],
+    ),
+    "a route's webhook elsewhere": (
+        WATCH + '[[route]]\nwebhook_url = "https://hooks.example.com/s3cret"\n',
+        [f"[[route]] #1 webhook_url: {STRAY_WEBHOOK}"],
+    ),
+    "a route's webhook in a file that is missing": (
+        ROUTE + '[[route]]\nwebhook_url_file = "/nowhere/hook"\n',
+        [("[[route]] #2 webhook_url_file: cannot read /nowhere/hook: No such file or directory")],
+    ),
+    "two routes of one name": (
+        f'{ROUTE}name = "x"\n[[route]]\nname = "x"\ndrop = true\n',
+        ['[[route]] #2 name: "x" is the name of [[route]] #1 already'],
+    ),
+    "a quiet window without times": (
+        WATCH + '[[quiet]]\nname = "night"\n',
+        [
+            "[[quiet]] #1 from: missing: each [[quiet]] needs one",
+            "[[quiet]] #1 to: missing: each [[quiet]] needs one",
+        ],
+    ),
+    "a time without its zero, and a date without a time": (
+        WATCH + '[[quiet]]\nfrom = "7:00"\nto = 2026-12-24\n',
+        [
+            f'[[quiet]] #1 from: {TIME_OR_DATE}, found "7:00"',
+            f'[[quiet]] #1 to: {TIME_OR_DATE}, found "2026-12-24"',
+        ],
+    ),
+    "times that do not exist": (
+        WATCH + '[[quiet]]\nfrom = "24:00"\nto = "2026-02-30T10:00:00"\n',
+        [
+            f'[[quiet]] #1 from: {TIME_OR_DATE}, found "24:00"',
+            f'[[quiet]] #1 to: {TIME_OR_DATE}, found "2026-02-30T10:00:00"',
+        ],
+    ),
+    "a year that no other zone may have": (
+        WATCH + "[[quiet]]\nfrom = 0001-01-01T00:00:00Z\nto = 2026-12-24T10:00:00Z\n",
+        [f'[[quiet]] #1 from: {TIME_OR_DATE}, found "0001-01-01 00:00:00+00:00"'],
+    ),
+    "a time and a date": (
+        WATCH + '[[quiet]]\nfrom = "22:00"\nto = 2026-12-24T10:00:00Z\n',
+        ['[[quiet]] #1: expected "from" and "to" both as times of day, or both as dates'],
+    ),
+    "a window that ends before it begins": (
+        WATCH + "[[quiet]]\nfrom = 2026-12-24T10:00:00Z\nto = 2026-12-24T11:00:00+01:00\n",
+        ['[[quiet]] #1: expected a "to" that is later than "from"'],
+    ),
+    "days of what is only once": (
+        WATCH
+        + "[[quiet]]\nfrom = 2026-12-24T10:00:00Z\nto = 2026-12-25T10:00:00Z\ndays = ['mon']\n",
+        ['[[quiet]] #1: "days" has no meaning where "from" and "to" are dates'],
+    ),
+    "no days": (NIGHT + "days = []\n", ["[[quiet]] #1 days: expected at least one"]),
+    "a day that does not exist": (
+        NIGHT + 'days = ["monday"]\n',
+        [f'[[quiet]] #1 days #1: {DAY}, found "monday"'],
+    ),
+    "a zone that does not exist": (
+        NIGHT + 'zone = "Europe/Belin"\n',
+        [f'[[quiet]] #1 zone: {ZONE}, found "Europe/Belin"; did you mean Europe/Berlin?'],
+    ),
+    "a zone that is a path": (
+        NIGHT + 'zone = "../x"\n',
+        [f'[[quiet]] #1 zone: {ZONE}, found "../x"'],
+    ),
+    "a zone that is a number": (NIGHT + "zone = 1\n", [f"[[quiet]] #1 zone: {ZONE}, found 1"]),
+    "an end that does not exist": (
+        NIGHT + 'then = "forget"\n',
+        ['[[quiet]] #1 then: expected "summary" or "drop", found "forget"'],
+    ),
+    "a quiet window of a route that does not exist": (
+        f'{NIGHT}routes = ["on-call", "oncall", "x"]\n[[route]]\nname = "on-call"\ndrop = true\n',
+        [
+            (
+                '[[quiet]] #1 routes #2: there is no [[route]] with the name "oncall";'
+                ' did you mean "on-call"?'
+            ),
+            '[[quiet]] #1 routes #3: there is no [[route]] with the name "x"',
+        ],
+    ),
+    "a digest that is too rare": (
+        WATCH + '[[digest]]\nchannel = "#x"\nevery = "month"\n',
+        ['[[digest]] #1 every: expected "day" or "week", found "month"'],
+    ),
+    "a day of a daily digest": (
+        WATCH + '[[digest]]\nchannel = "#x"\non = "mon"\n',
+        ['[[digest]] #1 on: has no meaning without every = "week"'],
+    ),
+    "a digest at a time that does not exist": (
+        WATCH + '[[digest]]\nchannel = "#x"\nat = "9 am"\n',
+        [f'[[digest]] #1 at: {TIME}, found "9 am"'],
+    ),
+    "a digest without a channel": (
+        WATCH + "[[digest]]\n",
+        [f"[[digest]] #1 channel: {NEEDS_CHANNEL}"],
+    ),
+    "templates that are no texts": (
+        WATCH + '[templates]\ntitle = " "\nfields = { Team = 3 }\nlinks = "https://x"\n',
+        [
+            f'templates.title: {TEXT}, found " "',
+            f"templates.fields.Team: {TEXT}, found 3",
+            "templates.links: expected a table with keys",
+        ],
+    ),
+    "a template that is too long": (
+        f'{WATCH}[templates]\ntitle = "{"x" * 501}"\n',
+        [f'templates.title: {TEXT}, found "{"x" * 76}…'],
+    ),
+    "a field without a name": (
+        WATCH + '[templates]\nfields = { "" = "x" }\n',
+        ['templates.fields."": expected a line of text in quotes, found ""'],
+    ),
+    "too many fields": (
+        WATCH + "[templates]\n" + "".join(f'fields.f{number} = "x"\n' for number in range(11)),
+        ["templates.fields: expected at most 10, found 11"],
+    ),
+    "an unknown template": (
+        WATCH + '[templates]\ntitel = "x"\n',
+        ["templates.titel: unknown key; did you mean title?"],
+    ),
     "a database that is none": (
         WATCH + '[store]\nurl = "postgresql://me:s3cret@host/db"\n',
         ['store.url: expected a database file such as "sqlite:///nuon-monitor.db"'],
@@ -733,6 +1228,18 @@ VARIABLE_MISTAKES: dict[str, tuple[dict[str, str], list[str]]] = {
         {"NUON_MONITOR_WATCH": "rel1"},
         ["NUON_MONITOR_WATCH: expected a list of tables, each written as NUON_MONITOR_WATCH"],
     ),
+    "a bad route": (
+        {"NUON_MONITOR_ROUTE": '[{"drop": true, "name": "a", "events": ["x"]}]'},
+        [f'NUON_MONITOR_ROUTE #1 events #1: {EVENT}, found "x"'],
+    ),
+    "a bad field": (
+        {"NUON_MONITOR_TEMPLATES__FIELDS": '{"Team": 3}'},
+        [f"NUON_MONITOR_TEMPLATES__FIELDS.Team: {TEXT}, found 3"],
+    ),
+    "a flag that is none": (
+        {"NUON_MONITOR_SLACK__USE_APP_WEBHOOKS": "yes"},
+        ['NUON_MONITOR_SLACK__USE_APP_WEBHOOKS: expected true or false, found "yes"'],
+    ),
     "a bad watch": (
         {"NUON_MONITOR_WATCH": '[{"release": "rel1", "channel": "#x", "interval": 5}]'},
         [f"NUON_MONITOR_WATCH #1 interval: {DURATION}, found 5"],
@@ -794,7 +1301,7 @@ def test_all_mistakes_are_told_at_once(directory: Directory) -> None:
         "nuon.org_id: missing: set it, or NUON_ORG_ID in the environment",
         f"nuon.api_token: {NO_TOKEN}",
         f"slack.bot_token: {NO_SLACK}",
-        "[[watch]] #2: expected exactly one of: release; found none",
+        f"[[watch]] #2: {ONE_KIND}; found none",
     ]
 
 
@@ -810,6 +1317,39 @@ def test_an_unknown_variable_is_told_even_if_the_file_cannot_be_read(directory: 
 def test_a_webhook_cannot_choose_a_channel(directory: Directory) -> None:
     assert directory.problems(WATCH, HOOK) == [
         "[[watch]] #1 channel: a webhook cannot choose a channel: leave it out or use a bot token"
+    ]
+
+
+def test_a_channels_route_and_digest_need_a_bot_token(directory: Directory) -> None:
+    text = f'{HOOKED_WATCH}[[route]]\nchannel = "#x"\n[[digest]]\nchannel = "#x"\n'
+
+    assert directory.problems(text, HOOK) == [
+        (
+            "[[route]] #1 channel: a channel needs slack.bot_token: use one, or set webhook_url"
+            " here instead"
+        ),
+        "[[digest]] #1 channel: a webhook cannot choose a channel: leave it out or use a bot token",
+    ]
+
+
+def test_a_digest_goes_through_the_webhook_if_there_is_no_bot_token(directory: Directory) -> None:
+    (digest,) = directory.load(f"{HOOKED_WATCH}[[digest]]\n", HOOK).digest
+
+    assert digest.channel is None
+
+
+def test_a_mistake_inside_a_routes_secret_file_is_told_at_the_key_that_names_it(
+    directory: Directory,
+) -> None:
+    hook = directory.write("hook", "s3cret")
+    stray = directory.write("stray", "https://hooks.example.com/s3cret")
+    text = (
+        f'{WATCH}[[route]]\nwebhook_url_file = "{hook}"\n[[route]]\nwebhook_url_file = "{stray}"\n'
+    )
+
+    assert directory.problems(text) == [
+        f"[[route]] #1 webhook_url_file: {SECRET_URL}",
+        f"[[route]] #2 webhook_url_file: {STRAY_WEBHOOK}",
     ]
 
 
@@ -871,6 +1411,76 @@ WARNINGS: dict[str, tuple[str, dict[str, str], list[str]]] = {
             )
         ],
     ),
+    "ids of other kinds all over": (
+        """
+        [slack]
+        channel = "#ops"
+        [[watch]]
+        app = "cmp0123456789abcdefghijklm"
+        [[watch]]
+        component = "app0123456789abcdefghijklm"
+        [[watch]]
+        installer = "inl0123456789abcdefghijklm"
+        [[watch]]
+        install = "int0123456789abcdefghijklm"
+        [[watch]]
+        workflow = "iws0123456789abcdefghijklm"
+        [[watch]]
+        app_branch = "abr0123456789abcdefghijklm/app0123456789abcdefghijklm"
+        """,
+        ACCESS,
+        [
+            f"[[watch]] #{number} {key}: {id_} looks like the id of another kind: {kind}"
+            for number, key, id_, kind in (
+                (1, "app", "cmp0123456789abcdefghijklm", "component"),
+                (2, "component", "app0123456789abcdefghijklm", "app"),
+                (3, "installer", "inl0123456789abcdefghijklm", "install"),
+                (4, "install", "int0123456789abcdefghijklm", "installer"),
+                (5, "workflow", "iws0123456789abcdefghijklm", "workflow step"),
+                (6, "app_branch", "abr0123456789abcdefghijklm", "app branch"),
+                (6, "app_branch", "app0123456789abcdefghijklm", "app"),
+            )
+        ],
+    ),
+    "ids of the right kinds": (
+        """
+        [slack]
+        channel = "#ops"
+        [[watch]]
+        app = "app0123456789abcdefghijklm"
+        [[watch]]
+        component = "cmp0123456789abcdefghijklm"
+        [[watch]]
+        installer = "int0123456789abcdefghijklm"
+        [[watch]]
+        install = "inl0123456789abcdefghijklm"
+        [[watch]]
+        workflow = "inw0123456789abcdefghijklm"
+        [[watch]]
+        app_branch = "app0123456789abcdefghijklm/abr0123456789abcdefghijklm"
+        [[watch]]
+        app_branch = "abr0123456789abcdefghijklm"
+        [[watch]]
+        approvals = true
+        """,
+        ACCESS,
+        [],
+    ),
+    "a route's unencrypted webhook": (
+        f"""{WATCH}
+        [slack]
+        api_url = "https://slack.internal/api"
+        [[route]]
+        webhook_url = "http://slack.internal/s3cret"
+        """,
+        ACCESS,
+        [
+            (
+                "[[route]] #1 webhook_url: http sends secrets where others can read them;"
+                " https does not"
+            )
+        ],
+    ),
     "an app's id as an org": (
         WATCH,
         ACCESS | {"NUON_ORG_ID": "app0123456789abcdefghijklm"},
@@ -923,18 +1533,45 @@ def test_the_example_shows_the_defaults(directory: Directory) -> None:
     assert load_config(EXAMPLE, environ) == directory.load(necessary + watch, environ)
 
 
-def test_the_example_shows_every_key_and_no_other() -> None:
-    # Each key is there, commented out or not; with the marks removed the whole is TOML again.
-    text = re.sub(r"^# (?=\w+ = )", "", EXAMPLE.read_text("utf-8"), flags=re.MULTILINE)
-    shown = tomllib.loads(text)
-    shown["watch"] = shown["watch"][0]
+def shown_in_the_example() -> dict[str, Any]:
+    """Return the example as if nothing in it were commented out."""
+    marks = re.compile(r"^# (?=[\w.]+ = |\[\[)", flags=re.MULTILINE)
+    return tomllib.loads(marks.sub("", EXAMPLE.read_text("utf-8")))
 
-    known = {
-        section: set((Watch if section == "watch" else type(field.default)).model_fields)
-        for section, field in Config.model_fields.items()
-    }
+
+def test_the_example_shows_every_key_and_no_other() -> None:
+    shown = shown_in_the_example()
+    shown |= {name: table[0] for name, table in shown.items() if isinstance(table, list)}
+
+    known = {section: set(known_keys(Config, (section,))) for section in Config.model_fields}
 
     assert {section: set(table) for section, table in shown.items()} == known
+    assert set(shown["route"]["match"]) == set(known_keys(Config, ("route", 0, "match")))
+
+
+def test_the_examples_that_are_commented_out_are_valid() -> None:
+    shown = shown_in_the_example()
+    (route,) = shown["route"]
+    digest = shown["digest"][0] | {"every": "week"}
+    nuon = Nuon(org_id="org1", api_token=SecretStr("t"))
+    slack = Slack(bot_token=SecretStr("xoxb-t"), channel="#ops")
+    watches = [
+        {kind: shown["watch"][0][kind], "channel": "#ops", "interval": "1m"} for kind in WATCH_KINDS
+    ]
+    watches[1] |= {key: shown["watch"][0][key] for key in ("include", "exclude", "limit", "labels")}
+    to_channel = {key: value for key, value in route.items() if not key.startswith("webhook")}
+    to_webhook = {"webhook_url": "https://hooks.slack.com/services/x", "name": "other"}
+    parts: dict[str, Any] = {
+        "watch": watches,
+        "route": [to_channel, to_webhook],
+        "quiet": shown["quiet"],
+        "digest": [digest],
+        "templates": shown["templates"],
+    }
+
+    config = Config(nuon=nuon, slack=slack, **parts)
+
+    assert warnings(config) == ()
 
 
 def test_reading_a_configuration_imports_neither_the_database_nor_the_network_libraries() -> None:

@@ -1,0 +1,57 @@
+"""The configuration: a TOML file, the environment and files with secrets, as one frozen value.
+
+Four layers, the higher ones first: variables that begin with `NUON_MONITOR_`, the file, the
+variables that the platform's and Slack's own tools read, the defaults. pydantic-settings
+merges them. What it would pass over in silence (a missing file, an unknown variable) is
+looked for here, and whatever is wrong is said at once, in one `ConfigError`.
+
+A secret's value is in no message and in no `repr`.
+"""
+
+from monitor.config.doubts import warnings
+from monitor.config.loading import Config, find_config, load_config
+from monitor.config.sections import (
+    FINDING_KINDS,
+    WATCH_KINDS,
+    Digest,
+    Heartbeat,
+    Http,
+    Log,
+    Match,
+    Nuon,
+    Poll,
+    Quiet,
+    Route,
+    Slack,
+    Stall,
+    Store,
+    Templates,
+    Watch,
+)
+from monitor.config.values import DAYS, format_duration, parse_duration
+
+__all__ = [
+    "DAYS",
+    "FINDING_KINDS",
+    "WATCH_KINDS",
+    "Config",
+    "Digest",
+    "Heartbeat",
+    "Http",
+    "Log",
+    "Match",
+    "Nuon",
+    "Poll",
+    "Quiet",
+    "Route",
+    "Slack",
+    "Stall",
+    "Store",
+    "Templates",
+    "Watch",
+    "find_config",
+    "format_duration",
+    "load_config",
+    "parse_duration",
+    "warnings",
+]

@@ -1,0 +1,115 @@
+"""What is allowed, but probably not meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from monitor.config.loading import Config
+from monitor.config.sections import Slack
+from monitor.config.tables import place_of
+from monitor.config.values import format_duration, is_loopback
+from monitor.model import Target
+
+_ID_PREFIXES: Mapping[str, str] = {
+    "rel": "release",
+    "dpl": "install deploy",
+    "inl": "install",
+    "int": "installer",
+    "app": "app",
+    "abr": "app branch",
+    "cmp": "component",
+    "bld": "build",
+    "org": "org",
+    "inw": "workflow",
+    "iws": "workflow step",
+    "job": "runner job",
+    "iar": "action workflow run",
+}
+_PLATFORM_ID = re.compile(r"([a-z]{3})[a-z0-9]{23}")
+
+_GENTLE_INTERVAL = timedelta(seconds=5)
+
+
+def warnings(config: Config) -> tuple[str, ...]:
+    """Return what is allowed, but probably not meant."""
+    return (
+        *_interval_warnings(config),
+        *_id_warnings(config),
+        *_connection_warnings(config),
+        *_slack_warnings(config.slack),
+    )
+
+
+def _interval_warnings(config: Config) -> Iterator[str]:
+    poll = config.poll
+    intervals = [
+        ("poll.interval", poll.interval),
+        ("poll.settled_interval", poll.settled_interval),
+        *(
+            (place_of(("watch", index, "interval")), watch.interval)
+            for index, watch in enumerate(config.watch)
+            if watch.interval is not None
+        ),
+    ]
+    if not is_loopback(config.nuon.api_url):
+        for place, interval in intervals:
+            if interval < _GENTLE_INTERVAL:
+                yield (
+                    f"{place}: {format_duration(interval)} burdens the platform;"
+                    f" {format_duration(_GENTLE_INTERVAL)} or more is gentler"
+                )
+    if poll.settled_interval < poll.interval:
+        yield "poll.settled_interval: shorter than poll.interval, so what is settled is polled more"
+    if config.stall.after < poll.interval:
+        yield "stall.after: shorter than poll.interval, so what merely waits for a poll is told"
+
+
+def _id_warnings(config: Config) -> Iterator[str]:
+    ids = [
+        (place_of(("watch", index, watch.target.kind)), kind, id_)
+        for index, watch in enumerate(config.watch)
+        for kind, id_ in _ids_of(watch.target)
+    ]
+    if config.nuon.org_id:
+        ids.append(("nuon.org_id", "org", config.nuon.org_id))
+    for place, kind, id_ in ids:
+        match = _PLATFORM_ID.fullmatch(id_)
+        looks_like = _ID_PREFIXES.get(match[1], kind) if match else kind
+        if looks_like != kind:
+            yield f"{place}: {id_} looks like the id of another kind: {looks_like}"
+
+
+def _ids_of(target: Target) -> tuple[tuple[str, str], ...]:
+    """Return the platform's ids that a target is made of, each with the kind it ought to have."""
+    if target.kind == "approvals":
+        return ()
+    if target.kind != "app_branch":
+        return ((target.kind, target.id),)
+    app, _, branch = target.id.rpartition("/")
+    return ("app", app), ("app branch", branch)
+
+
+def _connection_warnings(config: Config) -> Iterator[str]:
+    urls = [("nuon.api_url", config.nuon.api_url), ("slack.api_url", config.slack.api_url)]
+    if config.slack.webhook_url:
+        urls.append(("slack.webhook_url", config.slack.webhook_url.get_secret_value()))
+    urls += (
+        (place_of(("route", index, "webhook_url")), route.webhook_url.get_secret_value())
+        for index, route in enumerate(config.route)
+        if route.webhook_url
+    )
+    if config.heartbeat.url:
+        urls.append(("heartbeat.url", config.heartbeat.url.get_secret_value()))
+    for place, url in urls:
+        if urlsplit(url).scheme == "http" and not is_loopback(url):
+            yield f"{place}: http sends secrets where others can read them; https does not"
+
+
+def _slack_warnings(slack: Slack) -> Iterator[str]:
+    if slack.webhook_url and slack.channel:
+        yield "slack.channel: has no effect, because a webhook always posts to its own channel"
+    if slack.bot_token and not slack.bot_token.get_secret_value().startswith("xoxb-"):
+        yield "slack.bot_token: does not look like a bot's token, which begins with xoxb-"

@@ -1,0 +1,339 @@
+"""Where the configuration comes from: the file, the environment, and the files with secrets."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self, get_origin
+
+from pydantic import Field, ModelWrapValidatorHandler, SecretStr, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from monitor.config.mistakes import (
+    ALTERNATIVES,
+    ROUTE_SINKS,
+    contradictions,
+    refusal,
+    stray_webhooks,
+)
+from monitor.config.sections import (
+    LISTS,
+    Digest,
+    Heartbeat,
+    Http,
+    Log,
+    Nuon,
+    Poll,
+    Quiet,
+    Route,
+    Slack,
+    Stall,
+    Store,
+    Templates,
+    Watch,
+)
+from monitor.config.tables import (
+    keys_set,
+    known_keys,
+    model_at,
+    place_of,
+    table_of,
+    toml_key,
+    unknown,
+)
+from monitor.errors import ConfigError, Problem
+
+_PREFIX = "NUON_MONITOR_"
+_CONFIG_VARIABLE = "NUON_MONITOR_CONFIG"
+_USUAL_FILES = (Path("monitor.toml"), Path("/etc/nuon-monitor/monitor.toml"))
+
+# What other tools read; each counts only where the configuration says nothing.
+_BORROWED_VARIABLES: Mapping[str, tuple[str, str]] = {
+    "NUON_API_URL": ("nuon", "api_url"),
+    "NUON_API_TOKEN": ("nuon", "api_token"),
+    "NUON_ORG_ID": ("nuon", "org_id"),
+    "SLACK_BOT_TOKEN": ("slack", "bot_token"),
+    "SLACK_WEBHOOK_URL": ("slack", "webhook_url"),
+}
+
+# Kubernetes gives every container such variables for each service of its namespace, and a
+# service of this program is likely to be called nuon-monitor.
+# https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+_KUBERNETES_VARIABLE = re.compile(
+    r"\w+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_\w+)?)=.*"
+    r"|\w+_PORT=(tcp|udp|sctp)://.*",
+    re.DOTALL,
+)
+
+_PLACE = re.compile(r"\[\[[a-z]+\]\]|(?<![\w/])[a-z]+\.[a-z_]+\b")
+
+
+class Config(BaseSettings):
+    """The whole configuration, complete and free of contradictions.
+
+    Raises ConfigError, with every problem, however it is made; `load_config` makes it from the
+    file and the environment.
+    """
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, case_sensitive=True)
+
+    nuon: Nuon = Nuon()
+    slack: Slack = Slack()
+    poll: Poll = Poll()
+    stall: Stall = Stall()
+    watch: tuple[Watch, ...] = ()
+    route: tuple[Route, ...] = ()
+    quiet: tuple[Quiet, ...] = ()
+    digest: tuple[Digest, ...] = ()
+    templates: Templates = Field(default_factory=Templates)
+    store: Store = Store()
+    http: Http = Http()
+    log: Log = Log()
+    heartbeat: Heartbeat = Heartbeat()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take the layers that `load_config` hands in; `os.environ` never counts by itself."""
+        given = init_settings()
+        return tuple(
+            InitSettingsSource(settings_cls, layer) for layer in given.get("layers", (given,))
+        )
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _tell_every_problem(cls, given: Any, build: ModelWrapValidatorHandler[Self]) -> Self:
+        if not isinstance(given, dict):
+            return build(given)
+        tables, problems = _with_secret_files(given)
+        config = None
+        try:
+            config = build(tables)
+        except ValidationError as error:
+            details = error.errors(include_url=False)
+            problems += [refusal(detail, tables, cls) for detail in details]
+        problems += contradictions(given)
+        problems += stray_webhooks(tables)
+        if config is None or problems:
+            raise ConfigError(tuple(problems))
+        return config
+
+
+def find_config(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+    """Return the file that is named, else the usual one that exists, else None.
+
+    Raises ConfigError if a file was named that does not exist.
+    """
+    variable = environ.get(_CONFIG_VARIABLE)
+    if path is not None and not _exists(path):
+        raise ConfigError((Problem("--config", f"there is no file {path}"),))
+    if path is not None:
+        return path
+    if variable and not _exists(Path(variable)):
+        raise ConfigError((Problem(_CONFIG_VARIABLE, f"there is no file {variable}"),))
+    if variable:
+        return Path(variable)
+    return next((usual for usual in _USUAL_FILES if _exists(usual)), None)
+
+
+def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
+    """Read the configuration from the file that `find_config` finds and from `environ`.
+
+    Raises ConfigError with every problem at once, each at the place where it can be mended.
+    """
+    file = find_config(path, environ)
+    environment, names, unknown_variables = _from_environment(environ)
+    document, document_problems = _read_document(file) if file else ({}, ())
+    if document_problems:
+        raise ConfigError((*document_problems, *unknown_variables))
+    document = _unless_said(document, environment)
+    borrowed, borrowed_names = _borrowed(environ, environment, document)
+
+    problems = list(unknown_variables)
+    config = None
+    layers: dict[str, Any] = {"layers": (environment, document, borrowed)}
+    try:
+        config = Config(**layers)
+    except ConfigError as error:
+        problems += (_renamed(problem, borrowed_names | names) for problem in error.problems)
+    if config is not None and not problems:
+        return config
+    if file is None and "watch" not in environment:
+        usual = " and ".join(str(usual) for usual in _USUAL_FILES)
+        problems.insert(0, Problem("", f"no configuration file: looked for {usual}; see --config"))
+    raise ConfigError(tuple(problems))
+
+
+def _exists(path: Path) -> bool:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True  # something is there; reading it will say what is wrong
+    return True
+
+
+def _read_document(file: Path) -> tuple[dict[str, Any], tuple[Problem, ...]]:
+    """Return the file's tables, or what is wrong with it."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        return {}, (Problem(str(file), f"cannot be read: {error.strerror}"),)
+    try:
+        return tomllib.loads(content.decode("utf-8-sig")), ()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        return {}, (Problem(str(file), f"expected UTF-8, found other bytes at line {line}"),)
+    except tomllib.TOMLDecodeError as error:
+        return {}, (Problem(str(file), f"expected TOML: {error}"),)
+
+
+def _variables() -> dict[str, tuple[str, ...]]:
+    """Return the name of every variable of ours, with the keys that it stands for."""
+    return {
+        _PREFIX + "__".join(keys).upper(): keys
+        for section in Config.model_fields
+        for keys in (
+            [(section,)]
+            if section in LISTS
+            else [(section, key) for key in known_keys(Config, (section,))]
+        )
+    }
+
+
+def _from_environment(
+    environ: Mapping[str, str],
+) -> tuple[dict[str, Any], dict[str, str], tuple[Problem, ...]]:
+    """Return what our own variables say, the place that each stands for, and unknown ones."""
+    variables = _variables()
+    tables: dict[str, Any] = {}
+    names: dict[str, str] = {}
+    problems = []
+    for name, text in environ.items():
+        if not name.startswith(_PREFIX) or name == _CONFIG_VARIABLE:
+            continue
+        if name in variables:
+            keys = variables[name]
+            names[place_of(keys)] = name
+            table = tables if len(keys) == 1 else tables.setdefault(keys[0], {})
+            table[keys[-1]] = _typed(keys, text)
+        elif not _KUBERNETES_VARIABLE.fullmatch(f"{name}={text}"):
+            known = (*variables, _CONFIG_VARIABLE)
+            problems.append(Problem(toml_key(name), unknown("variable", name.upper(), known)))
+    return tables, names, tuple(problems)
+
+
+def _typed(keys: tuple[str, ...], text: str) -> object:
+    """Give a variable's text the type that its key has in TOML, where it can have it."""
+    field = model_at(Config, keys[:-1]).model_fields[keys[-1]]
+    is_json = (
+        keys[0] in LISTS
+        or field.annotation in {bool, int}
+        or get_origin(field.annotation) is Mapping
+    )
+    try:
+        return json.loads(text) if is_json else text
+    except ValueError:
+        return text
+
+
+def _borrowed(
+    environ: Mapping[str, str], *higher_layers: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return what the variables of other tools say beyond the higher layers, and their places."""
+    tables: dict[str, Any] = {}
+    for variable, (section, key) in _BORROWED_VARIABLES.items():
+        if environ.get(variable):
+            tables.setdefault(section, {})[key] = environ[variable]
+    for layer in higher_layers:
+        tables = _unless_said(tables, layer)
+    names = {
+        place_of(keys): variable
+        for variable, keys in _BORROWED_VARIABLES.items()
+        if keys[1] in tables.get(keys[0], {})
+    }
+    return tables, names
+
+
+def _unless_said(lower: Mapping[str, Any], higher: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a layer without what a higher one says.
+
+    Of keys that exclude each other one speaks for all: a token from the environment takes the
+    place of the token's file that the document names.
+    """
+    kept: dict[str, Any] = {}
+    for section, table in lower.items():
+        said = table_of(higher.get(section))
+        alternatives = ALTERNATIVES.get(section, ())
+        hidden = {*said, *(alternatives if keys_set(said, alternatives) else ())}
+        kept[section] = (
+            {key: value for key, value in table.items() if key not in hidden}
+            if isinstance(table, dict)
+            else table
+        )
+    return kept
+
+
+def _with_secret_files(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    """Return the tables with the secrets that they name files for, and what could not be read."""
+    tables = dict(given)
+    problems = []
+    for section, alternatives in ALTERNATIVES.items():
+        if section in tables:
+            tables[section], found = _with_secrets((section,), tables[section], alternatives)
+            problems += found
+    routes = tables.get("route")
+    if isinstance(routes, list | tuple):
+        rows = [_with_secrets(("route", i), row, ROUTE_SINKS) for i, row in enumerate(routes)]
+        tables["route"] = [row for row, _ in rows]
+        problems += [problem for _, found in rows for problem in found]
+    return tables, problems
+
+
+def _with_secrets(
+    keys: tuple[int | str, ...], given: object, alternatives: tuple[str, ...]
+) -> tuple[object, list[Problem]]:
+    """Return one table with the secrets that it names files for, and what could not be read."""
+    table = table_of(given)
+    said = keys_set(table, alternatives)
+    problems = []
+    secrets = {}
+    for key in said:
+        secret_key = key.removesuffix("_file")
+        if secret_key in said or not isinstance(table[key], str | Path):
+            continue
+        try:
+            secret = Path(table[key]).read_text("utf-8").strip()
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+            problems.append(Problem(place_of((*keys, key)), f"cannot read {table[key]}: {reason}"))
+            continue
+        if not secret:
+            problems.append(Problem(place_of((*keys, key)), f"{table[key]} is empty"))
+            continue
+        secrets[secret_key] = SecretStr(secret)
+    return ({**table, **secrets} if secrets else given), problems
+
+
+def _renamed(problem: Problem, names: Mapping[str, str]) -> Problem:
+    """Speak of the variables that keys were read from instead of the keys."""
+
+    def rename(text: str) -> str:
+        return _PLACE.sub(lambda place: names.get(place[0], place[0]), text)
+
+    return Problem(rename(problem.place), rename(problem.expected))

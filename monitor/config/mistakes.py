@@ -1,0 +1,233 @@
+"""Every way to get it wrong: what pydantic refuses, in our words, and what contradicts itself."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel, SecretStr
+from pydantic_core import ErrorDetails
+
+from monitor.config.sections import FINDING_KINDS, WATCH_KINDS, Match, Slack
+from monitor.config.tables import (
+    is_table,
+    keys_set,
+    known_keys,
+    place_of,
+    table_of,
+    tables_in,
+    toml_key,
+    unknown,
+)
+from monitor.config.values import is_loopback, shown, split_web_url
+from monitor.errors import Problem
+
+# Keys of which only one can be set. The secrets among them can each be in a file of their own.
+ALTERNATIVES: Mapping[str, tuple[str, ...]] = {
+    "nuon": ("api_token", "api_token_file"),
+    "slack": ("bot_token", "bot_token_file", "webhook_url", "webhook_url_file"),
+    "heartbeat": ("url", "url_file"),
+}
+ROUTE_SINKS = ("channel", "webhook_url", "webhook_url_file")
+"""The same for each [[route]]."""
+
+_MISSING: Mapping[str, str] = {
+    "nuon": "missing: set it or api_token_file, or NUON_API_TOKEN in the environment",
+    "slack": (
+        "missing: set it or webhook_url, or either as a …_file, or SLACK_BOT_TOKEN or"
+        " SLACK_WEBHOOK_URL in the environment"
+    ),
+}
+
+# Slack's own hosts for incoming webhooks, the second one that of GovSlack: docs.slack.dev/govslack
+_WEBHOOK_HOSTS = frozenset({"hooks.slack.com", "hooks.slack-gov.com"})
+
+_MATCHES = tuple(Match.model_fields)
+
+
+def refusal(detail: ErrorDetails, given: Mapping[str, Any], root: type[BaseModel]) -> Problem:
+    """Put what pydantic found into our words; the refused value is only in those of `expects`."""
+    keys = detail["loc"]
+    if keys[-1] == "[key]":  # which is how pydantic says that a name in a table is at fault
+        keys = keys[:-1]
+    place = place_of(keys)
+    match detail["type"]:
+        case "value_error":
+            place = _secret_place(keys, given)
+            expected = str(detail["ctx"]["error"])
+        case "extra_forbidden":
+            name = str(keys[-1])
+            place = place if keys[:-1] else toml_key(name)
+            expected = unknown("key", name, known_keys(root, keys[:-1]))
+        case "tuple_type" if len(keys) == 1:
+            expected = f"expected a list of tables, each written as {place}"
+        case "tuple_type":
+            expected = f'expected a list such as ["…", "…"], found {shown(detail["input"])}'
+        case "missing":
+            expected = f"missing: each {place_of(keys[:1])} needs one"
+        case _:  # all that is left: a section is no table
+            expected = "expected a table with keys"
+    return Problem(place, expected)
+
+
+def _secret_place(keys: tuple[int | str, ...], given: Mapping[str, Any]) -> str:
+    """Name the place of a value, or of the key that names the file it was read from."""
+    holder: Any = given
+    for key in keys[:-1]:
+        holder = holder[key] if isinstance(key, int) else table_of(holder).get(key)
+    file_key = f"{keys[-1]}_file"
+    is_from_file = bool(keys_set(table_of(holder), (file_key,)))
+    return place_of((*keys[:-1], file_key) if is_from_file else keys)
+
+
+def contradictions(given: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what is missing, and what cannot hold together with something else."""
+    nuon = given.get("nuon", {})
+    slack = table_of(given.get("slack"))
+    if is_table(nuon) and not keys_set(table_of(nuon), ("org_id",)):
+        yield Problem("nuon.org_id", "missing: set it, or NUON_ORG_ID in the environment")
+    for section, alternatives in ALTERNATIVES.items():
+        if not is_table(given.get(section, {})):
+            continue  # which is a problem of its own
+        table = table_of(given.get(section))
+        if not keys_set(table, alternatives) and section in _MISSING:
+            yield Problem(place_of((section, alternatives[0])), _MISSING[section])
+        yield from _rivals((section,), table, alternatives)
+    if given.get("watch", ()) in ((), []):
+        yield Problem("[[watch]]", 'nothing to watch: add a [[watch]] with release = "rel…"')
+    yield from _watch_contradictions(given, slack)
+    yield from _route_contradictions(given, slack)
+    yield from _quiet_contradictions(given)
+    yield from _digest_contradictions(given, slack)
+
+
+def _rivals(
+    keys: tuple[int | str, ...], table: Mapping[str, Any], alternatives: tuple[str, ...]
+) -> Iterator[Problem]:
+    """Yield the keys that are set although another one is that excludes them."""
+    said = keys_set(table, alternatives)
+    for key in said[1:]:
+        first = place_of((*keys, said[0]))
+        yield Problem(place_of((*keys, key)), f"set together with {first}: keep one of the two")
+
+
+def _watch_contradictions(given: Mapping[str, Any], slack: Mapping[str, Any]) -> Iterator[Problem]:
+    first_places: dict[tuple[str, str], str] = {}
+    for keys, watch in tables_in(given, "watch").items():
+        place = place_of(keys)
+        kinds = keys_set(watch, WATCH_KINDS)
+        if len(kinds) != 1:
+            found = " and ".join(kinds) or "none"
+            kinds_known = ", ".join(WATCH_KINDS)
+            yield Problem(place, f"expected exactly one of: {kinds_known}; found {found}")
+        for kind in kinds:
+            id_ = shown(watch[kind])
+            first_place = first_places.setdefault((kind, id_), place)
+            if first_place != place:
+                what = "the org's approvals are" if kind == "approvals" else f"{id_} is"
+                yield Problem(f"{place} {kind}", f"{what} watched by {first_place} already")
+        if len(kinds) == 1 and kinds[0] not in FINDING_KINDS:
+            for key in keys_set(watch, ("include", "exclude", "limit")):
+                yield Problem(
+                    place_of((*keys, key)),
+                    f"has no meaning with {kinds[0]}, only with what finds things by itself:"
+                    f" {', '.join(FINDING_KINDS)}",
+                )
+        yield from _channel_contradictions(f"{place} channel", watch, slack)
+
+
+def _route_contradictions(given: Mapping[str, Any], slack: Mapping[str, Any]) -> Iterator[Problem]:
+    first_places: dict[str, str] = {}
+    for keys, route in tables_in(given, "route").items():
+        place = place_of(keys)
+        yield from _rivals(keys, route, ROUTE_SINKS)
+        drops = route.get("drop") is True
+        if not drops and not keys_set(route, ROUTE_SINKS):
+            yield Problem(
+                place, f"leads nowhere: set one of {', '.join(ROUTE_SINKS)}, or drop = true"
+            )
+        for key in (*ROUTE_SINKS, "mention", "continue", "min_failed", "lasting"):
+            if drops and route.get(key):
+                yield Problem(place_of((*keys, key)), "has no meaning with drop = true")
+        if keys_set(route, ("channel",)) and _has_only_a_webhook(slack):
+            yield Problem(
+                f"{place} channel",
+                "a channel needs slack.bot_token: use one, or set webhook_url here instead",
+            )
+        if route.get("match") == {}:
+            yield Problem(f"{place} match", f"expected at least one of: {', '.join(_MATCHES)}")
+        name = route.get("name")
+        if isinstance(name, str) and first_places.setdefault(name, place) != place:
+            first_place = first_places[name]
+            yield Problem(f"{place} name", f"{shown(name)} is the name of {first_place} already")
+
+
+def _quiet_contradictions(given: Mapping[str, Any]) -> Iterator[Problem]:
+    names = [str(route["name"]) for route in tables_in(given, "route").values() if "name" in route]
+    for keys, quiet in tables_in(given, "quiet").items():
+        routes = quiet.get("routes")
+        for index, name in enumerate(routes if isinstance(routes, list | tuple) else ()):
+            if name not in names and isinstance(name, str):
+                nearest = difflib.get_close_matches(name, names, n=1)
+                hint = f"; did you mean {shown(nearest[0])}?" if nearest else ""
+                yield Problem(
+                    place_of((*keys, "routes", index)),
+                    f"there is no [[route]] with the name {shown(name)}{hint}",
+                )
+
+
+def _digest_contradictions(given: Mapping[str, Any], slack: Mapping[str, Any]) -> Iterator[Problem]:
+    for keys, digest in tables_in(given, "digest").items():
+        yield from _channel_contradictions(f"{place_of(keys)} channel", digest, slack)
+        if keys_set(digest, ("on",)) and digest.get("every", "day") == "day":
+            yield Problem(place_of((*keys, "on")), 'has no meaning without every = "week"')
+
+
+def _channel_contradictions(
+    place: str, table: Mapping[str, Any], slack: Mapping[str, Any]
+) -> Iterator[Problem]:
+    has_channel = bool(keys_set(table, ("channel",)))
+    if has_channel and _has_only_a_webhook(slack):
+        yield Problem(place, "a webhook cannot choose a channel: leave it out or use a bot token")
+    if (
+        not has_channel
+        and keys_set(slack, ("bot_token", "bot_token_file"))
+        and not keys_set(slack, ("channel",))
+    ):
+        yield Problem(place, "missing: a bot token needs one, here or in slack.channel")
+
+
+def _has_only_a_webhook(slack: Mapping[str, Any]) -> bool:
+    return bool(keys_set(slack, ("webhook_url", "webhook_url_file"))) and not keys_set(
+        slack, ("bot_token", "bot_token_file")
+    )
+
+
+def stray_webhooks(given: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield each webhook that is not Slack's: it is a secret, and messages would go astray.
+
+    Where `slack.api_url` leads to something else, a webhook may lead there too, or to loopback.
+    """
+    slack = table_of(given.get("slack"))
+    for keys, table in ((("slack",), slack), *tables_in(given, "route").items()):
+        try:
+            webhook = split_web_url(_revealed(table.get("webhook_url")))
+            api = split_web_url(_revealed(slack.get("api_url", Slack().api_url)))
+        except ValueError:
+            continue  # which is a problem of its own
+        if webhook.scheme == "https" and webhook.hostname in _WEBHOOK_HOSTS:
+            continue
+        if api.geturl().rstrip("/") != Slack().api_url.rstrip("/") and (
+            webhook.hostname == api.hostname or is_loopback(webhook.geturl())
+        ):
+            continue
+        yield Problem(
+            _secret_place((*keys, "webhook_url"), given),
+            "expected a webhook of Slack's own, https://hooks.slack.com/…;"
+            " one at another host needs slack.api_url to name that host",
+        )
+
+
+def _revealed(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value or "")
