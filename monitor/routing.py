@@ -1,0 +1,468 @@
+"""One event → who is told, who is told later, who never, and the sentences that say why. Pure.
+
+Routes are looked at in order. The first that matches decides, unless it says `continue`; who
+comes to the end of them is told in the watch's own channel. A route that waits, is held or
+is dropped has matched as well: what it keeps back does not fall through to the next.
+
+Nothing is remembered here. Who keeps with each standing trouble the sinks that were told of it
+(`Subject.told_sinks`) routes it again while it stands: then whatever waited for a threshold,
+was held by a window that is over, or was silenced until now is told of itself, and once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import lru_cache
+
+from monitor.model import EventKind, Level
+from monitor.quiet import Hold, Then, Window, clock_words, hold_at
+from monitor.text import counted, duration_words, join_names, plain
+
+_LASTING = frozenset({EventKind.FAILED, EventKind.STALLED, EventKind.WAITING})
+_RELIEF = frozenset({EventKind.RECOVERED, EventKind.REACHABLE})
+_SHOWN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What has an id and a name: a pattern may mean either. Both empty: not known."""
+
+    id: str = ""
+    name: str = ""
+
+
+_NOBODY = Named()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """All that can be asked of one event.
+
+    `kind` is the rollout's, `part_kind` that of what the event is about; `name` is the
+    rollout's title, `watch` has the target's id, `started_by` is an e-mail address.
+    `failed` counts the installs that have failed so far, `standing` is how long the trouble
+    has lasted. `told_sinks` are those that were told of this very trouble before: they are
+    not told again, and that it is over is told to them only. None says that nobody keeps
+    count, as for a reminder.
+    """
+
+    event: EventKind
+    level: Level = Level.ROLLOUT
+    kind: str = ""
+    part_kind: str = ""
+    app: Named = _NOBODY
+    component: Named = _NOBODY
+    install: Named = _NOBODY
+    installer: Named = _NOBODY
+    rollout: Named = _NOBODY
+    watch: Named = _NOBODY
+    name: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    started_by: str = ""
+    failed: int = 0
+    standing: timedelta = timedelta(0)
+    told_sinks: tuple[str, ...] | None = None
+
+    def known(self, key: str) -> tuple[str, ...]:
+        """Return what is known under one of `MATCH_KEYS` or a label's, the best to show first."""
+        if key.startswith(LABEL):
+            values: tuple[str, ...] = (self.labels.get(key.removeprefix(LABEL), ""),)
+        else:
+            values = _VALUES[key](self)
+        return tuple(value for value in values if value)
+
+
+LABEL = "labels."
+"""What stands before a label's name in a matcher's key."""
+
+
+def _both(named: Named) -> tuple[str, str]:
+    return named.name, named.id
+
+
+_VALUES: Mapping[str, Callable[[Subject], tuple[str, ...]]] = {
+    "kind": lambda subject: (subject.kind, subject.part_kind),
+    "app": lambda subject: _both(subject.app),
+    "component": lambda subject: _both(subject.component),
+    "install": lambda subject: _both(subject.install),
+    "installer": lambda subject: _both(subject.installer),
+    "rollout": lambda subject: _both(subject.rollout),
+    "watch": lambda subject: _both(subject.watch),
+    "name": lambda subject: (subject.name,),
+    "started_by": lambda subject: (subject.started_by,),
+}
+MATCH_KEYS = tuple(_VALUES)
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """Patterns by key: any of a key's, and all keys. One without patterns matches everything.
+
+    The keys are `MATCH_KEYS`, and `labels.team` for a label. In a pattern `*` is any text,
+    `?` any character; case does not count. What is not known is an empty text, so that of
+    all patterns only `*` matches it.
+    """
+
+    patterns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def matches(self, subject: Subject) -> bool:
+        return self.mismatch(subject) is None
+
+    def mismatch(self, subject: Subject) -> str | None:
+        """Return what does not match first, such as `is for app "pay-*", this is "shop"`."""
+        for key, patterns in self.patterns.items():
+            known = subject.known(key)
+            if not any(_glob(pattern).fullmatch(v) for pattern in patterns for v in known or ("",)):
+                wanted = " or ".join(_quoted(pattern) for pattern in patterns)
+                found = f"this is {_quoted(known[0])}" if known else "this has none"
+                return f"is for {key} {wanted}, {found}"
+        return None
+
+
+@lru_cache(maxsize=1024)
+def _glob(pattern: str) -> re.Pattern[str]:
+    first, *others = (re.escape(part).replace(r"\?", ".") for part in re.split(r"\*+", pattern))
+    # Each part is taken where it comes first and never looked for again: foreign text may be
+    # long, and trying every combination of places would take for ever.
+    middle = "".join(f"(?>.*?{part})" for part in others[:-1])
+    last = f".*{others[-1]}" if others else ""
+    return re.compile(first + middle + last, re.IGNORECASE | re.DOTALL)
+
+
+class MentionKind(StrEnum):
+    """Whom a mention pings."""
+
+    HERE = "@here"
+    CHANNEL = "@channel"
+    STARTED_BY = "started_by"
+    USER = "user"
+    GROUP = "user group"
+
+
+_WORDS = {str(kind): kind for kind in list(MentionKind)[:3]}
+_LETTERS = {"U": MentionKind.USER, "W": MentionKind.USER, "S": MentionKind.GROUP}
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A ping. `id` is Slack's id of a user or a group; of who started it, an e-mail address."""
+
+    kind: MentionKind
+    id: str = ""
+
+    @classmethod
+    def of(cls, word: str) -> Mention:
+        """Return what a configuration's word means, such as `@here` or `U024BE7LH`.
+
+        Raises ValueError for a word that means nothing.
+        """
+        if word in _WORDS:
+            return cls(_WORDS[word])
+        if word[:1] in _LETTERS:
+            return cls(_LETTERS[word[0]], word)
+        raise ValueError(f"{word!r} is nobody that can be mentioned")
+
+    def __str__(self) -> str:
+        match self.kind:
+            case MentionKind.USER | MentionKind.GROUP:
+                return f"@{self.id}"
+            case MentionKind.STARTED_BY if self.id:
+                return plain(self.id, _SHOWN)
+            case _:
+                return self.kind.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A route. Without a sink nobody is told; without events it is for all of them.
+
+    `min_failed` keeps back failures of parts until so many installs have failed: when the
+    rollout itself has failed, it is told whatever their number. `lasting` keeps back what
+    fails, stalls or waits until it has lasted so long.
+    """
+
+    sink: str | None
+    name: str = ""
+    events: tuple[EventKind, ...] = ()
+    matcher: Matcher = field(default_factory=Matcher)
+    mentions: tuple[Mention, ...] = ()
+    continues: bool = False
+    min_failed: int = 1
+    lasting: timedelta = timedelta(0)
+
+    def mismatch(self, subject: Subject) -> str | None:
+        """Return why it is not for this event; None where it is."""
+        if self.events and subject.event not in self.events:
+            wanted = join_names([str(kind) for kind in self.events])
+            return f"is for {wanted}, this is {subject.event}"
+        return self.matcher.mismatch(subject)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silence:
+    """A person's word that what matches is known: nobody is told of it until then."""
+
+    id: int
+    matcher: Matcher
+    until: datetime
+    author: str
+    reason: str
+    created_at: datetime
+
+    def is_active(self, now: datetime) -> bool:
+        return now < self.until
+
+    def words(self, now: datetime) -> str:
+        """Return for instance `silenced until 18:00 UTC by anna: database upgrade`."""
+        author, reason = plain(self.author, _SHOWN), plain(self.reason, 200)
+        return f"silenced until {clock_words(self.until, now)} by {author}: {reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A sink, whom to mention there, and the names of the routes that lead to it.
+
+    The watch's own channel has no route; a route without a name counts as "".
+    """
+
+    sink: str
+    mentions: tuple[Mention, ...] = ()
+    routes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What quiet windows keep from a sink until all of them are over."""
+
+    destination: Destination
+    hold: Hold
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What is under a threshold: not before `due` (None: at once) and so many failed installs."""
+
+    destination: Destination
+    due: datetime | None
+    needs_failed: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of one event. No sink is both told and kept waiting or held.
+
+    `steps` has a sentence for everything that was looked at, in order.
+    """
+
+    told: tuple[Destination, ...] = ()
+    held: tuple[Held, ...] = ()
+    waiting: tuple[Waiting, ...] = ()
+    silence: Silence | None = None
+    steps: tuple[str, ...] = ()
+
+
+def route(
+    subject: Subject,
+    rules: Sequence[Rule],
+    *,
+    home: str,
+    now: datetime,
+    windows: Sequence[Window] = (),
+    silences: Sequence[Silence] = (),
+) -> Verdict:
+    """Decide who is told of one event; `home` is the sink of the watch's own channel."""
+    silence = active_silence(subject, silences, now)
+    if silence is not None:
+        return Verdict(silence=silence, steps=(silence.words(now),))
+    steps: list[str] = []
+    outcomes: list[Destination | Held | Waiting] = []
+    for stop in _stops(subject, rules, home):
+        if isinstance(stop, str):
+            steps.append(stop)
+            continue
+        outcome, words = _decide(stop, subject, windows, now)
+        steps.extend(words)
+        if outcome is not None:
+            outcomes.append(outcome)
+    told = _merged(one for one in outcomes if isinstance(one, Destination))
+    done = {destination.sink for destination in told}
+    kept = [one for one in outcomes if not isinstance(one, Destination)]
+    kept = [one for one in kept if one.destination.sink not in done]
+    return Verdict(
+        told=told,
+        held=_held_once([one for one in kept if isinstance(one, Held)]),
+        waiting=tuple(one for one in kept if isinstance(one, Waiting)),
+        steps=tuple(steps),
+    )
+
+
+def card_sinks(subject: Subject, rules: Sequence[Rule], *, home: str) -> tuple[str, ...]:
+    """Return where a rollout's card stands: wherever its `started` leads, at whatever hour.
+
+    The subject is one of the rollout as a whole, of whatever event. Windows and silences do
+    not count: a card is edited quietly, and says itself that it is silenced.
+    """
+    started = replace(subject, event=EventKind.STARTED)
+    stops = (stop for stop in _stops(started, rules, home) if isinstance(stop, _Stop))
+    return tuple(dict.fromkeys(stop.rule.sink for stop in stops if stop.rule.sink is not None))
+
+
+def active_silence(subject: Subject, silences: Sequence[Silence], now: datetime) -> Silence | None:
+    """Return the silence over a subject; of several, the one that lasts longest."""
+    matching = (one for one in silences if one.is_active(now) and one.matcher.matches(subject))
+    return max(matching, key=lambda one: one.until, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    """A route that matches, or the watch's own channel, and the words around what it does."""
+
+    rule: Rule
+    opening: str
+    place: str
+    closing: str = ""
+    is_home: bool = False
+
+    def sentence(self, what: str) -> str:
+        return f"{self.opening}{what}{self.closing}"
+
+
+def _stops(subject: Subject, rules: Sequence[Rule], home: str) -> Iterator[_Stop | str]:
+    """Yield what matches, in order, and a sentence for each route that does not."""
+    has_matched = False
+    for number, rule in enumerate(rules, start=1):
+        label = f"route {number} {_quoted(rule.name)}" if rule.name else f"route {number}"
+        mismatch = rule.mismatch(subject)
+        if mismatch is not None:
+            yield f"{label}: {mismatch}"
+            continue
+        has_matched = True
+        goes_on = rule.continues and rule.sink is not None
+        closing = "; looks further" if goes_on else "; looks no further"
+        yield _Stop(rule, f"{label}: matches, ", plain(rule.sink or "", _SHOWN), closing)
+        if not goes_on:
+            return
+    found = "no further route matches" if has_matched else "no route matches"
+    yield _Stop(
+        Rule(sink=home),
+        f"{found}: " if rules else "there are no routes: ",
+        f"the watch's own channel {plain(home, _SHOWN)}",
+        is_home=True,
+    )
+
+
+def _decide(
+    stop: _Stop, subject: Subject, windows: Sequence[Window], now: datetime
+) -> tuple[Destination | Held | Waiting | None, tuple[str, ...]]:
+    """Return what becomes of the event at a stop, None for nothing, and the words for it."""
+    rule, place = stop.rule, stop.place
+    if rule.sink is None:
+        return None, (stop.sentence("dropped"),)
+    refusal = _refusal(subject, rule.sink, place)
+    if refusal is not None:
+        return None, (stop.sentence(refusal),)
+    mentions = tuple(_resolved(mention, subject) for mention in rule.mentions)
+    known = tuple(mention for mention in mentions if mention is not None)
+    destination = Destination(rule.sink, known, () if stop.is_home else (rule.name,))
+    waiting = _waiting(rule, destination, subject, now)
+    if waiting is not None:
+        return waiting, (
+            stop.sentence(f"not yet told in {place}: only {_conditions(rule, subject)}"),
+        )
+    named = f" with {join_names([str(mention) for mention in known])}" if known else ""
+    unknown = " (who started it is not known)" if None in mentions else ""
+    keeping = [window for window in windows if window.is_for(subject.event, rule.name)]
+    hold = hold_at(keeping, now)
+    if hold is None:
+        return destination, (stop.sentence(f"told in {place}{named}{unknown}"),)
+    return Held(destination, hold), (
+        stop.sentence(f"for {place}{named}{unknown}"),
+        f"{hold.words(now)}: {_fate(hold, subject)}",
+    )
+
+
+def _fate(hold: Hold, subject: Subject) -> str:
+    if hold.then is Then.SUMMARY:
+        return "held for the summary"
+    return "dropped, but told if it still stands then" if subject.event in _LASTING else "dropped"
+
+
+def _refusal(subject: Subject, sink: str, place: str) -> str | None:
+    if subject.told_sinks is None:
+        return None
+    if subject.event in _RELIEF:
+        was_told = sink in subject.told_sinks
+        return None if was_told else f"not told in {place}, which never heard of the trouble"
+    return f"not told in {place} again" if sink in subject.told_sinks else None
+
+
+def _resolved(mention: Mention, subject: Subject) -> Mention | None:
+    if mention.kind is not MentionKind.STARTED_BY:
+        return mention
+    return replace(mention, id=subject.started_by) if subject.started_by else None
+
+
+def _lacks_failures(rule: Rule, subject: Subject) -> bool:
+    is_of_a_part = subject.event is EventKind.FAILED and subject.level is not Level.ROLLOUT
+    return is_of_a_part and subject.failed < rule.min_failed
+
+
+def _lacks_time(rule: Rule, subject: Subject) -> bool:
+    return subject.event in _LASTING and subject.standing < rule.lasting
+
+
+def _waiting(
+    rule: Rule, destination: Destination, subject: Subject, now: datetime
+) -> Waiting | None:
+    due = now + rule.lasting - subject.standing if _lacks_time(rule, subject) else None
+    needs_failed = rule.min_failed if _lacks_failures(rule, subject) else None
+    if due is None and needs_failed is None:
+        return None
+    return Waiting(destination, due, needs_failed)
+
+
+def _conditions(rule: Rule, subject: Subject) -> str:
+    """Return what is lacking, such as `if it lasts 5 min (so far 2 min)`."""
+    lacking: list[str] = []
+    if _lacks_failures(rule, subject):
+        needed = counted(rule.min_failed, "failed install")
+        lacking.append(f"from {needed} on (so far {subject.failed:,})")
+    if _lacks_time(rule, subject):
+        lasting, standing = duration_words(rule.lasting), duration_words(subject.standing)
+        lacking.append(f"if it lasts {lasting} (so far {standing})")
+    return " and ".join(lacking)
+
+
+def _merged(destinations: Iterable[Destination]) -> tuple[Destination, ...]:
+    """Return each sink once, with the mentions and routes of all that lead to it, each once."""
+    merged: dict[str, Destination] = {}
+    for one in destinations:
+        before = merged.get(one.sink, Destination(one.sink))
+        merged[one.sink] = Destination(
+            one.sink,
+            tuple(dict.fromkeys(before.mentions + one.mentions)),
+            tuple(dict.fromkeys(before.routes + one.routes)),
+        )
+    return tuple(merged.values())
+
+
+def _held_once(held: Sequence[Held]) -> tuple[Held, ...]:
+    """Return each sink once: rather with a summary than dropped, rather soon than late."""
+    return tuple(
+        Held(
+            destination,
+            min(
+                (one.hold for one in held if one.destination.sink == destination.sink),
+                key=lambda hold: (hold.then is Then.DROP, hold.until),
+            ),
+        )
+        for destination in _merged(one.destination for one in held)
+    )
+
+
+def _quoted(words: str) -> str:
+    return f'"{plain(words, _SHOWN)}"'
