@@ -18,19 +18,24 @@ from monitor import notify, policy, render
 from monitor.clock import WallClock
 from monitor.config import Config
 from monitor.config import Watch as WatchEntry
-from monitor.cycle import Cycle, Outcome, Surroundings, Watch
+from monitor.cycle import Cycle, Watch
 from monitor.daemon import Daemon
 from monitor.delivery import Delivery, Pace, Sink
+from monitor.discovery import Discovery, Listing
 from monitor.errors import SinkError, StoreError
+from monitor.finding import NamePatterns
 from monitor.health import Check, HealthServer, Probes
 from monitor.heartbeat import Heartbeat
+from monitor.kinds import KINDS
 from monitor.metrics import Metrics
 from monitor.model import Blindness, EventKind, Target
 from monitor.names import Names
 from monitor.nuon import NuonClient
+from monitor.roster import Roster
 from monitor.sight import Sight
 from monitor.slack import SlackClient
 from monitor.store import Store, StoreThread
+from monitor.surroundings import Outcome, Surroundings
 
 log = structlog.get_logger(__name__)
 
@@ -64,6 +69,7 @@ def secrets_of(config: Config) -> tuple[str, ...]:
         config.slack.bot_token,
         config.slack.webhook_url,
         config.heartbeat.url,
+        *(route.webhook_url for route in config.route),
     )
     secrets = [value.get_secret_value() for value in values if value is not None]
     return (*secrets, *(part for secret in secrets for part in _telling_parts(secret)))
@@ -132,6 +138,7 @@ class App:
 
     config: Config
     store: StoreThread
+    roster: Roster
     daemon: Daemon
     delivery: Delivery
     probes: Probes
@@ -176,12 +183,19 @@ class App:
 
     async def poll_once(self) -> tuple[Target, ...]:
         """Poll every watch once; returns those that could not be polled."""
-        outcomes = await asyncio.gather(*(cycle.poll() for cycle in self.daemon.cycles))
-        return tuple(
-            cycle.watch.target
-            for cycle, outcome in zip(self.daemon.cycles, outcomes, strict=True)
-            if outcome is Outcome.FAILED
-        )
+        await self.roster.resume()
+        failed: list[Target] = []
+        polled: set[Target] = set()
+        # What a list leads to is polled after it, and so on.
+        while due := [one for one in self._all() if one.watch.target not in polled]:
+            outcomes = await asyncio.gather(*(one.poll() for one in due))
+            targets = [one.watch.target for one in due]
+            polled.update(targets)
+            failed += (t for t, o in zip(targets, outcomes, strict=True) if o is Outcome.FAILED)
+        return tuple(failed)
+
+    def _all(self) -> tuple[Cycle | Discovery, ...]:
+        return (*self.roster.discoveries, *self.roster.cycles)
 
 
 @asynccontextmanager
@@ -238,8 +252,9 @@ async def build(
             forgot_before=lost.since - config.poll.settled_interval if lost else None,
         )
         metrics.store_lost.set(lost.since.timestamp() if lost else 0.0)
+        roster = _roster(config, around)
         daemon = Daemon(
-            tuple(Cycle(_watch(config, entry), around) for entry in config.watch),
+            roster,
             delivery,
             store,
             keep=config.store.keep,
@@ -251,12 +266,21 @@ async def build(
         stuck_after = _STUCK_AFTER + config.nuon.timeout.total_seconds()
         sinks = frozenset(address.sink for address in addresses_of(config))
         watchman = _Watchman(
-            daemon, delivery, sight, store, metrics, now, stuck_after, sinks, configuration_problem
+            roster,
+            daemon,
+            delivery,
+            sight,
+            store,
+            metrics,
+            now,
+            stuck_after,
+            sinks,
+            configuration_problem,
         )
         if config.heartbeat.url is not None:
             url = config.heartbeat.url.get_secret_value()
             daemon.beat = Heartbeat(url, watchman.is_alive).beat
-        yield App(config, store, daemon, delivery, watchman.probes(), metrics, slack)
+        yield App(config, store, roster, daemon, delivery, watchman.probes(), metrics, slack)
 
 
 async def _own_up_to_loss(
@@ -290,14 +314,36 @@ async def _own_up_to_loss(
     return lost
 
 
+def _roster(config: Config, around: Surroundings) -> Roster:
+    roster = Roster(around)
+    for entry in config.watch:
+        if entry.target.kind in KINDS:
+            roster.watch(_watch(config, entry))
+        else:
+            roster.list(_listing(config, entry))
+    return roster
+
+
 def _watch(config: Config, entry: WatchEntry) -> Watch:
-    interval = entry.interval or config.poll.interval
     return Watch(
         target=entry.target,
         addresses=(address_of(config, entry),),
-        interval=interval,
+        interval=entry.interval or config.poll.interval,
         settled_interval=config.poll.settled_interval,
         forget_after=config.poll.forget_after,
+        title=entry.name,
+    )
+
+
+def _listing(config: Config, entry: WatchEntry) -> Listing:
+    return Listing(
+        target=entry.target,
+        addresses=(address_of(config, entry),),
+        interval=entry.interval or config.poll.interval,
+        settled_interval=config.poll.settled_interval,
+        forget_after=config.poll.forget_after,
+        limit=entry.limit,
+        names=NamePatterns(entry.include, entry.exclude),
         title=entry.name,
     )
 
@@ -306,6 +352,7 @@ def _watch(config: Config, entry: WatchEntry) -> Watch:
 class _Watchman:
     """Answers what the pages of `health` ask, from the parts that know."""
 
+    roster: Roster
     daemon: Daemon
     delivery: Delivery
     sight: Sight
@@ -353,7 +400,7 @@ class _Watchman:
         """Bring the gauges up to date; they keep their last values where the store fails."""
         metrics = self.metrics
         states = Counter(
-            "settled" if cycle.is_settled else "in flight" for cycle in self.daemon.cycles
+            "settled" if cycle.is_settled else "in flight" for cycle in self.roster.cycles
         )
         for state in ("settled", "in flight"):
             metrics.watches.labels(state).set(states[state])

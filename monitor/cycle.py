@@ -9,25 +9,24 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import structlog
 
 from monitor import notify, policy, render
 from monitor.diff import Difference, diff, keep_absent
-from monitor.errors import NuonError, NuonUnavailable
-from monitor.fetch import Gathered, Source, gather
-from monitor.kinds import KINDS, explained
+from monitor.errors import NuonError
+from monitor.fetch import Gathered, gather
+from monitor.kinds import KINDS
 from monitor.kinds.wire import Beside, Memo, WatchKind
-from monitor.metrics import Metrics
-from monitor.model import EventKind, Memory, MessageRef, Snapshot, Target
-from monitor.sight import Sight, SightNews
-from monitor.store import Observation, Store, StoreThread
+from monitor.lookout import Lookout
+from monitor.model import Memory, Snapshot, Target
+from monitor.store import Observation, Store
+from monitor.surroundings import Outcome, Surroundings
 
 log = structlog.get_logger(__name__)
 
@@ -35,15 +34,13 @@ log = structlog.get_logger(__name__)
 _LARGE = 512 * 1024
 
 
-class Namer(Protocol):
-    """Knows what ids are called; leaves out what it cannot find out."""
-
-    async def names_of(self, ids: Sequence[str]) -> Mapping[str, str]: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What is observed, how often, and who is told."""
+    """What is observed, how often, and who is told.
+
+    What a list led to (`is_found`) rests once it is settled: the list says when it moves again.
+    `is_new` says that it began while the list was watched.
+    """
 
     target: Target
     addresses: tuple[notify.Address, ...]
@@ -51,39 +48,8 @@ class Watch:
     settled_interval: timedelta
     forget_after: timedelta
     title: str | None = None
-
-
-class Outcome(StrEnum):
-    """How a poll went."""
-
-    CHANGED = "changed"
-    UNCHANGED = "unchanged"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What all watches share."""
-
-    source: Source
-    store: StoreThread
-    namer: Namer
-    sight: Sight
-    metrics: Metrics
-    links: render.Links
-    patience: policy.Patience
-    permalink: Callable[[MessageRef], str | None]
-    addresses: tuple[notify.Address, ...]
-    """Every sink in use: they are told when the platform as a whole cannot be seen."""
-    now: Callable[[], datetime]
-    has_news: Callable[[], None]
-    """Called after a commit that put something into the outbox."""
-    jumped: Callable[[], timedelta] = timedelta
-    """How far our clock was set ahead in all since the start; back is negative."""
-    forgot_before: datetime | None = None
-    """Until when an earlier store knew, which was lost: what ended by then was told."""
-    sight_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held from what is to be told of the sight to its commit, lest two watches tell it."""
+    is_found: bool = False
+    is_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +65,22 @@ class _Seen:
 class Cycle:
     """The pass for one watch; holds what it saw last, as the store does."""
 
-    def __init__(self, watch: Watch, around: Surroundings) -> None:
+    def __init__(
+        self,
+        watch: Watch,
+        around: Surroundings,
+        lead: Callable[[Target], None] = lambda _: None,
+    ) -> None:
+        """`lead` is called with whatever else is to be watched because of what was seen."""
         self.watch = watch
+        self._lead = lead
         self._around = around
         self._kind: WatchKind = KINDS[watch.target.kind]
         self._seen: _Seen | None = None
         self._memo: Memo[Any] = Memo()
         self._is_loaded = False
         self._lacks_link = False
-        self._retry_after: float | None = None
+        self._lookout = Lookout(watch.target, around, watch.addresses, watch.title)
         self._jumped = around.jumped()
         self.polled_at: datetime | None = None
         """When the last poll came through."""
@@ -118,31 +91,39 @@ class Cycle:
         if not self._is_loaded:
             await self._load()
         await self._follow_clock()
-        self._around.sight.asks(self.watch.target)
+        self._lookout.asks()
         try:
             seen = self._seen.snapshot.root if self._seen else None
             gathered = await gather(self._around.source, self._kind, self.watch.target.id, seen)
             outcome = await self._observe(gathered)
         except NuonError as error:
-            await self._fail(error)
+            await self._lookout.fail(error, was_seen=self._seen is not None)
             outcome = Outcome.FAILED
         else:
-            await self._succeed()
+            self.polled_at = self._around.now()
+            await self._lookout.succeed()
         self._around.metrics.polls.labels(outcome).inc()
         self._around.metrics.poll_seconds.observe(time.perf_counter() - started)
         return outcome
 
+    def tell_also(self, addresses: Sequence[notify.Address]) -> None:
+        """Tell these as well, from the next news on."""
+        everybody = tuple(dict.fromkeys((*self.watch.addresses, *addresses)))
+        self.watch = replace(self.watch, addresses=everybody)
+        self._lookout.addresses = everybody
+
     def pause(self) -> timedelta | None:
         """Return how long to wait until the next poll; None to poll no more."""
         watch, now = self.watch, self._around.now()
-        failures = self._around.sight.failures_of(watch.target)
-        if failures:
-            slower: timedelta = watch.interval * 2 ** min(failures - 1, 16)
-            asked = timedelta(seconds=self._retry_after or 0)
-            return max(min(slower, max(watch.settled_interval, watch.interval)), asked)
+        if self._lookout.is_failing:
+            if watch.is_found and self._lookout.is_gone:
+                return None
+            return self._lookout.pause(watch.interval, longest=watch.settled_interval)
         seen = self._seen
         if seen is None or not self.is_settled:
             return watch.interval
+        if watch.is_found:
+            return None
         if seen.memory.ended_at and now - seen.memory.ended_at >= watch.forget_after:
             return None
         return max(watch.settled_interval, watch.interval)
@@ -175,6 +156,8 @@ class Cycle:
     def _remember(self, snapshot: Snapshot, memory: Memory, digest: bytes) -> None:
         wakes_at = policy.wakes_at(snapshot, memory, self._around.patience)
         self._seen = _Seen(snapshot, memory, digest, wakes_at)
+        for target in self._kind.leads_to(snapshot.root):
+            self._lead(target)
 
     # An answer came
 
@@ -214,6 +197,7 @@ class Cycle:
             now=now,
             patience=self._around.patience,
             forgot_before=self._around.forgot_before,
+            is_new=self.watch.is_new,
         )
         if (
             seen is not None
@@ -262,6 +246,7 @@ class Cycle:
             memory=memory,
             digest=digest,
             transitions=difference.transitions,
+            alterations=difference.alterations,
             cards=mail.cards,
             notifications=mail.notifications,
         )
@@ -309,57 +294,3 @@ class Cycle:
                 transitions=len(difference.transitions),
                 told=[str(event.kind) for event in decision.events],
             )
-
-    # What can be seen at all
-
-    async def _succeed(self) -> None:
-        self._retry_after = None
-        self.polled_at = self._around.now()
-        async with self._around.sight_lock:
-            for news in self._around.sight.succeeded(self.watch.target):
-                await self._tell_sight(news)
-                log.info("reachable", scope=news.scope, since=news.since.isoformat())
-
-    async def _fail(self, error: NuonError) -> None:
-        around, target = self._around, self.watch.target
-        self._retry_after = error.retry_after if isinstance(error, NuonUnavailable) else None
-        error = explained(error, target, was_seen=self._seen is not None)
-        async with around.sight_lock:
-            news = around.sight.failed(target, error, around.now())
-            log.warning(
-                "poll_failed",
-                target=str(target),
-                in_a_row=around.sight.failures_of(target),
-                error=str(error),
-            )
-            if news is not None:
-                log.error(str(news.kind), scope=news.scope, reason=news.reason)
-                await self._tell_sight(news)
-
-    async def _tell_sight(self, news: SightNews) -> None:
-        around, now = self._around, self._around.now()
-        title = self._title() if news.target else "Nuon"
-        match news.kind:
-            case EventKind.GONE:
-                was_seen = self._seen is not None
-                message = render.gone(title, news.reason, news.since, was_seen=was_seen)
-            case EventKind.UNREACHABLE:
-                message = render.unreachable(title, news.reason, news.since)
-            case _:
-                message = render.reachable(title, news.since, now)
-        notifications = notify.of_sight(
-            news.kind,
-            message,
-            key=f"{news.scope}/{news.kind}/{news.since.isoformat()}",
-            target=news.target,
-            addresses=self.watch.addresses if news.target else around.addresses,
-        )
-        await around.store.call(
-            Store.save_sight, news.scope, news.blindness, notifications, now=now
-        )
-        around.sight.adopt(news)
-        around.metrics.events.labels(news.kind).inc()
-        around.has_news()
-
-    def _title(self) -> str:
-        return self.watch.title or str(self.watch.target)

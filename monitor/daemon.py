@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -18,12 +18,15 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from monitor.agenda import Agenda, following, spread
-from monitor.cycle import Cycle, Outcome
+from monitor.cycle import Cycle
 from monitor.delivery import Delivery
+from monitor.discovery import Discovery
 from monitor.errors import StoreError
 from monitor.metrics import Metrics
 from monitor.model import Target
+from monitor.roster import Roster
 from monitor.store import Store, StoreThread
+from monitor.surroundings import Outcome
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +53,7 @@ class Daemon:
 
     def __init__(
         self,
-        cycles: Sequence[Cycle],
+        roster: Roster,
         delivery: Delivery,
         store: StoreThread,
         *,
@@ -61,7 +64,7 @@ class Daemon:
         unlived: timedelta = timedelta(0),
     ) -> None:
         """`jumped` is how far the clock was set ahead, `unlived` how long nothing ran before."""
-        self.cycles = tuple(cycles)
+        self._roster = roster
         self._delivery = delivery
         self._store = store
         self._keep = keep
@@ -69,7 +72,7 @@ class Daemon:
         self._now = now
         self._jumped = jumped
         self._unlived = unlived
-        self._agenda: Agenda[Cycle] = Agenda()
+        self._agenda: Agenda[Cycle | Discovery] = Agenda()
         self._in_flight: dict[asyncio.Task[None], float] = {}
         self._completed_at = time.monotonic()
         self._flushed: dict[Target, datetime] = {}
@@ -85,11 +88,10 @@ class Daemon:
         Raises StoreDamaged when the store turned out to be damaged meanwhile. Nothing can be
         kept then, and so nothing be told once; the next start sets the file aside.
         """
-        start = time.monotonic()
-        for cycle in self.cycles:
-            interval = cycle.watch.interval.total_seconds()
-            first = spread(str(cycle.watch.target), min(interval, _START_WITHIN))
-            self._agenda.put(cycle, start + first)
+        await self._roster.resume()
+        for one in self._polled():
+            self._begin(one)
+        self._roster.begin = self._begin
         delivering = asyncio.create_task(self._delivery.run(), name="delivery")
         scheduler = self._scheduler()
         scheduler.start()
@@ -102,6 +104,14 @@ class Daemon:
             await self._leave(delivering)
         if self._store.damage is not None:
             raise self._store.damage
+
+    def _polled(self) -> tuple[Cycle | Discovery, ...]:
+        return (*self._roster.discoveries, *self._roster.cycles)
+
+    def _begin(self, one: Cycle | Discovery) -> None:
+        interval = one.watch.interval.total_seconds()
+        first = spread(str(one.watch.target), min(interval, _START_WITHIN))
+        self._agenda.put(one, time.monotonic() + first)
 
     def stop(self) -> None:
         """Ask for an orderly end."""
@@ -128,7 +138,7 @@ class Daemon:
             job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1},
         )
         shortest = min(
-            (cycle.watch.interval.total_seconds() for cycle in self.cycles), default=_TICK
+            (one.watch.interval.total_seconds() for one in self._polled()), default=_TICK
         )
         tick = max(0.01, min(_TICK, shortest / 10))
         jobs: list[tuple[Callable[[], object], float]] = [
@@ -171,12 +181,14 @@ class Daemon:
             self._in_flight[task] = now
             task.add_done_callback(lambda task: self._in_flight.pop(task, None))
 
-    async def _poll(self, cycle: Cycle, due: float) -> None:
+    async def _poll(self, cycle: Cycle | Discovery, due: float) -> None:
         pause: timedelta | None = cycle.watch.interval
         try:
             if await cycle.poll() is Outcome.CHANGED:
                 self.problem = None
             pause = cycle.pause()
+            if pause is None and isinstance(cycle, Cycle):
+                await self._roster.rest(cycle)
         except StoreError as error:
             self.problem = str(error)
             log.error("poll_not_kept", target=str(cycle.watch.target), error=str(error))
@@ -193,7 +205,7 @@ class Daemon:
         """Write down when each target was seen last: not worth a commit at each poll."""
         fresh = {
             cycle.watch.target: cycle.polled_at
-            for cycle in self.cycles
+            for cycle in self._roster.cycles
             if cycle.polled_at is not None
             and self._flushed.get(cycle.watch.target) != cycle.polled_at
         }
@@ -207,7 +219,8 @@ class Daemon:
         # Neither a clock that was set ahead nor a long stop makes anything old by itself.
         age = self._keep + self._unlived + max(self._jumped(), timedelta(0))
         with self._logged("prune"):
-            watched = frozenset(cycle.watch.target for cycle in self.cycles)
+            watched = frozenset(self._roster.watched())
+            await self._store.call(Store.forget_finds, self._now() - age)
             removed = await self._store.call(Store.prune, self._now() - age, watched=watched)
             log.info("pruned", rows=removed)
 

@@ -6,14 +6,14 @@ What is wanted is said by the kinds of watch, which do no I/O; it is asked for h
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import xxhash
 
 from monitor.errors import MalformedAnswer, NuonError
-from monitor.kinds.wire import Document, Wanted, WatchKind
+from monitor.kinds.wire import Document, Finder, Wanted, WatchKind
 from monitor.model import Entity
 
 _MOST_ROUNDS = 50
@@ -84,3 +84,37 @@ async def _ask(source: Source, wanted: Sequence[Wanted]) -> list[Answer | None]:
         else:
             kept.append(None)
     return kept
+
+
+_PAGE = 50
+_OVERLAP = 5
+_MOST_PAGES = 40
+
+
+async def pages(source: Source, path: str) -> AsyncIterator[Answer]:
+    """Yield a list's pages, the newest rows first; raises NuonError.
+
+    Rows that are removed while it is read pull up those below: so that none slips through
+    between two pages, each begins a little before the end of the one before.
+    """
+    offset = 0
+    for _ in range(_MOST_PAGES):
+        page = await source.get(path, {"limit": str(_PAGE), "offset": str(offset)})
+        yield page
+        if not page.next_page:
+            return
+        offset += _PAGE - _OVERLAP
+
+
+async def located(source: Source, finder: Finder, identifier: str) -> str:
+    """Return the path of a finder's list; raises NuonError."""
+    if finder.locate is None:
+        return finder.path(identifier)
+    beside: dict[str, Document | None] = {}
+    for _ in range(_MOST_ROUNDS):
+        wanted = finder.locate(identifier, beside)
+        if isinstance(wanted, str):
+            return finder.path(wanted)
+        (answer,) = await _ask(source, [wanted])
+        beside[wanted.path] = Document(answer.body, answer.next_page) if answer else None
+    raise MalformedAnswer(f"more than {_MOST_ROUNDS} answers do not lead to {identifier!r}")

@@ -270,7 +270,7 @@ async def test_a_post_whose_answer_was_lost_is_found_by_slacks_clock(
         clock = SetClock()
 
         async def lose_an_answer(app: App) -> None:
-            await until(lambda: len(app.daemon.cycles) == 1)
+            await until(lambda: len(app.roster.cycles) == 1)
             clock.by += by  # before the post is written down
             await until(lambda: app.metrics.sent._value.get() > 1)
 

@@ -14,7 +14,8 @@ import pytest
 from aiohttp import web
 
 from monitor.app import App, build
-from monitor.cycle import Cycle, Outcome
+from monitor.cycle import Cycle
+from monitor.surroundings import Outcome
 from monitor.delivery import Pace
 from monitor.model import Target
 from monitor.simulation.platform import Fault, FaultKind
@@ -293,7 +294,7 @@ async def test_a_platform_that_fails_is_asked_less_and_less(tmp_path: Path) -> N
         config = place.config(failing, settled="1m")
         place.platform.fault = Fault(FaultKind.STATUS, status=500)
         async with build(config, pace=AT_ONCE) as app:
-            (cycle,) = app.daemon.cycles
+            (cycle,) = app.roster.cycles
             pauses = []
             for _ in range(12):
                 await cycle.poll()
@@ -330,9 +331,9 @@ async def test_a_bug_in_one_watch_does_not_stop_the_others(tmp_path: Path) -> No
     async with a_place(tmp_path) as place:
         well, broken = place.platform.add("happy"), place.platform.add("hang")
         async with build(place.config(well, broken), pace=AT_ONCE) as app:
-            first, second = app.daemon.cycles
+            _, second = app.roster.cycles
             buggy = Buggy(second.watch, second._around)
-            app.daemon.cycles = (first, buggy)
+            app.roster._cycles[second.watch.target] = buggy
 
             await ran(app, lambda: polls(place, well) > 5 and buggy.attempts > 3)
 
@@ -357,7 +358,7 @@ async def test_when_a_release_was_polled_last_is_kept(tmp_path: Path) -> None:
         async with build(place.config(release_id), pace=AT_ONCE) as app:
             await ran(app, lambda: polls(place, release_id) > 5)
             (watched,) = await app.store.call(Store.targets)
-            (cycle,) = app.daemon.cycles
+            (cycle,) = app.roster.cycles
 
             assert watched.polled_at == cycle.polled_at
             assert watched.polled_at > watched.changed_at

@@ -194,7 +194,7 @@ async def test_an_answer_of_a_hundred_megabytes_is_refused(
 
         await siege.look(answer(payload, headers=headers), times=1)
 
-        (cycle,) = siege.app.daemon.cycles
+        (cycle,) = siege.app.roster.cycles
         assert cycle.pause() == timedelta(seconds=15)
         assert siege.known() == before
         (told,) = await siege.look(answer(payload, headers=headers), times=2)
@@ -251,7 +251,7 @@ async def test_a_platform_that_asks_for_a_pause_gets_it(
     async with a_siege(tmp_path) as siege:
         await siege.look(answer(b"", status=429, headers=headers))
 
-        (cycle,) = siege.app.daemon.cycles
+        (cycle,) = siege.app.roster.cycles
         assert cycle.pause() == timedelta(seconds=pause)
         await siege.look()
         assert cycle.pause() == timedelta(seconds=15)
@@ -261,7 +261,7 @@ async def test_a_platform_that_stays_away_is_asked_ever_more_rarely_up_to_five_m
     tmp_path: Path,
 ) -> None:
     async with a_siege(tmp_path) as siege:
-        (cycle,) = siege.app.daemon.cycles
+        (cycle,) = siege.app.roster.cycles
         pauses = []
         for _ in range(8):
             await siege.look(answer(HTML, status=503))

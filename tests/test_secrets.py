@@ -290,7 +290,7 @@ async def test_a_bug_in_a_poll_is_logged_with_its_traceback_and_without_secrets(
         config = world.config(release_id)
         logs.configure("debug", "json", stream=stream, secrets=secrets_of(config))
         async with world.monitor(release_id) as app:
-            cycle = app.daemon.cycles[0]
+            cycle = app.roster.cycles[0]
             cycle._kind = replace(cycle._kind, decode=at_fault)
             await app.daemon._poll(cycle, 0.0)
 

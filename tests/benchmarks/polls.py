@@ -137,7 +137,7 @@ async def _run(folder: Path, port: int, ca_file: str, ids: Mapping[str, str], ro
                 _config(folder, base=f"{base}/{prefix}", ca_file=ca_file, release_id=ids[name]), {}
             )
             app = await stack.enter_async_context(build(config, pace=Pace(0, 0)))
-            (cycle,) = app.daemon.cycles
+            (cycle,) = app.roster.cycles
             await cycle.poll()
             return cycle.poll
 

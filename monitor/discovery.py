@@ -1,0 +1,174 @@
+"""Finding what is new: one pass over a list that grows, and what of it is followed from now on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from monitor import notify
+from monitor.errors import NuonError
+from monitor.fetch import located, pages
+from monitor.finding import Choice, NamePatterns, choose, has_begun_since, is_news
+from monitor.kinds import FINDERS
+from monitor.kinds.wire import Found
+from monitor.lookout import Lookout
+from monitor.model import Target
+from monitor.store import Find, Store
+from monitor.surroundings import Outcome, Surroundings
+
+log = structlog.get_logger(__name__)
+
+_LOOK_DEEP_EVERY = timedelta(minutes=5)
+"""How often more than the newest rows is looked at: an old one may have been tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A list that is watched. At most `limit` of what it leads to is followed at one time.
+
+    Rows older than `forget_after` are not looked at.
+    """
+
+    target: Target
+    addresses: tuple[notify.Address, ...]
+    interval: timedelta
+    settled_interval: timedelta
+    forget_after: timedelta
+    limit: int
+    names: NamePatterns
+    title: str | None = None
+
+
+class Discovery:
+    """The pass over one list."""
+
+    def __init__(
+        self, watch: Listing, around: Surroundings, follow: Callable[[Find], None]
+    ) -> None:
+        """`follow` is called for each target that is followed from now on."""
+        self.watch = watch
+        self._around = around
+        self._follow = follow
+        self._finder = FINDERS[watch.target.kind]
+        self._lookout = Lookout(watch.target, around, watch.addresses, watch.title)
+        self._began_at: datetime | None = None
+        self._known: dict[Target, bool] = {}
+        self._path: str | None = None
+        self._digest: bytes | None = None
+        self._digest_now: bytes | None = None
+        self._looked_deep_at: datetime | None = None
+        self.polled_at: datetime | None = None
+        """When the last pass came through."""
+        self.left_out = 0
+        """How many rows in flight there was no room for."""
+
+    @property
+    def is_settled(self) -> bool:
+        return not any(self._known.values())
+
+    async def poll(self) -> Outcome:
+        """Make one pass. Raises StoreError where the commit failed; the next pass finds anew."""
+        started = time.perf_counter()
+        began_at = self._began_at or await self._load()
+        self._lookout.asks()
+        try:
+            outcome = await self._look(began_at)
+        except NuonError as error:
+            await self._lookout.fail(error, was_seen=self._digest is not None)
+            outcome = Outcome.FAILED
+        else:
+            self.polled_at = self._around.now()
+            await self._lookout.succeed()
+        self._around.metrics.polls.labels(outcome).inc()
+        self._around.metrics.poll_seconds.observe(time.perf_counter() - started)
+        return outcome
+
+    def pause(self) -> timedelta | None:
+        """Return how long to wait until the next pass; a list has no end."""
+        if self._lookout.is_failing:
+            return self._lookout.pause(self.watch.interval, longest=self.watch.settled_interval)
+        return self.watch.interval
+
+    def rests(self, target: Target) -> None:
+        """Take note that something that was followed has come to its end."""
+        if target in self._known:
+            self._known[target] = False
+            self._digest = None  # there may be room now for what was left out
+
+    async def _load(self) -> datetime:
+        store, now = self._around.store, self._around.now()
+        began_at = await store.call(Store.listed_since, self.watch.target, now)
+        for find in await store.call(Store.finds, self.watch.target):
+            self._known[find.target] = find.is_followed
+        self._began_at = began_at
+        return began_at
+
+    async def _look(self, began_at: datetime) -> Outcome:
+        now = self._around.now()
+        since = self._looked_deep_at
+        is_deep = since is None or not timedelta() <= now - since < _LOOK_DEEP_EVERY
+        news = [row async for row in self._news(began_at, is_deep=is_deep)]
+        if is_deep:
+            self._looked_deep_at = now
+        choice = await self._choose(news)
+        if choice.left_out > self.left_out:
+            log.warning(
+                "limit_reached",
+                target=str(self.watch.target),
+                limit=self.watch.limit,
+                not_followed=choice.left_out,
+            )
+        self.left_out = choice.left_out
+        finds = tuple(
+            Find(
+                row.target,
+                self.watch.target,
+                is_new=has_begun_since(row, began_at) and row.target not in self._known,
+                is_followed=True,
+            )
+            for row in choice.follow
+        )
+        if finds:
+            await self._around.store.call(Store.follow, finds, now)
+        self._digest = self._digest_now  # not before what it holds is kept
+        for find in finds:
+            self._known[find.target] = True
+            log.info("found", target=str(find.target), listing=str(find.listing))
+            self._follow(find)
+        return Outcome.CHANGED if finds else Outcome.UNCHANGED
+
+    async def _news(self, began_at: datetime, *, is_deep: bool) -> AsyncIterator[Found]:
+        """Yield the rows that may have to be followed, page by page."""
+        if self._path is None:
+            self._path = await located(self._around.source, self._finder, self.watch.target.id)
+        horizon = self._around.now() - self.watch.forget_after
+        is_first = True
+        async for page in pages(self._around.source, self._path):
+            if is_first:
+                self._digest_now, is_first = page.digest, False
+                if page.digest == self._digest and not is_deep and not self.left_out:
+                    return
+            rows = self._finder.decode(page.body, self.watch.target.id)
+            news = [row for row in rows if is_news(row, known=self._known, began_at=began_at)]
+            for row in news:
+                yield row
+            is_old = all(row.created_at and row.created_at < horizon for row in rows)
+            if is_old or not (news or is_deep):
+                return
+
+    async def _choose(self, news: list[Found]) -> Choice:
+        names = self.watch.names
+        if news and not names.are_all:
+            ids = tuple(dict.fromkeys(i for row in news for i in row.ids))
+            known = await self._around.namer.names_of(ids)
+            news = [
+                row
+                for row in news
+                if names.admit([*row.names, *(known[i] for i in row.ids if i in known)])
+            ]
+        followed = sum(self._known.values())
+        return choose(news, room=self.watch.limit - followed)

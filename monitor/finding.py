@@ -1,0 +1,83 @@
+"""Which rows of a list to follow from now on. Pure.
+
+Only what is in flight, or began while the list was watched, is followed: what settled long
+ago is neither told nor polled. Rows are known by their ids, wherever they stand: they shift
+between two pages, and come in any order.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from fnmatch import translate
+
+from monitor.kinds.wire import Found
+from monitor.model import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What to follow from now on, the oldest first, and how many rows there was no room for."""
+
+    follow: tuple[Found, ...]
+    left_out: int
+
+
+class NamePatterns:
+    """Which names count: those that match one of `include`, if there are any, and no `exclude`.
+
+    Patterns have `*` and `?`; the case of letters does not matter.
+    """
+
+    def __init__(self, include: Sequence[str], exclude: Sequence[str]) -> None:
+        self._include = _pattern(include)
+        self._exclude = _pattern(exclude)
+
+    @property
+    def are_all(self) -> bool:
+        return self._include is None and self._exclude is None
+
+    def admit(self, names: Collection[str]) -> bool:
+        """Whether something with these names is meant."""
+        if self._exclude is not None and any(map(self._exclude.fullmatch, names)):
+            return False
+        return self._include is None or any(map(self._include.fullmatch, names))
+
+
+def _pattern(globs: Sequence[str]) -> re.Pattern[str] | None:
+    if not globs:
+        return None
+    return re.compile("|".join(f"(?:{translate(glob)})" for glob in globs), re.IGNORECASE)
+
+
+def is_news(row: Found, *, known: Mapping[Target, bool], began_at: datetime) -> bool:
+    """Whether a row may have to be followed; `known` says of each target whether it is already.
+
+    What came to its end and rests is followed again once it is in flight again.
+    """
+    is_followed = known.get(row.target)
+    if is_followed:
+        return False
+    if not row.is_over:
+        return True
+    return is_followed is None and has_begun_since(row, began_at)
+
+
+def has_begun_since(row: Found, began_at: datetime) -> bool:
+    """Whether a row began while the list was watched."""
+    return row.created_at is not None and row.created_at >= began_at
+
+
+def choose(rows: Sequence[Found], *, room: int) -> Choice:
+    """Choose among rows that are news: what began first comes first, as far as there is room.
+
+    What is over takes no room: it is told once, and rests.
+    """
+    once = {row.target: row for row in reversed(rows)}
+    in_order = sorted(once.values(), key=lambda row: (row.created_at is None, row.created_at))
+    in_flight = [row for row in in_order if not row.is_over]
+    followed = in_flight[: max(room, 0)]
+    over = [row for row in in_order if row.is_over]
+    return Choice((*over, *followed), len(in_flight) - len(followed))

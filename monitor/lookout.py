@@ -1,0 +1,105 @@
+"""What the polls of one watch say of the monitor's own sight: told once, and once when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import structlog
+
+from monitor import notify, render
+from monitor.errors import NuonError, NuonUnavailable
+from monitor.kinds import explained
+from monitor.model import EventKind, Target
+from monitor.sight import SightNews
+from monitor.store import Store
+from monitor.surroundings import Surroundings
+
+log = structlog.get_logger(__name__)
+
+
+class Lookout:
+    """Takes note of whether one target can be seen, and tells when that changes."""
+
+    def __init__(
+        self,
+        target: Target,
+        around: Surroundings,
+        addresses: Sequence[notify.Address],
+        title: str | None,
+    ) -> None:
+        self.addresses = tuple(addresses)
+        self._target = target
+        self._around = around
+        self._title = title or str(target)
+        self._retry_after: float | None = None
+
+    @property
+    def is_failing(self) -> bool:
+        return self._around.sight.failures_of(self._target) > 0
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it was told that the platform has no such record."""
+        blindness = self._around.sight.blindness_of(self._target)
+        return blindness is not None and blindness.kind is EventKind.GONE
+
+    def pause(self, interval: timedelta, *, longest: timedelta) -> timedelta:
+        """Return how long to wait after a failed poll: longer each time, as long as was asked."""
+        failures = self._around.sight.failures_of(self._target)
+        slower = interval * float(2 ** min(failures - 1, 16))
+        asked = timedelta(seconds=self._retry_after or 0)
+        return max(min(slower, max(longest, interval)), asked)
+
+    def asks(self) -> None:
+        """A poll begins."""
+        self._around.sight.asks(self._target)
+
+    async def succeed(self) -> None:
+        """A poll came through."""
+        self._retry_after = None
+        async with self._around.sight_lock:
+            for news in self._around.sight.succeeded(self._target):
+                await self._tell(news)
+                log.info("reachable", scope=news.scope, since=news.since.isoformat())
+
+    async def fail(self, error: NuonError, *, was_seen: bool) -> None:
+        """A poll failed; `was_seen` says whether the target was there before."""
+        around, target = self._around, self._target
+        self._retry_after = error.retry_after if isinstance(error, NuonUnavailable) else None
+        error = explained(error, target, was_seen=was_seen)
+        async with around.sight_lock:
+            news = around.sight.failed(target, error, around.now())
+            log.warning(
+                "poll_failed",
+                target=str(target),
+                in_a_row=around.sight.failures_of(target),
+                error=str(error),
+            )
+            if news is not None:
+                log.error(str(news.kind), scope=news.scope, reason=news.reason)
+                await self._tell(news, was_seen=was_seen)
+
+    async def _tell(self, news: SightNews, *, was_seen: bool = True) -> None:
+        around, now = self._around, self._around.now()
+        title = self._title if news.target else "Nuon"
+        match news.kind:
+            case EventKind.GONE:
+                message = render.gone(title, news.reason, news.since, was_seen=was_seen)
+            case EventKind.UNREACHABLE:
+                message = render.unreachable(title, news.reason, news.since)
+            case _:
+                message = render.reachable(title, news.since, now)
+        notifications = notify.of_sight(
+            news.kind,
+            message,
+            key=f"{news.scope}/{news.kind}/{news.since.isoformat()}",
+            target=news.target,
+            addresses=self.addresses if news.target else around.addresses,
+        )
+        await around.store.call(
+            Store.save_sight, news.scope, news.blindness, notifications, now=now
+        )
+        around.sight.adopt(news)
+        around.metrics.events.labels(news.kind).inc()
+        around.has_news()
