@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from enum import IntEnum, StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -171,9 +171,9 @@ _PHASES: Mapping[Kind, Mapping[str, Phase]] = {
     Kind.WORKFLOW_STEP: _PART_OF_WORKFLOW,
     Kind.APPROVAL: _PART_OF_WORKFLOW,
     Kind.POLICY: _PART_OF_WORKFLOW,
-    Kind.BRANCH_RUN: _WHOLE_WORKFLOW,
+    Kind.BRANCH_RUN: _WHOLE_WORKFLOW | _words(ENDED="not-attempted"),  # an ignored change
     Kind.INSTALL_GROUP: _PART_OF_WORKFLOW,
-    Kind.INSTALL_RUN: _PART_OF_WORKFLOW,
+    Kind.INSTALL_RUN: _PART_OF_WORKFLOW | _words(ENDED="superseded"),
     Kind.INSTALLER: {},
     Kind.APP: _words(
         RUNNING="provisioning deprovisioning delete_queued",
@@ -366,7 +366,9 @@ class EventKind(StrEnum):
 class Event(msgspec.Struct, frozen=True):
     """What happened, as it is told. `reason` is a phrase; it may hold the platform's own words.
 
-    `is_reminder` marks what was told before and still holds.
+    `place` is that of the alert that it belongs to. `is_reminder` marks what was told before
+    and still holds. `told` are the sinks that were told of the trouble that is over now; None
+    where nobody kept count.
     """
 
     kind: EventKind
@@ -374,6 +376,8 @@ class Event(msgspec.Struct, frozen=True):
     entity: Entity
     reason: str = ""
     is_reminder: bool = False
+    place: str = ""
+    told: tuple[str, ...] | None = None
 
 
 class Stall(StrEnum):
@@ -394,7 +398,9 @@ class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `place` is what is in trouble (see `rollout.place_of`): an install keeps its place when
     another deploy takes over. `is_retrying` marks something that failed, is under way
-    again, and has not succeeded yet.
+    again, and has not succeeded yet. `told` are the sinks that were told of it; None where
+    nobody kept count. Where `is_kept_back`, it may have to be told to more of them, at
+    `look_again_at` or when something moves.
     """
 
     place: str
@@ -404,6 +410,9 @@ class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str = ""
     stall: Stall | None = None
     is_retrying: bool = False
+    told: tuple[str, ...] | None = None
+    is_kept_back: bool = False
+    look_again_at: datetime | None = None
 
 
 class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -412,6 +421,8 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     `changed_at` is when, by our clock, anything last changed. `suspects` are the steps
     that looked like a dead end in the last poll: a second one has to confirm it. `told`
     counts what was told of this target, which gives each notification its stable key.
+    `ended` is `succeeded`, `failed`, or `progressed` for an end that is neither.
+    `card_sinks` are those where this attempt has its card.
     """
 
     changed_at: datetime
@@ -422,6 +433,7 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     ended: EventKind | None = None
     ended_at: datetime | None = None
     told: int = 0
+    card_sinks: tuple[str, ...] = ()
 
 
 class Blindness(msgspec.Struct, frozen=True):
@@ -430,6 +442,27 @@ class Blindness(msgspec.Struct, frozen=True):
     kind: EventKind
     since: datetime
     reason: str
+
+
+class Commit(NamedTuple):
+    """What something was built from; `message` is the first line. Each may be empty."""
+
+    revision: str
+    message: str
+    author: str
+
+
+class Called(msgspec.Struct, frozen=True):
+    """What ids are called; each mapping lacks what is not known.
+
+    `names` are those of installs, components, apps and app branches, `apps` the ids of the
+    apps that these belong to, `commits` those of builds, `people` the e-mails of accounts.
+    """
+
+    names: Mapping[str, str] = msgspec.field(default_factory=dict)
+    apps: Mapping[str, str] = msgspec.field(default_factory=dict)
+    commits: Mapping[str, Commit] = msgspec.field(default_factory=dict)
+    people: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -471,6 +504,25 @@ class Notification(msgspec.Struct, frozen=True):
     attempt: int = 1
     events: tuple[EventKind, ...] = ()
     is_broadcast: bool = False
+
+
+class HeldLine(msgspec.Struct, frozen=True):
+    """What happened in a quiet window, as its summary will say it: words of a title, and a page.
+
+    `id` is the store's, 0 before it has one.
+    """
+
+    sink: str
+    window: str
+    until: datetime
+    target: Target
+    event: EventKind
+    place: str
+    title: str
+    words: str
+    url: str
+    at: datetime
+    id: int = 0
 
 
 class Card(msgspec.Struct, frozen=True):

@@ -61,6 +61,7 @@ _GZIP = zlib.MAX_WBITS | 16
 class Answer:
     """A whole answer, decompressed and never empty, and what the headers say about it.
 
+    `api_version` is the git reference that the platform was built from, no number to compare.
     `digest` is equal for equal bytes. Most polls need no more than that, so the body is
     only put together when it is asked for.
     """
@@ -119,7 +120,7 @@ class NuonClient:
         self._proxy = proxy
         self._pool_size = max_concurrent_requests
         self.api_version: str | None = None
-        """What the newest answer said."""
+        """What the newest answer said; see `Answer`."""
         self._client = self._connect(keep_alive=True)
         self._fresh_client = self._connect(keep_alive=False)
         self._remembered_request = lru_cache(_REMEMBERED_REQUESTS)(self._request)
@@ -261,7 +262,7 @@ class NuonClient:
             return NuonRejected(_sentence(path, reason, response))
         if status < HTTPStatus.MULTIPLE_CHOICES:
             return MalformedAnswer(_sentence(path, f"{reason}, where 200 was due", response))
-        hint = _HINTS.get(status, "see what the platform says")
+        hint = _FEATURE_HINT if said.is_of_feature else _HINTS.get(status, _NO_HINT)
         return NuonRejected(_sentence(path, f"{reason}; {hint}", response))
 
 
@@ -281,6 +282,8 @@ _HINTS: Mapping[int, str] = {
     HTTPStatus.PROXY_AUTHENTICATION_REQUIRED: "the proxy wants a user: check nuon.proxy",
     HTTPStatus.UNPROCESSABLE_ENTITY: "the platform does not take this: check the watch's id",
 }
+_FEATURE_HINT = "ask whoever runs the platform to turn it on for your organisation"
+_NO_HINT = "see what the platform says"
 
 # The first that fits counts; aiohttp's own tree, the narrower ones first.
 _REASONS: tuple[tuple[type[BaseException], str], ...] = (
@@ -315,6 +318,11 @@ class _PlatformError(msgspec.Struct, frozen=True):
     @property
     def is_the_platforms(self) -> bool:
         return self.user_error is not None or bool(self.error and self.description)
+
+    @property
+    def is_of_feature(self) -> bool:
+        """Whether the organisation lacks what the platform has, as app branches are for some."""
+        return (self.error or "").startswith("feature not enabled")
 
 
 _error_decoder = msgspec.json.Decoder(_PlatformError)
@@ -413,7 +421,7 @@ def _missing_route(api_version: str | None) -> str:
             "this platform does not serve such a path: is it of another version,"
             " or is nuon.api_url the address of something else?"
         )
-    return f"this platform, of API {api_version}, does not serve such a path"
+    return f"this platform, built from {api_version}, does not serve such a path"
 
 
 def _redirected(where: str) -> str:

@@ -13,7 +13,7 @@ import pytest
 
 from monitor.errors import StoreDamaged, StoreError
 from monitor.simulation.slack import plain_text
-from monitor.store import Store
+from monitor.store import Name, Store
 from tests.processes import a_place, until
 from tests.world import NOON, World, a_world
 
@@ -304,7 +304,7 @@ def harm_in_use(folder: Path) -> None:
     """
     with Store.open_beside(url_of(folder)) as store:
         store.touch({})
-        store.save_names({"an id": "a name"}, NOON)
+        store.save_names({"an id": Name("a name")}, NOON)
     file, wal = store_file(folder), folder / "nuon-monitor.db-wal"
     with file.open("r+b") as content:
         content.write(overwrite(100)(file.read_bytes()))

@@ -214,12 +214,24 @@ async def test_a_404_that_is_not_the_platforms_own_means_a_platform_of_another_v
     assert "this platform does not serve such a path: is it of another version" in str(error)
 
 
-async def test_a_route_that_the_platform_lacks_is_told_with_its_version() -> None:
-    headers = {"X-Nuon-API-Version": "0.20.3"}
+async def test_a_route_that_the_platform_lacks_is_told_with_what_it_was_built_from() -> None:
+    headers = {"X-Nuon-API-Version": "5f1c0de"}
 
     error = await failure(answer(b"404 page not found", status=404, headers=headers))
 
-    assert "this platform, of API 0.20.3, does not serve such a path" in str(error)
+    assert "this platform, built from 5f1c0de, does not serve such a path" in str(error)
+
+
+async def test_a_feature_that_the_organisation_lacks_is_no_wrong_id() -> None:
+    description = "This operation requires the 'app-branches' feature"
+
+    error = await failure(platform_error(400, "feature not enabled: app-branches", description))
+
+    assert type(error) is NuonRejected
+    assert not error.is_missing_route
+    assert description in str(error)
+    assert "ask whoever runs the platform to turn it on" in str(error)
+    assert "check the watch's id" not in str(error)
 
 
 async def test_a_404_with_json_of_someone_else_is_not_taken_for_a_deleted_record() -> None:

@@ -346,7 +346,7 @@ async def test_a_platform_without_releases_is_told_with_its_version_and_what_it_
 
         assert "cannot be seen" in told
         message = full(siege, 1)
-        assert "this platform, of API 0.19.900, does not serve such a path" in message
+        assert "this platform, built from 0.19.900, does not serve such a path" in message
         assert "Releases are served until API 0.19.821" in message
         assert "workflows and app branch runs" in message
 

@@ -39,6 +39,7 @@ from monitor.model import (
 from monitor.store import (
     Counts,
     Edit,
+    Name,
     Observation,
     Outgoing,
     Seen,
@@ -218,8 +219,8 @@ def test_what_is_told_as_not_visible_is_remembered_until_it_is_seen_again(path: 
 
 
 def test_names_are_kept_and_renewed(store: Store) -> None:
-    store.save_names({"inl1": "acme", "inl2": "globex"}, NOON)
-    store.save_names({"inl2": "initech"}, NOON)
+    store.save_names({"inl1": Name("acme"), "inl2": Name("globex")}, NOON)
+    store.save_names({"inl2": Name("initech")}, NOON)
 
     found = store.names(["inl1", "inl2", "inl3"])
 
@@ -228,7 +229,7 @@ def test_names_are_kept_and_renewed(store: Store) -> None:
 
 def test_the_names_of_forty_thousand_installs_are_found(store: Store) -> None:
     names = {f"inl{number}": f"customer {number}" for number in range(40_000)}
-    store.save_names(names, NOON)
+    store.save_names({id_: Name(its) for id_, its in names.items()}, NOON)
 
     assert store.names(names) == names
 
@@ -834,7 +835,7 @@ def test_prune_forgets_what_is_older(store: Store) -> None:
     store.save(observation(note("1"), note("2"), transitions=(transition(),), cards=(card("c"),)))
     store.set_aside(next_post(store).id, now=NOON, error="quota")
     send(store)
-    store.save_names({"inl1": "acme"}, NOON)
+    store.save_names({"inl1": Name("acme")}, NOON)
 
     kept = store.prune(NOON)
     forgotten = store.prune(NOON + MINUTE)

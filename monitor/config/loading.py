@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Self, get_origin
 
@@ -23,6 +23,7 @@ from monitor.config.mistakes import (
     contradictions,
     refusal,
     stray_webhooks,
+    unsound_templates,
 )
 from monitor.config.sections import (
     LISTS,
@@ -72,6 +73,12 @@ _KUBERNETES_VARIABLE = re.compile(
     r"|\w+_PORT=(tcp|udp|sctp)://.*",
     re.DOTALL,
 )
+
+# What no configuration can be without, for who only asks the platform.
+_STAND_INS: Mapping[str, Any] = {
+    "slack": {"webhook_url": "https://hooks.slack.com/services/none"},
+    "watch": [{"approvals": True}],
+}
 
 _PLACE = re.compile(r"\[\[[a-z]+\]\]|(?<![\w/])[a-z]+\.[a-z_]+\b")
 
@@ -128,6 +135,7 @@ class Config(BaseSettings):
             problems += [refusal(detail, tables, cls) for detail in details]
         problems += contradictions(given)
         problems += stray_webhooks(tables)
+        problems += unsound_templates(tables)
         if config is None or problems:
             raise ConfigError(tuple(problems))
         return config
@@ -150,10 +158,14 @@ def find_config(path: Path | None, environ: Mapping[str, str]) -> Path | None:
     return next((usual for usual in _USUAL_FILES if _exists(usual)), None)
 
 
-def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
+def load_config(
+    path: Path | None, environ: Mapping[str, str], *, only: Collection[str] = ()
+) -> Config:
     """Read the configuration from the file that `find_config` finds and from `environ`.
 
-    Raises ConfigError with every problem at once, each at the place where it can be mended.
+    With `only`, these sections alone count, whatever else is missing or wrong: the others of
+    the value mean nothing. Raises ConfigError with every problem at once, each at the place
+    where it can be mended.
     """
     file = find_config(path, environ)
     environment, names, unknown_variables = _from_environment(environ)
@@ -166,13 +178,16 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
     problems = list(unknown_variables)
     config = None
     layers: dict[str, Any] = {"layers": (environment, document, borrowed)}
+    if only:
+        given = ({k: v for k, v in layer.items() if k in only} for layer in layers["layers"])
+        layers = {"layers": (*given, _STAND_INS)}
     try:
         config = Config(**layers)
     except ConfigError as error:
         problems += (_renamed(problem, borrowed_names | names) for problem in error.problems)
     if config is not None and not problems:
         return config
-    if file is None and "watch" not in environment:
+    if file is None and "watch" not in environment and not only:
         usual = " and ".join(str(usual) for usual in _USUAL_FILES)
         problems.insert(0, Problem("", f"no configuration file: looked for {usual}; see --config"))
     raise ConfigError(tuple(problems))

@@ -6,10 +6,10 @@ import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
-from monitor.config.sections import FINDING_KINDS, WATCH_KINDS, Match, Slack
+from monitor.config.sections import FINDING_KINDS, WATCH_KINDS, Match, Slack, Templates
 from monitor.config.tables import (
     is_table,
     keys_set,
@@ -21,7 +21,7 @@ from monitor.config.tables import (
     unknown,
 )
 from monitor.config.values import is_loopback, shown, split_web_url
-from monitor.errors import Problem
+from monitor.errors import ConfigError, Problem
 
 # Keys of which only one can be set. The secrets among them can each be in a file of their own.
 ALTERNATIVES: Mapping[str, tuple[str, ...]] = {
@@ -227,6 +227,24 @@ def stray_webhooks(given: Mapping[str, Any]) -> Iterator[Problem]:
             "expected a webhook of Slack's own, https://hooks.slack.com/…;"
             " one at another host needs slack.api_url to name that host",
         )
+
+
+def unsound_templates(given: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield each mistake within [templates], of what has the right type there."""
+    templates = table_of(given.get("templates"))
+    if not templates:
+        return
+    # Jinja2 takes a while to load, and most configurations have no templates.
+    from monitor.wording import Wording  # noqa: PLC0415
+
+    for key, value in templates.items():
+        try:
+            part = Templates.model_validate({key: value})
+            Wording.of(part.title, part.fields, part.links)
+        except ValidationError:
+            continue  # which is a problem of its own
+        except ConfigError as error:
+            yield from error.problems
 
 
 def _revealed(value: object) -> str:

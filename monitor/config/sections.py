@@ -243,7 +243,7 @@ class Digest(_Section):
 
 
 class Templates(_Section):
-    """Words of the user's own, in Jinja2; whether they are sound is not looked at here."""
+    """Words of the user's own, in Jinja2; `load_config` returns none that is not sound."""
 
     title: Template | None = None
     fields: Annotated[Mapping[Line, Template], Few, Frozen] = Field(

@@ -39,6 +39,7 @@ from monitor.model import (
     Card,
     EventKind,
     Form,
+    HeldLine,
     Level,
     Memory,
     Message,
@@ -50,7 +51,9 @@ from monitor.model import (
 )
 from monitor.store import opening
 from monitor.store.finds import Find, Finds
+from monitor.store.names import KeptNames, Name
 from monitor.store.opening import SetAside, copy_of
+from monitor.store.quiet import Quiet
 from monitor.store.tables import (
     card,
     insert_into,
@@ -69,6 +72,7 @@ __all__ = [
     "Counts",
     "Edit",
     "Find",
+    "Name",
     "Observation",
     "Outgoing",
     "Seen",
@@ -82,9 +86,6 @@ __all__ = [
     "copy_of",
     "message_digest",
 ]
-
-# SQLite takes some 32,000 parameters in one statement.
-_IDS_AT_ONCE = 10_000
 
 
 def message_digest(message: Message) -> bytes:
@@ -123,6 +124,7 @@ class Observation:
     cards: tuple[Card, ...] = ()
     notifications: tuple[Notification, ...] = ()
     alterations: tuple[Alteration, ...] = ()
+    held: tuple[HeldLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +230,7 @@ class Counts:
     oldest_pending: datetime | None
 
 
-class Store(Finds):
+class Store(Finds, KeptNames, Quiet):
     """The open database. Its methods are synchronous, and are called from one thread at a time."""
 
     def __init__(self, opened: opening.Opened) -> None:
@@ -267,11 +269,6 @@ class Store(Finds):
                 "since": upsert.excluded.since,
                 "reason": upsert.excluded.reason,
             },
-        )
-        upsert = insert_into(dialect, name)
-        self._save_names = upsert.on_conflict_do_update(
-            index_elements=[name.c.id],
-            set_={"name": upsert.excluded.name, "fetched_at": upsert.excluded.fetched_at},
         )
 
     # What was seen
@@ -316,7 +313,8 @@ class Store(Finds):
                 connection.execute(
                     self._save_card, [_card_row(one, now) for one in observation.cards]
                 )
-            self._add_notifications(connection, observation.notifications, now)
+            self.hold(connection, observation.held)
+            self._enqueue_all(connection, observation.notifications, now)
 
     def touch(self, polled: Mapping[Target, datetime]) -> None:
         """Write down when targets were polled without any news."""
@@ -347,36 +345,14 @@ class Store(Finds):
                         "reason": lost.reason,
                     },
                 )
-            self._add_notifications(connection, notifications, now)
+            self._enqueue_all(connection, notifications, now)
 
     def sights(self) -> dict[str, Blindness]:
         with self._transaction() as connection:
             rows = connection.execute(select(sight)).all()
         return {row.scope: Blindness(EventKind(row.kind), row.since, row.reason) for row in rows}
 
-    def names(self, ids: Iterable[str]) -> dict[str, str]:
-        """Return the names that are known."""
-        wanted = list(ids)
-        found: dict[str, str] = {}
-        with self._transaction() as connection:
-            for start in range(0, len(wanted), _IDS_AT_ONCE):
-                chunk = wanted[start : start + _IDS_AT_ONCE]
-                rows = connection.execute(
-                    select(name.c.id, name.c.name).where(name.c.id.in_(chunk))
-                )
-                found.update((row.id, row.name) for row in rows)
-        return found
-
-    def save_names(self, names: Mapping[str, str], now: datetime) -> None:
-        if not names:
-            return
-        with self._transaction() as connection:
-            connection.execute(
-                self._save_names,
-                [{"id": id_, "name": its, "fetched_at": now} for id_, its in names.items()],
-            )
-
-    def _add_notifications(
+    def _enqueue_all(
         self, connection: Connection, notifications: Iterable[Notification], now: datetime
     ) -> None:
         rows = [_notification_row(one, now) for one in notifications]
@@ -599,7 +575,7 @@ class Store(Finds):
                 target=of,
                 attempt=lost.attempt,
             )
-            self._add_notifications(connection, (again,), now)
+            self._enqueue_all(connection, (again,), now)
 
     def _update_card(self, edit: Edit, **values: Any) -> None:
         """Change the card that an edit was made for, unless another took its place."""

@@ -32,7 +32,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from monitor.model import EventKind, Memory, Message, Snapshot
 
-HEAD = "0002"
+HEAD = "0004"
 """The newest migration; revisions are four digits that count up."""
 
 T = TypeVar("T")
@@ -196,6 +196,10 @@ name = Table(
     Column("id", Text, primary_key=True),
     Column("name", Text, nullable=False),
     Column("fetched_at", Instant, nullable=False),
+    # NULL where it was not asked for.
+    Column("app_id", Text),
+    Column("message", Text, nullable=False, server_default=""),
+    Column("author", Text, nullable=False, server_default=""),
 )
 
 # A list that is watched, and since when; and what it led to.
@@ -218,6 +222,36 @@ find = Table(
     # Began while the list was watched.
     Column("is_new", Boolean, nullable=False),
     Column("is_followed", Boolean, nullable=False),
+)
+
+held = Table(
+    "held",
+    metadata,
+    Column("id", _RowNumber, primary_key=True),
+    Column("sink", Text, nullable=False),
+    Column("window", Text, nullable=False),
+    # When the window is over.
+    Column("until", Instant, nullable=False),
+    Column("target_kind", Text, nullable=False),
+    Column("target_id", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("words", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("held_at", Instant, nullable=False),
+)
+
+silence = Table(
+    "silence",
+    metadata,
+    Column("id", _RowNumber, primary_key=True),
+    Column("patterns", _json(dict[str, tuple[str, ...]]), nullable=False),
+    Column("begins", Instant, nullable=False),
+    Column("until", Instant, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 # The words stand in the statement itself, not as parameters, so that the partial indexes serve.

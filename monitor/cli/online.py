@@ -1,0 +1,248 @@
+"""What `check --online` asks the platform and Slack, and what it makes of the answers.
+
+Which version a platform is says little of what it serves: its routes are tried.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import click
+import msgspec
+
+from monitor.app import nuon_client, slack_client, utc_now
+from monitor.cli.common import report
+from monitor.config import WATCH_KINDS, Config, Watch, format_duration
+from monitor.errors import NuonError, NuonGone, NuonRejected, SinkError
+from monitor.fetch import Source, gather, located, pages
+from monitor.kinds import FINDERS, KINDS, explained
+from monitor.kinds.wire import Found, Memo, parse
+from monitor.model import Target
+from monitor.sinks import Sinks
+from monitor.text import counted, join_names, plain
+
+_NOBODY = "0" * 26
+"""An id that nothing has: a platform that serves the route says that there is no such record."""
+_BELOW_AN_APP = frozenset({"app_branch"})
+"""What goes by two ids."""
+
+_FOUND_BY = {"app": "release", "component": "release", "install": "workflow"}
+"""What a list leads to, without which the list is of no use."""
+_STAND_INS = {
+    "release": ("app_branch", "install", "workflow"),
+    "app": ("app_branch", "install", "workflow"),
+    "component": ("app_branch", "install", "workflow"),
+    "installer": ("app", "app_branch"),
+    "workflow": ("app", "component", "release"),
+    "install": ("app", "component", "release"),
+    "app_branch": ("app", "component", "release", "install", "workflow"),
+    "approvals": ("install", "workflow", "app"),
+}
+"""What shows the same on a platform of another age, the best first."""
+_MOST_STAND_INS = 3
+
+
+async def ask(config: Config) -> bool:
+    """Report one finding per line; returns whether all is well."""
+    async with nuon_client(config) as source:
+        sees_all = await _ask_platform(config, source)
+    speaks_to_all = await _ask_slack(config)
+    return sees_all and speaks_to_all
+
+
+# The platform
+
+
+class _Client(Source, Protocol):
+    """The platform, and the git reference that it says in every answer, if it does."""
+
+    @property
+    def api_version(self) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Platform:
+    """What a platform is; `routes` says of each kind of watch whether it is served, or why not."""
+
+    version: str
+    routes: Mapping[str, bool | NuonError]
+
+    def serves(self, kind: str) -> bool:
+        return self.routes[kind] is True and not self.lacks(kind)
+
+    def lacks(self, kind: str) -> bool:
+        return any(self.routes[needed] is False for needed in (kind, _FOUND_BY.get(kind, kind)))
+
+    def doubt(self, kind: str) -> NuonError | None:
+        """Return why it cannot be told whether a kind is served."""
+        answer = self.routes[kind]
+        return None if isinstance(answer, bool) or self.lacks(kind) else answer
+
+
+async def _ask_platform(config: Config, source: _Client) -> bool:
+    """Ask what it is, and for every watch, in the order of the configuration."""
+    answers = await asyncio.gather(*(_serves(source, kind) for kind in WATCH_KINDS))
+    doubts = [answer for answer in answers if not isinstance(answer, bool)]
+    if len(doubts) == len(answers):
+        report(is_well=False, subject="platform", finding=str(doubts[0]))
+        return False
+    routes = dict(zip(WATCH_KINDS, answers, strict=True))
+    platform = _Platform(await _version(source), routes)
+    report(is_well=True, subject="platform", finding=platform.version)
+    report(is_well=True, subject="kinds of watch", finding=_kinds_words(platform))
+
+    seen = await asyncio.gather(
+        *(_look(source, platform, entry, config.poll.forget_after) for entry in config.watch)
+    )
+    for entry, (is_well, finding) in zip(config.watch, seen, strict=True):
+        report(is_well=is_well, subject=str(entry.target), finding=finding)
+    return all(is_well for is_well, _ in seen)
+
+
+async def _serves(source: Source, kind: str) -> bool | NuonError:
+    """Return whether there is such a route, or why that cannot be told."""
+    made_up = f"{_NOBODY}/{_NOBODY}" if kind in _BELOW_AN_APP else _NOBODY
+    path = (KINDS.get(kind) or FINDERS[kind]).path(made_up)
+    try:
+        await source.get(path)
+    except NuonGone:
+        # A path without an id is taken for one: its last part for the id of some record.
+        return _NOBODY in path
+    except NuonError as error:
+        return False if _is_missing_route(error) else error
+    return True
+
+
+class _Version(msgspec.Struct):
+    version: str | None = None
+    git_ref: str | None = None
+
+
+_version_decoder = msgspec.json.Decoder(_Version)
+
+
+async def _version(source: _Client) -> str:
+    """Return how the platform calls itself; a proxy may hide it."""
+    try:
+        said = parse((await source.get("/version")).body, _version_decoder)
+    except NuonError:
+        said = _Version()
+    ref = said.git_ref or source.api_version
+    words = f"API {said.version}" if said.version else "does not say its version"
+    return f"{words} (git ref {ref[:12]})" if ref and ref != said.version else words
+
+
+def _kinds_words(platform: _Platform) -> str:
+    served = [kind for kind in WATCH_KINDS if platform.serves(kind)]
+    lacking = [kind for kind in WATCH_KINDS if platform.lacks(kind)]
+    words = [f"serves {join_names(served) or 'none'}"]
+    words += [f"not {join_names(lacking)}"] if lacking else []
+    words += [
+        f"cannot tell of {kind} ({doubt})"
+        for kind in WATCH_KINDS
+        if (doubt := platform.doubt(kind)) is not None
+    ]
+    return "; ".join(words)
+
+
+async def _look(
+    source: Source, platform: _Platform, entry: Watch, forget_after: timedelta
+) -> tuple[bool, str]:
+    """Return whether a watch works, and what it shows now."""
+    target = entry.target
+    if platform.lacks(target.kind):
+        return False, f"this platform does not serve it; {_instead(platform, target.kind)}"
+    try:
+        if target.kind in KINDS:
+            return True, await _shown(source, target)
+        return True, await _found(source, entry, forget_after)
+    except NuonError as error:
+        if _is_missing_route(error):
+            return False, f"{error}; {_instead(platform, target.kind)}"
+        return False, str(explained(error, target, was_seen=False))
+
+
+def _instead(platform: _Platform, kind: str) -> str:
+    fitting = [other for other in _STAND_INS[kind] if platform.serves(other)]
+    if not fitting:
+        served = (KINDS.get(kind) or FINDERS[kind]).served
+        return f"it serves nothing that stands in for it: is nuon.api_url right? {served}"
+    *others, last = fitting[:_MOST_STAND_INS]
+    return f"watch {' or '.join(filter(None, (', '.join(others), last)))} instead"
+
+
+async def _shown(source: Source, target: Target) -> str:
+    """Return how something with a tree of its own stands."""
+    kind = KINDS[target.kind]
+    seen = await gather(source, kind, target.id)
+    root = kind.decode(seen.main.body, target.id, Memo(), seen.beside)
+    if root.kind.is_standing:
+        return counted(len(root.children), kind.terms.step)
+    return root.status or "no status yet"
+
+
+async def _found(source: Source, entry: Watch, forget_after: timedelta) -> str:
+    """Return what a list would lead to now."""
+    finder = FINDERS[entry.target.kind]
+    horizon = utc_now() - forget_after
+    rows: dict[Target, Found] = {}
+    async for page in pages(source, await located(source, finder, entry.target.id)):
+        on_page = finder.decode(page.body, entry.target.id)
+        rows.update((row.target, row) for row in on_page)
+        if not any(_is_since(horizon, row) for row in on_page):
+            break
+    in_flight = sum(not row.is_over for row in rows.values())
+    recent = [row for row in rows.values() if not row.is_over or _is_since(horizon, row)]
+    span = f"in the last {format_duration(forget_after)}"
+    if not recent:
+        return f"nothing {span}"
+    words = [f"{counted(len(recent), recent[0].target.kind)} {span}", f"{in_flight:,} in flight"]
+    if in_flight > entry.limit:
+        words.append(f"at most {entry.limit:,} of them followed at one time")
+    if entry.include or entry.exclude:
+        words.append("before include and exclude")
+    return ", ".join(words)
+
+
+def _is_since(horizon: datetime, row: Found) -> bool:
+    return row.created_at is None or row.created_at >= horizon
+
+
+def _is_missing_route(error: NuonError) -> bool:
+    return isinstance(error, NuonRejected) and error.is_missing_route
+
+
+# Slack
+
+
+async def _ask_slack(config: Config) -> bool:
+    sinks = Sinks(config)
+    channels = [name for name in sinks.configured if sinks.keeps_cards(name)]
+    for name in sinks.configured:
+        if name not in channels:
+            shown = plain(name, 200)
+            click.echo(f"– {shown}: a webhook can only be tried with test-notification")
+    if config.slack.bot_token is None:
+        return True
+    finds_all = True
+    async with slack_client(config) as slack:
+        try:
+            workspace = await slack.greet()
+        except SinkError as error:
+            report(is_well=False, subject="Slack", finding=str(error))
+            return False
+        report(is_well=True, subject="Slack", finding=f"the token is good for {workspace}")
+        for channel in channels:
+            subject = f"channel {channel}"
+            try:
+                name = await slack.channel(channel).check()
+            except SinkError as error:
+                report(is_well=False, subject=subject, finding=str(error))
+                finds_all = False
+            else:
+                report(is_well=True, subject=subject, finding=f"found as #{name}")
+    return finds_all

@@ -1,0 +1,140 @@
+"""What is kept from people for a while: what quiet windows hold back, and silences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from monitor.model import EventKind, HeldLine, Notification, Target
+from monitor.routing import Matcher, Silence
+from monitor.store.database import Database
+from monitor.store.tables import held, silence
+
+
+class Quiet(Database):
+    """The part of the store that keeps what is not told at once."""
+
+    def _enqueue_all(
+        self, connection: Connection, notifications: Iterable[Notification], now: datetime
+    ) -> None:
+        raise NotImplementedError
+
+    def held(self) -> tuple[HeldLine, ...]:
+        """Return all that is held back, the oldest first."""
+        with self._transaction() as connection:
+            rows = connection.execute(select(held).order_by(held.c.id)).all()
+        return tuple(map(_line, rows))
+
+    def next_summary(self) -> datetime | None:
+        """Return when the first of the windows that hold something back is over."""
+        with self._transaction() as connection:
+            due: datetime | None = connection.execute(select(func.min(held.c.until))).scalar()
+        return due
+
+    def summed_up(
+        self, lines: Iterable[HeldLine], notifications: Iterable[Notification], now: datetime
+    ) -> None:
+        """Let go of lines that notifications sum up: both or neither."""
+        ids = [line.id for line in lines]
+        with self._transaction() as connection:
+            self._enqueue_all(connection, notifications, now)
+            for start in range(0, len(ids), 1000):
+                connection.execute(delete(held).where(held.c.id.in_(ids[start : start + 1000])))
+
+    def hold(self, connection: Connection, lines: Iterable[HeldLine]) -> None:
+        """Write down what is held back, as part of a transaction."""
+        rows = [
+            {
+                "sink": line.sink,
+                "window": line.window,
+                "until": line.until,
+                "target_kind": line.target.kind,
+                "target_id": line.target.id,
+                "event": line.event,
+                "place": line.place,
+                "title": line.title,
+                "words": line.words,
+                "url": line.url,
+                "held_at": line.at,
+            }
+            for line in lines
+        ]
+        if rows:
+            connection.execute(insert(held), rows)
+
+    # Silences
+
+    def silences(self, *, since: datetime | None = None) -> tuple[Silence, ...]:
+        """Return the silences that were not over at a time; without one all of them."""
+        wanted = select(silence).order_by(silence.c.id)
+        if since is not None:
+            wanted = wanted.where(silence.c.until > since)
+        with self._transaction() as connection:
+            rows = connection.execute(wanted).all()
+        return tuple(map(_silence, rows))
+
+    def add_silence(
+        self,
+        patterns: Mapping[str, tuple[str, ...]],
+        *,
+        until: datetime,
+        author: str,
+        reason: str,
+        now: datetime,
+    ) -> Silence:
+        """Keep a new silence, from now on, and return it."""
+        row = {
+            "patterns": dict(patterns),
+            "begins": now,
+            "until": until,
+            "author": author,
+            "reason": reason,
+        }
+        with self._transaction() as connection:
+            (id_,) = connection.execute(insert(silence).values(row)).inserted_primary_key or (0,)
+        return Silence(
+            id=id_,
+            matcher=Matcher(patterns),
+            until=until,
+            author=author,
+            reason=reason,
+            created_at=now,
+        )
+
+    def end_silence(self, id_: int, now: datetime) -> bool:
+        """End a silence now; False where there is none, or it is over."""
+        with self._transaction() as connection:
+            ended = connection.execute(
+                update(silence).where(silence.c.id == id_, silence.c.until > now).values(until=now)
+            )
+        return ended.rowcount > 0
+
+
+def _line(row: Row[Any]) -> HeldLine:
+    return HeldLine(
+        id=row.id,
+        sink=row.sink,
+        window=row.window,
+        until=row.until,
+        target=Target(row.target_kind, row.target_id),
+        event=EventKind(row.event),
+        place=row.place,
+        title=row.title,
+        words=row.words,
+        url=row.url,
+        at=row.held_at,
+    )
+
+
+def _silence(row: Row[Any]) -> Silence:
+    return Silence(
+        id=row.id,
+        matcher=Matcher(row.patterns),
+        until=row.until,
+        author=row.author,
+        reason=row.reason,
+        created_at=row.begins,
+    )
