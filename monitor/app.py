@@ -32,15 +32,15 @@ from monitor.model import Blindness, EventKind, Target
 from monitor.names import Names
 from monitor.nuon import NuonClient
 from monitor.roster import Roster
+from monitor.routing import Named
 from monitor.sight import Sight
+from monitor.sinks import Sinks, home_of, plan_of
 from monitor.slack import SlackClient
 from monitor.store import Store, StoreThread
-from monitor.surroundings import Outcome, Surroundings
+from monitor.surroundings import Hush, Outcome, Surroundings
+from monitor.wording import Wording
 
 log = structlog.get_logger(__name__)
-
-WEBHOOK = "webhook"
-"""The name of the sink behind `slack.webhook_url`, whose address is a secret."""
 
 _LONG_PATH = 16
 """Characters from which on a path is taken for a secret, rather than for a word."""
@@ -105,31 +105,18 @@ def slack_client(config: Config) -> SlackClient:
     )
 
 
-def address_of(config: Config, entry: WatchEntry) -> notify.Address:
-    """Return where a watch's news go."""
-    if config.slack.webhook_url is not None:
-        return notify.Address(WEBHOOK, keeps_cards=False)
-    return notify.Address(entry.channel or config.slack.channel or "", keeps_cards=True)
-
-
-def addresses_of(config: Config) -> tuple[notify.Address, ...]:
-    """Return every sink in use, each once."""
-    return tuple(dict.fromkeys(address_of(config, entry) for entry in config.watch))
-
-
-def _fallbacks(config: Config) -> tuple[notify.Address, ...]:
+def _fallbacks(config: Config, sinks: Sinks) -> tuple[str, ...]:
     """Return where it is told that some other sink refuses, the best place first."""
     default = config.slack.channel if config.slack.webhook_url is None else None
-    first = (notify.Address(default, keeps_cards=True),) if default else ()
-    return tuple(dict.fromkeys((*first, *addresses_of(config))))
+    return tuple(dict.fromkeys((*([default] if default else []), *sinks.homes)))
 
 
-def sink_of(config: Config, slack: SlackClient, name: str) -> Sink | None:
+def sink_of(sinks: Sinks, slack: SlackClient, name: str) -> Sink | None:
     """Return a sink by its name; None for one that the configuration no longer has."""
-    webhook = config.slack.webhook_url
-    if name == WEBHOOK:
-        return slack.webhook(webhook.get_secret_value()) if webhook else None
-    return slack.channel(name) if config.slack.bot_token else None
+    webhook = sinks.webhook(name)
+    if webhook is not None:
+        return slack.webhook(webhook)
+    return slack.channel(name) if sinks.is_known(name) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,10 +193,12 @@ async def build(
     now: Callable[[], datetime] = utc_now,
     jumped: Callable[[], timedelta] | None = None,
     configuration_problem: Callable[[], str | None] = lambda: None,
+    keep_secret: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[App]:
     """Open the store and the connections; raises StoreError where the store cannot be had.
 
     `jumped` is how far the clock behind `now` was set ahead, in all; without it, the machine's.
+    `keep_secret` is called with each secret that is learnt while watching.
     """
     jumped = jumped or WallClock().jumped
     async with AsyncExitStack() as stack:
@@ -221,19 +210,21 @@ async def build(
         source = await stack.enter_async_context(nuon_client(config))
         slack = await stack.enter_async_context(slack_client(config))
         metrics = Metrics()
-        lost = await _own_up_to_loss(store, addresses_of(config), now())
+        sinks = Sinks(config, keep_secret)
+        lost = await _own_up_to_loss(store, sinks.homes, now())
         told = await store.call(Store.sights)
         delivery = Delivery(
             store,
-            partial(sink_of, config, slack),
+            partial(sink_of, sinks, slack),
             metrics=metrics,
             now=now,
             pace=pace,
-            fallbacks=_fallbacks(config),
+            fallbacks=_fallbacks(config, sinks),
             told=told,
             jumped=jumped,
         )
         await delivery.hurry()
+        hush = Hush()
         sight = Sight(unreachable_after=config.poll.unreachable_after, told=told)
         around = Surroundings(
             source=source,
@@ -243,8 +234,13 @@ async def build(
             metrics=metrics,
             links=render.Links(config.nuon.dashboard_url, config.nuon.org_id or ""),
             patience=policy.Patience(config.stall.after, config.stall.remind_every),
-            addresses=addresses_of(config),
             permalink=slack.permalink,
+            channels=sinks,
+            directory=slack,
+            sinks=sinks.homes,
+            plan=plan_of(config),
+            wording=wording_of(config),
+            hush=hush,
             now=now,
             jumped=jumped,
             has_news=delivery.wake,
@@ -253,6 +249,7 @@ async def build(
         )
         metrics.store_lost.set(lost.since.timestamp() if lost else 0.0)
         roster = _roster(config, around)
+        hush.take(await store.call(Store.silences, since=now()))
         daemon = Daemon(
             roster,
             delivery,
@@ -264,7 +261,6 @@ async def build(
             unlived=max(now() - last_polled, timedelta(0)),
         )
         stuck_after = _STUCK_AFTER + config.nuon.timeout.total_seconds()
-        sinks = frozenset(address.sink for address in addresses_of(config))
         watchman = _Watchman(
             roster,
             daemon,
@@ -274,7 +270,7 @@ async def build(
             metrics,
             now,
             stuck_after,
-            sinks,
+            frozenset(sinks.homes),
             configuration_problem,
         )
         if config.heartbeat.url is not None:
@@ -284,7 +280,7 @@ async def build(
 
 
 async def _own_up_to_loss(
-    store: StoreThread, addresses: tuple[notify.Address, ...], now: datetime
+    store: StoreThread, sinks: tuple[str, ...], now: datetime
 ) -> Blindness | None:
     """Say once in every channel that an earlier store was lost; returns until when it knew.
 
@@ -308,10 +304,16 @@ async def _own_up_to_loss(
         render.store_lost(name, lost.since),
         key=f"{_STORE}/{name}",
         target=None,
-        addresses=addresses,
+        sinks=sinks,
     )
     await store.call(Store.save_sight, _STORE, lost, told, now=now)
     return lost
+
+
+def wording_of(config: Config) -> Wording:
+    """Return the user's own templates; raises ConfigError where they are not sound."""
+    templates = config.templates
+    return Wording.of(templates.title, templates.fields, templates.links)
 
 
 def _roster(config: Config, around: Surroundings) -> Roster:
@@ -327,24 +329,27 @@ def _roster(config: Config, around: Surroundings) -> Roster:
 def _watch(config: Config, entry: WatchEntry) -> Watch:
     return Watch(
         target=entry.target,
-        addresses=(address_of(config, entry),),
+        homes=(home_of(config, entry),),
         interval=entry.interval or config.poll.interval,
         settled_interval=config.poll.settled_interval,
         forget_after=config.poll.forget_after,
         title=entry.name,
+        entry=Named(entry.target.id, entry.name or ""),
+        labels=entry.labels,
     )
 
 
 def _listing(config: Config, entry: WatchEntry) -> Listing:
     return Listing(
         target=entry.target,
-        addresses=(address_of(config, entry),),
+        homes=(home_of(config, entry),),
         interval=entry.interval or config.poll.interval,
         settled_interval=config.poll.settled_interval,
         forget_after=config.poll.forget_after,
         limit=entry.limit,
         names=NamePatterns(entry.include, entry.exclude),
         title=entry.name,
+        labels=entry.labels,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -19,12 +19,14 @@ import structlog
 
 from monitor import notify, policy, render
 from monitor.diff import Difference, diff, keep_absent
+from monitor.dispatch import Dispatch, Scene, dispatch
 from monitor.errors import NuonError
 from monitor.fetch import Gathered, gather
 from monitor.kinds import KINDS
 from monitor.kinds.wire import Beside, Memo, WatchKind
 from monitor.lookout import Lookout
-from monitor.model import Memory, Snapshot, Target
+from monitor.model import Called, Memory, Snapshot, Target
+from monitor.routing import Named, Silence
 from monitor.store import Observation, Store
 from monitor.surroundings import Outcome, Surroundings
 
@@ -36,20 +38,24 @@ _LARGE = 512 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What is observed, how often, and who is told.
+    """What is observed, how often, and in which sinks it is at home.
+
+    `entry` is the id and name of the configuration's entry that led to it.
 
     What a list led to (`is_found`) rests once it is settled: the list says when it moves again.
     `is_new` says that it began while the list was watched.
     """
 
     target: Target
-    addresses: tuple[notify.Address, ...]
+    homes: tuple[str, ...]
     interval: timedelta
     settled_interval: timedelta
     forget_after: timedelta
     title: str | None = None
     is_found: bool = False
     is_new: bool = False
+    entry: Named = field(default_factory=Named)
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +86,11 @@ class Cycle:
         self._memo: Memo[Any] = Memo()
         self._is_loaded = False
         self._lacks_link = False
-        self._lookout = Lookout(watch.target, around, watch.addresses, watch.title)
+        self._lookout = Lookout(watch.target, around, watch.homes, watch.title)
         self._jumped = around.jumped()
+        self._learnt: bytes | None = None
+        self._hush_version = around.hush.version
+        self._silences: tuple[Silence, ...] = ()
         self.polled_at: datetime | None = None
         """When the last poll came through."""
 
@@ -106,11 +115,10 @@ class Cycle:
         self._around.metrics.poll_seconds.observe(time.perf_counter() - started)
         return outcome
 
-    def tell_also(self, addresses: Sequence[notify.Address]) -> None:
-        """Tell these as well, from the next news on."""
-        everybody = tuple(dict.fromkeys((*self.watch.addresses, *addresses)))
-        self.watch = replace(self.watch, addresses=everybody)
-        self._lookout.addresses = everybody
+    def tell_also(self, homes: Sequence[str]) -> None:
+        """Be at home in these as well, from the next news on."""
+        self.watch = replace(self.watch, homes=tuple(dict.fromkeys((*self.watch.homes, *homes))))
+        self._lookout.homes = self.watch.homes
 
     def pause(self) -> timedelta | None:
         """Return how long to wait until the next poll; None to poll no more."""
@@ -137,6 +145,8 @@ class Cycle:
         stored = await self._around.store.call(Store.load, self.watch.target)
         if stored is not None:
             memory = policy.not_beyond(stored.memory, self._around.now())
+            if memory.has_card and not memory.card_sinks:  # from before there were routes
+                memory = msgspec.structs.replace(memory, card_sinks=self.watch.homes)
             self._lacks_link = memory.attempt > 1
             self._remember(stored.snapshot, memory, stored.digest)
         self._is_loaded = True
@@ -159,13 +169,25 @@ class Cycle:
         for target in self._kind.leads_to(snapshot.root):
             self._lead(target)
 
+    def _learn(self, gathered: Gathered) -> None:
+        """Take up the webhooks that the platform holds for apps, where they are to be used."""
+        channels = self._around.channels
+        if self._kind.webhooks is None or not channels.learns_of_apps:
+            return
+        if gathered.digest != self._learnt:
+            self._learnt = gathered.digest
+            for app_id in channels.learn(self._kind.webhooks(gathered.main.body)):
+                log.warning("app_webhook_refused", app=app_id, reason="not one of Slack's hosts")
+
     # An answer came
 
     async def _observe(self, gathered: Gathered) -> Outcome:
         now, digest = self._around.now(), gathered.digest
         seen = self._seen
         if seen is not None and seen.digest == digest:
-            is_asleep = seen.wakes_at is None or now < seen.wakes_at
+            is_asleep = (
+                seen.wakes_at is None or now < seen.wakes_at
+            ) and self._hush_version == self._around.hush.version
             if is_asleep and not await self._can_link_now(seen.memory):
                 return Outcome.UNCHANGED
             snapshot = msgspec.structs.replace(seen.snapshot, taken_at=now)
@@ -188,7 +210,7 @@ class Cycle:
     async def _take(
         self, snapshot: Snapshot, difference: Difference, digest: bytes, now: datetime
     ) -> Outcome:
-        seen = self._seen
+        seen, hush = self._seen, self._around.hush
         decision = policy.decide(
             seen.snapshot if seen else None,
             snapshot,
@@ -199,68 +221,120 @@ class Cycle:
             forgot_before=self._around.forgot_before,
             is_new=self.watch.is_new,
         )
-        if (
+        version = hush.version
+        is_as_before = (
             seen is not None
             and not decision.events
             and decision.memory == seen.memory
             and snapshot.root == seen.snapshot.root
+        )
+        if (
+            is_as_before
+            and seen is not None
+            and self._hush_version == version
+            and not any(alert.is_kept_back for alert in seen.memory.alerts)
             and not await self._can_link_now(seen.memory)
         ):
             self._remember(seen.snapshot, seen.memory, digest)
             return Outcome.UNCHANGED
-        observation = await self._draw(snapshot, difference, decision, digest)
-        await self._around.store.call(Store.save, observation)
-        self._remember(snapshot, decision.memory, digest)
-        self._report(seen, snapshot, difference, decision)
-        if observation.cards or observation.notifications:
-            self._around.has_news()
-        return Outcome.CHANGED
-
-    async def _draw(
-        self,
-        snapshot: Snapshot,
-        difference: Difference,
-        decision: policy.Decision,
-        digest: bytes,
-    ) -> Observation:
-        around, memory = self._around, decision.memory
-        ids = render.shown_ids(snapshot, memory, decision.events) if memory.has_card else ()
-        view = render.View(
-            snapshot=snapshot,
-            memory=memory,
-            links=around.links,
-            title=self.watch.title,
-            names=await around.namer.names_of(ids),
-        )
-        previous = await self._cards_before(memory.attempt)
-        self._lacks_link = memory.attempt > 1 and not previous
-        mail = notify.compose(
-            view,
+        called = await self._around.namer.called(self._ids(snapshot, decision))
+        dispatched = dispatch(
+            self._scene(snapshot, called),
             decision.events,
-            earlier=self._seen.memory if self._seen else None,
-            addresses=self.watch.addresses,
-            previous=previous,
+            decision.memory,
+            plan=self._around.plan,
+            silences=hush.silences,
+            now=now,
         )
-        return Observation(
+        if (
+            is_as_before
+            and seen is not None
+            and not dispatched.news
+            and dispatched.memory == seen.memory
+            and dispatched.silences == self._silences
+            and not await self._can_link_now(seen.memory)
+        ):
+            self._remember(seen.snapshot, seen.memory, digest)
+            self._hush_version = version
+            return Outcome.UNCHANGED
+        mail = await self._compose(snapshot, dispatched, called)
+        observation = Observation(
             snapshot=snapshot,
-            memory=memory,
+            memory=dispatched.memory,
             digest=digest,
             transitions=difference.transitions,
             alterations=difference.alterations,
             cards=mail.cards,
             notifications=mail.notifications,
+            held=mail.held,
+        )
+        await self._around.store.call(Store.save, observation)
+        self._remember(snapshot, dispatched.memory, digest)
+        self._silences, self._hush_version = dispatched.silences, version
+        self._report(seen, snapshot, difference, decision)
+        if observation.cards or observation.notifications:
+            self._around.has_news()
+        return Outcome.CHANGED
+
+    def _ids(self, snapshot: Snapshot, decision: policy.Decision) -> tuple[str, ...]:
+        memory = decision.memory
+        if not memory.has_card:
+            return ()
+        return render.shown_ids(snapshot, memory, decision.events)
+
+    def _scene(self, snapshot: Snapshot, called: Called) -> Scene:
+        watch = self.watch
+        return Scene(
+            snapshot=snapshot,
+            homes=watch.homes,
+            title=watch.title or "",
+            watch=watch.entry,
+            labels=watch.labels,
+            names=called.names,
+            apps=called.apps,
+            app_sinks=self._around.channels.of_apps,
+        )
+
+    async def _compose(
+        self, snapshot: Snapshot, dispatched: Dispatch, called: Called
+    ) -> notify.Mail:
+        around, memory, now = self._around, dispatched.memory, snapshot.taken_at
+        view = render.View(
+            snapshot=snapshot,
+            memory=memory,
+            links=around.links,
+            title=self.watch.title,
+            names=called.names,
+            apps=called.apps,
+            silences=tuple(silence.words(now) for silence in dispatched.silences),
+        )
+        worded = notify.worded(
+            around.wording, view, watch=self.watch.entry, labels=self.watch.labels
+        )
+        for problem in worded.problems if worded else ():
+            log.warning("template_failed", target=str(snapshot.target), problem=str(problem))
+        previous = await self._cards_of(memory.attempt - 1)
+        self._lacks_link = memory.attempt > 1 and not previous
+        return notify.compose(
+            replace(view, worded=worded),
+            dispatched,
+            earlier=self._seen.memory if self._seen else None,
+            keeps_cards=around.channels.keeps_cards,
+            cards=await self._cards_of(memory.attempt) if dispatched.news else {},
+            previous=previous,
+            users=await around.directory.users_of(dispatched.starters),
         )
 
     async def _can_link_now(self, memory: Memory) -> bool:
         """Whether a card was drawn too early to link the one before, which is posted by now."""
-        return self._lacks_link and bool(await self._cards_before(memory.attempt))
+        return self._lacks_link and bool(await self._cards_of(memory.attempt - 1))
 
-    async def _cards_before(self, attempt: int) -> Mapping[str, str]:
-        """Return where the cards of the attempt before stand, by sink."""
-        if attempt == 1:
+    async def _cards_of(self, attempt: int) -> Mapping[str, str]:
+        """Return where the cards of an attempt stand, by sink."""
+        if attempt == 0:
             return {}
         around = self._around
-        cards = await around.store.call(Store.posted_cards, self.watch.target, attempt - 1)
+        cards = await around.store.call(Store.posted_cards, self.watch.target, attempt)
         links = {sink: around.permalink(card) for sink, card in cards.items()}
         return {sink: link for sink, link in links.items() if link}
 

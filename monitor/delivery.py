@@ -97,7 +97,7 @@ class Delivery:
         metrics: Metrics,
         now: Callable[[], datetime],
         pace: Pace | None = None,
-        fallbacks: Sequence[notify.Address] = (),
+        fallbacks: Sequence[str] = (),
         told: Mapping[str, Blindness] | None = None,
         jumped: Callable[[], timedelta] = timedelta,
     ) -> None:
@@ -278,7 +278,7 @@ class Delivery:
         lost = Blindness(EventKind.UNREACHABLE, now, str(error))
         waiting = await self._store.call(Store.waiting, name)
         message = render.refused(name, str(error), waiting, now)
-        others = [a for a in self._fallbacks if a.sink != name and a.sink not in self.refusing]
+        others = [sink for sink in self._fallbacks if sink not in (name, *self.refusing)]
         await self._tell(name, lost, EventKind.UNREACHABLE, message, others[:1])
         self.refusing[name] = lost
 
@@ -288,7 +288,7 @@ class Delivery:
         lost = self.refusing[name]
         told = await self._store.call(Store.sinks_told, _key(name, lost, EventKind.UNREACHABLE))
         message = render.taken_again(name, lost.since, self._now())
-        others = [address for address in self._fallbacks if address.sink in told]
+        others = [sink for sink in self._fallbacks if sink in told]
         await self._tell(name, lost, EventKind.REACHABLE, message, others)
         self.refusing.pop(name)
 
@@ -298,10 +298,10 @@ class Delivery:
         lost: Blindness,
         kind: EventKind,
         message: Message,
-        addresses: Sequence[notify.Address],
+        sinks: Sequence[str],
     ) -> None:
         key = _key(name, lost, kind)
-        notes = notify.of_sight(kind, message, key=key, target=None, addresses=addresses)
+        notes = notify.of_sight(kind, message, key=key, target=None, sinks=sinks)
         stands = lost if kind is EventKind.UNREACHABLE else None
         await self._store.call(Store.save_sight, _SCOPE + name, stands, notes, now=self._now())
         self._metrics.events.labels(kind).inc()

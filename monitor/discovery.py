@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
 
-from monitor import notify
 from monitor.errors import NuonError
 from monitor.fetch import located, pages
 from monitor.finding import Choice, NamePatterns, choose, has_begun_since, is_news
@@ -34,13 +33,14 @@ class Listing:
     """
 
     target: Target
-    addresses: tuple[notify.Address, ...]
+    homes: tuple[str, ...]
     interval: timedelta
     settled_interval: timedelta
     forget_after: timedelta
     limit: int
     names: NamePatterns
     title: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 class Discovery:
@@ -54,7 +54,7 @@ class Discovery:
         self._around = around
         self._follow = follow
         self._finder = FINDERS[watch.target.kind]
-        self._lookout = Lookout(watch.target, around, watch.addresses, watch.title)
+        self._lookout = Lookout(watch.target, around, watch.homes, watch.title)
         self._began_at: datetime | None = None
         self._known: dict[Target, bool] = {}
         self._path: str | None = None
@@ -164,7 +164,7 @@ class Discovery:
         names = self.watch.names
         if news and not names.are_all:
             ids = tuple(dict.fromkeys(i for row in news for i in row.ids))
-            known = await self._around.namer.names_of(ids)
+            known = (await self._around.namer.called(ids)).names
             news = [
                 row
                 for row in news

@@ -89,6 +89,7 @@ async def _ask(source: Source, wanted: Sequence[Wanted]) -> list[Answer | None]:
 _PAGE = 50
 _OVERLAP = 5
 _MOST_PAGES = 40
+_MOST_QUESTIONS = 500
 
 
 async def pages(source: Source, path: str) -> AsyncIterator[Answer]:
@@ -111,10 +112,10 @@ async def located(source: Source, finder: Finder, identifier: str) -> str:
     if finder.locate is None:
         return finder.path(identifier)
     beside: dict[str, Document | None] = {}
-    for _ in range(_MOST_ROUNDS):
+    for _ in range(_MOST_QUESTIONS):
         wanted = finder.locate(identifier, beside)
         if isinstance(wanted, str):
             return finder.path(wanted)
         (answer,) = await _ask(source, [wanted])
         beside[wanted.path] = Document(answer.body, answer.next_page) if answer else None
-    raise MalformedAnswer(f"more than {_MOST_ROUNDS} answers do not lead to {identifier!r}")
+    raise MalformedAnswer(f"more than {_MOST_QUESTIONS} answers do not lead to {identifier!r}")

@@ -12,7 +12,7 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Collection, MutableMapping
 from typing import Any, TextIO, cast
 
 import structlog
@@ -25,9 +25,11 @@ _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
 def configure(
-    level: str, form: str, *, stream: TextIO | None = None, secrets: Iterable[str] = ()
+    level: str, form: str, *, stream: TextIO | None = None, secrets: Collection[str] = ()
 ) -> None:
     """Send everything to one stream; `form` is `auto`, `text` or `json`.
+
+    What is added to `secrets` later is kept out of later entries as well.
 
     Of other libraries only warnings and errors are logged, whatever the level.
     """
@@ -87,8 +89,8 @@ class _Tolerant(io.TextIOBase):
 class _Cleaner:
     """Takes secrets and control characters out of every field."""
 
-    def __init__(self, secrets: Iterable[str], *, keeps_lines: bool) -> None:
-        self._secrets = tuple(secret for secret in secrets if len(secret) >= _SHORTEST_SECRET)
+    def __init__(self, secrets: Collection[str], *, keeps_lines: bool) -> None:
+        self._secrets = secrets
         self._keeps_lines = keeps_lines
 
     def __call__(
@@ -103,7 +105,8 @@ class _Cleaner:
 
     def _clean(self, name: str, value: str) -> str:
         for secret in self._secrets:
-            value = value.replace(secret, "•••")
+            if len(secret) >= _SHORTEST_SECRET:
+                value = value.replace(secret, "•••")
         if name == "exception":
             lines = (plain(line, _LONGEST_FIELD, fallback="") for line in value.splitlines())
             return "\n".join(lines) if self._keeps_lines else value

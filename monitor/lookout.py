@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -11,6 +11,7 @@ from monitor import notify, render
 from monitor.errors import NuonError, NuonUnavailable
 from monitor.kinds import explained
 from monitor.model import EventKind, Target
+from monitor.routing import Named, Subject, route
 from monitor.sight import SightNews
 from monitor.store import Store
 from monitor.surroundings import Surroundings
@@ -25,10 +26,10 @@ class Lookout:
         self,
         target: Target,
         around: Surroundings,
-        addresses: Sequence[notify.Address],
+        homes: Sequence[str],
         title: str | None,
     ) -> None:
-        self.addresses = tuple(addresses)
+        self.homes = tuple(homes)
         self._target = target
         self._around = around
         self._title = title or str(target)
@@ -80,6 +81,31 @@ class Lookout:
                 log.error(str(news.kind), scope=news.scope, reason=news.reason)
                 await self._tell(news, was_seen=was_seen)
 
+    async def _sinks(self, news: SightNews) -> tuple[str, ...]:
+        """Return whom to tell. Neither hours nor silences may hide that nothing is watched."""
+        homes = self.homes if news.target else self._around.sinks
+        if news.kind is EventKind.REACHABLE:
+            told = await self._told(news)
+            return tuple(told) if told else homes
+        subject = Subject(
+            event=news.kind,
+            kind=self._target.kind,
+            rollout=Named(self._target.id),
+            watch=Named(self._target.id, self._title),
+            name=self._title,
+        )
+        rules, now = self._around.plan.rules, self._around.now()
+        verdicts = [route(subject, rules, home=home, now=now) for home in homes]
+        return tuple(dict.fromkeys(d.sink for verdict in verdicts for d in verdict.told))
+
+    async def _told(self, news: SightNews) -> frozenset[str]:
+        """Return the sinks that were told of what is over now."""
+        store = self._around.store
+        told: frozenset[str] = frozenset()
+        for kind in (EventKind.UNREACHABLE, EventKind.GONE):
+            told |= await store.call(Store.sinks_told, _key(news.scope, kind, news.since))
+        return told
+
     async def _tell(self, news: SightNews, *, was_seen: bool = True) -> None:
         around, now = self._around, self._around.now()
         title = self._title if news.target else "Nuon"
@@ -93,9 +119,9 @@ class Lookout:
         notifications = notify.of_sight(
             news.kind,
             message,
-            key=f"{news.scope}/{news.kind}/{news.since.isoformat()}",
+            key=_key(news.scope, news.kind, news.since),
             target=news.target,
-            addresses=self.addresses if news.target else around.addresses,
+            sinks=await self._sinks(news),
         )
         await around.store.call(
             Store.save_sight, news.scope, news.blindness, notifications, now=now
@@ -103,3 +129,7 @@ class Lookout:
         around.sight.adopt(news)
         around.metrics.events.labels(news.kind).inc()
         around.has_news()
+
+
+def _key(scope: str, kind: EventKind, since: datetime) -> str:
+    return f"{scope}/{kind}/{since.isoformat()}"

@@ -7,21 +7,26 @@ nor threads: there each message stands alone, and is sent for what is worth one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from monitor import render
+from monitor import render, rollout
+from monitor.dispatch import Dispatch, HeldBack, News
 from monitor.model import (
     Card,
     Event,
     EventKind,
     Form,
+    HeldLine,
     Memory,
     Message,
     Notification,
     Phase,
     Target,
 )
+from monitor.routing import Mention, MentionKind, Named
+from monitor.text import duration_words
+from monitor.wording import Facts, Worded, Wording
 
 _LOUD = frozenset(
     {
@@ -36,45 +41,108 @@ _WORTH_A_MESSAGE = _LOUD | {EventKind.STARTED, EventKind.RECOVERED}
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
-    """A sink by its name, and whether a message there can be edited and replied to."""
-
-    sink: str
-    keeps_cards: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Mail:
-    """What one poll sends: what the cards ought to show, and what goes out once."""
+    """What one poll sends: what the cards ought to show, what goes out once, what is held."""
 
     cards: tuple[Card, ...] = ()
     notifications: tuple[Notification, ...] = ()
+    held: tuple[HeldLine, ...] = ()
 
 
 def compose(
     view: render.View,
-    events: Sequence[Event],
+    dispatched: Dispatch,
     *,
     earlier: Memory | None,
-    addresses: Sequence[Address],
+    keeps_cards: Callable[[str], bool],
+    cards: Mapping[str, str],
     previous: Mapping[str, str],
+    users: Mapping[str, str],
 ) -> Mail:
-    """Address one poll's news.
+    """Draw one poll's news for each sink.
 
-    `earlier` is what was remembered before it, `previous` where the card of the attempt
-    before stands, by sink.
+    `earlier` is what was remembered before it. `cards` is where the cards of this attempt
+    stand, `previous` where those of the attempt before do, by sink. `users` are Slack's own
+    ids of people by their e-mail addresses.
     """
-    cards: list[Card] = []
+    drawn: list[Card] = []
     notifications: list[Notification] = []
-    for address in addresses:
-        own_view = replace(view, previous_url=previous.get(address.sink))
-        writer = _Writer(own_view, tuple(events), earlier, address.sink)
-        if address.keeps_cards:
-            cards.extend(writer.card())
+    own = dispatched.memory.card_sinks
+    card_url = next((cards[sink] for sink in own if sink in cards), None)
+    for sink in dict.fromkeys((*own, *dispatched.news)):
+        own_view = replace(view, previous_url=previous.get(sink), card_url=card_url)
+        news = dispatched.news.get(sink, _NO_NEWS)
+        writer = _Writer(own_view, news, earlier, sink, users)
+        if sink in own and keeps_cards(sink):
+            drawn.extend(writer.card())
             notifications.extend(writer.thread())
-        else:
+        elif sink not in own or any(event.kind in _WORTH_A_MESSAGE for event in news.events):
             notifications.extend(writer.messages())
-    return Mail(tuple(cards), tuple(notifications))
+    return Mail(tuple(drawn), tuple(notifications), _held_lines(view, dispatched.held))
+
+
+def worded(
+    wording: Wording, view: render.View, *, watch: Named, labels: Mapping[str, str]
+) -> Worded | None:
+    """Return what the user's own templates say of a rollout; None without any."""
+    if not wording.parts:
+        return None
+    root, called = view.snapshot.root, view.names
+    stages = view.stages
+    progress = rollout.add_up(tuple(stage.progress for stage in stages))
+    current = next((i for i, s in enumerate(stages, 1) if s.step.phase is not Phase.SUCCEEDED), 0)
+    app_id = root.app_id or view.apps.get(root.component_id, "")
+    changed_at = rollout.last_change(root)
+    took = changed_at - root.created_at if changed_at and root.created_at else None
+    return wording.fill(
+        Facts(
+            kind=view.snapshot.target.kind,
+            id=root.id,
+            name=render.title_of(view),
+            component=root.name or called.get(root.component_id, ""),
+            component_id=root.component_id,
+            app=called.get(app_id, ""),
+            app_id=app_id,
+            build_id=root.build_id,
+            revision=root.revision,
+            commit_message=root.fact("commit message"),
+            commit_author=root.fact("commit author"),
+            started_by=root.created_by,
+            status=root.status,
+            attempt=view.memory.attempt,
+            installs=progress.total,
+            succeeded=progress.succeeded,
+            failed=progress.failed,
+            waiting=progress.waiting,
+            steps=len(stages),
+            step=current,
+            started_at=f"{root.created_at:%Y-%m-%d %H:%M} UTC" if root.created_at else "",
+            took=duration_words(took) if took else "",
+            labels=labels,
+            watch=watch.name,
+        )
+    )
+
+
+_NO_NEWS = News(())
+
+
+def _held_lines(view: render.View, held: Sequence[HeldBack]) -> tuple[HeldLine, ...]:
+    return tuple(
+        HeldLine(
+            sink=one.sink,
+            window=one.window,
+            until=one.until,
+            target=view.snapshot.target,
+            event=one.event.kind,
+            place=one.event.place,
+            title=render.title_of(view),
+            words=render.words_of(view, one.event),
+            url=render.page_of(view, one.event),
+            at=view.snapshot.taken_at,
+        )
+        for one in held
+    )
 
 
 def of_sight(
@@ -83,28 +151,29 @@ def of_sight(
     *,
     key: str,
     target: Target | None,
-    addresses: Sequence[Address],
+    sinks: Sequence[str],
 ) -> tuple[Notification, ...]:
     """Address what the monitor itself can or cannot see."""
     return tuple(
         Notification(
-            key=f"{key}/{address.sink}",
-            sink=address.sink,
+            key=f"{key}/{sink}",
+            sink=sink,
             form=Form.MESSAGE,
             message=message,
             target=target,
             events=(kind,),
         )
-        for address in addresses
+        for sink in sinks
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Writer:
     view: render.View
-    events: tuple[Event, ...]
+    news: News
     earlier: Memory | None
     sink: str
+    users: Mapping[str, str]
 
     def card(self) -> tuple[Card, ...]:
         memory = self.view.memory
@@ -119,35 +188,52 @@ class _Writer:
         if is_new:
             key = f"card/0/{self.sink}"
             message = render.card(self.view)
-            kinds = tuple(event.kind for event in self.events if event.kind is EventKind.STARTED)
+            kinds = tuple(e.kind for e in self.news.events if e.kind is EventKind.STARTED)
             notifications.append(self._notification(key, Form.CARD, message, kinds))
         # The card's own post says that the rollout has begun.
-        events = tuple(event for event in self.events if event.kind is not EventKind.STARTED)
+        events = tuple(e for e in self.news.events if e.kind is not EventKind.STARTED)
         if events:
+            mentions = self._mentions()
+            # A card that is itself new in the channel shows all of it already; but it pings
+            # nobody, and in a thread @here means nobody.
+            is_loud = any(_is_loud(event) for event in events)
             notifications.append(
                 self._notification(
                     self._key(),
                     Form.REPLY,
-                    render.reply(self.view, events),
+                    render.reply(self.view, events, mentions),
                     tuple(event.kind for event in events),
-                    # A card that is itself new in the channel shows all of it already.
-                    is_broadcast=not is_new and any(_is_loud(event) for event in events),
+                    is_broadcast=is_loud and (not is_new or bool(mentions)),
                 )
             )
         return notifications
 
     def messages(self) -> list[Notification]:
-        if not any(event.kind in _WORTH_A_MESSAGE for event in self.events):
+        events = self.news.events
+        if not events:
             return []
-        kinds = tuple(event.kind for event in self.events)
-        message = render.standalone(self.view, self.events)
+        kinds = tuple(event.kind for event in events)
+        message = render.standalone(self.view, events, self._mentions())
         return [self._notification(self._key(), Form.MESSAGE, message, kinds)]
+
+    def _mentions(self) -> tuple[Mention, ...]:
+        """Return whom to ping: only what people should notice anyway is a reason."""
+        wanted = (m for event, mentions in self.news.told if _is_loud(event) for m in mentions)
+        known = (self._in_slack(mention) for mention in dict.fromkeys(wanted))
+        return tuple(dict.fromkeys(mention for mention in known if mention is not None))
+
+    def _in_slack(self, mention: Mention) -> Mention | None:
+        if mention.kind is not MentionKind.STARTED_BY:
+            return mention
+        user = self.users.get(mention.id)
+        return Mention(MentionKind.USER, user) if user else None
 
     def _has_new_card(self) -> bool:
         memory, earlier = self.view.memory, self.earlier
         if not memory.has_card:
             return False
-        return earlier is None or not earlier.has_card or earlier.attempt != memory.attempt
+        is_same_attempt = earlier is not None and earlier.attempt == memory.attempt
+        return not (earlier and is_same_attempt and self.sink in earlier.card_sinks)
 
     def _key(self) -> str:
         """Two polls that decide the same from the same memory have the same key."""

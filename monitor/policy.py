@@ -90,10 +90,11 @@ def decide(
 
 
 def wakes_at(snapshot: Snapshot, memory: Memory, patience: Patience) -> datetime | None:
-    """Return when `decide` could say something new about an unchanged snapshot; None if never."""
+    """Return when there could be news of an unchanged snapshot; None if never."""
+    times = [alert.look_again_at for alert in memory.alerts if alert.look_again_at is not None]
     if not _is_in_flight(snapshot.root, memory):
-        return None
-    times = [alert.told_at + patience.remind_every for alert in _reminders(memory.alerts)]
+        return min(times, default=None)
+    times += [alert.told_at + patience.remind_every for alert in _reminders(memory.alerts)]
     stalls = {alert.place: alert.stall for alert in memory.alerts if alert.stall is not None}
     if any(stalls.get(place) not in _DEAD_ENDS for place in memory.suspects):
         times.append(memory.changed_at)
@@ -112,9 +113,9 @@ def is_settled(snapshot: Snapshot, memory: Memory, now: datetime) -> bool:
     """Whether nothing is expected to move any more.
 
     A unit can be left in flight for ever by a rollout that failed: it is not waited for
-    any longer than the platform would.
+    any longer than the platform would. Nor is it settled while somebody has still to be told.
     """
-    if memory.ended is None:
+    if memory.ended is None or any(alert.is_kept_back for alert in memory.alerts):
         return False
     is_quiet = now - memory.changed_at > PLATFORM_GIVES_UP_AFTER
     return is_quiet or not rollout.has_units_in_flight(snapshot.root)
@@ -137,7 +138,10 @@ def _with_times(memory: Memory, changed: Callable[[datetime], datetime]) -> Memo
         ended_at=changed(memory.ended_at) if memory.ended_at else None,
         alerts=tuple(
             msgspec.structs.replace(
-                alert, since=changed(alert.since), told_at=changed(alert.told_at)
+                alert,
+                since=changed(alert.since),
+                told_at=changed(alert.told_at),
+                look_again_at=changed(alert.look_again_at) if alert.look_again_at else None,
             )
             for alert in memory.alerts
         ),
@@ -230,12 +234,14 @@ class _Desk:
                 return False
             case EventKind.SUCCEEDED:
                 return phase not in (Phase.SUCCEEDED, Phase.UNKNOWN)
+            case EventKind.PROGRESSED:
+                return phase not in (Phase.ENDED, Phase.UNKNOWN)
             case _:
                 return phase not in (Phase.FAILED, Phase.UNKNOWN)
 
     def _begin_again(self) -> None:
         attempt = self.memory.attempt + self.memory.has_card
-        self._remember(attempt=attempt, has_card=False, ended=None, ended_at=None)
+        self._remember(attempt=attempt, has_card=False, card_sinks=(), ended=None, ended_at=None)
         self._drop(self.root.id, EventKind.FAILED)
 
     def start(self) -> None:
@@ -253,6 +259,11 @@ class _Desk:
             self._tell(EventKind.SUCCEEDED, Level.ROLLOUT, self.root, self.root.description)
         elif self.root.phase is Phase.FAILED:
             self._remember(ended=EventKind.FAILED, ended_at=self.now)
+        elif self.root.phase is Phase.ENDED:
+            self._remember(ended=EventKind.PROGRESSED, ended_at=self.now)
+            self._tell(
+                EventKind.PROGRESSED, Level.ROLLOUT, self.root, f"ended as {self.root.status}"
+            )
 
     def close(self) -> Memory:
         return msgspec.structs.replace(
@@ -284,14 +295,14 @@ class _Desk:
 
     def look_at_what_stands(self, before: Snapshot | None) -> None:
         """Whatever way it came about: what is in trouble now has an alert, what is not has none."""
-        alerted = {place.rpartition("/")[2] for place, _ in self.alerts}
+        alerted = {place for place, _ in self.alerts}
         self._stand(Level.ROLLOUT, self.root, self.root.phase, self.root.description)
         for step in self.root.children:
             self._stand(Level.STEP, step, step.phase, step.description)
             for unit in rollout.units_of(step):
                 phase = unit.phase
                 # Of ten thousand units that go well, none is worth a second look.
-                if phase in _TROUBLES or unit.work in alerted:
+                if phase in _TROUBLES or (alerted and f"{step.id}/{unit.work}" in alerted):
                     self._stand(Level.UNIT, unit, phase, unit.description)
         for alert in tuple(self.alerts.values()):
             if alert.kind is EventKind.WAITING and self.places.entity(alert.place) is None:
@@ -329,7 +340,7 @@ class _Desk:
         if phase is Phase.SUCCEEDED:
             self._drop(place, EventKind.FAILED)
             if level is Level.UNIT or self.root.kind.is_standing:
-                self._tell(EventKind.RECOVERED, level, entity, "succeeded after failing")
+                self._tell_end_of(failed, level, entity, "succeeded after failing")
         elif phase in _UNDER_WAY and not failed.is_retrying:
             self.alerts[place, EventKind.FAILED] = msgspec.structs.replace(failed, is_retrying=True)
             if level is Level.UNIT and not self.root.kind.is_standing:
@@ -438,7 +449,7 @@ class _Desk:
         self._drop(alert.place, EventKind.STALLED)
         if self.memory.ended is None:
             level, entity = self._entity(alert.place)
-            self._tell(EventKind.RECOVERED, level, entity, "moves again")
+            self._tell_end_of(alert, level, entity, "moves again")
 
     def _dead_ends(self) -> Iterable[tuple[str, Stall]]:
         """Find what can never go on, however long one waits."""
@@ -507,7 +518,9 @@ class _Desk:
                 continue
             level, entity = self._entity(alert.place)
             self.alerts[alert.place, alert.kind] = msgspec.structs.replace(alert, told_at=self.now)
-            self._tell(alert.kind, level, entity, alert.reason, is_reminder=True)
+            self.events.append(
+                Event(alert.kind, level, entity, alert.reason, is_reminder=True, place=alert.place)
+            )
 
     # Writing down
 
@@ -532,18 +545,16 @@ class _Desk:
         self.alerts[place, kind] = Alert(
             place, kind, since=self.now, told_at=self.now, reason=reason, stall=stall
         )
-        self._tell(kind, level, entity, reason)
+        self.events.append(Event(kind, level, entity, reason, place=place))
 
     def _drop(self, place: str, kind: EventKind) -> None:
         self.alerts.pop((place, kind), None)
 
-    def _tell(
-        self,
-        kind: EventKind,
-        level: Level,
-        entity: Entity,
-        reason: str,
-        *,
-        is_reminder: bool = False,
-    ) -> None:
-        self.events.append(Event(kind, level, entity, reason, is_reminder))
+    def _tell(self, kind: EventKind, level: Level, entity: Entity, reason: str) -> None:
+        self.events.append(Event(kind, level, entity, reason))
+
+    def _tell_end_of(self, alert: Alert, level: Level, entity: Entity, reason: str) -> None:
+        recovered = EventKind.RECOVERED
+        self.events.append(
+            Event(recovered, level, entity, reason, place=alert.place, told=alert.told)
+        )

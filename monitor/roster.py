@@ -9,6 +9,7 @@ from monitor.cycle import Cycle, Watch
 from monitor.discovery import Discovery, Listing
 from monitor.finding import NamePatterns
 from monitor.model import Target
+from monitor.routing import Named
 from monitor.store import Find, Store
 from monitor.surroundings import Surroundings
 
@@ -38,7 +39,7 @@ class Roster:
         """Poll a target from now on; one that is polled already is told to more people."""
         cycle = self._cycles.get(watch.target)
         if cycle is not None:
-            cycle.tell_also(watch.addresses)
+            cycle.tell_also(watch.homes)
             return
         cycle = Cycle(watch, self._around, partial(self._lead, watch))
         self._cycles[watch.target] = cycle
@@ -77,12 +78,14 @@ class Roster:
         self.watch(
             Watch(
                 target=find.target,
-                addresses=listing.addresses,
+                homes=listing.homes,
                 interval=listing.interval,
                 settled_interval=listing.settled_interval,
                 forget_after=listing.forget_after,
                 is_found=True,
                 is_new=find.is_new,
+                entry=Named(listing.target.id, listing.title or ""),
+                labels=listing.labels,
             )
         )
 
@@ -91,11 +94,13 @@ class Roster:
         self.list(
             Listing(
                 target=target,
-                addresses=watch.addresses,
+                homes=watch.homes,
                 interval=watch.interval,
                 settled_interval=watch.settled_interval,
                 forget_after=watch.forget_after,
                 limit=_MOST_FOLLOWED,
                 names=NamePatterns((), ()),
+                title=watch.entry.name or None,
+                labels=watch.labels,
             )
         )

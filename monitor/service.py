@@ -99,7 +99,11 @@ class Service:
         logs.configure(config.log.level, config.log.format, secrets=self._secrets)
         for sentence in warnings(config):
             log.warning("configuration", warning=sentence)
-        async with build(config, configuration_problem=lambda: self.problem) as app:
+        async with build(
+            config,
+            configuration_problem=lambda: self.problem,
+            keep_secret=self._secrets.setdefault,
+        ) as app:
             log.info("started", version=__version__, watches=len(config.watch))
             running = asyncio.create_task(app.run(), name="daemon")
             waiting = asyncio.create_task(self._next(config), name="configuration")

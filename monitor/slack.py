@@ -6,18 +6,20 @@ slack-sdk's own retries are off. Limits, codes and behaviour: docs.slack.dev/ref
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import logging
 import math
 import re
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Collection, Mapping
 from datetime import datetime
 from types import SimpleNamespace
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
+import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
@@ -30,6 +32,8 @@ from monitor.text import plain
 
 T = TypeVar("T")
 
+log = structlog.get_logger(__name__)
+
 METADATA_EVENT = "nuon_monitor_notification"
 _CONNECT_TIMEOUT = 10.0
 # A connection that Slack closes while a post is on its way leaves in doubt whether it
@@ -38,6 +42,7 @@ _KEEP_IDLE = 15.0
 _WORKSPACE_URL = re.compile(r"https?://[\w.:-]+/?", re.ASCII)
 _SHORTEST_WAIT, _LONGEST_WAIT = 1.0, 3600.0
 _PAGES = 5
+_LOOK_UP_WITHIN = 5.0
 
 # slack-sdk writes every request down at debug level, a webhook's secret URL included.
 _SILENT = logging.getLogger(f"{__name__}.sdk")
@@ -112,6 +117,7 @@ class SlackClient:
         self._session: aiohttp.ClientSession | None = None
         self._web: AsyncWebClient | None = None
         self._workspace_url = ""
+        self._users: dict[str, str] = {}
 
     async def __aenter__(self) -> SlackClient:
         tracing = aiohttp.TraceConfig()
@@ -169,6 +175,33 @@ class SlackClient:
             return None
         ts = message.ts.replace(".", "")
         return f"{self._workspace_url.rstrip('/')}/archives/{message.channel_id}/p{ts}"
+
+    async def users_of(self, emails: Collection[str]) -> Mapping[str, str]:
+        """Return Slack's ids of people by their e-mail addresses; leaves out whom it has not.
+
+        Needs the scope users:read.email. A name that cannot be found must not hold up a message:
+        each is asked for once, and only briefly.
+        """
+        if self._token is None:
+            return {}
+        for email in emails:
+            if email not in self._users:
+                await self._look_up(email)
+        return {email: user for email in emails if (user := self._users.get(email))}
+
+    async def _look_up(self, email: str) -> None:
+        try:
+            async with asyncio.timeout(_LOOK_UP_WITHIN):
+                asked = self.web.users_lookupByEmail(email=email)
+                answer = await _judged("users.lookupByEmail", asked)
+        except SinkRejected as error:
+            log.warning("person_not_found_in_slack", error=str(error))
+            self._users[email] = ""
+        except (SinkUnavailable, TimeoutError) as error:
+            log.warning("person_not_looked_up", error=str(error) or "no answer in time")
+        else:
+            user = answer.get("user")
+            self._users[email] = str(user.get("id") or "") if isinstance(user, dict) else ""
 
 
 class SlackChannel:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from monitor import notify, policy, render
+from monitor import policy, render
+from monitor.dispatch import Plan
 from monitor.fetch import Source
 from monitor.metrics import Metrics
-from monitor.model import MessageRef
+from monitor.model import Called, MessageRef
+from monitor.routing import Silence
 from monitor.sight import Sight
 from monitor.store import StoreThread
+from monitor.wording import Wording
 
 
 class Outcome(StrEnum):
@@ -28,7 +31,43 @@ class Outcome(StrEnum):
 class Namer(Protocol):
     """Knows what ids are called; leaves out what it cannot find out."""
 
-    async def names_of(self, ids: Sequence[str]) -> Mapping[str, str]: ...
+    async def called(self, ids: Sequence[str]) -> Called: ...
+
+
+class Directory(Protocol):
+    """Knows Slack's own ids of people; leaves out whom it cannot find."""
+
+    async def users_of(self, emails: Collection[str]) -> Mapping[str, str]: ...
+
+
+class Channels(Protocol):
+    """Knows what the sinks can do, and those that the platform holds for apps."""
+
+    @property
+    def of_apps(self) -> Mapping[str, str]: ...
+
+    @property
+    def learns_of_apps(self) -> bool: ...
+
+    def keeps_cards(self, sink: str) -> bool: ...
+
+    def learn(self, webhooks: Mapping[str, str]) -> tuple[str, ...]: ...
+
+
+class Hush:
+    """The silences that hold at present. `version` counts their changes."""
+
+    def __init__(self) -> None:
+        self.silences: tuple[Silence, ...] = ()
+        self.version = 0
+
+    def take(self, silences: tuple[Silence, ...]) -> bool:
+        """Take these for the ones that hold from now on; returns whether they are others."""
+        if silences == self.silences:
+            return False
+        self.silences = silences
+        self.version += 1
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +82,16 @@ class Surroundings:
     links: render.Links
     patience: policy.Patience
     permalink: Callable[[MessageRef], str | None]
-    addresses: tuple[notify.Address, ...]
+    channels: Channels
+    directory: Directory
+    sinks: tuple[str, ...]
     """Every sink in use: they are told when the platform as a whole cannot be seen."""
     now: Callable[[], datetime]
     has_news: Callable[[], None]
     """Called after a commit that put something into the outbox."""
+    plan: Plan = field(default_factory=Plan)
+    wording: Wording = field(default_factory=Wording.none)
+    hush: Hush = field(default_factory=Hush)
     jumped: Callable[[], timedelta] = timedelta
     """How far our clock was set ahead in all since the start; back is negative."""
     forgot_before: datetime | None = None

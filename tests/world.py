@@ -147,9 +147,11 @@ class World:
             ts = cards[-2].ts.replace(".", "")
             link = f"{self.slack.url}/archives/{self.channel.id}/p{ts}"
         with Store.open_readonly(self.store_url) as store:
-            names = store.names(render.shown_ids(snapshot, memory))
+            named = store.named(render.shown_ids(snapshot, memory))
         links = render.Links("https://app.nuon.co", self.platform.org_id)
-        view = render.View(snapshot, memory, links, names=names, previous_url=link)
+        names = {id_: one.name for id_, one in named.items() if one.name}
+        apps = {id_: one.app_id for id_, one in named.items() if one.app_id}
+        view = render.View(snapshot, memory, links, names=names, apps=apps, previous_url=link)
         return render.card(view).blocks
 
     @property

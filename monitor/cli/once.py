@@ -49,7 +49,8 @@ async def _show(config: Config) -> int:
     """Poll on a copy of the store, and print what stands in its outbox afterwards."""
     import tempfile
 
-    from monitor.app import addresses_of, build
+    from monitor.app import build
+    from monitor.sinks import Sinks
     from monitor.store import Store, copy_of
 
     with tempfile.TemporaryDirectory(prefix="nuon-monitor-") as folder:
@@ -63,8 +64,8 @@ async def _show(config: Config) -> int:
             posts = await app.store.call(Store.outbox)
             edits = [
                 edit
-                for address in addresses_of(config)
-                for edit in await app.store.call(_edits, address.sink)
+                for sink in Sinks(config).configured
+                for edit in await app.store.call(_edits, sink)
             ]
     _print(posts, edits)
     click.echo(_polled(config, len(failures)))

@@ -30,17 +30,19 @@ async def _send(config: Config, channel: str | None) -> int:
     from uuid import uuid4
 
     from monitor import render
-    from monitor.app import addresses_of, sink_of, slack_client, utc_now
+    from monitor.app import sink_of, slack_client, utc_now
     from monitor.errors import ConfigError, Problem, SinkError
+    from monitor.sinks import Sinks
 
     if channel is not None and config.slack.bot_token is None:
         problem = Problem("--channel", "leave it out: an incoming webhook has a channel of its own")
         raise ConfigError((problem,))
-    names = [address.sink for address in addresses_of(config)] if channel is None else [channel]
+    sinks = Sinks(config)
+    names = sinks.configured if channel is None else (channel,)
     failed = 0
     async with slack_client(config) as slack:
         for name in names:
-            sink = sink_of(config, slack, name)
+            sink = sink_of(sinks, slack, name)
             if sink is None:
                 continue
             message = render.test_message(name, utc_now())

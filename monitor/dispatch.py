@@ -1,0 +1,345 @@
+"""Events → who is told of what, now or later. Pure: routes decide, alerts remember.
+
+A trouble keeps with it the sinks that were told of it. As long as something keeps it from
+one of them (a threshold, a quiet window, a silence), it is routed again at each look: so it
+is told once its time has come, and never twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+
+import msgspec
+
+from monitor import rollout
+from monitor.model import Alert, Event, EventKind, Kind, Level, Memory, Snapshot
+from monitor.quiet import Then, Window
+from monitor.routing import (
+    Destination,
+    Mention,
+    MentionKind,
+    Named,
+    Rule,
+    Silence,
+    Subject,
+    Verdict,
+    active_silence,
+    card_sinks,
+    route,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Who is told of what, as configured: `[[route]]` and `[[quiet]]`."""
+
+    rules: tuple[Rule, ...] = ()
+    windows: tuple[Window, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """All that is known of a rollout and of the watch that it belongs to.
+
+    `homes` are the sinks of the watches that lead to it. `names` are those of things by their
+    ids, `apps` the ids of components' apps by the components' ids; both may lack any.
+    """
+
+    snapshot: Snapshot
+    homes: tuple[str, ...]
+    title: str = ""
+    watch: Named = field(default_factory=Named)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+    apps: Mapping[str, str] = field(default_factory=dict)
+    app_sinks: Mapping[str, str] = field(default_factory=dict)
+    """The sinks that the vendor set for apps on the platform itself, by the apps' ids."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What one sink is told now, and whom to mention there because of it."""
+
+    told: tuple[tuple[Event, tuple[Mention, ...]], ...]
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        return tuple(event for event, _ in self.told)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBack:
+    """What a quiet window keeps for its summary."""
+
+    event: Event
+    sink: str
+    window: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """What goes where. `memory` says who has been told what from now on."""
+
+    memory: Memory
+    news: Mapping[str, News]
+    held: tuple[HeldBack, ...]
+    silences: tuple[Silence, ...]
+    """Those that hold over the whole rollout, or over something in trouble."""
+
+    @property
+    def starters(self) -> frozenset[str]:
+        """The e-mail addresses of those who are mentioned because they started something."""
+        mentions = (m for news in self.news.values() for _, own in news.told for m in own)
+        return frozenset(m.id for m in mentions if m.kind is MentionKind.STARTED_BY and m.id)
+
+
+def dispatch(
+    scene: Scene,
+    events: Sequence[Event],
+    memory: Memory,
+    *,
+    plan: Plan,
+    silences: Sequence[Silence],
+    now: datetime,
+) -> Dispatch:
+    """Decide for each event, and for each trouble that was kept back, who is told of it now."""
+    return _Counter(scene, memory, plan, silences, now).serve(events)
+
+
+def subject_of(scene: Scene, event: Event, *, standing: timedelta = timedelta()) -> Subject:
+    """Return all that routes can ask of an event."""
+    return _Facts(scene).subject(event, standing)
+
+
+class _Facts:
+    """What is the same for all events of one look, worked out once."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._root = scene.snapshot.root
+
+    @cached_property
+    def _failed(self) -> int:
+        return sum(rollout.progress_of(step).failed for step in self._root.children)
+
+    def subject(self, event: Event, standing: timedelta) -> Subject:
+        scene, root, entity = self._scene, self._root, event.entity
+        component_id = entity.component_id or root.component_id
+        component = root.name if root.kind is Kind.RELEASE else ""
+        return Subject(
+            event=event.kind,
+            level=event.level,
+            kind=scene.snapshot.target.kind,
+            part_kind=entity.kind,
+            app=self._named(self.app_id(event)),
+            component=Named(component_id, component or scene.names.get(component_id, "")),
+            install=self._named(entity.install_id or root.install_id),
+            installer=Named(root.id, root.name) if root.kind is Kind.INSTALLER else Named(),
+            rollout=Named(root.id),
+            watch=scene.watch,
+            name=scene.title or root.name,
+            labels=scene.labels,
+            started_by=root.created_by,
+            # What failed between two looks may be well again by now.
+            failed=max(self._failed, event.kind is EventKind.FAILED),
+            standing=standing,
+            told_sinks=event.told,
+        )
+
+    def app_id(self, event: Event) -> str:
+        """Return the app that something belongs to; empty where it is not known."""
+        entity, root = event.entity, self._root
+        if entity.app_id or entity.kind is Kind.APP:
+            return entity.app_id or entity.id
+        if root.kind is Kind.INSTALLER and event.level > Level.STEP:
+            owner = next(
+                (s for s in root.children if entity.id in {u.id for u in s.children}), None
+            )
+            return (owner.app_id or owner.id) if owner else ""
+        return root.app_id or self._scene.apps.get(entity.component_id or root.component_id, "")
+
+    def _named(self, identifier: str) -> Named:
+        return Named(identifier, self._scene.names.get(identifier, ""))
+
+
+class _Counter:
+    """One look's events and troubles, served one after the other."""
+
+    def __init__(
+        self,
+        scene: Scene,
+        memory: Memory,
+        plan: Plan,
+        silences: Sequence[Silence],
+        now: datetime,
+    ) -> None:
+        self._scene = scene
+        self._memory = memory
+        self._plan = plan
+        self._silences = silences
+        self._now = now
+        self._facts = _Facts(scene)
+        self._alerts = {(alert.place, alert.kind): alert for alert in memory.alerts}
+        self._told: dict[str, list[tuple[Event, tuple[Mention, ...]]]] = {}
+        self._held: list[HeldBack] = []
+        self._silenced: dict[int, Silence] = {}
+        self._waiting: dict[tuple[str, EventKind], set[str]] = {}
+        self._told_late = 0
+
+    def serve(self, events: Sequence[Event]) -> Dispatch:
+        for event in events:
+            self._serve_event(event)
+        fresh = {(event.place, event.kind) for event in events}
+        for key, alert in tuple(self._alerts.items()):
+            if alert.is_kept_back and key not in fresh:
+                self._serve_again(alert)
+        self._let_the_rollout_speak()
+        whole = self._whole()
+        subject = self._facts.subject(whole, timedelta())
+        silence = active_silence(subject, self._silences, self._now)
+        if silence is not None:
+            self._silenced[silence.id] = silence
+        memory = self._memory
+        if memory.has_card:
+            sinks = self._card_sinks(subject)
+            # A card that was posted once stays where it is, whatever the routes say by now.
+            memory = msgspec.structs.replace(
+                memory, card_sinks=tuple(dict.fromkeys((*memory.card_sinks, *sinks)))
+            )
+        return Dispatch(
+            memory=msgspec.structs.replace(
+                memory,
+                alerts=tuple(self._alerts.values()),
+                # Each news has a key of its own, what is told late as well.
+                told=memory.told + (self._told_late if self._told else 0),
+            ),
+            news={sink: News(tuple(told)) for sink, told in self._told.items()},
+            held=tuple(self._held),
+            silences=tuple(self._silenced.values()),
+        )
+
+    def _serve_event(self, event: Event) -> None:
+        alert = self._alerts.get((event.place, event.kind)) if event.place else None
+        if event.is_reminder:
+            verdict = self._route(event, alert)
+            told = alert.told if alert else None
+            self._tell(event, (d for d in verdict.told if told is None or d.sink in told))
+        elif alert is not None:
+            self._serve_alert(alert, event, is_fresh=True)
+        else:
+            verdict = self._route(event, None)
+            self._tell(event, verdict.told)
+            self._hold(event, verdict)
+
+    def _serve_again(self, alert: Alert) -> None:
+        found = rollout.PlaceBook(self._scene.snapshot.root).entity(alert.place)
+        if found is not None:
+            level, entity = found
+            event = Event(alert.kind, level, entity, alert.reason, place=alert.place)
+            self._serve_alert(alert, event, is_fresh=False)
+            self._told_late += 1
+
+    def _serve_alert(self, alert: Alert, event: Event, *, is_fresh: bool) -> None:
+        counted = () if is_fresh else alert.told or ()
+        verdict = self._route(msgspec.structs.replace(event, told=counted), alert)
+        self._tell(event, verdict.told)
+        if is_fresh:
+            self._hold(event, verdict)
+        if verdict.silence is not None:
+            self._silenced[verdict.silence.id] = verdict.silence
+        has_ended = self._memory.ended is not None
+        waiting = [one for one in verdict.waiting if one.due is not None or not has_ended]
+        times = [
+            *(one.due for one in waiting if one.due is not None),
+            *(one.hold.until for one in verdict.held),
+            *([verdict.silence.until] if verdict.silence else []),
+        ]
+        key = (alert.place, alert.kind)
+        self._waiting[key] = {one.destination.sink for one in waiting}
+        self._alerts[key] = msgspec.structs.replace(
+            alert,
+            told=tuple(dict.fromkeys((*counted, *(d.sink for d in verdict.told)))),
+            is_kept_back=bool(waiting or verdict.held or verdict.silence),
+            look_again_at=min(times, default=None),
+        )
+
+    def _let_the_rollout_speak(self) -> None:
+        """Who was told that the whole failed need not wait for any of its parts."""
+        root = self._alerts.get((self._scene.snapshot.root.id, EventKind.FAILED))
+        if root is None or not root.told:
+            return
+        for key, sinks in self._waiting.items():
+            alert = self._alerts[key]
+            if key != (root.place, root.kind) and sinks and sinks <= set(root.told):
+                told = tuple(dict.fromkeys((*(alert.told or ()), *sinks)))
+                self._alerts[key] = msgspec.structs.replace(
+                    alert, told=told, is_kept_back=False, look_again_at=None
+                )
+
+    def _route(self, event: Event, alert: Alert | None) -> Verdict:
+        standing = self._now - alert.since if alert else timedelta()
+        subject = self._facts.subject(event, standing)
+        return _joined(
+            route(
+                subject,
+                self._plan.rules,
+                home=home,
+                now=self._now,
+                windows=self._plan.windows,
+                silences=self._silences,
+            )
+            for home in self._homes(event)
+        )
+
+    def _homes(self, event: Event) -> tuple[str, ...]:
+        own = self._scene.app_sinks.get(self._facts.app_id(event))
+        return (*self._scene.homes, own) if own else self._scene.homes
+
+    def _card_sinks(self, subject: Subject) -> Iterator[str]:
+        for home in self._homes(self._whole()):
+            yield from card_sinks(subject, self._plan.rules, home=home)
+
+    def _whole(self) -> Event:
+        return Event(EventKind.STARTED, Level.ROLLOUT, self._scene.snapshot.root)
+
+    def _tell(self, event: Event, destinations: Iterable[Destination]) -> None:
+        for destination in destinations:
+            self._told.setdefault(destination.sink, []).append((event, destination.mentions))
+
+    def _hold(self, event: Event, verdict: Verdict) -> None:
+        for one in verdict.held:
+            if one.hold.then is Then.SUMMARY:
+                window = " and ".join(w.name for w in one.hold.windows if w.name)
+                self._held.append(HeldBack(event, one.destination.sink, window, one.hold.until))
+
+
+def _joined(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return the verdicts of several homes as one: whoever is told by any of them is told."""
+    all_ = tuple(verdicts)
+    if len(all_) == 1:
+        return all_[0]
+    told = {d.sink: d for verdict in all_ for d in verdict.told}
+    return Verdict(
+        told=tuple(told.values()),
+        held=tuple(
+            {
+                one.destination.sink: one
+                for verdict in all_
+                for one in verdict.held
+                if one.destination.sink not in told
+            }.values()
+        ),
+        waiting=tuple(
+            {
+                one.destination.sink: one
+                for verdict in all_
+                for one in verdict.waiting
+                if one.destination.sink not in told
+            }.values()
+        ),
+        silence=next((verdict.silence for verdict in all_ if verdict.silence), None),
+    )
