@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+import msgspec
 import pytest
 
 from monitor import render
+from monitor.dispatch import Dispatch, HeldBack, News
 from monitor.model import (
     Entity,
     Event,
@@ -16,14 +20,15 @@ from monitor.model import (
     Notification,
     Target,
 )
-from monitor.notify import Address, Mail, compose, of_sight
+from monitor.notify import Mail, compose, of_sight
 from monitor.render import Links, View
+from monitor.routing import Mention, MentionKind
 from tests.builders import RELEASE_ID, Reader, after, deploy, memory, release, snapshot, step
 
-BOT = Address("C1", keeps_cards=True)
-HOOK = Address("hook", keeps_cards=False)
+BOT, OTHER, HOOK = "C1", "C2", "hook"
 LINKS = Links("https://app.nuon.co", "org1")
-SHOWN = memory(told=1)
+SHOWN = memory(told=1, card_sinks=(BOT, OTHER, HOOK))
+HERE = Mention(MentionKind.HERE)
 
 
 def rolling(status: str, *, root: str = "executing_release_steps") -> Entity:
@@ -39,19 +44,50 @@ def view(root: Entity, now: Memory) -> View:
     return View(snapshot(root), now, LINKS)
 
 
+def sent_to(
+    sinks: Sequence[str],
+    now: View,
+    events: Sequence[Event] = (),
+    *,
+    earlier: Memory | None = SHOWN,
+    mentions: tuple[Mention, ...] = (),
+    has_cards: bool = True,
+    **places: Mapping[str, str],
+) -> Mail:
+    """Draw events for sinks, all of which have the rollout's card or none."""
+    cards = tuple(sinks) if has_cards and now.memory.has_card else ()
+    dispatched = Dispatch(
+        memory=msgspec.structs.replace(now.memory, card_sinks=cards),
+        news={sink: News(tuple((one, mentions) for one in events)) for sink in sinks if events},
+        held=(),
+        silences=(),
+    )
+    return compose(
+        now,
+        dispatched,
+        earlier=earlier,
+        keeps_cards=lambda sink: sink != HOOK,
+        **{"cards": {}, "previous": {}, "users": {}} | places,
+    )
+
+
 def mail(
     *kinds: EventKind,
     root: Entity | None = None,
     about: Entity | None = None,
     now: Memory = SHOWN,
     earlier: Memory | None = SHOWN,
-    to: Address = BOT,
+    to: str = BOT,
     is_reminder: bool = False,
+    mentions: tuple[Mention, ...] = (),
+    has_cards: bool = True,
 ) -> Mail:
     """Address events of a release that is in flight and has a card already."""
     root = root or rolling("executing")
     events = [event(kind, about or root, is_reminder=is_reminder) for kind in kinds]
-    return compose(view(root, now), events, earlier=earlier, addresses=[to], previous={})
+    return sent_to(
+        [to], view(root, now), events, earlier=earlier, mentions=mentions, has_cards=has_cards
+    )
 
 
 def replies(of: Mail) -> list[Notification]:
@@ -148,13 +184,123 @@ def test_a_new_attempt_has_a_card_of_its_own() -> None:
 
 
 def test_a_new_attempt_leads_to_the_card_before_in_the_same_channel() -> None:
-    other = Address("C2", keeps_cards=True)
     now = view(rolling("executing"), memory(attempt=2))
     url = "https://example.slack.com/archives/C1/p1"
 
-    sent = compose(now, [], earlier=SHOWN, addresses=[BOT, other], previous={"C1": url})
+    sent = sent_to([BOT, OTHER], now, previous={"C1": url})
 
     assert [url in str(card.message.blocks) for card in sent.cards] == [True, False]
+
+
+def test_a_sink_that_a_route_adds_later_gets_a_card_of_its_own_once() -> None:
+    known = memory(told=1, card_sinks=(BOT,))
+
+    sent = sent_to([BOT, OTHER], view(rolling("executing"), known), earlier=known)
+
+    assert [(one.form, one.sink) for one in sent.notifications] == [(Form.CARD, OTHER)]
+
+
+# Where the rollout has no card
+
+
+def test_a_sink_without_the_card_gets_a_message_that_stands_alone() -> None:
+    (sent,) = mail(EventKind.FAILED, to=OTHER, has_cards=False).notifications
+
+    assert (sent.form, sent.is_broadcast) == (Form.MESSAGE, False)
+
+
+def test_a_message_that_stands_alone_leads_to_the_card() -> None:
+    url = "https://example.slack.com/archives/C1/p1"
+    failure = event(EventKind.FAILED, deploy("a", "error"))
+    dispatched = Dispatch(
+        memory=msgspec.structs.replace(SHOWN, card_sinks=(BOT,)),
+        news={OTHER: News(((failure, ()),))},
+        held=(),
+        silences=(),
+    )
+
+    sent = compose(
+        view(rolling("error"), SHOWN),
+        dispatched,
+        earlier=SHOWN,
+        keeps_cards=lambda _: True,
+        cards={BOT: url},
+        previous={},
+        users={},
+    )
+
+    assert [(one.sink, url in str(one.message.blocks)) for one in sent.notifications] == [
+        (OTHER, True)
+    ]
+
+
+# Mentions
+
+
+def test_what_people_should_notice_pings_those_whom_the_route_names() -> None:
+    (sent,) = mail(EventKind.STALLED, mentions=(HERE,)).notifications
+
+    assert "<!here>" in sent.message.text
+    assert sent.is_broadcast
+
+
+@pytest.mark.parametrize("kind", [EventKind.PROGRESSED, EventKind.RECOVERED])
+def test_what_goes_well_pings_nobody(kind: EventKind) -> None:
+    (sent,) = mail(kind, mentions=(HERE,)).notifications
+
+    assert "<!here>" not in sent.message.text
+
+
+def test_a_ping_beside_a_new_card_is_shown_in_the_channel_where_it_counts() -> None:
+    about = deploy("a", "error")
+
+    sent = mail(EventKind.FAILED, about=about, earlier=None, mentions=(HERE,))
+
+    assert [(one.form, one.is_broadcast) for one in sent.notifications] == [
+        (Form.CARD, False),
+        (Form.REPLY, True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("users", "is_pinged"), [({"ana@example.com": "U0000000001"}, True), ({}, False)]
+)
+def test_who_started_it_is_pinged_where_slack_knows_the_address(
+    users: Mapping[str, str], is_pinged: bool
+) -> None:
+    starter = Mention(MentionKind.STARTED_BY, "ana@example.com")
+    events = [event(EventKind.WAITING, deploy("a", "pending-approval"))]
+    now = view(rolling("pending-approval"), SHOWN)
+
+    (sent,) = sent_to([BOT], now, events, mentions=(starter,), users=users).notifications
+
+    assert ("<@U0000000001>" in sent.message.text) == is_pinged
+
+
+def test_what_is_held_back_is_kept_in_words_for_the_summary() -> None:
+    failure = event(EventKind.FAILED, deploy("a", "error", "quota exceeded"))
+    held = HeldBack(failure, BOT, "night", after(60))
+    dispatched = Dispatch(memory=SHOWN, news={}, held=(held,), silences=())
+
+    sent = compose(
+        view(rolling("error"), SHOWN),
+        dispatched,
+        earlier=SHOWN,
+        keeps_cards=lambda _: True,
+        cards={},
+        previous={},
+        users={},
+    )
+
+    (kept,) = sent.held
+    assert (kept.sink, kept.window, kept.until, kept.event) == (
+        BOT,
+        "night",
+        after(60),
+        EventKind.FAILED,
+    )
+    assert "failed" in kept.words
+    assert kept.url.startswith("https://app.nuon.co/")
 
 
 # With an incoming webhook
@@ -216,13 +362,7 @@ def test_each_sink_has_keys_of_its_own() -> None:
     now = view(rolling("executing"), SHOWN)
     events = [event(EventKind.STARTED, rolling("executing")), event(EventKind.WAITING, deploy("a"))]
 
-    sent = compose(
-        now,
-        events,
-        earlier=None,
-        addresses=[BOT, HOOK, Address("C2", keeps_cards=True)],
-        previous={},
-    )
+    sent = sent_to([BOT, HOOK, OTHER], now, events, earlier=None)
 
     assert len(set(keys(sent))) == len(sent.notifications) == 5
 
@@ -235,13 +375,13 @@ def test_each_target_has_keys_of_its_own() -> None:
 
 
 def test_a_key_says_what_it_is_of() -> None:
-    assert keys(mail(EventKind.WAITING, earlier=memory(told=4))) == [
+    assert keys(mail(EventKind.WAITING, earlier=memory(told=4, card_sinks=(BOT,)))) == [
         f"release/{RELEASE_ID}/1/news/4/C1"
     ]
 
 
-@pytest.mark.parametrize("address", [BOT, HOOK])
-def test_no_two_notifications_of_a_release_have_one_key(address: Address) -> None:
+@pytest.mark.parametrize("sink", [BOT, HOOK])
+def test_no_two_notifications_of_a_release_have_one_key(sink: str) -> None:
     failed = release("error", step(1, "error", deploy("a", "error")))
     done = release("active", step(1, "active", deploy("a")))
     running, waiting = rolling("executing"), rolling("pending-approval")
@@ -252,7 +392,9 @@ def test_no_two_notifications_of_a_release_have_one_key(address: Address) -> Non
         events = reader.poll(root, after(minute))
         assert reader.memory is not None
         now = view(root, reader.memory)
-        found.extend(keys(compose(now, events, earlier=earlier, addresses=[address], previous={})))
+        if earlier is not None and earlier.has_card:
+            earlier = msgspec.structs.replace(earlier, card_sinks=(sink,))
+        found.extend(keys(sent_to([sink], now, events, earlier=earlier)))
 
     assert len(found) > 5
     assert len(set(found)) == len(found)
@@ -265,7 +407,7 @@ def test_blindness_is_a_message_of_its_own_in_every_sink() -> None:
     message = Message("the platform cannot be reached")
 
     sent = of_sight(
-        EventKind.UNREACHABLE, message, key="platform/1", target=None, addresses=[BOT, HOOK]
+        EventKind.UNREACHABLE, message, key="platform/1", target=None, sinks=[BOT, HOOK]
     )
 
     assert sent == tuple(
@@ -283,6 +425,6 @@ def test_blindness_is_a_message_of_its_own_in_every_sink() -> None:
 def test_the_blindness_of_one_watch_names_its_target() -> None:
     target = Target("release", RELEASE_ID)
 
-    (sent,) = of_sight(EventKind.GONE, Message("gone"), key="k", target=target, addresses=[BOT])
+    (sent,) = of_sight(EventKind.GONE, Message("gone"), key="k", target=target, sinks=[BOT])
 
     assert sent.target == target
