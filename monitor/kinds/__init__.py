@@ -9,16 +9,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from monitor.errors import NuonError, NuonGone, NuonRejected
-from monitor.kinds import release
+from monitor.kinds import approvals, installer, release, run, workflow
 from monitor.kinds.wire import Finder, WatchKind
 from monitor.model import Target
 
 KINDS: Mapping[str, WatchKind] = {
     release.NAME: release.WATCH_KIND,
+    workflow.NAME: workflow.WATCH_KIND,
+    run.NAME: run.WATCH_KIND,
+    approvals.NAME: approvals.WATCH_KIND,
+    installer.NAME: installer.WATCH_KIND,
 }
 """What has a tree of its own, by the kind of its target."""
 
-FINDERS: Mapping[str, Finder] = {}
+FINDERS: Mapping[str, Finder] = {
+    "app": release.OF_APP,
+    "component": release.OF_COMPONENT,
+    "install": workflow.OF_INSTALL,
+    run.BRANCH: run.FINDER,
+}
 """What leads to things that have one, by the kind of the target that is watched."""
 
 

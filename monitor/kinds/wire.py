@@ -65,6 +65,8 @@ class WatchKind:
     """What else to fetch, given what is at hand and what was last seen; asked until nothing is."""
     leads_to: Callable[[Entity], tuple[Target, ...]] = lambda _: ()
     """What else is to be watched because of what this tree holds."""
+    webhooks: Callable[[bytes], Mapping[str, str]] | None = None
+    """The webhooks that the platform holds for apps, by the apps' ids: secrets, never kept."""
 
 
 class Found(NamedTuple):
@@ -98,13 +100,20 @@ class Finder:
 class StatusRecord(msgspec.Struct, gc=False):
     """`status_v2`, and each entry of its `history`; `created_at_ts` is in seconds.
 
-    The document promises any value for the two that are not words; text means nothing to us.
+    The document promises any value for each: what is no text or no number means nothing to us.
     """
 
-    status: str | None = None
-    status_human_description: str | None = None
-    created_at_ts: float | str | None = None
-    history: list[StatusRecord | None] | str | None = None
+    status: object = None
+    status_human_description: object = None
+    created_at_ts: object = None
+    history: (
+        list[StatusRecord | str | float | bool | list[msgspec.Raw] | None]
+        | dict[str, msgspec.Raw]
+        | str
+        | float
+        | bool
+        | None
+    ) = None
 
 
 class Status(msgspec.Struct, frozen=True, gc=False):
@@ -162,9 +171,9 @@ def present(rows: Iterable[T | None] | None) -> list[T]:
     return [row for row in rows or () if row is not None]
 
 
-def read_time(text: str | None) -> datetime | None:
+def read_time(text: object) -> datetime | None:
     """Read an RFC 3339 time as UTC; None for a zero, missing or unreadable one."""
-    if not text:
+    if not text or not isinstance(text, str):
         return None
     try:
         time = datetime.fromisoformat(text)
@@ -175,7 +184,7 @@ def read_time(text: str | None) -> datetime | None:
     return time if time.year > 1970 else None
 
 
-def read_timestamp(seconds: float | str | None) -> datetime | None:
+def read_timestamp(seconds: object) -> datetime | None:
     """Read a time given in seconds since the epoch; None for a zero or unreadable one."""
     if not isinstance(seconds, (float, int)) or seconds <= 0:
         return None
@@ -202,25 +211,29 @@ def read_status(
     status: str | None, description: str | None, newer: StatusRecord | None = None
 ) -> Status:
     """Choose between `status` and `status_v2`: where the latter is set, it is the newer one."""
-    if newer is None or not newer.status:
+    if newer is None or not newer.status or not isinstance(newer.status, str):
         return Status(status or "", description or "", None, ())
-    is_same = newer.status == status
+    said = newer.status_human_description
+    if not said or not isinstance(said, str):
+        said = description if newer.status == status else ""
     return Status(
         status=newer.status,
-        description=newer.status_human_description or (description if is_same else "") or "",
+        description=said or "",
         at=read_timestamp(newer.created_at_ts),
         history=_read_history(newer.history),
     )
 
 
-def _read_history(records: list[StatusRecord | None] | str | None) -> tuple[PastStatus, ...]:
+def _read_history(records: object) -> tuple[PastStatus, ...]:
     if not isinstance(records, list):
         return ()
-    past = [
-        PastStatus(record.status, at, record.status_human_description or "")
-        for record in present(records)
-        if record.status and (at := read_timestamp(record.created_at_ts)) is not None
-    ]
+    past: list[PastStatus] = []
+    for record in records:
+        if not isinstance(record, StatusRecord) or not isinstance(record.status, str):
+            continue
+        at, said = read_timestamp(record.created_at_ts), record.status_human_description
+        if record.status and at is not None:
+            past.append(PastStatus(record.status, at, said if isinstance(said, str) else ""))
     if past and past[0].at > past[-1].at:
         past.reverse()  # some of the platform's lists have the newest first
     past.sort(key=lambda entry: entry.at)  # stable: within one second the given order stands
