@@ -195,7 +195,8 @@ class _Counter:
             self._serve_event(event)
         fresh = {(event.place, event.kind) for event in events}
         for key, alert in tuple(self._alerts.items()):
-            if alert.is_kept_back and key not in fresh:
+            # What is being tried again does not fail at present.
+            if alert.is_kept_back and not alert.is_retrying and key not in fresh:
                 self._serve_again(alert)
         self._let_the_rollout_speak()
         whole = self._whole()
