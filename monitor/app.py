@@ -16,6 +16,7 @@ import structlog
 
 from monitor import notify, policy, render
 from monitor.clock import WallClock
+from monitor.closing import close_cards
 from monitor.config import Config
 from monitor.config import Watch as WatchEntry
 from monitor.cycle import Cycle, Watch
@@ -125,6 +126,7 @@ class App:
 
     config: Config
     store: StoreThread
+    around: Surroundings
     roster: Roster
     daemon: Daemon
     delivery: Delivery
@@ -139,6 +141,7 @@ class App:
         if server is not None:
             await server.start()
             log.info("listening", port=server.port)
+        await self.close_removed()
         # Beside the polls, which a Slack that hangs must not hold up.
         greeting = asyncio.create_task(self._greet_slack(), name="greet Slack")
         try:
@@ -148,6 +151,10 @@ class App:
             await asyncio.wait((greeting,))
             if server is not None:
                 await server.stop()
+
+    async def close_removed(self) -> None:
+        """Say on the cards of what the configuration leads to no more that it is not watched."""
+        await close_cards(self.around, frozenset(self.roster.watched()))
 
     async def _greet_slack(self) -> None:
         """Find out at the start, and not at the first failure, whether Slack takes the token.
@@ -170,7 +177,6 @@ class App:
 
     async def poll_once(self) -> tuple[Target, ...]:
         """Poll every watch once; returns those that could not be polled."""
-        await self.roster.resume()
         failed: list[Target] = []
         polled: set[Target] = set()
         # What a list leads to is polled after it, and so on.
@@ -249,6 +255,7 @@ async def build(
         )
         metrics.store_lost.set(lost.since.timestamp() if lost else 0.0)
         roster = _roster(config, around)
+        await roster.resume()
         hush.take(await store.call(Store.silences, since=now()))
         daemon = Daemon(
             roster,
@@ -276,7 +283,9 @@ async def build(
         if config.heartbeat.url is not None:
             url = config.heartbeat.url.get_secret_value()
             daemon.beat = Heartbeat(url, watchman.is_alive).beat
-        yield App(config, store, roster, daemon, delivery, watchman.probes(), metrics, slack)
+        yield App(
+            config, store, around, roster, daemon, delivery, watchman.probes(), metrics, slack
+        )
 
 
 async def _own_up_to_loss(

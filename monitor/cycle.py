@@ -88,6 +88,8 @@ class Cycle:
         self._lacks_link = False
         self._lookout = Lookout(watch.target, around, watch.homes, watch.title)
         self._jumped = around.jumped()
+        self._is_stale = False
+        """Whether the card says that it is watched no more, which is over."""
         self._learnt: bytes | None = None
         self._hush_version = around.hush.version
         self._silences: tuple[Silence, ...] = ()
@@ -147,6 +149,8 @@ class Cycle:
             memory = policy.not_beyond(stored.memory, self._around.now())
             if memory.has_card and not memory.card_sinks:  # from before there were routes
                 memory = msgspec.structs.replace(memory, card_sinks=self.watch.homes)
+            self._is_stale = memory.is_closed
+            memory = msgspec.structs.replace(memory, is_closed=False)
             self._lacks_link = memory.attempt > 1
             self._remember(stored.snapshot, memory, stored.digest)
         self._is_loaded = True
@@ -227,6 +231,7 @@ class Cycle:
             and not decision.events
             and decision.memory == seen.memory
             and snapshot.root == seen.snapshot.root
+            and not self._is_stale
         )
         if (
             is_as_before
@@ -271,6 +276,7 @@ class Cycle:
         await self._around.store.call(Store.save, observation)
         self._remember(snapshot, dispatched.memory, digest)
         self._silences, self._hush_version = dispatched.silences, version
+        self._is_stale = False
         self._report(seen, snapshot, difference, decision)
         if observation.cards or observation.notifications:
             self._around.has_news()

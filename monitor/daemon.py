@@ -88,7 +88,6 @@ class Daemon:
         Raises StoreDamaged when the store turned out to be damaged meanwhile. Nothing can be
         kept then, and so nothing be told once; the next start sets the file aside.
         """
-        await self._roster.resume()
         for one in self._polled():
             self._begin(one)
         self._roster.begin = self._begin

@@ -198,6 +198,11 @@ def phase_of(kind: Kind, status: str) -> Phase:
     return _PHASES[kind].get(status, Phase.UNKNOWN)
 
 
+def is_refusal(status: str) -> bool:
+    """Whether a person said no: a workflow may go on without that part, and end well."""
+    return status == "approval-denied"
+
+
 def known_statuses(kind: Kind) -> tuple[str, ...]:
     """Return every status word of a kind that has a phase."""
     return tuple(_PHASES[kind])
@@ -422,7 +427,8 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     that looked like a dead end in the last poll: a second one has to confirm it. `told`
     counts what was told of this target, which gives each notification its stable key.
     `ended` is `succeeded`, `failed`, or `progressed` for an end that is neither.
-    `card_sinks` are those where this attempt has its card.
+    `card_sinks` are those where this attempt has its card, which `is_closed` while it is not
+    watched any more.
     """
 
     changed_at: datetime
@@ -434,6 +440,7 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     ended_at: datetime | None = None
     told: int = 0
     card_sinks: tuple[str, ...] = ()
+    is_closed: bool = False
 
 
 class Blindness(msgspec.Struct, frozen=True):

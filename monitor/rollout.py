@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from monitor.model import Entity, Kind, Level, Phase, phase_of
+from monitor.model import Entity, Kind, Level, Phase, is_refusal, phase_of
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):
@@ -142,6 +142,8 @@ def is_in_agreement(root: Entity) -> bool:
         for step in root.children
         for part in (step, *units_of(step))
     }
+    if root.kind is not Kind.RELEASE:
+        words = {one for one in words if not is_refusal(one[1])}
     agreeing = _ALL_DONE if root.kind is Kind.RELEASE else _NONE_OPEN
     return all(
         phase in agreeing or (is_absent and not phase.is_terminal)
