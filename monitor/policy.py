@@ -69,7 +69,7 @@ def decide(
     is shown by its card alone.
     """
     known = _begin(after, now) if memory is None else memory
-    desk = _Desk(after, known, now, difference.has_moved)
+    desk = _Desk(before, after, known, now, difference.has_moved)
     if memory is None and _is_done_well(after.root) and not is_new:
         done = msgspec.structs.replace(desk.memory, ended=EventKind.SUCCEEDED, ended_at=now)
         return Decision(done, ())
@@ -77,8 +77,8 @@ def decide(
     if memory is None or difference.has_moved:
         desk.start()
     desk.follow(difference)
-    desk.look_at_what_stands(before)
-    desk.tell_progress(before, difference)
+    desk.look_at_what_stands()
+    desk.tell_progress(difference)
     desk.tell_removals()
     desk.tell_the_end()
     desk.tell_stalls(patience)
@@ -199,6 +199,7 @@ def _reminders(alerts: Iterable[Alert]) -> list[Alert]:
 class _Desk:
     """One decision being made: alerts come and go, events are written down in order."""
 
+    before: Snapshot | None
     snapshot: Snapshot
     memory: Memory
     now: datetime
@@ -209,6 +210,7 @@ class _Desk:
         self.root = self.snapshot.root
         self.alerts = {(alert.place, alert.kind): alert for alert in self.memory.alerts}
         self.places = rollout.PlaceBook(self.root)
+        self.places_before = rollout.PlaceBook((self.before or self.snapshot).root)
 
     # The beginning and the end
 
@@ -281,6 +283,8 @@ class _Desk:
                 continue
             if transition.level is Level.ROLLOUT and not transition.is_current:
                 continue  # see take_up_attempts
+            if self._was_replaced(transition):
+                continue
             if transition.before is None:
                 # Another deploy for the same install is another try, however it ended.
                 self._stand(transition.level, transition.entity, Phase.PENDING, "")
@@ -293,7 +297,16 @@ class _Desk:
                 transition.description,
             )
 
-    def look_at_what_stands(self, before: Snapshot | None) -> None:
+    def _was_replaced(self, transition: Transition) -> bool:
+        """Whether another unit spoke for its place already: what becomes of it is no news."""
+        if transition.level is not Level.UNIT or transition.before is None:
+            return False
+        if not self.places_before.are_shared:
+            return False
+        spoke = self.places_before.entity(self.places.place(Level.UNIT, transition.entity))
+        return spoke is not None and spoke[1].id != transition.entity.id
+
+    def look_at_what_stands(self) -> None:
         """Whatever way it came about: what is in trouble now has an alert, what is not has none."""
         alerted = {place for place, _ in self.alerts}
         self._stand(Level.ROLLOUT, self.root, self.root.phase, self.root.description)
@@ -307,13 +320,11 @@ class _Desk:
         for alert in tuple(self.alerts.values()):
             if alert.kind is EventKind.WAITING and self.places.entity(alert.place) is None:
                 self._drop(alert.place, alert.kind)  # a new attempt came without it
-                self._tell_answered(alert.place, before)
+                self._tell_answered(alert.place)
 
-    def _tell_answered(self, place: str, before: Snapshot | None) -> None:
+    def _tell_answered(self, place: str) -> None:
         """What a list of all that waits does not name any more was answered."""
-        if before is None or not self.root.kind.is_standing:
-            return
-        waited = rollout.PlaceBook(before.root).entity(place)
+        waited = self.places_before.entity(place) if self.root.kind.is_standing else None
         if waited is not None:
             self._tell(EventKind.PROGRESSED, *waited, "waits no longer")
 
@@ -348,9 +359,9 @@ class _Desk:
 
     # Progress
 
-    def tell_progress(self, before: Snapshot | None, difference: Difference) -> None:
+    def tell_progress(self, difference: Difference) -> None:
         """Steps that began or are done, and units that came to an odd state."""
-        if before is None:
+        if self.before is None:
             return
         if self.root.kind.is_standing:
             self._tell_changes(difference)
@@ -359,6 +370,8 @@ class _Desk:
         for transition in difference.transitions:
             first_phase.setdefault(transition.entity.id, transition.phase_before)
             if not transition.is_current or transition.phase_before is transition.phase_after:
+                continue
+            if self._was_replaced(transition):
                 continue
             entity, phase = transition.entity, transition.phase_after
             if transition.level is Level.UNIT and phase is Phase.ENDED:

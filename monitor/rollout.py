@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 import msgspec
 
@@ -74,6 +75,7 @@ class PlaceBook:
     def __init__(self, root: Entity) -> None:
         self._root = root
         self._steps: dict[str, Entity] | None = None
+        self._found: dict[str, tuple[Level, Entity]] | None = None
 
     def place(self, level: Level, entity: Entity) -> str:
         """Return an entity's place in this tree."""
@@ -85,15 +87,20 @@ class PlaceBook:
 
     def entity(self, place: str) -> tuple[Level, Entity] | None:
         """Return what stands at a place, the newest where there are several."""
-        if place == self._root.id:
-            return Level.ROLLOUT, self._root
-        for step in self._root.children:
-            if step.id == place:
-                return Level.STEP, step
-            for found in places_of(step):
-                if found.key == place:
-                    return Level.UNIT, found.unit
-        return None
+        if self._found is None:
+            self._found = {
+                found.key: (Level.UNIT, found.unit)
+                for step in self._root.children
+                for found in places_of(step)
+            }
+            self._found |= {step.id: (Level.STEP, step) for step in self._root.children}
+            self._found[self._root.id] = Level.ROLLOUT, self._root
+        return self._found.get(place)
+
+    @cached_property
+    def are_shared(self) -> bool:
+        """Whether any unit has replaced another one."""
+        return any(len(units_of(step)) < len(step.children) for step in self._root.children)
 
 
 def progress_of(step: Entity) -> Progress:

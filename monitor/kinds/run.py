@@ -281,22 +281,24 @@ def _groups(
         )
     }
     begun = tries or {}
-    not_begun = "" if tries is None else "pending"  # a group has no row before it begins
     groups: list[Entity] = []
     for group_id in dict.fromkeys([*planned, *begun]):
         group = planned.get(group_id, _PlannedGroup())
         if group_id in begun:
             groups.append(_group(group_id, group, begun[group_id], beside, memo))
         elif group_id:
-            groups.append(_group_to_come(group_id, group, not_begun))
+            groups.append(_group_to_come(group_id, group))
     return tuple(groups)
 
 
-def _group_to_come(group_id: str, plan: _PlannedGroup, status: str) -> Entity:
+def _group_to_come(group_id: str, plan: _PlannedGroup) -> Entity:
+    """Return a group of the plan that has no row, as before it begins.
+
+    Its status is empty: one that had a row before stands as it was last seen.
+    """
     return Entity(
         kind=Kind.INSTALL_GROUP,
         id=group_id,
-        status=status,
         name=detail.text(plan.name),
         planned=_sorted(detail.rows(plan.install_ids, str)),
     )
