@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 
-from monitor.model import Kind
-from monitor.simulation.scenarios import Rollout, install_of
+from monitor.model import Kind, Phase, phase_of
+from monitor.simulation.life import Deploy, Life, Occurrence, Rollout, Step
+from monitor.simulation.scenarios import install_of
 from monitor.simulation.slack import Channel, Posted, plain_text
 
 _INSTALLS = dict(map(install_of, range(2000)))
 # An install goes by the beginning of its id where the platform could not give its name.
-_NAMES = {f"{id_[:7]}…": name for id_, name in _INSTALLS.items()} | {
-    name: name for name in _INSTALLS.values()
-}
+_SHORT = {f"{id_[:7]}…": name for id_, name in _INSTALLS.items()}
+_BRIEF = 60.0
+"""Seconds that a status has to last to be seen by polls where no history tells of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,71 +40,164 @@ class Audit:
 
 
 def audit(rollout: Rollout, channel: Channel, *, knows_waits: bool = True) -> Audit:
-    """Compare a release's whole life with what the channel's members could read of it.
+    """Compare a rollout's whole life with what the channel's members could read of it.
 
     `knows_waits` says that polls were frequent enough to see every wait for an approval,
     which no history tells afterwards.
     """
-    lines = Counter(_lines(channel.posts))
-    expected = Counter(_expected(rollout))
+    story = _Story(rollout)
+    lines = Counter(_lines(channel.posts, story))
+    expected = Counter(story.sentences())
     waits = {line for line in expected if line.endswith("waits for an approval")}
+    brief = set(story.brief())
     lost = [
         line
         for line, count in expected.items()
-        if lines[line] < count and (knows_waits or line not in waits)
+        if lines[line] < count and line not in brief and (knows_waits or line not in waits)
     ]
     repeated = [line for line in lines if lines[line] > max(expected[line], 1)]
-    false = [line for line in lines if line not in expected]
+    false = [line for line in lines if line not in expected and line not in story.successors]
     return Audit(sum(lines.values()), tuple(lost), tuple(repeated), tuple(false))
 
 
-def _expected(rollout: Rollout) -> Iterable[str]:
-    """Yield one short sentence for each thing that people have to be told."""
-    count = len(rollout.steps)
-    for index, step in enumerate(rollout.steps, start=1):
-        yield from (f"step {index} of {count} is done" for o in step.life if o.status == "active")
+class _Story:
+    """What people have to be told of a rollout, in short sentences of its dialect's words."""
+
+    def __init__(self, rollout: Rollout) -> None:
+        self._rollout = rollout
+        self.steps = {
+            alias: self._subject(index)
+            for index, step in enumerate(rollout.steps)
+            for alias in self._aliases(index, step)
+        }
+        self.ends = {"✅": f"the {rollout.kind} succeeded", "❌": f"the {rollout.kind} failed"}
+
+    def sentences(self) -> Iterator[str]:
+        """Yield one for each thing that people have to be told."""
+        root = self._rollout.life
+        if root[0].kind.is_standing:
+            for step in self._rollout.steps:
+                yield from self._of_units(step)
+            return
+        for index, step in enumerate(self._rollout.steps):
+            done = _entered(step.life).count(Phase.SUCCEEDED)
+            yield from [f"{self._subject(index)} is done"] * done
+            yield from self._of_units(step)
+        ends = {Phase.SUCCEEDED: self.ends["✅"], Phase.FAILED: self.ends["❌"]}
+        yield from (ends[phase] for phase in _entered(root) if phase in ends)
+
+    def brief(self) -> Iterator[str]:
+        """Yield what may stay unseen, since it was over at once and no history tells of it."""
+        if self._rollout.dialect.has_histories:
+            return
+        for step in self._rollout.steps:
+            for deploy in step.deploys:
+                if any(_is_brief_failure(*two) for two in pairwise(deploy.life)):
+                    yield f"{deploy.work} failed"
+                    yield f"{deploy.work} succeeded after failing"
+
+    @cached_property
+    def successors(self) -> frozenset[str]:
+        """What may be told as well: a newer version of a config makes an earlier failure good."""
+        return frozenset(
+            f"{deploy.work} succeeded after failing"
+            for step in self._rollout.steps
+            for deploy in step.deploys
+            if deploy.life[0].kind is Kind.CONFIG and _makes_good(deploy, step)
+        )
+
+    @cached_property
+    def works(self) -> Mapping[str, str]:
+        """What units work at, by every name that it goes by."""
+        if self._rollout.dialect.unit == "install":
+            return {**_SHORT, **{name: name for name in _INSTALLS.values()}}
+        deploys = (deploy for step in self._rollout.steps for deploy in step.deploys)
+        return {deploy.work: deploy.work for deploy in deploys}
+
+    def work_in(self, text: str) -> str | None:
+        """Return what a line is about, if it is about one unit."""
+        found = self._names.findall(text)
+        return self.works[found[0]] if len(found) == 1 else None
+
+    @cached_property
+    def _names(self) -> re.Pattern[str]:
+        # Of two names the longer one counts: `acme-prod-2` is not `acme-prod`.
+        names = sorted(self.works, key=len, reverse=True)
+        return re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, names))})(?![\w-])")
+
+    def _subject(self, index: int) -> str:
+        return f"{self._rollout.dialect.step} {index + 1} of {len(self._rollout.steps)}"
+
+    def _aliases(self, index: int, step: Step) -> tuple[str, ...]:
+        word, subject = self._rollout.dialect.step, self._subject(index)
+        if not step.name:
+            return (subject,)
+        numbers = subject.removeprefix(f"{word} ")
+        named = (step.name, f"{word} {step.name}")
+        return (subject, *named, *(f"{name} ({numbers})" for name in (*named, word)))
+
+    @staticmethod
+    def _of_units(step: Step) -> Iterator[str]:
         failed: set[str] = set()
         for deploy in step.deploys:
-            name = _INSTALLS[deploy.install_id]
-            for occurrence in deploy.life:
-                if occurrence.status == "error":
-                    failed.add(name)
-                    yield f"{name} failed"
-                elif occurrence.status == "active" and name in failed:
-                    failed.discard(name)
-                    yield f"{name} succeeded after failing"
-                elif occurrence.status == "pending-approval":
-                    yield f"{name} waits for an approval"
-    for occurrence in rollout.life:
-        if occurrence.status == "error":
-            yield "the release failed"
-        elif occurrence.status == "active":
-            yield "the release succeeded"
+            yield from _of_unit(deploy, failed)
 
 
-_ENDS = {"✅": "the release succeeded", "❌": "the release failed"}
+def _of_unit(deploy: Deploy, failed: set[str]) -> Iterator[str]:
+    for phase in _entered(deploy.life):
+        if phase is Phase.FAILED:
+            failed.add(deploy.work)
+            yield f"{deploy.work} failed"
+        elif phase is Phase.SUCCEEDED and deploy.work in failed:
+            failed.discard(deploy.work)
+            yield f"{deploy.work} succeeded after failing"
+        elif phase is Phase.WAITING:
+            yield f"{deploy.work} waits for an approval"
+
+
+def _makes_good(deploy: Deploy, step: Step) -> bool:
+    """Tell whether a config was its app's newest when it succeeded, and another had failed."""
+    configs = [other for other in step.deploys if other.life[0].kind is Kind.CONFIG]
+    done = next((o.at for o in deploy.life if o.status == "active"), None)
+    if done is None or any(deploy.life[0].at < other.life[0].at <= done for other in configs):
+        return False
+    return any(o.status == "error" and o.at < done for other in configs for o in other.life)
+
+
+def _entered(life: Life) -> list[Phase]:
+    """Return the phases that something came into, one after the other."""
+    phases = [phase_of(o.kind, o.status) for o in life]
+    return phases[:1] + [after for before, after in pairwise(phases) if after is not before]
+
+
+def _is_brief_failure(one: Occurrence, then: Occurrence) -> bool:
+    return phase_of(one.kind, one.status) is Phase.FAILED and then.at - one.at < _BRIEF
+
+
 _PHRASES = re.compile(
-    r"^\S+ (?P<name>\S+) (?P<what>failed|succeeded after failing|waits for an approval)\b"
+    r"^\S+ (?P<subject>[^:]+?) "
+    r"(?P<what>failed|was not approved|succeeded after failing|waits for an approval)\b"
 )
-_STEP_DONE = re.compile(r"^✓ (step \d+ of \d+ is done)\b")
+_SAME = {"was not approved": "failed"}
+_DONE = re.compile(r"^✓ (?P<subject>[^:]+?) is done\b")
 
 
-def _lines(posts: Sequence[Posted]) -> Iterable[str]:
+def _lines(posts: Sequence[Posted], story: _Story) -> Iterable[str]:
     """Yield the same short sentences as they can be read in the threads' replies."""
     for post in posts:
         if post.thread_ts is None:
             continue
         for line in plain_text(post).splitlines():
-            yield from _sentence(line)
+            yield from _sentence(line, story)
 
 
-def _sentence(line: str) -> Iterable[str]:
-    if line[:1] in _ENDS:
-        yield _ENDS[line[:1]]
-    elif match := _STEP_DONE.match(line):
-        yield match[1]
-    elif (match := _PHRASES.match(line)) and match["name"] in _NAMES:
-        yield f"{_NAMES[match['name']]} {match['what']}"
+def _sentence(line: str, story: _Story) -> Iterable[str]:
+    if line[:1] in story.ends:
+        yield story.ends[line[:1]]
+    elif match := _DONE.match(line):
+        yield f"{story.steps.get(match['subject'], match['subject'])} is done"
+    elif (match := _PHRASES.match(line)) and (work := story.work_in(match["subject"])):
+        yield f"{work} {_SAME.get(match['what'], match['what'])}"
 
 
 def changes_of(rollout: Rollout) -> Counter[Kind]:

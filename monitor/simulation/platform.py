@@ -1,8 +1,9 @@
-"""A simulated Nuon platform: an HTTP server on loopback that runs releases by scenarios.
+"""A simulated Nuon platform: an HTTP server on loopback that runs rollouts by scenarios.
 
-It answers the routes that a watcher of releases reads, with the headers, pages and errors of
-the real one, and misbehaves when it is told to (`Fault`). What it serves is decided by
-`scenarios`, so `rollout()` is an oracle: it knows all that happened and will happen.
+It answers the routes that a watcher reads, with the headers, pages and errors of the real one,
+be it of old or of today (`Age`), and misbehaves when it is told to (`Fault`). What it serves
+is decided by `scenarios`, so `rollout()` is an oracle: it knows all that happened and will
+happen.
 
 As a process of its own it prints one line of JSON that says where it is and what it runs:
 
@@ -17,35 +18,70 @@ import json
 import signal
 import sys
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from http import HTTPStatus
 from types import TracebackType
 
-import msgspec
 from aiohttp import web
 
-from monitor.simulation import answers
-from monitor.simulation.answers import Cast, Document
+from monitor.simulation.org import Org
+from monitor.simulation.routes import (
+    IN_BOTH,
+    IN_OLD,
+    IN_TODAY,
+    Answer,
+    json_of,
+    json_response,
+)
 from monitor.simulation.scenarios import (
-    BEGINNING,
+    DIALECTS,
     ORG_ID,
     SCENARIOS,
     Clock,
     Rollout,
     Scenario,
     chance_of,
-    install_of,
     timeline,
 )
 
 TOKEN = "nuon-s3cret-simulated"  # noqa: S105 - opens nothing but the simulation
-API_VERSION = "0.19.700"
-_DEFAULT_LIMIT = 10
-_MAX_LIMIT = 100
+_GIT_REF = "5f1c0de5f1c0de5f1c0de5f1c0de5f1c0de5f1c0"
 _REMEMBERED_REQUESTS = 10_000
+
+
+class Age(StrEnum):
+    """Which of the platform's versions it is; other routes are a plain 404."""
+
+    OLD = "old"
+    """Serves releases and installers, as self-hosted control planes do."""
+    TODAY = "today"
+    """Serves workflows, app branches and approvals; an app's releases are bills of materials."""
+    ALL = "all"
+    """Serves everything, as no real one ever did."""
+
+    @property
+    def version(self) -> str:
+        return "0.19.1125" if self is Age.TODAY else "0.19.700"
+
+    @property
+    def routes(self) -> Mapping[str, Answer]:
+        """What it answers, by path."""
+        return _ROUTES[self]
+
+    @property
+    def header(self) -> str:
+        """What `X-Nuon-API-Version` says: where the platform is of today, a git reference."""
+        return _GIT_REF if self is Age.TODAY else self.version
+
+
+_ROUTES: Mapping[Age, Mapping[str, Answer]] = {
+    Age.OLD: {**IN_OLD, **IN_BOTH},
+    Age.TODAY: {**IN_TODAY, **IN_BOTH},
+    Age.ALL: {**IN_TODAY, **IN_OLD, **IN_BOTH},
+}
 
 
 class FaultKind(StrEnum):
@@ -114,7 +150,7 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class SimulatedPlatform:
-    """The platform. `token`, `fault` and `next_faults` may be changed while it runs.
+    """The platform. `age`, `token`, `fault` and `next_faults` may be changed while it runs.
 
     `shuffle` gives lists another order whenever something changed, `reshuffle` at every
     answer; without either they keep the order of creation. While nothing changes, answers
@@ -128,55 +164,63 @@ class SimulatedPlatform:
         token: str = TOKEN,
         org_id: str = ORG_ID,
         seed: int = 0,
+        age: Age = Age.ALL,
         shuffle: bool = True,
         reshuffle: bool = False,
     ) -> None:
         self.clock = clock or Clock()
+        self.age = age
         self.token = token
         self.org_id = org_id
         self.fault: Fault | None = None
         """What is wrong with every request, until it is set to None."""
         self.next_faults: deque[Fault] = deque()
         """What is wrong with the next requests, one each."""
+        self.seconds_per_answer = 0.0
+        """Virtual seconds that pass with each answer: lists move while they are read."""
         self.requests: deque[RequestRecord] = deque(maxlen=_REMEMBERED_REQUESTS)
         self._outages: list[Outage] = []
         self._seed = seed
-        self._shuffle = shuffle
-        self._reshuffle = reshuffle
         self._chance = chance_of(seed)
-        self._rollouts: dict[str, Rollout] = {}
-        self._installs: dict[str, tuple[str, Cast]] = {}
-        self._kept: dict[str, tuple[int, bytes]] = {}
+        self._org = Org(self.clock, org_id, seed=seed, shuffle=shuffle, reshuffle=reshuffle)
         self._runner: web.AppRunner | None = None
         self._address = ("127.0.0.1", 0)
 
     def add(
-        self, scenario: str | Scenario, *, seed: int | None = None, starts_in: float = 0.0
+        self,
+        scenario: str | Scenario,
+        *,
+        seed: int | None = None,
+        starts_in: float = 0.0,
+        dialect: str = "release",
     ) -> str:
-        """Let a release begin in so many virtual seconds; return its id.
+        """Let a rollout begin in so many virtual seconds; return the id to watch it by.
 
-        ValueError if the same scenario with the same seed is there already.
+        A dialect is a kind of target: release, run, workflow or installer. ValueError if the
+        same scenario with the same seed is there already.
         """
         played = SCENARIOS[scenario] if isinstance(scenario, str) else scenario
         begins_at = self.clock.now() + timedelta(seconds=starts_in - played.age)
         own_seed = self._seed + len(self._rollouts) if seed is None else seed
-        rollout = timeline(played, own_seed, begins_at=begins_at, org_id=self.org_id)
+        rollout = timeline(
+            played, own_seed, begins_at=begins_at, org_id=self.org_id, dialect=dialect
+        )
         if rollout.id in self._rollouts:
             raise ValueError(f"scenario {played.name} with seed {own_seed} is there already")
-        self._rollouts[rollout.id] = rollout
-        for number in range(sum(played.steps)):
-            install_id, name = install_of(number)
-            self._installs[install_id] = (name, rollout.cast)
+        self._org.add(rollout)
         return rollout.id
 
-    def rollout(self, release_id: str) -> Rollout:
-        """Return all that happens to a release, the future included."""
-        return self._rollouts[release_id]
+    def rollout(self, target_id: str) -> Rollout:
+        """Return all that happens to a release, a run, …: the future included."""
+        return self._rollouts[target_id]
 
-    def seconds_of(self, release_id: str) -> float:
-        """Return how far a release is: virtual seconds since it was created."""
-        rollout = self._rollouts[release_id]
-        return (self.clock.now() - rollout.begins_at).total_seconds()
+    def seconds_of(self, target_id: str) -> float:
+        """Return how far a rollout is: virtual seconds since it was created."""
+        return self._org.seconds_of(self._rollouts[target_id])
+
+    @property
+    def _rollouts(self) -> dict[str, Rollout]:
+        return self._org.rollouts
 
     def plan_outage(self, fault: Fault, *, begins_in: float, lasts: float) -> None:
         """Let a fault hold for a while, in virtual seconds from now."""
@@ -219,13 +263,9 @@ class SimulatedPlatform:
 
     def _application(self) -> web.Application:
         application = web.Application(middlewares=[self._around])
-        application.router.add_get("/v1/releases/{id}", self._get_release)
-        application.router.add_get("/v1/releases/{id}/steps", self._get_steps)
-        application.router.add_get("/v1/apps/{id}/releases", self._list_of_app)
-        application.router.add_get("/v1/components/{id}/releases", self._list_of_component)
-        application.router.add_get("/v1/installs/{id}", self._get_install)
-        application.router.add_get("/v1/apps/{id}", self._get_app)
-        application.router.add_get("/v1/components/{id}", self._get_component)
+        application.router.add_get("/version", self._get_version)
+        for path in {**IN_TODAY, **IN_OLD, **IN_BOTH}:
+            application.router.add_get(path, self._get)
         return application
 
     @web.middleware
@@ -241,9 +281,10 @@ class SimulatedPlatform:
         if fault and fault.kind is FaultKind.SLOW:
             await asyncio.sleep(fault.delay)
         response = await self._answer(request, handler, fault)
-        response.headers["X-Nuon-API-Version"] = API_VERSION
+        response.headers["X-Nuon-API-Version"] = self.age.header
         response.headers["X-Nuon-Trace-ID"] = self._chance.randbytes(16).hex()
         self._remember(request, response.status)
+        self.clock.advance(self.seconds_per_answer)
         return response
 
     async def _answer(
@@ -255,7 +296,6 @@ class SimulatedPlatform:
         if request.match_info.http_exception is not None:
             return _no_route()
         try:
-            self._authorize(request)
             response = await handler(request)
         except _ApiError as error:
             return _error(error)
@@ -289,99 +329,28 @@ class SimulatedPlatform:
     def _remember(self, request: web.Request, status: int) -> None:
         self.requests.append(RequestRecord(self.clock.now(), request.path, status))
 
-    async def _get_release(self, request: web.Request) -> web.Response:
-        rollout, seconds = self._find(request.match_info["id"])
-        return _json(self._written_once(rollout, seconds))
+    async def _get(self, request: web.Request) -> web.StreamResponse:
+        """Answer a path in the way of this age."""
+        route = request.match_info.route.resource
+        path = route.canonical if route else ""
+        answer = self.age.routes.get(path)
+        if answer is None:
+            return _no_route()
+        self._authorize(request)
+        try:
+            return answer(self._org, request)
+        except LookupError as error:
+            what = f"unable to get {request.path.removeprefix('/v1/')}"
+            raise _ApiError(HTTPStatus.NOT_FOUND, what, "not found") from error
 
-    async def _get_steps(self, request: web.Request) -> web.Response:
-        rollout, seconds = self._find(request.match_info["id"])
-        steps: list[Document] = self._state(rollout, seconds).get("release_steps") or []
-        order = {step.id: step.created for step in rollout.steps}
-        steps.sort(key=lambda step: order[step["id"]], reverse=True)
-        return _page(request, steps)
-
-    async def _list_of_app(self, request: web.Request) -> web.Response:
-        app_id = request.match_info["id"]
-        return self._list_releases(request, lambda rollout: rollout.cast.app_id == app_id)
-
-    async def _list_of_component(self, request: web.Request) -> web.Response:
-        component_id = request.match_info["id"]
-        return self._list_releases(
-            request, lambda rollout: rollout.cast.component_id == component_id
-        )
-
-    def _list_releases(
-        self, request: web.Request, belongs: Callable[[Rollout], bool]
-    ) -> web.Response:
-        now = self.clock.now()
-        there = [
-            (rollout, seconds)
-            for rollout in self._rollouts.values()
-            if belongs(rollout)
-            and rollout.exists_at(seconds := (now - rollout.begins_at).total_seconds())
-        ]
-        there.sort(key=lambda row: row[0].begins_at, reverse=True)
-        rows = [answers.release_row(rollout.state_at(seconds)) for rollout, seconds in there]
-        return _page(request, rows)
-
-    async def _get_install(self, request: web.Request) -> web.Response:
-        install_id = request.match_info["id"]
-        if install_id not in self._installs:
-            raise _not_found("install", install_id)
-        name, cast = self._installs[install_id]
-        return _json_of(answers.install(cast, install_id, name, BEGINNING))
-
-    async def _get_app(self, request: web.Request) -> web.Response:
-        app_id = request.match_info["id"]
-        for rollout in self._rollouts.values():
-            if rollout.cast.app_id == app_id:
-                return _json_of(answers.app(rollout.cast, BEGINNING))
-        raise _not_found("app", app_id)
-
-    async def _get_component(self, request: web.Request) -> web.Response:
-        component_id = request.match_info["id"]
-        for rollout in self._rollouts.values():
-            if rollout.cast.component_id == component_id:
-                return _json_of(answers.component(rollout.cast, BEGINNING))
-        raise _not_found("component", component_id)
-
-    def _find(self, release_id: str) -> tuple[Rollout, float]:
-        rollout = self._rollouts.get(release_id)
-        if rollout is None:
-            raise _not_found("release", release_id)
-        seconds = self.seconds_of(release_id)
-        if not rollout.exists_at(seconds):
-            raise _not_found("release", release_id)
-        return rollout, seconds
-
-    def _written_once(self, rollout: Rollout, seconds: float) -> bytes:
-        """Return the release's bytes, kept for as long as nothing changes."""
-        version = rollout.version_at(seconds)
-        kept = self._kept.get(rollout.id)
-        if kept is None or kept[0] != version or self._reshuffle:
-            kept = (version, msgspec.json.encode(self._state(rollout, seconds)))
-            self._kept[rollout.id] = kept
-        return kept[1]
-
-    def _state(self, rollout: Rollout, seconds: float) -> Document:
-        """Return the release with its lists in the order of this answer."""
-        state = rollout.state_at(seconds)
-        if not self._shuffle and not self._reshuffle:
-            return state
-        version = rollout.version_at(seconds)
-        own = chance_of(self._seed, rollout.id, version)
-        chance = self._chance if self._reshuffle else own
-        steps = state.get("release_steps") or []
-        chance.shuffle(steps)
-        for step in steps:
-            chance.shuffle(step.get("install_deploys") or [])
-        return state
+    async def _get_version(self, _request: web.Request) -> web.StreamResponse:
+        return json_of({"version": self.age.version, "git_ref": _GIT_REF})
 
 
 def _wrong_answer(fault: Fault) -> web.Response | None:
     """Return what is answered instead; None if the right answer comes after all."""
     if fault.kind is FaultKind.EMPTY:
-        return _json(b"")
+        return json_response(b"")
     if fault.kind is FaultKind.NO_ROUTE:
         return _no_route()
     if fault.kind is FaultKind.UNAUTHORIZED:
@@ -408,16 +377,8 @@ def _truncate(response: web.StreamResponse) -> None:
         response.body = response.body[: len(response.body) // 2]
 
 
-def _json(body: bytes) -> web.Response:
-    return web.Response(body=body, content_type="application/json", charset="utf-8")
-
-
-def _json_of(document: Document | Sequence[Document]) -> web.Response:
-    return _json(msgspec.json.encode(document))
-
-
 def _error(error: _ApiError) -> web.Response:
-    response = _json_of(
+    response = json_of(
         {
             "error": error.error,
             "user_error": error.status is not HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -428,34 +389,18 @@ def _error(error: _ApiError) -> web.Response:
     return response
 
 
-def _not_found(kind: str, entity_id: str) -> _ApiError:
-    return _ApiError(HTTPStatus.NOT_FOUND, f"unable to get {kind} {entity_id}", "not found")
-
-
 def _no_route() -> web.Response:
     return web.Response(status=HTTPStatus.NOT_FOUND, text="404 page not found")
 
 
-def _page(request: web.Request, rows: Sequence[Document]) -> web.Response:
-    """Answer one page of rows. What is no number is ignored, pages count from 1."""
-    limit = min(_number(request, "limit") or _DEFAULT_LIMIT, _MAX_LIMIT)
-    page = _number(request, "page")
-    offset = (page - 1) * limit if page else _number(request, "offset")
-    response = _json_of(rows[offset : offset + limit])
-    response.headers["X-Nuon-Page-Next"] = "true" if offset + limit < len(rows) else "false"
-    response.headers["X-Nuon-Page-Offset"] = str(offset)
-    response.headers["X-Nuon-Page-Limit"] = str(limit)
-    return response
-
-
-def _number(request: web.Request, name: str) -> int:
-    text = request.query.get(name, "")
-    return int(text) if text.isdecimal() else 0
-
-
 async def _serve(arguments: argparse.Namespace) -> None:
-    platform = SimulatedPlatform(Clock(arguments.speed), token=arguments.token, seed=arguments.seed)
-    releases = {name: platform.add(name) for name in arguments.scenario}
+    platform = SimulatedPlatform(
+        Clock(arguments.speed),
+        token=arguments.token,
+        seed=arguments.seed,
+        age=Age(arguments.age),
+    )
+    targets = {name: platform.add(name, dialect=arguments.dialect) for name in arguments.scenario}
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
@@ -464,7 +409,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
         "base_url": platform.base_url,
         "token": platform.token,
         "org_id": platform.org_id,
-        "releases": releases,
+        f"{arguments.dialect}s": targets,
     }
     sys.stdout.write(json.dumps(about) + "\n")
     sys.stdout.flush()
@@ -486,7 +431,13 @@ def main() -> None:
         action="append",
         choices=SCENARIOS,
         metavar="NAME",
-        help="a release to run, see below; may be repeated; default: demo",
+        help="what to run, see below; may be repeated; default: demo",
+    )
+    parser.add_argument(
+        "--dialect", choices=DIALECTS, default="release", help="as what; default: %(default)s"
+    )
+    parser.add_argument(
+        "--age", choices=[*Age], default=Age.ALL, help="of the platform; default: %(default)s"
     )
     parser.add_argument("--seed", type=int, default=0, help="for ids and times; default: 0")
     parser.add_argument("--speed", type=float, default=1.0, help="virtual seconds in a real one")
