@@ -39,6 +39,9 @@ def explained(error: NuonError, target: Target, *, was_seen: bool) -> NuonError:
     if isinstance(error, NuonRejected) and error.is_missing_route:
         kind = KINDS.get(target.kind) or FINDERS[target.kind]
         return NuonRejected(f"{error}. {kind.served}", is_missing_route=True)
+    if isinstance(error, NuonGone) and target.kind == approvals.NAME:
+        # A list is no record: a platform without it takes its name for the id of a workflow.
+        return NuonRejected(KINDS[target.kind].served, is_missing_route=True)
     if isinstance(error, NuonGone) and not was_seen:
         return NuonGone(f"no such {target.kind}: check the id ({error})")
     return error
