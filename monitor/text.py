@@ -45,6 +45,27 @@ def plain(foreign: str, limit: int, *, fallback: str = NO_TEXT) -> str:
     return shown if shown.strip("…") else fallback
 
 
+_DRAWN = re.compile("[\u2500-\u257f]")
+_ERROR = re.compile(r"^\W{0,8}error\b", re.IGNORECASE | re.MULTILINE)
+
+
+def gist(foreign: str, limit: int) -> str:
+    """Return a reason as one line, from its first telling part on; empty where it says nothing.
+
+    Of the many lines that a tool wrote it begins with the one that names the error, and the
+    frame that some draw around it is left out.
+    """
+    said = _DRAWN.sub(" ", foreign[: limit * 20])
+    found = _ERROR.search(said) if "\n" in said.strip() else None
+    return plain(said[found.start() :] if found else said, limit, fallback="")
+
+
+def first_line(foreign: str, limit: int) -> str:
+    """Return the first line that has words, as of a commit's message; empty where none has."""
+    lines = (plain(line, limit, fallback="") for line in foreign[: limit * 8].splitlines())
+    return next(filter(None, lines), "")
+
+
 def _without_towers(line: str) -> str:
     """Drop what is stacked on one character beyond what any language needs."""
     kept: list[str] = []
@@ -75,6 +96,14 @@ def mrkdwn_escape(shown: str) -> str:
     shown = _COLON_OF_URL_OR_EMOJI.sub(":" + _WORD_JOINER, shown)
     shown = _UNDERSCORE_AT_AN_EDGE.sub(lambda found: "ˍ" * len(found[0]), shown)
     return shown.translate(_ESCAPES)
+
+
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
+WEB_ADDRESS = re.compile(
+    rf"https?://(?:{_LABEL}\.)*{_LABEL}(?::\d{{1,5}})?"
+    r"(?:[/?#](?:[A-Za-z0-9._~!$&'()*+,;=:@/?#-]|%[0-9A-Fa-f]{2})*)?"
+)
+"""As RFC 3986 has them, without credentials, which disguise a host, and without brackets."""
 
 
 _MINUTE = 60

@@ -9,7 +9,6 @@ that cannot be filled in is left out and said, it never raises. Pure.
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -22,7 +21,7 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from monitor.errors import ConfigError, Problem
-from monitor.text import plain
+from monitor.text import WEB_ADDRESS, plain
 
 TEMPLATE_LIMIT = 500
 NAME_LIMIT = 75
@@ -369,21 +368,13 @@ def _quoted(value: object) -> str:
     return quote(shown, safe="")
 
 
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
-# As RFC 3986 has them, without credentials, which disguise a host, and without brackets.
-_ADDRESS = re.compile(
-    rf"https?://(?:{_LABEL}\.)*{_LABEL}(?::\d{{1,5}})?"
-    r"(?:[/?#](?:[A-Za-z0-9._~!$&'()*+,;=:@/?#-]|%[0-9A-Fa-f]{2})*)?"
-)
-
-
 def _address(said: str) -> str:
     """Return what is an address that may be linked, or blank; raise ValueError for all else."""
     if not said:
         return ""
     if len(said) > LINK_LIMIT:
         raise ValueError(f"an address has at most {LINK_LIMIT} characters")
-    if not _ADDRESS.fullmatch(said):
+    if not WEB_ADDRESS.fullmatch(said):
         raise ValueError(f"no http or https address: {said}")
     parts = urlsplit(said)
     if parts.port == 0:

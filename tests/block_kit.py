@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from slack_sdk.errors import SlackObjectFormationError
@@ -16,8 +17,10 @@ from slack_sdk.models.blocks import Block
 
 from monitor.model import Message
 
-_OUR_LINK = re.compile(
-    r"<https?://[^\s<>|]+\|(?:Open in Nuon|Open install|Open the first|the attempt before)>"
+_OUR_WORDS = (
+    *("Open in Nuon", "Open install", "Open workflow", "Open app", "Open the first", "Open"),
+    *("component", "app", "the card", "the attempt before"),
+    *("homepage", "documentation", "community", "GitHub", "demo"),
 )
 _ADDRESS = re.compile(r"https?://\S{1,500}")
 _OUR_DATE = re.compile(
@@ -26,13 +29,45 @@ _OUR_DATE = re.compile(
 _DATE_MARKUP = re.compile(r"<!date[^|]*\|([^>]*)>")
 _ENTITIES = re.compile(r"&(?:amp|lt|gt);")
 _FORMATS = re.compile(r"[*~`]|(?<![^\W_])_[^_\n]+_(?![^\W_])|://|:[\w+'-]+:")
-_SMALL_PRINT = re.compile(r"(?:Open in Nuon| · |last change |\s)*")
+_SMALL_PRINT = re.compile(r"(?: · |last change |\s)*")
 _RICH_TEXT_ELEMENTS = {"text", "link", "date"}
+_MENTIONS = {"broadcast": "range", "user": "user_id", "usergroup": "usergroup_id"}
+_PINGS = {"broadcast": "<!{}>", "user": "<@{}>", "usergroup": "<!subteam^{}>"}
 
 
-def complaints(message: Message) -> list[str]:
-    """Return everything that is wrong with a message."""
-    return [*_about_text(message.text), *_about_blocks(list(message.blocks))]
+def complaints(
+    message: Message, *, pings: Sequence[str] = (), links: Collection[str] = ()
+) -> list[str]:
+    """Return everything that is wrong with a message.
+
+    `pings` are what it may ping and does, in this order and before all else, such as
+    `<!here>`; `links` are what a user's own links are called.
+    """
+    blocks, text = list(message.blocks), message.text
+    expected = " ".join(pings)
+    found = []
+    if not text.startswith(expected):
+        found.append(f"the text does not begin with {expected}")
+    if blocks and tuple(_pings_of(blocks)) != tuple(pings):
+        found.append(f"the blocks ping {list(_pings_of(blocks))}")
+    our_links = "|".join(map(re.escape, [*_OUR_WORDS, *links]))
+    rules = _Rules(re.compile(rf"<https?://[^\s<>|]+\|(?:{our_links})>"))
+    return [*found, *rules.about_text(text.removeprefix(expected)), *rules.about_blocks(blocks)]
+
+
+def _pings_of(blocks: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield what a message pings, if it stands in its first line."""
+    for block in blocks:
+        for section in block["elements"] if block["type"] == "rich_text" else ():
+            for place, element in enumerate(section["elements"]):
+                if (key := _MENTIONS.get(element["type"])) is not None:
+                    is_first = block is blocks[0] and _is_first_line(section["elements"][:place])
+                    ping = _PINGS[element["type"]].format(element[key])
+                    yield ping if is_first else f"{ping}, and not in the first line"
+
+
+def _is_first_line(elements: list[dict[str, Any]]) -> bool:
+    return not any("\n" in element.get("text", "") for element in elements)
 
 
 def drawn(message: Message) -> str:
@@ -49,54 +84,72 @@ def _shown(block: dict[str, Any]) -> str:
             return re.sub(r"<http[^|]*\|([^>]*)>", r"[\1]", _DATE_MARKUP.sub(r"\1", text))
         case _:
             return "".join(
-                element.get("fallback") or element["text"]
-                if element["type"] != "link"
-                else f"[{element['text']}]"
+                _shown_element(element)
                 for section in block["elements"]
                 for element in section["elements"]
             )
 
 
-def _about_text(text: str) -> Iterator[str]:
-    if not text.strip():
-        yield "the text is empty"
-    if len(text) > 3_000:
-        yield f"the text has {len(text)} characters"
-    yield from _about_mrkdwn(text)
+def _shown_element(element: dict[str, Any]) -> str:
+    if key := _MENTIONS.get(element["type"]):
+        return f"@{element[key]}"
+    if element["type"] == "link":
+        return f"[{element['text']}]"
+    return str(element.get("fallback") or element["text"])
 
 
-def _about_mrkdwn(text: str) -> Iterator[str]:
-    """Complain of markup other than our own links and dates."""
-    rest = _OUR_DATE.sub("", _OUR_LINK.sub("", text))
-    if re.search(r"[<>]", rest) or "&" in _ENTITIES.sub("", rest):
-        yield f"markup in {rest!r}"
-    if found := _FORMATS.search(rest):
-        yield f"{found[0]!r} formats in {rest!r}"
+@dataclass(frozen=True)
+class _Rules:
+    """What is allowed to stand where; `our_link` matches a link in Slack's markup."""
 
+    our_link: re.Pattern[str]
 
-def _about_blocks(blocks: list[dict[str, Any]]) -> Iterator[str]:
-    if not blocks:
-        return
-    try:
-        if [block.to_dict() for block in Block.parse_all(blocks)] != blocks:
-            yield "slack_sdk reads something else in the blocks"
-    except SlackObjectFormationError as error:
-        yield f"slack_sdk refuses the blocks: {error}"
-    if len(blocks) > 50:
-        yield f"{len(blocks)} blocks"
-    if (size := len(json.dumps(blocks))) > 12_000:
-        yield f"the blocks have {size} characters"
-    json.dumps(blocks, ensure_ascii=False).encode()  # a lone surrogate would raise
-    for block in blocks:
-        match block["type"]:
-            case "header":
-                yield from _about_header(block["text"])
-            case "context":
-                yield from _about_context(block["elements"])
-            case "rich_text":
-                yield from _about_rich_text(block["elements"])
-            case other:
-                yield f"a block of type {other} is not used here"
+    def about_text(self, text: str) -> Iterator[str]:
+        if not text.strip():
+            yield "the text is empty"
+        if len(text) > 3_000:
+            yield f"the text has {len(text)} characters"
+        yield from self._about_mrkdwn(text)
+
+    def _about_mrkdwn(self, text: str) -> Iterator[str]:
+        """Complain of markup other than our own links and dates."""
+        rest = _OUR_DATE.sub("", self.our_link.sub("", text))
+        if re.search(r"[<>]", rest) or "&" in _ENTITIES.sub("", rest):
+            yield f"markup in {rest!r}"
+        if found := _FORMATS.search(rest):
+            yield f"{found[0]!r} formats in {rest!r}"
+
+    def about_blocks(self, blocks: list[dict[str, Any]]) -> Iterator[str]:
+        if not blocks:
+            return
+        try:
+            if [block.to_dict() for block in Block.parse_all(blocks)] != blocks:
+                yield "slack_sdk reads something else in the blocks"
+        except SlackObjectFormationError as error:
+            yield f"slack_sdk refuses the blocks: {error}"
+        if len(blocks) > 50:
+            yield f"{len(blocks)} blocks"
+        if (size := len(json.dumps(blocks))) > 12_000:
+            yield f"the blocks have {size} characters"
+        json.dumps(blocks, ensure_ascii=False).encode()  # a lone surrogate would raise
+        for block in blocks:
+            match block["type"]:
+                case "header":
+                    yield from _about_header(block["text"])
+                case "context":
+                    yield from self._about_context(block["elements"])
+                case "rich_text":
+                    yield from _about_rich_text(block["elements"])
+                case other:
+                    yield f"a block of type {other} is not used here"
+
+    def _about_context(self, elements: list[dict[str, Any]]) -> Iterator[str]:
+        if not 1 <= len(elements) <= 10:
+            yield f"{len(elements)} elements in a context"
+        for element in elements:
+            words = _OUR_DATE.sub("", self.our_link.sub("", element["text"]))
+            if not _SMALL_PRINT.fullmatch(words):
+                yield f"foreign words where Slack formats: {words!r}"
 
 
 def _about_header(text: dict[str, Any]) -> Iterator[str]:
@@ -106,20 +159,13 @@ def _about_header(text: dict[str, Any]) -> Iterator[str]:
         yield f"a header of {len(text['text'])} characters"
 
 
-def _about_context(elements: list[dict[str, Any]]) -> Iterator[str]:
-    if not 1 <= len(elements) <= 10:
-        yield f"{len(elements)} elements in a context"
-    for element in elements:
-        words = _OUR_DATE.sub("", _OUR_LINK.sub("", element["text"]))
-        if not _SMALL_PRINT.fullmatch(words):
-            yield f"foreign words where Slack formats: {words!r}"
-
-
 def _about_rich_text(sections: list[dict[str, Any]]) -> Iterator[str]:
     for section in sections:
         if section["type"] != "rich_text_section" or not section["elements"]:
             yield f"an empty or strange part of rich text: {section}"
         for element in section["elements"]:
+            if element["type"] in _MENTIONS:
+                continue  # judged by whom it pings
             if element["type"] not in _RICH_TEXT_ELEMENTS:
                 yield f"a rich text element of type {element['type']}"
             elif not (element.get("text") or element.get("fallback")):

@@ -28,10 +28,12 @@ from monitor import logs, render
 from monitor.app import App, build
 from monitor.cli import main
 from monitor.delivery import Pace
+from monitor.diff import Difference
 from monitor.health import HealthServer
-from monitor.kinds import release as release_kind
+from monitor.kinds import KINDS
 from monitor.kinds.wire import Memo
-from monitor.model import Entity, Message, MessageRef, Target
+from monitor.model import Entity, Message, MessageRef, Snapshot, Target
+from monitor.policy import decide
 from monitor.simulation.platform import SimulatedPlatform
 from monitor.simulation.screen import draw_channel
 from monitor.simulation.slack import Posted, Version
@@ -39,7 +41,7 @@ from monitor.slack import SlackClient
 from monitor.store import Store
 from tests import documents
 from tests.block_kit import complaints
-from tests.builders import NOON, Reader
+from tests.builders import NOON, PATIENCE
 from tests.faults import FaultyServer, answer
 from tests.world import World, a_world
 
@@ -99,10 +101,20 @@ class HostilePlatform(SimulatedPlatform):
     text = SIGN
     spares = _STRUCTURE | {"status"}
 
-    async def _get_release(self, request: web.Request) -> web.Response:
-        response = await super()._get_release(request)
-        assert isinstance(response.body, bytes)
-        document = json.loads(response.body)
+    async def _get(self, request: web.Request) -> web.StreamResponse:
+        answer = await super()._get(request)
+        match request.path.split("/"):
+            case ["", "v1", "releases", _] if isinstance(answer, web.Response):
+                return self._poisoned(answer)
+            case ["", "v1", "installs" | "components" | "apps", _]:
+                app_id = f"app{self.text[:50]}"
+                return web.json_response({"name": self.text, "app_id": app_id})
+            case _:
+                return answer
+
+    def _poisoned(self, answer: web.Response) -> web.Response:
+        assert isinstance(answer.body, bytes)
+        document = json.loads(answer.body)
         text = self.text[:_MUCH]
         steps = poisoned(document["release_steps"], text, spares=self.spares)
         for step in steps:
@@ -113,12 +125,6 @@ class HostilePlatform(SimulatedPlatform):
         whole = {"release_steps": steps, "status_description": self.text}
         body = msgspec.json.encode(document | whole)
         return web.Response(body=body, content_type="application/json")
-
-    async def _get_install(self, request: web.Request) -> web.Response:
-        return web.json_response({"name": self.text})
-
-    async def _get_component(self, request: web.Request) -> web.Response:
-        return web.json_response({"name": self.text})
 
 
 @dataclass
@@ -336,33 +342,70 @@ def failed_release() -> dict[str, Any]:
     return document
 
 
-def messages_of(root: Entity) -> list[Message]:
+def failed_installer() -> dict[str, Any]:
+    """Return the documented answer with words in it that make it one that fails and waits."""
+    document = documents.installer()
+    document["id"] = "int1"
+    for app in document["apps"]:
+        app["status"] = "error"
+        for config in app["app_configs"]:
+            config["status"] = "active"
+            for workflow in config["app_branch"]["workflows"]:
+                workflow["status"]["status"] = "approval-awaiting"
+    return document
+
+
+def failed_workflow() -> dict[str, Any]:
+    """Return the workflow of the documented release, failed at one step, as if asked for alone."""
+    deploy = failed_release()["release_steps"][0]["install_deploys"][0]
+    workflow: dict[str, Any] = deploy["workflow"]
+    workflow |= {"id": "inw1", "owner_type": "installs", "owner_id": "inl1"}
+    workflow["status"]["status"] = "error"
+    for step in workflow["steps"]:
+        step["status"]["status"] = "error"
+    return workflow
+
+
+FAILED = {
+    "release": failed_release,
+    "installer": failed_installer,
+    "workflow": failed_workflow,
+}
+
+
+def messages_of(root: Entity, kind: str) -> list[Message]:
     """Return what is told of a rollout that is seen for the first time."""
-    reader = Reader()
-    events = reader.poll(root, NOON)
-    assert reader.seen is not None
-    assert reader.memory is not None
-    view = render.View(reader.seen, reader.memory, render.Links("https://app.nuon.co", "org1"))
+    target = Target(kind, root.id)
+    snapshot = Snapshot(target, NOON, root)
+    nothing = Difference((), has_moved=False)
+    decision = decide(None, snapshot, nothing, None, now=NOON, patience=PATIENCE)
+    links = render.Links("https://app.nuon.co", "org1")
+    view = render.View(snapshot, decision.memory, links)
+    events = decision.events
     alone = [render.reply(view, events), render.standalone(view, events)] if events else []
     return [render.card(view), *alone]
 
 
-def test_each_hostile_text_in_each_field_of_the_document_is_no_more_than_words() -> None:
-    document = failed_release()
+@pytest.mark.parametrize("kind", FAILED)
+def test_each_hostile_text_in_each_field_of_a_document_is_no_more_than_words(kind: str) -> None:
+    document = FAILED[kind]()
+    identifier, decode = document["id"], KINDS[kind].decode
     fields = [place for place in places(document) if place != ("id",)]
-    harmless = release_kind.decode(msgspec.json.encode(document), "rel1", Memo())
+    harmless = decode(msgspec.json.encode(document), identifier, Memo(), {})
     texts = [text[:_MUCH] for text in HOSTILE.values()]
-    assert len(fields) > 300
+    if kind != "release":  # the same code draws it: a little of each in one will do
+        texts = [SIGN + "".join(text[:60] for text in texts), HOSTILE["a megabyte"][:_MUCH]]
+    assert len(fields) > 50
 
     used, found = 0, []
     for place in fields:
         for text in texts:
             body = msgspec.json.encode(with_text(document, place, text))
-            root = release_kind.decode(body, "rel1", Memo())
+            root = decode(body, identifier, Memo(), {})
             if root == harmless:  # nobody reads this field
                 break
             used += 1
-            found += [(place, words) for m in messages_of(root) for words in complaints(m)]
+            found += [(place, words) for m in messages_of(root, kind) for words in complaints(m)]
 
     assert used > 10 * len(texts)
     assert found == []
@@ -440,7 +483,7 @@ async def test_words_that_are_no_text_are_no_observation(tmp_path: Path, words: 
         ):
             with logging_into(surfaces, "text"):
                 await world.look(app)
-            assert app.daemon.cycles[0].polled_at is None
+            assert app.roster.cycles[0].polled_at is None
 
     assert world.channel.posts == []
     assert "poll_failed" in surfaces.shown["log as text"]

@@ -2,12 +2,32 @@
 
 All that comes from the platform is foreign: it is shown only in a header and in the `text`
 elements of rich text, where Slack interprets nothing, so that it cannot ping, link or
-format. Every message stays within Slack's limits whatever it is drawn from.
+format. Only the mentions that a caller hands over ping anybody. Every message stays within
+Slack's limits whatever it is drawn from.
 """
 
 from __future__ import annotations
 
-from monitor.render.cards import card, headline, plain, reply, shown_ids, standalone
+from monitor.render.cards import (
+    card,
+    headline,
+    page_of,
+    plain,
+    reply,
+    shown_ids,
+    standalone,
+    title_and_state,
+    title_of,
+    words_of,
+)
+from monitor.render.digests import (
+    DigestFacts,
+    DigestInstall,
+    DigestRollout,
+    SummaryLine,
+    digest,
+    quiet_summary,
+)
 from monitor.render.links import Links
 from monitor.render.notices import (
     gone,
@@ -21,12 +41,19 @@ from monitor.render.notices import (
 from monitor.render.picture import View
 
 __all__ = [
+    "DigestFacts",
+    "DigestInstall",
+    "DigestRollout",
     "Links",
+    "SummaryLine",
     "View",
     "card",
+    "digest",
     "gone",
     "headline",
+    "page_of",
     "plain",
+    "quiet_summary",
     "reachable",
     "refused",
     "reply",
@@ -35,5 +62,8 @@ __all__ = [
     "store_lost",
     "taken_again",
     "test_message",
+    "title_and_state",
+    "title_of",
     "unreachable",
+    "words_of",
 ]

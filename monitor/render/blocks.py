@@ -1,16 +1,19 @@
 """Elements, lines and messages: what Slack draws, and the same as text, within its limits.
 
-Foreign words go into `text` elements and headers only. A link's text and the footer are ours.
+Foreign words go into `text` elements and headers only. A link's text is ours or of the user's
+own configuration, the footer is ours. Nothing but a mention that we were handed pings.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from monitor.model import Message
+from monitor.routing import Mention, MentionKind
 from monitor.text import mrkdwn_escape, plain
 
 # https://docs.slack.dev/reference/block-kit/blocks: 150 characters in a header. All blocks
@@ -18,8 +21,7 @@ from monitor.text import mrkdwn_escape, plain
 HEADER_LIMIT = 150
 BLOCKS_LIMIT = 12_000
 TEXT_LIMIT = 3_000
-# What we allow a link, a name in a headline, and a word such as a status.
-URL_LIMIT = 500
+# What we allow a name in a headline, and a word such as a status.
 TITLE_LIMIT = 75
 WORD_LIMIT = 40
 
@@ -28,22 +30,55 @@ Line = tuple[Element, ...]
 Section = Sequence[Line]
 
 
-def headed_message(header: str, sections: Sequence[Section], footer: Line = ()) -> Message:
-    """Draw sections below a header; those without a line are left out."""
+def headed_message(
+    header: str,
+    sections: Sequence[Section],
+    footer: Line = (),
+    mentions: Sequence[Mention] = (),
+) -> Message:
+    """Draw sections below a header; those without a line are left out. Mentions come first."""
+    named = mention_line(mentions)
     shown = [section for section in sections if section]
     blocks: list[Element] = [
+        *([_rich_text([named])] if named else []),
         {"type": "header", "text": {"type": "plain_text", "text": header, "emoji": False}},
         *(_rich_text(section) for section in shown),
     ]
     if footer:
         blocks.append(_context(footer))
-    lines = [line(header), *itertools.chain(*shown), footer]
+    lines = [named, line(header), *itertools.chain(*shown), footer]
     return Message(_text_of(lines), tuple(blocks))
 
 
-def bare_message(lead: Section, lines: Section) -> Message:
-    """Draw lines alone; `lead` is for their text only."""
-    return Message(_text_of([*lead, *lines]), (_rich_text(lines),))
+def bare_message(lead: Section, lines: Section, mentions: Sequence[Mention] = ()) -> Message:
+    """Draw lines alone, behind the mentions; `lead` is for their text only."""
+    named = [found] if (found := mention_line(mentions)) else []
+    return Message(_text_of([*named, *lead, *lines]), (_rich_text([*named, *lines]),))
+
+
+# Slack's ids: what is none could break out of its markup.
+_USER_ID = re.compile(r"[UW][A-Z0-9]{1,30}")
+_GROUP_ID = re.compile(r"S[A-Z0-9]{1,30}")
+
+
+def mention_line(mentions: Sequence[Mention]) -> Line:
+    """Return whom a message pings, each once. One who is not known on Slack is only named."""
+    named = itertools.chain.from_iterable(map(_mention, dict.fromkeys(mentions)))
+    return line(*itertools.islice((part for one in named for part in (" ", one)), 1, None))
+
+
+def _mention(mention: Mention) -> Iterator[Element]:
+    match mention.kind:
+        case MentionKind.HERE:
+            yield {"type": "broadcast", "range": "here"}
+        case MentionKind.CHANNEL:
+            yield {"type": "broadcast", "range": "channel"}
+        case MentionKind.USER if _USER_ID.fullmatch(mention.id):
+            yield {"type": "user", "user_id": mention.id}
+        case MentionKind.GROUP if _GROUP_ID.fullmatch(mention.id):
+            yield {"type": "usergroup", "usergroup_id": mention.id}
+        case MentionKind.STARTED_BY if shown := plain(mention.id, WORD_LIMIT, fallback=""):
+            yield {"type": "text", "text": shown}
 
 
 def title_words(name: str) -> str:
@@ -120,8 +155,14 @@ _URL_MARKUP = str.maketrans({"<": "%3C", ">": "%3E", "|": "%7C", "&": "&amp;"})
 def _mrkdwn_of(element: Element) -> str:
     match element["type"]:
         case "link":
-            return f"<{element['url'].translate(_URL_MARKUP)}|{element['text']}>"
+            return f"<{element['url'].translate(_URL_MARKUP)}|{mrkdwn_escape(element['text'])}>"
         case "date":
             return f"<!date^{element['timestamp']}^{element['format']}|{element['fallback']}>"
+        case "broadcast":
+            return f"<!{element['range']}>"
+        case "user":
+            return f"<@{element['user_id']}>"
+        case "usergroup":
+            return f"<!subteam^{element['usergroup_id']}>"
         case _:
             return mrkdwn_escape(element["text"])

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from monitor.model import Event, Memory, Message, Snapshot
-from monitor.render.blocks import URL_LIMIT, Line, bare_message, date, headed_message, line, link
+from monitor.render.blocks import Element, Line, Section, bare_message, date, headed_message, line
 from monitor.render.facts import fact_lines
-from monitor.render.headlines import headline_of, is_headline
+from monitor.render.headlines import headline_of, is_headline, state_of
 from monitor.render.links import Links
 from monitor.render.news import news_of
+from monitor.render.pages import OPEN, given, page_of_rollout
 from monitor.render.picture import Picture, View, look
-from monitor.render.room import ROOMS, fitting
-from monitor.render.said import lines_of
+from monitor.render.room import ROOMS, Room, fitting
+from monitor.render.said import lines_of, page_of_said, text_of
+from monitor.render.standing import standing_lines
 from monitor.render.steps import step_lines
 from monitor.render.troubles import troubles_of
+from monitor.routing import Mention
 
 _MOST_NAMES_WANTED = 40
 
@@ -27,8 +30,8 @@ def card(view: View) -> Message:
         lambda room: headed_message(
             headline_of(picture),
             [
-                fact_lines(picture),
-                step_lines(picture, room),
+                fact_lines(picture, room),
+                _part_lines(picture, room),
                 lines_of(picture, troubles, room),
             ],
             _footer(picture),
@@ -36,17 +39,17 @@ def card(view: View) -> Message:
     )
 
 
-def reply(view: View, events: Sequence[Event]) -> Message:
+def reply(view: View, events: Sequence[Event], mentions: Sequence[Mention] = ()) -> Message:
     """Draw what one poll brought, for the card's thread: it names those events only."""
     picture = look(view)
     news = news_of(picture, events)
     # The thread says what it is about, a push notification does not.
     is_named = any(one.subject == picture.title for one in news[:1])
     lead = [] if is_named else [line(picture.title)]
-    return fitting(lambda room: bare_message(lead, lines_of(picture, news, room)))
+    return fitting(lambda room: bare_message(lead, lines_of(picture, news, room), mentions))
 
 
-def standalone(view: View, events: Sequence[Event]) -> Message:
+def standalone(view: View, events: Sequence[Event], mentions: Sequence[Mention] = ()) -> Message:
     """Draw what happened and how it stands, complete without any other message."""
     picture = look(view)
     # How it began and how it ended is what the headline says.
@@ -58,18 +61,49 @@ def standalone(view: View, events: Sequence[Event]) -> Message:
             headline_of(picture),
             [
                 lines_of(picture, news, room),
-                fact_lines(picture),
-                step_lines(picture, room),
+                fact_lines(picture, room),
+                _part_lines(picture, room),
                 lines_of(picture, troubles, room),
             ],
-            _footer(picture),
+            _footer(picture, *given(view.card_url, "the card")),
+            mentions,
         )
     )
+
+
+def _part_lines(picture: Picture, room: Room) -> Section:
+    is_standing = picture.root.kind.is_standing
+    return standing_lines(picture, room) if is_standing else step_lines(picture, room)
 
 
 def headline(snapshot: Snapshot, memory: Memory, *, title: str | None = None) -> str:
     """Return the first line of the card, for where there is room for one line only."""
     return headline_of(look(View(snapshot, memory, Links("", ""), title)))
+
+
+def title_and_state(view: View) -> tuple[str, str]:
+    """Return what the headline is about and what it says of it, for a table."""
+    picture = look(view)
+    return picture.title, state_of(picture)
+
+
+def title_of(view: View) -> str:
+    """Return what a rollout is called."""
+    return look(view).title
+
+
+def words_of(view: View, event: Event) -> str:
+    """Return what is told of an event as plain text, to stand beside the rollout's title."""
+    picture = look(view)
+    words = text_of(picture, news_of(picture, [event])[0], ROOMS[0])
+    return words.removeprefix(picture.title).lstrip(": ")
+
+
+def page_of(view: View, event: Event) -> str:
+    """Return where to look at what an event is about; empty where there is no such page."""
+    picture = look(view)
+    page = page_of_said(picture, news_of(picture, [event])[0])
+    return page[0] if page else page_of_rollout(picture) or ""
 
 
 def plain(message: Message) -> Message:
@@ -80,23 +114,35 @@ def plain(message: Message) -> Message:
 def shown_ids(snapshot: Snapshot, memory: Memory, events: Sequence[Event] = ()) -> tuple[str, ...]:
     """Return the ids whose names would make the messages readable, the most needed first.
 
-    Of installs there are at most 40: those in the news and in trouble. A component is
-    among them where the snapshot itself does not name it.
+    Of installs there are at most 40: those in the news, in trouble and of what waits. Before
+    them come its component, its app, its build and its own install.
     """
     picture = look(View(snapshot, memory, Links("", "")))
+    root = snapshot.root
+    installs = dict.fromkeys(_installs_named(picture, events))
+    of_what = (
+        root.component_id,
+        root.app_id,
+        "" if root.fact("message") else root.build_id,
+        root.install_id,
+    )
+    wanted = dict.fromkeys((*of_what, *list(installs)[:_MOST_NAMES_WANTED]))
+    wanted.pop("", None)
+    return tuple(wanted)
+
+
+def _installs_named(picture: Picture, events: Sequence[Event]) -> Iterator[str]:
     said = [*news_of(picture, events), *troubles_of(picture)]
     spoken_of = [one.units for one in said]
     spoken_of += [one.advice.units for one in said if one.advice]
-    installs = dict.fromkeys(
-        unit.install_id for units in spoken_of for unit in units[: ROOMS[0].names]
-    )
-    installs.pop("", None)
-    root = snapshot.root
-    component = (root.component_id,) if root.component_id and not root.name else ()
-    return (*component, *list(installs)[:_MOST_NAMES_WANTED])
+    names = ROOMS[0].names
+    yield from filter(None, (u.install_id for units in spoken_of for u in units[:names]))
+    if picture.root.kind.is_standing:
+        yield from filter(None, (step.install_id for step in picture.root.children))
 
 
-def _footer(picture: Picture) -> Line:
-    url = picture.view.links.releases()
-    links = (link(url, "Open in Nuon"), " · ") if len(url) <= URL_LIMIT else ()
+def _footer(picture: Picture, *further: str | Element) -> Line:
+    url = page_of_rollout(picture)
+    parts = [*given(url, OPEN), *further]
+    links = [part for found in parts for part in (found, " · ")]
     return line(*links, "last change ", date(picture.changed_at))

@@ -5,23 +5,36 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote
 
+# What we allow a link to take up.
+URL_LIMIT = 500
+
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Pages of the platform's dashboard, for people."""
+    """Pages of the platform's dashboard, for people; None where an id is missing or absurd."""
 
     dashboard_url: str
     org_id: str
 
-    def install(self, install_id: str) -> str:
+    def install(self, install_id: str) -> str | None:
         return self._page("installs", install_id)
 
-    def workflow(self, install_id: str, workflow_id: str) -> str:
+    def workflow(self, install_id: str, workflow_id: str) -> str | None:
         return self._page("installs", install_id, "workflows", workflow_id)
 
-    def releases(self) -> str:
+    def app(self, app_id: str) -> str | None:
+        return self._page("apps", app_id)
+
+    def component(self, app_id: str, component_id: str) -> str | None:
+        return self._page("apps", app_id, "components", component_id)
+
+    def releases(self) -> str | None:
         return self._page("releases")
 
-    def _page(self, *segments: str) -> str:
-        quoted = (quote(segment, safe="", errors="replace") for segment in (self.org_id, *segments))
-        return "/".join((self.dashboard_url.rstrip("/"), *quoted))
+    def _page(self, *segments: str) -> str | None:
+        path = (self.org_id, *segments)
+        if sum(map(len, path)) > URL_LIMIT or not {"", ".", ".."}.isdisjoint(path):
+            return None
+        quoted = (quote(segment, safe="", errors="replace") for segment in path)
+        url = "/".join((self.dashboard_url.rstrip("/"), *quoted))
+        return url if len(url) <= URL_LIMIT else None

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from monitor import rollout
 from monitor.model import Alert, Entity, Event, EventKind, Level, Phase
 from monitor.render.headlines import failure_words, success_words
-from monitor.render.phases import MARKS, says_of
+from monitor.render.pages import OPEN, Page, page_of_rollout, page_of_step
+from monitor.render.phases import FAILED, MARKS, says_of, waits
 from monitor.render.picture import Picture
 from monitor.render.said import ABSENT, Said
-from monitor.render.steps import installs_of, not_attempted, steps_words
+from monitor.render.steps import not_attempted, units_of
 from monitor.render.troubles import advice_on
 from monitor.text import counted, duration_words, short_id
 
@@ -39,11 +41,14 @@ def news_of(picture: Picture, events: Sequence[Event]) -> list[Said]:
     alike: dict[tuple[object, ...], list[Event]] = {}
     for event in events:
         if event.level is Level.UNIT:
-            phase = event.entity.phase
-            key = (event.kind, phase, event.reason, event.is_reminder, event.entity.is_absent)
+            unit = event.entity
+            stands = unit.kind, unit.status, unit.is_absent
+            key = (event.kind, *stands, event.reason, event.is_reminder)
             alike.setdefault(key, []).append(event)
         elif event.level is Level.ROLLOUT:
-            said.append(_rollout_said(picture, event, failed, is_explained=bool(explained)))
+            one = _rollout_said(picture, event, failed, is_explained=bool(explained))
+            url = page_of_rollout(picture)
+            said.append(replace(one, page=Page(url, OPEN) if url else None))
         elif event.kind is not EventKind.FAILED or not (
             event.entity.id in explained or picture.root.id in failed
         ):
@@ -69,10 +74,7 @@ def _rollout_said(
         tail = f", after {duration_words(took)}" if took else ""
         return Said(1, "✅", success_words(picture), subject=title, tail=tail)
     if kind is EventKind.STARTED:
-        progress = picture.progress
-        steps = counted(len(picture.stages), "step")
-        of_what = f": {counted(progress.total, 'install')} in {steps}" if progress.total else ""
-        return Said(1, "🔵", f"has begun{of_what}", subject=title)
+        return Said(1, "🔵", _words_for_start(picture), subject=title)
     if kind is EventKind.FAILED:
         if root.phase is not Phase.FAILED:  # it is under way again already
             return Said(1, "❌", "failed", reason=event.reason, subject=title)
@@ -83,44 +85,78 @@ def _rollout_said(
     return _parent_said(picture, event, title)
 
 
+def _words_for_start(picture: Picture) -> str:
+    if picture.root.kind.is_standing:
+        return "is watched from now on"
+    progress, terms = picture.progress, picture.terms
+    steps = counted(len(picture.stages), terms.step)
+    of_what = f": {counted(progress.total, terms.unit)} in {steps}" if progress.total else ""
+    return f"has begun{of_what}"
+
+
 def _words_for_not_attempted(picture: Picture) -> str:
     left = not_attempted(picture)
     if not left or picture.failed is None:
         return ""
-    of_what = f" ({installs})" if (installs := installs_of(left)) else ""
-    return f" · {steps_words(picture, left)} not attempted{of_what}"
+    of_what = f" ({units})" if (units := units_of(picture, left)) else ""
+    return f" · {picture.last_steps_words(len(left))} not attempted{of_what}"
 
 
 def _step_said(picture: Picture, event: Event) -> Said:
     for index, stage in enumerate(picture.stages):
         if stage.step.id == event.entity.id:
-            return _parent_said(picture, event, picture.step_words(index), _step_tail(event, stage))
-    return _parent_said(picture, event, f"step {short_id(event.entity.id)}")
+            said = _parent_said(picture, event, picture.step_words(index))
+            tail, page = _step_tail(picture, event, stage), page_of_step(picture, stage.step)
+            return replace(said, tail=said.tail or tail, page=page)
+    return _parent_said(picture, event, f"{picture.terms.step} {short_id(event.entity.id)}")
 
 
-def _step_tail(event: Event, stage: rollout.Stage) -> str:
-    if event.kind is not EventKind.PROGRESSED or not stage.progress.total:
+def _step_tail(picture: Picture, event: Event, stage: rollout.Stage) -> str:
+    is_progress = event.kind is EventKind.PROGRESSED and not picture.root.kind.is_standing
+    if not is_progress or not stage.progress.total:
         return ""
-    installs = counted(stage.progress.total, "install")
+    units = counted(stage.progress.total, picture.terms.unit)
     if stage.step.phase is Phase.SUCCEEDED and stage.duration:
-        return f" · {installs} in {duration_words(stage.duration)}"
-    return f" · {installs}"
+        return f" · {units} in {duration_words(stage.duration)}"
+    return f" · {units}"
 
 
-def _parent_said(picture: Picture, event: Event, subject: str, tail: str = "") -> Said:
+def _parent_said(picture: Picture, event: Event, subject: str) -> Said:
     """Return the line for a step or the rollout."""
     rank, lead = _RANKS[event.kind], _lead(picture, event)
-    if event.kind is EventKind.STALLED:
-        alert = _alert_of(picture, event)
-        advice = advice_on(picture, alert.place, alert.stall) if alert else None
-        return Said(rank, "⚠", event.reason, subject=subject, lead=lead, advice=advice)
-    if event.kind is EventKind.WAITING:
-        one, reason = "waits for a person", event.reason
-        return Said(rank, "✋", one, reason=reason, subject=subject, lead=lead)
-    if event.kind is EventKind.FAILED:
-        return Said(rank, "✗", "failed", reason=event.reason, subject=subject)
-    mark = "✓" if event.kind is EventKind.RECOVERED else MARKS[event.entity.phase]
-    return Said(rank, mark, event.reason, subject=subject, lead=lead, tail=tail)
+    match event.kind:
+        case EventKind.STALLED:
+            alert = _alert_of(picture, event)
+            advice = advice_on(picture, alert.place, alert.stall) if alert else None
+            return Said(rank, "⚠", event.reason, subject=subject, lead=lead, advice=advice)
+        case EventKind.WAITING:
+            one, _ = waits(event.entity)
+            return Said(rank, "✋", one, reason=event.reason, subject=subject, lead=lead)
+        case EventKind.FAILED:
+            one, _ = _ends(event.entity)
+            return Said(rank, "✗", one, reason=event.reason, subject=subject)
+        case _:
+            mark = _mark(event)
+            return Said(rank, mark, event.reason, subject=subject, lead=lead)
+
+
+def _ends(entity: Entity) -> tuple[str, str]:
+    """Return how something ended badly, also where it has moved on since."""
+    return says_of(entity) if entity.phase is Phase.FAILED else FAILED
+
+
+def _mark(event: Event) -> str:
+    match event.kind:
+        case EventKind.RECOVERED:
+            return "✓"
+        case EventKind.GONE:
+            return "⊘"
+        case EventKind.STALLED:
+            return "⚠"
+        case _ if event.entity.kind.is_standing:
+            return "●"
+        case _:
+            return MARKS[event.entity.phase]
 
 
 def _units_said(picture: Picture, events: Sequence[Event]) -> Said:
@@ -129,12 +165,12 @@ def _units_said(picture: Picture, events: Sequence[Event]) -> Said:
     rank, lead = _RANKS[event.kind], _lead(picture, event)
     tail = ABSENT if event.entity.is_absent else ""
     if event.kind in (EventKind.FAILED, EventKind.WAITING):
-        phase = Phase.FAILED if event.kind is EventKind.FAILED else Phase.WAITING
-        one, many = says_of(phase, "")
-        return Said(rank, MARKS[phase], one, many, event.reason, units, lead=lead, tail=tail)
-    mark = "⚠" if event.kind is EventKind.STALLED else MARKS[event.entity.phase]
+        is_failure = event.kind is EventKind.FAILED
+        one, many = _ends(event.entity) if is_failure else waits(event.entity)
+        mark = MARKS[Phase.FAILED if is_failure else Phase.WAITING]
+        return Said(rank, mark, one, many, event.reason, units, lead=lead, tail=tail)
     many = _of_many(event.reason)
-    return Said(rank, mark, event.reason, many, units=units, lead=lead, tail=tail)
+    return Said(rank, _mark(event), event.reason, many, units=units, lead=lead, tail=tail)
 
 
 def _of_many(phrase: str) -> str:
@@ -154,7 +190,7 @@ def _alert_of(picture: Picture, event: Event) -> Alert | None:
     """Return the alert that an event was told for."""
     places = {event.entity.id}
     if event.level is Level.UNIT:
-        install = event.entity.install_id
-        places.update(f"{stage.step.id}/{install}" for stage in picture.stages)
+        work = event.entity.work
+        places.update(f"{stage.step.id}/{work}" for stage in picture.stages)
     alerts = (one for one in picture.view.memory.alerts if one.kind is event.kind)
     return next((alert for alert in alerts if alert.place in places), None)

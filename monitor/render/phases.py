@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from monitor.model import Phase
+from monitor.model import Entity, Kind, Phase
 from monitor.render.blocks import WORD_LIMIT
 from monitor.text import plain
 
@@ -25,16 +25,53 @@ TROUBLES: Mapping[Phase, int] = {
     Phase.ENDED: 4,
 }
 
+FAILED = ("failed", "failed")
+# Not everything that comes to a bad end has failed, and not every wait is for an approval.
+_ENDS: Mapping[str, tuple[str, str]] = {
+    "approval-denied": ("was not approved", "were not approved"),
+    "approval-expired": ("was not approved in time", "were not approved in time"),
+    "cancelled": ("was cancelled", "were cancelled"),
+    "discarded": ("was discarded", "were discarded"),
+    "drifted": ("has drifted", "have drifted"),
+    "expired": ("expired", "expired"),
+    "not-attempted": ("was not attempted", "were not attempted"),
+    "outdated": ("is outdated", "are outdated"),
+    "timed-out": ("timed out", "timed out"),
+    "warning": ("ended with a warning", "ended with a warning"),
+}
+_APPROVAL = ("waits for an approval", "wait for an approval")
+_WAITS: Mapping[str, tuple[str, str]] = {
+    "approval-awaiting": _APPROVAL,
+    "awaiting_approval": _APPROVAL,
+    "pending-approval": _APPROVAL,
+    "awaiting-user-run": ("waits for a person to run it", "wait for a person to run them"),
+    "failed-pending-retry": ("failed and waits for a retry", "failed and wait for a retry"),
+}
+_A_PERSON = ("waits for a person", "wait for a person")
 
-def says_of(phase: Phase, status: str) -> tuple[str, str]:
+
+def says_of(entity: Entity) -> tuple[str, str]:
     """Return what is said of one and of several in a phase that is a trouble."""
-    shown = plain(status, WORD_LIMIT)
-    match phase:
+    word = plain(entity.status, WORD_LIMIT)
+    match entity.phase:
+        case Phase.FAILED if entity.kind is Kind.APP:
+            return f"is in {word}", f"are in {word}"
         case Phase.FAILED:
-            return "failed", "failed"
+            return _ENDS.get(entity.status, FAILED)
         case Phase.WAITING:
-            return "waits for an approval", "wait for an approval"
-        case Phase.ENDED:
-            return f"ended as {shown}", f"ended as {shown}"
+            return waits(entity)
+        case Phase.ENDED if entity.kind is not Kind.DEPLOY and entity.status in _ENDS:
+            return _ENDS[entity.status]
+        case Phase.ENDED:  # of a deploy it is the very word that matters: its step waits on
+            return f"ended as {word}", f"ended as {word}"
         case _:
-            return f"has an unknown status, {shown}", f"have an unknown status, {shown}"
+            return f"has an unknown status, {word}", f"have an unknown status, {word}"
+
+
+def waits(entity: Entity) -> tuple[str, str]:
+    """Return what one and several wait for, or waited for."""
+    return _WAITS.get(entity.status, _A_PERSON)
+
+
+def awaits_approval(entity: Entity) -> bool:
+    return waits(entity) is _APPROVAL

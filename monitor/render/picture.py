@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 
 from monitor import rollout
-from monitor.model import Alert, Entity, EventKind, Memory, Phase, Snapshot
-from monitor.render.blocks import title_words
+from monitor.kinds import KINDS
+from monitor.kinds.wire import Terms
+from monitor.model import Alert, Commit, Entity, EventKind, Kind, Memory, Phase, Snapshot
+from monitor.render.blocks import WORD_LIMIT, title_words
 from monitor.render.links import Links
-from monitor.text import plain, short_id
+from monitor.text import counted, join_names, plain, short_id
+from monitor.wording import Worded
+
+_MOST_STEPS_NAMED = 3
 
 
 @dataclass(frozen=True)
 class View:
     """What a message is drawn from.
 
-    `title` is the watch's own name. `names` are those of installs and components by their
-    ids and may lack any. `previous_url` leads to the card of the attempt before.
+    `title` is the watch's own name. `names` are those of installs, components and apps by
+    their ids, `apps` the ids of the apps that components belong to, `commits` those of builds;
+    each may lack any.
+    `previous_url` leads to the card of the attempt before, `card_url` to this one's where the
+    message is in another channel. `silences` are sentences, `worded` is what the user's own
+    templates say.
     """
 
     snapshot: Snapshot
@@ -28,11 +37,21 @@ class View:
     title: str | None = None
     names: Mapping[str, str] = field(default_factory=dict)
     previous_url: str | None = None
+    apps: Mapping[str, str] = field(default_factory=dict)
+    silences: tuple[str, ...] = ()
+    worded: Worded | None = None
+    card_url: str | None = None
+    commits: Mapping[str, Commit] = field(default_factory=dict)
 
     @cached_property
     def stages(self) -> tuple[rollout.Stage, ...]:
         """The steps, worked out once for all that is drawn from this view."""
         return rollout.stages_of(self.snapshot.root)
+
+    @cached_property
+    def owners(self) -> Mapping[str, Entity]:
+        """The steps by the ids of their units; only for what has few of them."""
+        return {unit.id: step for step in self.snapshot.root.children for unit in step.children}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +62,7 @@ class Picture:
     """
 
     view: View
+    terms: Terms
     stages: tuple[rollout.Stage, ...]
     progress: rollout.Progress
     changed_at: datetime
@@ -53,10 +73,26 @@ class Picture:
         return self.view.snapshot.root
 
     @property
+    def given_title(self) -> str:
+        """The title in the user's own words; empty where there is none."""
+        worded = self.view.worded
+        title = (worded.title if worded else None) or self.view.title
+        return title_words(title) if title else ""
+
+    @property
     def title(self) -> str:
-        root = self.root
-        name = self.view.title or root.name or self.view.names.get(root.component_id, "")
-        return title_words(name) if name else f"{root.kind} {short_id(root.id)}"
+        return self.given_title or self._own_title()
+
+    def _own_title(self) -> str:
+        root, names = self.root, self.view.names
+        name = root.name or names.get(root.component_id, "")
+        if not name:
+            return f"{root.kind} {short_id(root.id)}"
+        if root.kind is Kind.WORKFLOW and root.install_id:
+            return self.work_words(root)
+        if root.kind is Kind.BRANCH_RUN and (app := names.get(root.app_id)):
+            return title_words(f"{plain(app, WORD_LIMIT)} ({plain(name, WORD_LIMIT)})")
+        return title_words(name)
 
     @property
     def current(self) -> int | None:
@@ -83,15 +119,69 @@ class Picture:
 
     @property
     def is_plan_only(self) -> bool:
-        return all(unit.plan_only for stage in self.stages for unit in stage.units)
+        return self.root.plan_only or all(u.plan_only for s in self.stages for u in s.units)
 
-    def step_words(self, index: int | None) -> str:
-        return "" if index is None else f"step {index + 1} of {len(self.stages)}"
+    def is_gone(self, step: Entity) -> bool:
+        """Whether it was told that a step is no part of it any more."""
+        alerts = self.view.memory.alerts
+        return any(one.kind is EventKind.GONE and one.place == step.id for one in alerts)
+
+    # Words for parts of it: all of them may be foreign, and none is longer than it should be
+
+    def step_label(self, index: int) -> str:
+        """Return what a step is called in a list of them."""
+        name = plain(self.stages[index].step.name, WORD_LIMIT, fallback="")
+        return name or f"{self.terms.step} {index + 1}"
+
+    def step_words(self, index: int) -> str:
+        """Return what a step is called in a sentence."""
+        step = self.stages[index].step
+        if self.root.kind is Kind.APPROVALS:
+            return self.work_words(step)
+        name = plain(step.name, WORD_LIMIT, fallback="")
+        if not name:
+            return f"{self.terms.step} {index + 1} of {len(self.stages)}"
+        return name if self.root.kind.is_standing else f"{self.terms.step} {name}"
+
+    def last_steps_words(self, count: int) -> str:
+        """Return what the last steps are called, as one says it of several."""
+        total = len(self.stages)
+        if not any(stage.step.name for stage in self.stages[total - count :]):
+            numbers = f"{total}" if count == 1 else f"{total - count + 1} to {total}"
+            return f"{self._steps(count)} {numbers}"
+        labels = [self.step_label(index) for index in range(total - count, total)]
+        return f"{self._steps(count)} {join_names(labels[:_MOST_STEPS_NAMED], count)}"
+
+    def _steps(self, count: int) -> str:
+        return self.terms.step if count == 1 else f"{self.terms.step}s"
+
+    def work_words(self, work: Entity, limit: int = WORD_LIMIT) -> str:
+        """Return what a workflow does and on which install."""
+        name = plain(work.name, limit, fallback=f"{work.kind} {short_id(work.id)}")
+        return f"{name} on {self._install(work, limit)}" if work.install_id else name
+
+    def _install(self, entity: Entity, limit: int) -> str:
+        identifier = short_id(entity.install_id)
+        return plain(self.view.names.get(entity.install_id, ""), limit, fallback=identifier)
 
     def name_of(self, unit: Entity, limit: int) -> str:
-        name = self.view.names.get(unit.install_id) or unit.name
-        identifier = short_id(unit.install_id or unit.id)
-        return plain(name, limit, fallback=identifier) if name else identifier
+        """Return what a unit is called: an install by its name, a part by its own."""
+        if unit.kind is Kind.APPROVAL and (owner := self.view.owners.get(unit.id)):
+            return self.work_words(owner, limit)
+        if unit.kind in _BY_INSTALL and unit.install_id in self.view.names:
+            return self._install(unit, limit)
+        name = plain(unit.name, limit, fallback=short_id(unit.install_id or unit.id))
+        if self.root.kind is Kind.INSTALLER and (owner := self.view.owners.get(unit.id)):
+            return f"{name} of {plain(owner.name, limit, fallback=short_id(owner.id))}"
+        return name
+
+    def units_words(self, units: Sequence[Entity]) -> str:
+        """Return how many units there are, such as `12 installs`."""
+        noun = str(units[0].kind) if self.root.kind.is_standing else self.terms.unit
+        return counted(len(units), noun)
+
+
+_BY_INSTALL = frozenset({Kind.DEPLOY, Kind.INSTALL_RUN})
 
 
 def look(view: View) -> Picture:
@@ -102,4 +192,5 @@ def look(view: View) -> Picture:
     changed_at = max((time for time in times if time), default=view.snapshot.taken_at)
     stalls = tuple(alert for alert in view.memory.alerts if alert.kind is EventKind.STALLED)
     progress = rollout.add_up(tuple(stage.progress for stage in stages))
-    return Picture(view, stages, progress, changed_at, stalls)
+    kind = KINDS.get(view.snapshot.target.kind)
+    return Picture(view, kind.terms if kind else Terms(), stages, progress, changed_at, stalls)

@@ -25,6 +25,7 @@ ROOMS = (
     Room(lines=10, words=120, names=3),
     Room(lines=6, words=80, names=2, name=40),
     Room(lines=2, words=40, names=1, name=20),
+    Room(lines=1, words=40, names=1, name=20),
 )
 
 

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from monitor.model import Entity
-from monitor.render.blocks import URL_LIMIT, Element, Line, bold, line, link
+from monitor.render.blocks import Line, bold, line
+from monitor.render.pages import Page, behind, page_of_units
 from monitor.render.picture import Picture
 from monitor.render.room import Room
-from monitor.text import counted, join_names, plain
+from monitor.text import gist, join_names, plain
 
 ABSENT = " (not in the newest answer)"
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What a person can do; `{installs}` in the words stands for the units' names."""
+    """What a person can do; `{installs}` in the words stands for the units' names.
+
+    `page` is where to do it, if not at the units.
+    """
 
     words: str
     units: tuple[Entity, ...] = ()
+    page: Page | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +32,8 @@ class Said:
     """One line: of the units, where there are any, else of the subject.
 
     `one` and `many` continue the name, for one unit and for several. `reason` holds
-    foreign words, as they came. `advice` is a line of its own.
+    foreign words, as they came. `page` is where to look at the subject, and what a link to it
+    is called. `advice` is a line of its own.
     """
 
     rank: int
@@ -39,6 +45,7 @@ class Said:
     subject: str = ""
     lead: str = ""
     tail: str = ""
+    page: Page | None = None
     advice: Advice | None = None
 
     @property
@@ -59,17 +66,39 @@ def lines_of(picture: Picture, said: Sequence[Said], room: Room) -> list[Line]:
     return lines
 
 
+def text_of(picture: Picture, said: Said, room: Room) -> str:
+    """Return one line as text, without its mark and its link."""
+    _, subject, rest = _words(picture, said, room)
+    return f"{said.lead}{subject}{rest}"
+
+
+def page_of_said(picture: Picture, said: Said) -> Page | None:
+    """Return where the link behind a line leads and what it is called, if there is one."""
+    return page_of_units(picture, said.units) if said.units else said.page
+
+
 def _said_line(picture: Picture, said: Said, room: Room) -> Line:
+    opening, subject, rest = _words(picture, said, room)
+    return line(opening, bold(subject), rest, *behind(page_of_said(picture, said)))
+
+
+def _words(picture: Picture, said: Said, room: Room) -> tuple[str, str, str]:
+    """Return what stands before the subject, the subject, and what is said of it."""
     subject, in_detail = _subject(picture, said, room)
     says = said.many if len(said.units) > 1 and said.many else said.one
     words = plain(says, room.words, fallback="")
-    reason = plain(said.reason, room.words, fallback="")
-    return line(
-        f"{said.mark} {said.lead}",
-        bold(subject),
-        f"{in_detail}{words and f' {words}'}{reason and f': {reason}'}{said.tail}",
-        *_where(picture, said.units),
-    )
+    reason = reason_words(said.reason, room, said.units[0].name if said.units else "")
+    rest = f"{in_detail}{words and f' {words}'}{reason and f': {reason}'}{said.tail}"
+    return f"{said.mark} {said.lead}", subject, rest
+
+
+def reason_words(reason: str, room: Room, name: str = "") -> str:
+    """Return a reason as it continues a line about something of that name.
+
+    What is to be approved says so itself, and in which step: both are in the line already.
+    """
+    words = reason.removeprefix("to be approved: ").removesuffix(f" ({name})")
+    return gist(words, room.words)
 
 
 def _subject(picture: Picture, said: Said, room: Room) -> tuple[str, str]:
@@ -79,7 +108,7 @@ def _subject(picture: Picture, said: Said, room: Room) -> tuple[str, str]:
     names = _names(picture, said.units, room)
     if len(said.units) == 1:
         return names, ""
-    return counted(len(said.units), "install"), f" ({names})"
+    return picture.units_words(said.units), f" ({names})"
 
 
 def _names(picture: Picture, units: Sequence[Entity], room: Room) -> str:
@@ -89,17 +118,5 @@ def _names(picture: Picture, units: Sequence[Entity], room: Room) -> str:
 
 def _advice_line(picture: Picture, advice: Advice, room: Room) -> Line:
     words = advice.words.format(installs=_names(picture, advice.units, room))
-    return line(f"→ {words}", *_where(picture, advice.units))
-
-
-def _where(picture: Picture, units: Sequence[Entity]) -> Iterator[str | Element]:
-    first = next((unit for unit in units if unit.install_id), None)
-    if first is None or len(first.install_id) + len(first.workflow_id) > URL_LIMIT:
-        return
-    links = picture.view.links
-    url = links.install(first.install_id)
-    if first.workflow_id:
-        url = links.workflow(first.install_id, first.workflow_id)
-    if len(url) <= URL_LIMIT:
-        yield "  "
-        yield link(url, "Open install" if len(units) == 1 else "Open the first")
+    page = page_of_units(picture, advice.units) if advice.units else advice.page
+    return line(f"→ {words}", *behind(page))

@@ -27,14 +27,15 @@ def step_lines(picture: Picture, room: Room) -> list[Line]:
     first = max(0, current - shown // 3) if count > shown else 0
     last = min(count, first + shown)
     lines = [_step_line(picture, index, room) for index in range(first, last)]
+    noun = picture.terms.step
     if first:
         are_done = all(stage.step.phase is Phase.SUCCEEDED for stage in picture.stages[:first])
-        lines.insert(0, line(f"… {counted(first, 'step')} {'done' if are_done else 'before'}"))
+        lines.insert(0, line(f"… {counted(first, noun)} {'done' if are_done else 'before'}"))
     if last < count:
-        lines.append(line(f"… {counted(count - last, 'more step')}"))
+        lines.append(line(f"… {counted(count - last, f'more {noun}')}"))
     if len(left) > 1:
-        words = " · ".join(filter(None, (installs_of(left), "not attempted")))
-        lines.append(line("○ ", bold(steps_words(picture, left)), f" · {words}"))
+        words = " · ".join(filter(None, (units_of(picture, left), "not attempted")))
+        lines.append(line("○ ", bold(picture.last_steps_words(len(left))), f" · {words}"))
     return lines
 
 
@@ -46,20 +47,10 @@ def not_attempted(picture: Picture) -> tuple[rollout.Stage, ...]:
     return tuple(last_steps)[::-1]
 
 
-def steps_words(picture: Picture, last_steps: Sequence[rollout.Stage]) -> str:
-    """Return the numbers of the last steps, as words."""
-    count = len(picture.stages)
-    return (
-        f"step {count}"
-        if len(last_steps) == 1
-        else f"steps {count - len(last_steps) + 1} to {count}"
-    )
-
-
-def installs_of(stages: Sequence[rollout.Stage]) -> str:
-    """Return how many installs the steps have, as words; empty if none is known."""
-    installs = sum(stage.progress.total for stage in stages)
-    return counted(installs, "install") if installs else ""
+def units_of(picture: Picture, stages: Sequence[rollout.Stage]) -> str:
+    """Return how many units the steps have, as words; empty if none is known."""
+    units = sum(stage.progress.total for stage in stages)
+    return counted(units, picture.terms.unit) if units else ""
 
 
 def _is_untouched(stage: rollout.Stage) -> bool:
@@ -70,7 +61,7 @@ def _step_line(picture: Picture, index: int, room: Room) -> Line:
     stage = picture.stages[index]
     words = " · ".join(_step_words(picture, stage, room))
     return line(
-        f"{_step_mark(picture, index)} ", bold(f"step {index + 1}"), words and f" · {words}"
+        f"{_step_mark(picture, index)} ", bold(picture.step_label(index)), words and f" · {words}"
     )
 
 
@@ -101,7 +92,8 @@ def _step_words(picture: Picture, stage: rollout.Stage, room: Room) -> Iterator[
     has_begun = progress.pending < progress.total
     if progress.total:
         is_plain = progress.succeeded == progress.total or not has_begun
-        yield counted(progress.total, "install") if is_plain else reached(progress)
+        unit = picture.terms.unit
+        yield counted(progress.total, unit) if is_plain else reached(picture, progress)
     if extras := extras_of(progress):
         yield extras
     if step.is_delayed:

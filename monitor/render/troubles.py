@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 
 from monitor import rollout
-from monitor.model import Entity, EventKind, Level, Phase, Stall
-from monitor.render.phases import MARKS, TROUBLES, says_of
+from monitor.model import Entity, EventKind, Kind, Level, Phase, Stall, phase_of
+from monitor.render.pages import Page, page_of_step
+from monitor.render.phases import FAILED, MARKS, TROUBLES, says_of
 from monitor.render.picture import Picture
 from monitor.render.said import ABSENT, Advice, Said
 
@@ -15,7 +16,12 @@ _RETRIED = 5
 
 
 def troubles_of(picture: Picture, told: AbstractSet[str] = frozenset()) -> list[Said]:
-    """Return what stands in trouble now, the worst first, but for the entities `told`."""
+    """Return what stands in trouble now, the worst first, but for the entities `told`.
+
+    A list of what waits for approvals has nothing to add to itself.
+    """
+    if picture.root.kind is Kind.APPROVALS:
+        return []
     said = [
         *_standing_stalls(picture, told),
         *_troubles_of_units(picture, told),
@@ -40,7 +46,8 @@ def advice_on(picture: Picture, place: str, stall: Stall | None) -> Advice | Non
             words = words if units else "Look at its build and its runners on the dashboard."
         case Stall.DISAGREES:
             units = _units(picture, lambda unit: unit.phase is not Phase.SUCCEEDED)
-            words = f"Look at {'{installs}' if units else 'its steps'} before you rely on it."
+            where = "{installs}" if units else f"its {picture.terms.step}s"
+            words = f"Look at {where} before you rely on it."
         case _:
             return None
     return Advice(words, units)
@@ -82,32 +89,44 @@ def _troubles_of_units(picture: Picture, told: AbstractSet[str]) -> Iterator[Sai
         for alert in picture.view.memory.alerts
         if alert.kind is EventKind.FAILED and alert.is_retrying
     }
-    alike: dict[tuple[str, str, bool, str | None], list[Entity]] = {}
+    alike: dict[tuple[Kind, str, str, bool, str | None], list[Entity]] = {}
     for stage in picture.stages:
         progress = stage.progress
         is_well = progress.succeeded + progress.running + progress.pending == progress.total
-        if is_well and not retried:
+        if (is_well and not retried) or _is_over_and_done(picture, stage):
             continue
+        # Ten thousand units have a handful of words between them.
+        words = {(unit.kind, unit.status) for unit in stage.units}
+        bad = {(kind, word) for kind, word in words if phase_of(kind, word) in TROUBLES}
         for unit in stage.units:
-            failure = None
+            is_bad, failure = (unit.kind, unit.status) in bad, None
             if retried:
                 failure = retried.get(rollout.place_of(Level.UNIT, unit, stage.step))
-            key = (unit.status, unit.description, unit.is_absent, failure)
-            alike.setdefault(key, []).append(unit)
-    for (_, _, _, failure), together in alike.items():
-        phase = together[0].phase
-        units = tuple(unit for unit in together if unit.id not in told)
-        if units and (phase in TROUBLES or (failure is not None and not phase.is_terminal)):
-            yield _trouble_of_units(units, failure)
+            is_tried_again = failure is not None and not unit.phase.is_terminal
+            if (is_bad or is_tried_again) and unit.id not in told:
+                key = (unit.kind, unit.status, _reason_of(unit), unit.is_absent, failure)
+                alike.setdefault(key, []).append(unit)
+    for (_, _, reason, _, failure), together in alike.items():
+        yield _trouble_of_units(tuple(together), reason, failure)
 
 
-def _trouble_of_units(units: tuple[Entity, ...], failure: str | None) -> Said:
+def _reason_of(unit: Entity) -> str:
+    """Return what explains a unit; most have nothing below them that could."""
+    return rollout.reason_of(unit) if unit.children else unit.description.strip()
+
+
+def _is_over_and_done(picture: Picture, stage: rollout.Stage) -> bool:
+    """Whether it was part of something that has no end, and is not any more."""
+    return stage.step.is_absent and picture.root.kind.is_standing
+
+
+def _trouble_of_units(units: tuple[Entity, ...], reason: str, failure: str | None) -> Said:
     """Return the line for units with the same trouble; `failure` is one that is retried."""
     unit = units[0]
     tail = ABSENT if unit.is_absent else ""
     if unit.phase in TROUBLES:
-        one, many = says_of(unit.phase, unit.status)
-        rank, mark, reason = TROUBLES[unit.phase], MARKS[unit.phase], unit.description
+        one, many = says_of(unit)
+        rank, mark = TROUBLES[unit.phase], MARKS[unit.phase]
     else:
         one, many = "failed and is being tried again", "failed and are being tried again"
         rank, mark, reason = _RETRIED, "↻", failure or ""
@@ -120,35 +139,53 @@ def _troubles_of_parents(picture: Picture, told: AbstractSet[str]) -> Iterator[S
     is_explained = False
     for index, stage in enumerate(picture.stages):
         step = stage.step
-        if _has_reason(stage):
-            is_explained = True
-        elif step.phase in TROUBLES and (step.description or step.phase is not Phase.FAILED):
+        if _is_over_and_done(picture, stage):
+            continue
+        if _speak_for(stage):
+            is_explained |= step.phase is not Phase.WAITING
+        elif step.phase in TROUBLES and (step.phase is not Phase.FAILED or rollout.reason_of(step)):
             is_explained |= step.phase is Phase.FAILED
             if step.id not in told:
-                yield _trouble_of_parent(step, picture.step_words(index))
-    is_told = root.id in told or (root.phase is Phase.FAILED and is_explained)
+                subject = picture.step_words(index)
+                yield _trouble_of_parent(step, subject, page_of_step(picture, step))
+    is_told = root.id in told or _is_said_already(root, is_explained=is_explained)
     if root.phase in TROUBLES and not is_told:
         yield _trouble_of_parent(root, f"the {root.kind}")
 
 
-def _has_reason(stage: rollout.Stage) -> bool:
-    """Whether a unit that failed says why."""
-    return stage.progress.failed > 0 and any(
-        unit.phase is Phase.FAILED and unit.description.strip() for unit in stage.units
-    )
+def _is_said_already(root: Entity, *, is_explained: bool) -> bool:
+    """Whether its parts, or the headline, leave nothing to add to how it stands."""
+    if root.phase is Phase.WAITING:
+        return rollout.has_parts_that_wait(Level.ROLLOUT, root)
+    if root.phase is not Phase.FAILED:
+        return False
+    return is_explained or (says_of(root) != FAILED and not rollout.reason_of(root))
 
 
-def _trouble_of_parent(entity: Entity, subject: str) -> Said:
-    phase = entity.phase
-    one, _ = says_of(phase, entity.status)
-    if phase is Phase.WAITING:
-        one = "waits for a person"
-    has_no_reason = phase is Phase.FAILED and not entity.description.strip()
+def _speak_for(stage: rollout.Stage) -> bool:
+    """Whether a step's units say what there is to say: who waits, what ended, or why one failed."""
+    progress = stage.progress
+    match stage.step.phase:
+        case Phase.WAITING:
+            return progress.waiting > 0
+        case Phase.ENDED:
+            return progress.ended > 0
+        case _:
+            return progress.failed > 0 and any(
+                unit.phase is Phase.FAILED and _reason_of(unit) for unit in stage.units
+            )
+
+
+def _trouble_of_parent(entity: Entity, subject: str, page: Page | None = None) -> Said:
+    phase, reason = entity.phase, rollout.reason_of(entity)
+    one, many = says_of(entity)
+    has_no_reason = (one, many) == FAILED and not reason
     return Said(
         TROUBLES[phase],
         MARKS[phase],
         one,
-        reason=entity.description,
+        reason=reason,
         subject=subject,
         tail=", the platform gives no reason" if has_no_reason else "",
+        page=page,
     )

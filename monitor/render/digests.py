@@ -1,0 +1,209 @@
+"""What happened in a longer time, told as one message: a digest, and the end of quiet hours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from monitor.model import EventKind, Message
+from monitor.render.blocks import TITLE_LIMIT, Line, bold, date, headed_message, line
+from monitor.render.pages import Page, behind
+from monitor.render.room import Room, fitting
+from monitor.text import counted, duration_words, gist, plain
+
+
+class SummaryLine(NamedTuple):
+    """What is told of one thing: its name, what is said of it, and where to look at it.
+
+    The first two may hold foreign words. `event` is of which kind it was; it gives the mark.
+    """
+
+    title: str
+    words: str
+    url: str | None = None
+    event: EventKind | None = None
+
+
+def quiet_summary(
+    window_name: str,
+    since: datetime,
+    until: datetime,
+    lines: Sequence[SummaryLine],
+    still_failing: Sequence[SummaryLine],
+) -> Message:
+    """Tell what was held during quiet hours, and first of all what is in trouble at their end."""
+    name = plain(window_name, TITLE_LIMIT, fallback="")
+    troubles = f"{len(still_failing):,} still in trouble" if still_failing else "nothing to do now"
+    icon = "❌" if still_failing else "🌙"
+    headline = f"{icon} Quiet hours{name and f' “{name}”'} are over: {troubles}"
+    return fitting(
+        lambda room: headed_message(
+            headline,
+            [
+                [line("From ", date(since), " to ", date(until))],
+                _section("Still in trouble", still_failing, room),
+                _section("What happened meanwhile", lines, room),
+            ],
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DigestRollout:
+    """A rollout of the time that a digest is about.
+
+    `outcome` is how it ended: `succeeded`, `failed`, `gone`, or `progressed` for an end that is
+    none of these; None while it is under way.
+    `took` is how long it took, or has taken. `failed` of `installs` had failed at the end.
+    """
+
+    title: str
+    outcome: EventKind | None
+    took: timedelta | None = None
+    installs: int = 0
+    failed: int = 0
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DigestInstall:
+    """An install that was worked at `times` times: how long it typically took, how often failed."""
+
+    name: str
+    times: int
+    typical: timedelta | None = None
+    failed: int = 0
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DigestFacts:
+    """What a digest tells; names and words may be foreign.
+
+    The lists are in the order to show; of the rollouts, those that failed are shown first.
+    """
+
+    since: datetime
+    until: datetime
+    rollouts: tuple[DigestRollout, ...] = ()
+    still_failing: tuple[SummaryLine, ...] = ()
+    slowest: tuple[DigestInstall, ...] = ()
+    flakiest: tuple[DigestInstall, ...] = ()
+
+
+def digest(facts: DigestFacts) -> Message:
+    """Draw the summary of a day, a week or any other time."""
+    rollouts = sorted(facts.rollouts, key=lambda rollout: _RANKS.index(rollout.outcome))
+    slowest = [_slow(install) for install in facts.slowest if install.typical]
+    flakiest = [_flaky(install) for install in facts.flakiest if install.failed]
+    return fitting(
+        lambda room: headed_message(
+            _digest_headline(facts),
+            [
+                [line("From ", date(facts.since), " to ", date(facts.until), *_time_words(facts))],
+                _section("", [_told(rollout) for rollout in rollouts], room),
+                _section("Still failing", facts.still_failing, room),
+                _section("Slowest installs", slowest, room),
+                _section("Flakiest installs", flakiest, room),
+            ],
+        )
+    )
+
+
+def _digest_headline(facts: DigestFacts) -> str:
+    length = facts.until - facts.since
+    # By the clocks of most places a day has 23 or 25 hours now and then.
+    period = _PERIODS.get(round(length / _DAY), duration_words(length))
+    counts = [
+        (_count(facts, EventKind.SUCCEEDED), "succeeded"),
+        (_count(facts, EventKind.FAILED), "failed"),
+        (_count(facts, None), "under way"),
+    ]
+    said = ", ".join(f"{count:,} {word}" for count, word in counts if count)
+    rollouts = counted(len(facts.rollouts), "rollout") if facts.rollouts else "No rollouts"
+    return f"📋 {rollouts} in {period}{said and f': {said}'}"
+
+
+_DAY = timedelta(days=1)
+_PERIODS = {1: "a day", 7: "a week"}
+
+
+def _count(facts: DigestFacts, outcome: EventKind | None) -> int:
+    return sum(rollout.outcome is outcome for rollout in facts.rollouts)
+
+
+def _time_words(facts: DigestFacts) -> Sequence[str]:
+    """Return how long a rollout that succeeded typically took."""
+    took = sorted(
+        rollout.took
+        for rollout in facts.rollouts
+        if rollout.took is not None and rollout.outcome is EventKind.SUCCEEDED
+    )
+    if len(took) < 2:
+        return ()
+    typical, longest = duration_words(took[(len(took) - 1) // 2]), duration_words(took[-1])
+    return (f" · a success typically took {typical}, at most {longest}",)
+
+
+# The worst first: what there is no room for is what went well.
+_OUTCOMES: Mapping[EventKind | None, str] = {
+    EventKind.FAILED: "failed",
+    EventKind.GONE: "is not on Nuon any more",
+    EventKind.PROGRESSED: "ended otherwise",
+    None: "is under way",
+    EventKind.SUCCEEDED: "succeeded",
+}
+_RANKS = list(_OUTCOMES)
+
+
+def _told(rollout: DigestRollout) -> SummaryLine:
+    installs = f" · {counted(rollout.installs, 'install')}" if rollout.installs else ""
+    failed = f", {rollout.failed:,} failed" if rollout.installs and rollout.failed else ""
+    took = f" · {duration_words(rollout.took)}" if rollout.took else ""
+    words = f"{_OUTCOMES[rollout.outcome]}{installs}{failed}{took}"
+    return SummaryLine(rollout.title, words, rollout.url, rollout.outcome or EventKind.STARTED)
+
+
+def _slow(install: DigestInstall) -> SummaryLine:
+    took = duration_words(install.typical) if install.typical else ""
+    return SummaryLine(install.name, f"typically {took} · {_times(install)}", install.url)
+
+
+def _flaky(install: DigestInstall) -> SummaryLine:
+    return SummaryLine(install.name, f"failed {install.failed:,} of {_times(install)}", install.url)
+
+
+def _times(install: DigestInstall) -> str:
+    return counted(install.times, "time")
+
+
+_MARKS: Mapping[EventKind | None, str] = {
+    None: "•",
+    EventKind.STARTED: "●",
+    EventKind.PROGRESSED: "●",
+    EventKind.WAITING: "✋",
+    EventKind.STALLED: "⚠",
+    EventKind.FAILED: "✗",
+    EventKind.RECOVERED: "✓",
+    EventKind.SUCCEEDED: "✓",
+    EventKind.GONE: "⊘",
+    EventKind.UNREACHABLE: "⚠",
+    EventKind.REACHABLE: "✓",
+}
+
+
+def _section(title: str, said: Sequence[SummaryLine], room: Room) -> list[Line]:
+    """Draw a heading and a line for each; none where there is nothing to say."""
+    lines = [_line(one, room) for one in said[: room.lines]]
+    hidden = len(said) - room.lines
+    if hidden > 0:
+        lines.append(line(f"… and {hidden:,} more"))
+    return [line(bold(title)), *lines] if title and lines else lines
+
+
+def _line(said: SummaryLine, room: Room) -> Line:
+    name, words = bold(plain(said.title, room.name)), gist(said.words, room.words)
+    page = Page(said.url, "Open") if said.url else None
+    return line(f"{_MARKS[said.event]} ", name, words and f" · {words}", *behind(page))
