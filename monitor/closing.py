@@ -27,13 +27,14 @@ async def close_cards(around: Surroundings, watched: Collection[Target]) -> None
 async def _close(around: Surroundings, known: Watched) -> None:
     memory = msgspec.structs.replace(known.memory, is_closed=True)
     # What the store knows has to do: the platform may be down, and the start must not wait.
-    named = await around.store.call(Store.named, render.shown_ids(known.snapshot, memory))
+    called = await around.store.call(Store.called, render.shown_ids(known.snapshot, memory))
     view = render.View(
         snapshot=known.snapshot,
         memory=memory,
         links=around.links,
-        names={id_: one.name for id_, one in named.items() if one.name},
-        apps={id_: one.app_id for id_, one in named.items() if one.app_id},
+        names=called.names,
+        apps=called.apps,
+        commits=called.commits,
     )
     message = render.card(view)
     sinks = [sink for sink in memory.card_sinks if around.channels.keeps_cards(sink)]

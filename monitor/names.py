@@ -12,21 +12,22 @@ import structlog
 from monitor.errors import NuonError, NuonGone, NuonRejected, StoreError
 from monitor.fetch import Source, pages
 from monitor.kinds import wire
-from monitor.model import Called, Commit
+from monitor.model import Called
 from monitor.store import Name, Store, StoreThread
+from monitor.store.names import ACCOUNT, BUILD, called
 
 log = structlog.get_logger(__name__)
 
-_ACCOUNT, _BRANCH, _BUILD, _INSTALL = "acc", "abr", "bld", "inl"
+_BRANCH, _INSTALL = "abr", "inl"
 _RECORDS = {
     _INSTALL: "/v1/installs/",
     "cmp": "/v1/components/",
     "app": "/v1/apps/",
-    _BUILD: "/v1/components/builds/",
+    BUILD: "/v1/components/builds/",
 }
 # Of these two the platform shows no single one: an account not at all, a branch only to those
 # who know its app.
-_LISTS = {_ACCOUNT: "/v1/orgs/current/accounts", _BRANCH: "/v1/branches"}
+_LISTS = {ACCOUNT: "/v1/orgs/current/accounts", _BRANCH: "/v1/branches"}
 _INSTALLS = "/v1/installs"
 _ALL_LISTS = frozenset({*_LISTS.values(), _INSTALLS})
 
@@ -95,7 +96,7 @@ class Names:
             if not await self._ask({path: questions[path] for path in begun}, questions, until):
                 break
         await self._keep()
-        return _called({i: self._known[i] for i in wanted if i in self._known})
+        return called({i: self._known[i] for i in wanted if i in self._known})
 
     async def _recall(self, ids: Iterable[str]) -> tuple[str, ...]:
         """Read from the store what is not in memory; returns the ids, and those of their apps."""
@@ -201,9 +202,9 @@ def _path_of(identifier: str) -> str:
 
 
 def _name(identifier: str, row: _Row) -> Name:
-    if identifier.startswith(_ACCOUNT):
+    if identifier.startswith(ACCOUNT):
         return Name(_short(row.email))
-    if not identifier.startswith(_BUILD):
+    if not identifier.startswith(BUILD):
         return Name(_short(row.display_name or row.name), _short(row.app_id))
     commit = row.vcs_connection_commit or _Commit()
     lines = (commit.message or "").strip().splitlines()
@@ -216,15 +217,3 @@ def _name(identifier: str, row: _Row) -> Name:
 
 def _short(text: str | None) -> str:
     return (text or "")[:_LONGEST]
-
-
-def _called(known: Mapping[str, Name]) -> Called:
-    named = {i: name for i, name in known.items() if name.name}
-    builds = {i: name for i, name in named.items() if i.startswith(_BUILD)}
-    people = {i: name.name for i, name in named.items() if i.startswith(_ACCOUNT)}
-    return Called(
-        names={i: name.name for i, name in named.items() if i not in builds | people},
-        apps={i: name.app_id for i, name in known.items() if name.app_id},
-        commits={i: Commit(name.name, name.message, name.author) for i, name in builds.items()},
-        people=people,
-    )

@@ -28,7 +28,7 @@ from monitor.routing import Mention, MentionKind, Named
 from monitor.text import duration_words
 from monitor.wording import Facts, Worded, Wording
 
-_LOUD = frozenset(
+LOUD = frozenset(
     {
         EventKind.WAITING,
         EventKind.STALLED,
@@ -37,7 +37,8 @@ _LOUD = frozenset(
         EventKind.GONE,
     }
 )
-_WORTH_A_MESSAGE = _LOUD | {EventKind.STARTED, EventKind.RECOVERED}
+"""What people should notice: the mentions of a route ping for these only."""
+_WORTH_A_MESSAGE = LOUD | {EventKind.STARTED, EventKind.RECOVERED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +106,8 @@ def worded(
             app_id=app_id,
             build_id=root.build_id,
             revision=root.revision,
-            commit_message=root.fact("commit message"),
-            commit_author=root.fact("commit author"),
+            commit_message=root.fact("message"),
+            commit_author=root.fact("author_name"),
             started_by=root.created_by,
             status=root.status,
             attempt=view.memory.attempt,
@@ -265,4 +266,4 @@ def _is_loud(event: Event) -> bool:
     if event.kind is EventKind.FAILED:
         # What failed and is under way again by now needs nobody.
         return event.entity.phase is Phase.FAILED
-    return event.kind in _LOUD
+    return event.kind in LOUD

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import select
 
+from monitor.model import Called, Commit
 from monitor.store.database import Database
 from monitor.store.tables import insert_into, name
 
@@ -29,8 +30,31 @@ class Name:
     author: str = ""
 
 
+BUILD, ACCOUNT = "bld", "acc"
+"""How the ids of builds and of people's accounts begin."""
+
+
+def called(known: Mapping[str, Name]) -> Called:
+    """Return what is known of ids, sorted by what it is."""
+    named = {i: name for i, name in known.items() if name.name}
+    builds = {i: name for i, name in named.items() if i.startswith(BUILD)}
+    people = {i: name.name for i, name in named.items() if i.startswith(ACCOUNT)}
+    return Called(
+        names={i: name.name for i, name in named.items() if i not in builds | people},
+        apps={i: name.app_id for i, name in known.items() if name.app_id},
+        commits={i: Commit(name.name, name.message, name.author) for i, name in builds.items()},
+        people=people,
+    )
+
+
 class KeptNames(Database):
     """The part of the store that remembers names."""
+
+    def called(self, ids: Iterable[str]) -> Called:
+        """Return what is known of ids, and of the apps that they belong to."""
+        known = self.named(ids)
+        apps = [name.app_id for name in known.values() if name.app_id]
+        return called(known | self.named(apps))
 
     def names(self, ids: Iterable[str]) -> dict[str, str]:
         """Return the names that are known."""
