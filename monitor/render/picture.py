@@ -141,7 +141,9 @@ class Picture:
         name = plain(step.name, WORD_LIMIT, fallback="")
         if not name:
             return f"{self.terms.step} {index + 1} of {len(self.stages)}"
-        return name if self.root.kind.is_standing else f"{self.terms.step} {name}"
+        says_so_itself = name.lower().startswith(self.terms.step)
+        is_plain = self.root.kind.is_standing or says_so_itself
+        return name if is_plain else f"{self.terms.step} {name}"
 
     def last_steps_words(self, count: int) -> str:
         """Return what the last steps are called, as one says it of several."""
