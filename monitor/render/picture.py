@@ -141,8 +141,7 @@ class Picture:
         name = plain(step.name, WORD_LIMIT, fallback="")
         if not name:
             return f"{self.terms.step} {index + 1} of {len(self.stages)}"
-        says_so_itself = name.lower().startswith(self.terms.step)
-        is_plain = self.root.kind.is_standing or says_so_itself
+        is_plain = self.root.kind.is_standing or self._says_so_itself(name)
         return name if is_plain else f"{self.terms.step} {name}"
 
     def last_steps_words(self, count: int) -> str:
@@ -152,7 +151,12 @@ class Picture:
             numbers = f"{total}" if count == 1 else f"{total - count + 1} to {total}"
             return f"{self._steps(count)} {numbers}"
         labels = [self.step_label(index) for index in range(total - count, total)]
-        return f"{self._steps(count)} {join_names(labels[:_MOST_STEPS_NAMED], count)}"
+        names = join_names(labels[:_MOST_STEPS_NAMED], count)
+        return names if self._says_so_itself(labels[0]) else f"{self._steps(count)} {names}"
+
+    def _says_so_itself(self, name: str) -> bool:
+        """Whether a step's own name begins with what a step is called, as `group 1` does."""
+        return name.lower().startswith(self.terms.step)
 
     def _steps(self, count: int) -> str:
         return self.terms.step if count == 1 else f"{self.terms.step}s"
