@@ -16,6 +16,7 @@ import structlog
 
 from monitor import notify, policy, render
 from monitor.clock import WallClock
+from monitor.clockwork import Clockwork
 from monitor.closing import close_cards
 from monitor.config import Config
 from monitor.config import Watch as WatchEntry
@@ -23,19 +24,20 @@ from monitor.cycle import Cycle, Watch
 from monitor.daemon import Daemon
 from monitor.delivery import Delivery, Pace, Sink
 from monitor.discovery import Discovery, Listing
+from monitor.dispatch import Dispatch
 from monitor.errors import SinkError, StoreError
 from monitor.finding import NamePatterns
 from monitor.health import Check, HealthServer, Probes
 from monitor.heartbeat import Heartbeat
 from monitor.kinds import KINDS
 from monitor.metrics import Metrics
-from monitor.model import Blindness, EventKind, Target
+from monitor.model import Blindness, EventKind, Snapshot, Target
 from monitor.names import Names
 from monitor.nuon import NuonClient
 from monitor.roster import Roster
 from monitor.routing import Named
 from monitor.sight import Sight
-from monitor.sinks import Sinks, home_of, plan_of
+from monitor.sinks import Sinks, digests_of, home_of, plan_of
 from monitor.slack import SlackClient
 from monitor.store import Store, StoreThread
 from monitor.surroundings import Hush, Outcome, Surroundings
@@ -128,6 +130,7 @@ class App:
     store: StoreThread
     around: Surroundings
     roster: Roster
+    clockwork: Clockwork
     daemon: Daemon
     delivery: Delivery
     probes: Probes
@@ -176,7 +179,7 @@ class App:
                 return
 
     async def poll_once(self) -> tuple[Target, ...]:
-        """Poll every watch once; returns those that could not be polled."""
+        """Poll every watch once, and tell what is due; returns those that could not be polled."""
         failed: list[Target] = []
         polled: set[Target] = set()
         # What a list leads to is polled after it, and so on.
@@ -185,6 +188,7 @@ class App:
             targets = [one.watch.target for one in due]
             polled.update(targets)
             failed += (t for t, o in zip(targets, outcomes, strict=True) if o is Outcome.FAILED)
+        await self.clockwork.tell()
         return tuple(failed)
 
     def _all(self) -> tuple[Cycle | Discovery, ...]:
@@ -200,11 +204,13 @@ async def build(
     jumped: Callable[[], timedelta] | None = None,
     configuration_problem: Callable[[], str | None] = lambda: None,
     keep_secret: Callable[[str], None] = lambda _: None,
+    decided: Callable[[Snapshot, Dispatch], None] = lambda _snapshot, _dispatch: None,
 ) -> AsyncIterator[App]:
     """Open the store and the connections; raises StoreError where the store cannot be had.
 
     `jumped` is how far the clock behind `now` was set ahead, in all; without it, the machine's.
-    `keep_secret` is called with each secret that is learnt while watching.
+    `keep_secret` is called with each secret that is learnt while watching, `decided` with who is
+    told of what by each poll that has news.
     """
     jumped = jumped or WallClock().jumped
     async with AsyncExitStack() as stack:
@@ -250,17 +256,20 @@ async def build(
             now=now,
             jumped=jumped,
             has_news=delivery.wake,
+            decided=decided,
             # What was not polled any more, or not sent, by then: better twice than never.
             forgot_before=lost.since - config.poll.settled_interval if lost else None,
         )
         metrics.store_lost.set(lost.since.timestamp() if lost else 0.0)
         roster = _roster(config, around)
         await roster.resume()
-        hush.take(await store.call(Store.silences, since=now()))
+        clockwork = Clockwork(around, roster, digests_of(config))
+        await clockwork.take_silences()
         daemon = Daemon(
             roster,
             delivery,
             store,
+            clockwork,
             keep=config.store.keep,
             metrics=metrics,
             now=now,
@@ -284,7 +293,16 @@ async def build(
             url = config.heartbeat.url.get_secret_value()
             daemon.beat = Heartbeat(url, watchman.is_alive).beat
         yield App(
-            config, store, around, roster, daemon, delivery, watchman.probes(), metrics, slack
+            config,
+            store,
+            around,
+            roster,
+            clockwork,
+            daemon,
+            delivery,
+            watchman.probes(),
+            metrics,
+            slack,
         )
 
 

@@ -86,7 +86,7 @@ class Cycle:
         self._memo: Memo[Any] = Memo()
         self._is_loaded = False
         self._lacks_link = False
-        self._lookout = Lookout(watch.target, around, watch.homes, watch.title)
+        self._lookout = Lookout(watch.target, around, watch.homes, watch.title, watch.entry)
         self._jumped = around.jumped()
         self._is_stale = False
         """Whether the card says that it is watched no more, which is over."""
@@ -106,6 +106,7 @@ class Cycle:
         try:
             seen = self._seen.snapshot.root if self._seen else None
             gathered = await gather(self._around.source, self._kind, self.watch.target.id, seen)
+            self._learn(gathered)
             outcome = await self._observe(gathered)
         except NuonError as error:
             await self._lookout.fail(error, was_seen=self._seen is not None)
@@ -276,6 +277,7 @@ class Cycle:
         await self._around.store.call(Store.save, observation)
         self._remember(snapshot, dispatched.memory, digest)
         self._silences, self._hush_version = dispatched.silences, version
+        self._around.decided(snapshot, dispatched)
         self._is_stale = False
         self._report(seen, snapshot, difference, decision)
         if observation.cards or observation.notifications:
@@ -312,6 +314,7 @@ class Cycle:
             title=self.watch.title,
             names=called.names,
             apps=called.apps,
+            commits=called.commits,
             silences=tuple(silence.words(now) for silence in dispatched.silences),
         )
         worded = notify.worded(

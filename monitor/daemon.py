@@ -18,6 +18,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from monitor.agenda import Agenda, following, spread
+from monitor.clockwork import Clockwork
 from monitor.cycle import Cycle
 from monitor.delivery import Delivery
 from monitor.discovery import Discovery
@@ -35,6 +36,9 @@ _LEAVE_WITHIN = 6.0
 _FLUSH_EVERY = 30.0
 _PRUNE_EVERY = 3600.0
 _BEAT_EVERY = 60.0
+_LOOK_AT_SILENCES_EVERY = 3.0
+# The first time after the first polls, so that what is told is how it stands by now.
+_LOOK_AT_TIME_EVERY = 10.0
 _LOOK_AT_CLOCK_EVERY = 1.0
 _START_WITHIN = 5.0
 """All watches are polled once in the first seconds, however long their interval."""
@@ -56,6 +60,7 @@ class Daemon:
         roster: Roster,
         delivery: Delivery,
         store: StoreThread,
+        clockwork: Clockwork,
         *,
         keep: timedelta,
         metrics: Metrics,
@@ -67,6 +72,7 @@ class Daemon:
         self._roster = roster
         self._delivery = delivery
         self._store = store
+        self._clockwork = clockwork
         self._keep = keep
         self._metrics = metrics
         self._now = now
@@ -144,6 +150,8 @@ class Daemon:
             (self._tick, tick),
             (self._flush, _FLUSH_EVERY),
             (self._prune, _PRUNE_EVERY),
+            (self._take_silences, _LOOK_AT_SILENCES_EVERY),
+            (self._tell, _LOOK_AT_TIME_EVERY),
         ]
         for job, seconds in jobs:
             scheduler.add_job(job, _Every(seconds=seconds, timezone=UTC))
@@ -222,6 +230,19 @@ class Daemon:
             await self._store.call(Store.forget_finds, self._now() - age)
             removed = await self._store.call(Store.prune, self._now() - age, watched=watched)
             log.info("pruned", rows=removed)
+
+    async def _take_silences(self) -> None:
+        await self._by_the_clock(self._clockwork.take_silences)
+
+    async def _tell(self) -> None:
+        await self._by_the_clock(self._clockwork.tell)
+
+    async def _by_the_clock(self, look: Callable[[], Awaitable[None]]) -> None:
+        """What the store refuses now is tried again at the next look."""
+        try:
+            await look()
+        except StoreError as error:
+            log.error("store_failed", during="clockwork", error=str(error))
 
     @contextlib.contextmanager
     def _logged(self, what: str) -> Iterator[None]:

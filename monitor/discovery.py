@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -16,6 +16,7 @@ from monitor.kinds import FINDERS
 from monitor.kinds.wire import Found
 from monitor.lookout import Lookout
 from monitor.model import Target
+from monitor.routing import Named
 from monitor.store import Find, Store
 from monitor.surroundings import Outcome, Surroundings
 
@@ -54,7 +55,8 @@ class Discovery:
         self._around = around
         self._follow = follow
         self._finder = FINDERS[watch.target.kind]
-        self._lookout = Lookout(watch.target, around, watch.homes, watch.title)
+        entry = Named(watch.target.id, watch.title or "")
+        self._lookout = Lookout(watch.target, around, watch.homes, watch.title, entry)
         self._began_at: datetime | None = None
         self._known: dict[Target, bool] = {}
         self._path: str | None = None
@@ -93,6 +95,11 @@ class Discovery:
             return self._lookout.pause(self.watch.interval, longest=self.watch.settled_interval)
         return self.watch.interval
 
+    def tell_also(self, homes: Sequence[str]) -> None:
+        """Let what is found be at home in these as well, from now on."""
+        self.watch = replace(self.watch, homes=tuple(dict.fromkeys((*self.watch.homes, *homes))))
+        self._lookout.homes = self.watch.homes
+
     def rests(self, target: Target) -> None:
         """Take note that something that was followed has come to its end."""
         if target in self._known:
@@ -104,6 +111,8 @@ class Discovery:
         began_at = await store.call(Store.listed_since, self.watch.target, now)
         for find in await store.call(Store.finds, self.watch.target):
             self._known[find.target] = find.is_followed
+            if find.is_followed:
+                self._follow(find)  # before a restart it was, and what led here is seen only now
         self._began_at = began_at
         return began_at
 
@@ -153,7 +162,9 @@ class Discovery:
                 if page.digest == self._digest and not is_deep and not self.left_out:
                     return
             rows = self._finder.decode(page.body, self.watch.target.id)
-            news = [row for row in rows if is_news(row, known=self._known, began_at=began_at)]
+            # What ended long ago may have been followed, told and forgotten.
+            since = max(began_at, horizon)
+            news = [row for row in rows if is_news(row, known=self._known, began_at=since)]
             for row in news:
                 yield row
             is_old = all(row.created_at and row.created_at < horizon for row in rows)
@@ -164,11 +175,14 @@ class Discovery:
         names = self.watch.names
         if news and not names.are_all:
             ids = tuple(dict.fromkeys(i for row in news for i in row.ids))
-            known = (await self._around.namer.called(ids)).names
+            called = await self._around.namer.called(ids)
+            named = {i: called.names.get(called.components.get(i, i)) for i in ids}
+            if not all(named.values()):
+                self._digest_now = None  # a name may be had by the next look
             news = [
                 row
                 for row in news
-                if names.admit([*row.names, *(known[i] for i in row.ids if i in known)])
+                if names.admit([*row.names, *filter(None, map(named.get, row.ids))])
             ]
         followed = sum(self._known.values())
         return choose(news, room=self.watch.limit - followed)

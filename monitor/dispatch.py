@@ -89,6 +89,8 @@ class Dispatch:
     held: tuple[HeldBack, ...]
     silences: tuple[Silence, ...]
     """Those that hold over the whole rollout, or over something in trouble."""
+    verdicts: tuple[tuple[Event, Verdict], ...] = ()
+    """Why, for each event that was looked at."""
 
     @property
     def starters(self) -> frozenset[str]:
@@ -188,6 +190,7 @@ class _Counter:
         self._held: list[HeldBack] = []
         self._silenced: dict[int, Silence] = {}
         self._waiting: dict[tuple[str, EventKind], set[str]] = {}
+        self._verdicts: list[tuple[Event, Verdict]] = []
         self._told_late = 0
 
     def serve(self, events: Sequence[Event]) -> Dispatch:
@@ -221,6 +224,7 @@ class _Counter:
             news={sink: News(tuple(told)) for sink, told in self._told.items()},
             held=tuple(self._held),
             silences=tuple(self._silenced.values()),
+            verdicts=tuple(self._verdicts),
         )
 
     def _serve_event(self, event: Event) -> None:
@@ -284,7 +288,7 @@ class _Counter:
     def _route(self, event: Event, alert: Alert | None) -> Verdict:
         standing = self._now - alert.since if alert else timedelta()
         subject = self._facts.subject(event, standing)
-        return _joined(
+        verdict = joined(
             route(
                 subject,
                 self._plan.rules,
@@ -295,6 +299,8 @@ class _Counter:
             )
             for home in self._homes(event)
         )
+        self._verdicts.append((event, verdict))
+        return verdict
 
     def _homes(self, event: Event) -> tuple[str, ...]:
         own = self._scene.app_sinks.get(self._facts.app_id(event))
@@ -318,7 +324,7 @@ class _Counter:
                 self._held.append(HeldBack(event, one.destination.sink, window, one.hold.until))
 
 
-def _joined(verdicts: Iterable[Verdict]) -> Verdict:
+def joined(verdicts: Iterable[Verdict]) -> Verdict:
     """Return the verdicts of several homes as one: whoever is told by any of them is told."""
     all_ = tuple(verdicts)
     if len(all_) == 1:
@@ -343,4 +349,5 @@ def _joined(verdicts: Iterable[Verdict]) -> Verdict:
             }.values()
         ),
         silence=next((verdict.silence for verdict in all_ if verdict.silence), None),
+        steps=tuple(dict.fromkeys(step for verdict in all_ for step in verdict.steps)),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -10,8 +10,8 @@ import structlog
 from monitor import notify, render
 from monitor.errors import NuonError, NuonUnavailable
 from monitor.kinds import explained
-from monitor.model import EventKind, Target
-from monitor.routing import Named, Subject, route
+from monitor.model import EventKind, Message, Target
+from monitor.routing import Mention, Named, Subject, route
 from monitor.sight import SightNews
 from monitor.store import Store
 from monitor.surroundings import Surroundings
@@ -28,7 +28,9 @@ class Lookout:
         around: Surroundings,
         homes: Sequence[str],
         title: str | None,
+        entry: Named,
     ) -> None:
+        self._entry = entry
         self.homes = tuple(homes)
         self._target = target
         self._around = around
@@ -81,22 +83,26 @@ class Lookout:
                 log.error(str(news.kind), scope=news.scope, reason=news.reason)
                 await self._tell(news, was_seen=was_seen)
 
-    async def _sinks(self, news: SightNews) -> tuple[str, ...]:
-        """Return whom to tell. Neither hours nor silences may hide that nothing is watched."""
+    async def _sinks(self, news: SightNews) -> Mapping[str, tuple[Mention, ...]]:
+        """Return whom to tell, and whom to ping there.
+
+        Neither hours nor silences may hide that nothing is watched.
+        """
         homes = self.homes if news.target else self._around.sinks
         if news.kind is EventKind.REACHABLE:
-            told = await self._told(news)
-            return tuple(told) if told else homes
-        subject = Subject(
-            event=news.kind,
-            kind=self._target.kind,
-            rollout=Named(self._target.id),
-            watch=Named(self._target.id, self._title),
-            name=self._title,
-        )
+            return dict.fromkeys(await self._told(news) or homes, ())
+        subject = Subject(event=news.kind, name="Nuon")
+        if news.target is not None:
+            subject = Subject(
+                event=news.kind,
+                kind=self._target.kind,
+                rollout=Named(self._target.id),
+                watch=self._entry,
+                name=self._title,
+            )
         rules, now = self._around.plan.rules, self._around.now()
         verdicts = [route(subject, rules, home=home, now=now) for home in homes]
-        return tuple(dict.fromkeys(d.sink for verdict in verdicts for d in verdict.told))
+        return {d.sink: d.mentions for verdict in verdicts for d in verdict.told}
 
     async def _told(self, news: SightNews) -> frozenset[str]:
         """Return the sinks that were told of what is over now."""
@@ -108,27 +114,34 @@ class Lookout:
 
     async def _tell(self, news: SightNews, *, was_seen: bool = True) -> None:
         around, now = self._around, self._around.now()
-        title = self._title if news.target else "Nuon"
-        match news.kind:
-            case EventKind.GONE:
-                message = render.gone(title, news.reason, news.since, was_seen=was_seen)
-            case EventKind.UNREACHABLE:
-                message = render.unreachable(title, news.reason, news.since)
-            case _:
-                message = render.reachable(title, news.since, now)
-        notifications = notify.of_sight(
-            news.kind,
-            message,
-            key=_key(news.scope, news.kind, news.since),
-            target=news.target,
-            sinks=await self._sinks(news),
-        )
+        key = _key(news.scope, news.kind, news.since)
+        notifications = [
+            notification
+            for sink, mentions in (await self._sinks(news)).items()
+            for notification in notify.of_sight(
+                news.kind,
+                self._message(news, mentions, was_seen=was_seen),
+                key=key,
+                target=news.target,
+                sinks=(sink,),
+            )
+        ]
         await around.store.call(
             Store.save_sight, news.scope, news.blindness, notifications, now=now
         )
         around.sight.adopt(news)
         around.metrics.events.labels(news.kind).inc()
         around.has_news()
+
+    def _message(self, news: SightNews, mentions: Sequence[Mention], *, was_seen: bool) -> Message:
+        title = self._title if news.target else "Nuon"
+        match news.kind:
+            case EventKind.GONE:
+                return render.gone(title, news.reason, news.since, mentions, was_seen=was_seen)
+            case EventKind.UNREACHABLE:
+                return render.unreachable(title, news.reason, news.since, mentions)
+            case _:
+                return render.reachable(title, news.since, self._around.now())
 
 
 def _key(scope: str, kind: EventKind, since: datetime) -> str:

@@ -92,6 +92,9 @@ class Metrics:
             "1 while the configuration that is there cannot be used and the one before goes on.",
             registry=self.registry,
         )
+        self.silences = Gauge(
+            "nuon_monitor_silences", "Silences that hold at present.", registry=self.registry
+        )
         self.clock_jumps = Counter(
             "nuon_monitor_clock_jumps",
             "How often the machine's clock was set by more than half a minute.",

@@ -35,6 +35,11 @@ class Roster:
     def discoveries(self) -> tuple[Discovery, ...]:
         return tuple(self._discoveries.values())
 
+    def watch_of(self, target: Target) -> Watch | None:
+        """Return how a target is watched; None for one that is not polled at present."""
+        cycle = self._cycles.get(target)
+        return cycle.watch if cycle else None
+
     def watch(self, watch: Watch) -> None:
         """Poll a target from now on; one that is polled already is told to more people."""
         cycle = self._cycles.get(watch.target)
@@ -47,9 +52,16 @@ class Roster:
 
     def list(self, listing: Listing) -> None:
         """Look for what is new in a list from now on."""
-        if listing.target in self._discoveries:
+        known = self._discoveries.get(listing.target)
+        if known is not None:
+            known.tell_also(listing.homes)
+            for cycle in self._cycles.values():
+                if cycle.watch.entry.id == listing.target.id:
+                    cycle.tell_also(listing.homes)
             return
-        discovery = Discovery(listing, self._around, partial(self._follow, listing))
+        discovery = Discovery(
+            listing, self._around, lambda find: self._follow(discovery.watch, find)
+        )
         self._discoveries[listing.target] = discovery
         self.begin(discovery)
 

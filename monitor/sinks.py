@@ -14,9 +14,11 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from monitor.config import DAYS, Config, Match, Quiet, Route
+from monitor.config import Digest as DigestEntry
 from monitor.config import Watch as WatchEntry
+from monitor.digest import Digest, Timetable
 from monitor.dispatch import Plan
-from monitor.quiet import Once, Then, Weekly, Window
+from monitor.quiet import EVERY_DAY, Once, Then, Weekly, Window
 from monitor.routing import LABEL, Matcher, Mention, Rule
 
 WEBHOOK = "webhook"
@@ -44,9 +46,8 @@ class Sinks:
             if entry.webhook_url is not None:
                 self._webhooks[_webhook_of(entry, number)] = entry.webhook_url
         self.homes = tuple(dict.fromkeys(home_of(config, entry) for entry in config.watch))
-        routed = (sink_of_route(entry, n) for n, entry in enumerate(config.route, start=1))
-        digests = (entry.channel or slack.channel or WEBHOOK for entry in config.digest)
-        self.configured = tuple(dict.fromkeys(filter(None, (*self.homes, *routed, *digests))))
+        digests = (_sink_of_digest(config, entry) for entry in config.digest)
+        self.configured = tuple(dict.fromkeys((*_told_by_polls(config), *digests)))
 
     def keeps_cards(self, sink: str) -> bool:
         """Whether a message there can be edited and replied to."""
@@ -117,6 +118,37 @@ def plan_of(config: Config) -> Plan:
         rules=tuple(_rule(entry, n) for n, entry in enumerate(config.route, start=1)),
         windows=tuple(map(_window, config.quiet)),
     )
+
+
+def digests_of(config: Config) -> tuple[Digest, ...]:
+    """Return the digests of a configuration.
+
+    A digest is of what is told in its sink; where nothing else is ever told, of all there is.
+    """
+    told = frozenset(_told_by_polls(config))
+    return tuple(
+        Digest(sink, _timetable(entry), of_all=sink not in told)
+        for entry in config.digest
+        for sink in (_sink_of_digest(config, entry),)
+    )
+
+
+def _told_by_polls(config: Config) -> tuple[str, ...]:
+    """Return the sinks of watches and routes, the default one first."""
+    homes = (home_of(config, entry) for entry in config.watch)
+    routed = (sink_of_route(entry, n) for n, entry in enumerate(config.route, start=1))
+    return tuple(dict.fromkeys(filter(None, (*homes, *routed))))
+
+
+def _sink_of_digest(config: Config, entry: DigestEntry) -> str:
+    if config.slack.webhook_url is not None:
+        return WEBHOOK
+    return entry.channel or config.slack.channel or ""
+
+
+def _timetable(entry: DigestEntry) -> Timetable:
+    days = EVERY_DAY if entry.every == "day" else frozenset({DAYS.index(entry.on)})
+    return Timetable(entry.at, days, entry.zone)
 
 
 def _webhook_of(entry: Route, number: int) -> str:

@@ -10,10 +10,10 @@ from enum import StrEnum
 from typing import Protocol
 
 from monitor import policy, render
-from monitor.dispatch import Plan
+from monitor.dispatch import Dispatch, Plan
 from monitor.fetch import Source
 from monitor.metrics import Metrics
-from monitor.model import Called, MessageRef
+from monitor.model import Called, MessageRef, Snapshot
 from monitor.routing import Silence
 from monitor.sight import Sight
 from monitor.store import StoreThread
@@ -89,6 +89,8 @@ class Surroundings:
     now: Callable[[], datetime]
     has_news: Callable[[], None]
     """Called after a commit that put something into the outbox."""
+    decided: Callable[[Snapshot, Dispatch], None] = lambda _snapshot, _dispatch: None
+    """Called after a commit with who is told of what, and why."""
     plan: Plan = field(default_factory=Plan)
     wording: Wording = field(default_factory=Wording.none)
     hush: Hush = field(default_factory=Hush)

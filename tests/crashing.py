@@ -21,6 +21,7 @@ import os
 import signal
 import sys
 import traceback
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from monitor.simulation.platform import SimulatedPlatform
 
 _ROOT = Path(__file__).parent.parent
+_LIST = "runs"
+_LOOKS = 4
 _PATIENCE = 120.0
 """Seconds, on a machine where much else is going on."""
 
@@ -55,7 +58,7 @@ class Point:
 POINTS: Mapping[str, Point] = {
     "after the fetch": Point("after", "nuon.NuonClient", "get"),
     "before the commit": Point("before", "store.Store", "save"),
-    "in the middle of the commit": Point("before", "store.Store", "_add_notifications"),
+    "in the middle of the commit": Point("before", "store.Store", "_enqueue_all"),
     "after the commit": Point("after", "store.Store", "save"),
     "after the attempt began": Point("after", "store.Store", "begin_attempt"),
     "after Slack accepted a post": Point("after", "slack.SlackChannel", "post"),
@@ -71,6 +74,14 @@ SIGHT_POINTS: Mapping[str, Point] = {
     "after the sight is saved": Point("after", "store.Store", "save_sight"),
 }
 """Passed only where the platform comes out of sight or back into it."""
+
+FINDING_POINTS: Mapping[str, Point] = {
+    "before a find is kept": Point("before", "store.Store", "follow"),
+    "after a find is kept": Point("after", "store.Store", "follow"),
+    "before it rests": Point("before", "store.Store", "let_rest"),
+    "after it rests": Point("after", "store.Store", "let_rest"),
+}
+"""Passed only where a list leads to something, and where that has come to its end."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +122,7 @@ def _live(birth: Birth) -> NoReturn:
     os.environ.update(birth.settings)
     try:
         if birth.at is not None:
-            _arm({**POINTS, **SIGHT_POINTS}[birth.at], birth.passing)
+            _arm({**POINTS, **SIGHT_POINTS, **FINDING_POINTS}[birth.at], birth.passing)
         if birth.prune_every is not None:
             # An hour, which a compressed month cannot wait for.
             monitor.daemon._PRUNE_EVERY = birth.prune_every
@@ -266,25 +277,26 @@ async def a_nursery() -> AsyncIterator[Nursery]:
 
 
 class Rounds:
-    """The platform's time: `every` seconds pass whenever all releases under way were polled.
+    """The platform's time: `every` seconds pass whenever all that is under way was polled.
 
-    So what can be seen does not depend on how fast this machine is. A release is under way
-    until `beyond` seconds after the last thing happened to it.
+    So what can be seen does not depend on how fast this machine is. A rollout is under way
+    until `beyond` seconds after the last thing happened to it. What a list leads to rests
+    once it is over: there a few looks at the list count as well.
     """
 
     def __init__(
         self,
         platform: SimulatedPlatform,
-        release_ids: tuple[str, ...],
+        target_ids: tuple[str, ...],
         *,
         every: float = 15.0,
         beyond: float = 120.0,
     ) -> None:
         self._platform = platform
-        self._release_ids = release_ids
+        self._target_ids = target_ids
         self._every = every
         self._beyond = beyond
-        self._seen: set[str] = set()
+        self._seen: Counter[str] = Counter()
         self.polls = 0
         self.is_over = False
 
@@ -298,18 +310,19 @@ class Rounds:
         requests = self._platform.requests
         while requests:
             request = requests.popleft()
-            if request.status == 200 and request.path.startswith("/v1/releases/"):
+            last = request.path.rpartition("/")[2]
+            if request.status == 200 and last in (*self._target_ids, _LIST):
                 self.polls += 1
-                self._seen.add(request.path.rpartition("/")[2])
-        under_way = {i for i in self._release_ids if self._is_under_way(i)}
+                self._seen[last] += 1
+        under_way = {i for i in self._target_ids if self._is_under_way(i)}
         self.is_over = not under_way
-        if under_way and under_way <= self._seen:
+        if under_way and (under_way <= self._seen.keys() or self._seen[_LIST] >= _LOOKS):
             self._seen.clear()
             self._platform.clock.advance(self._every)
 
-    def _is_under_way(self, release_id: str) -> bool:
-        life = self._platform.rollout(release_id).settles_after
-        return self._platform.seconds_of(release_id) < life + self._beyond
+    def _is_under_way(self, target_id: str) -> bool:
+        life = self._platform.rollout(target_id).settles_after
+        return self._platform.seconds_of(target_id) < life + self._beyond
 
     async def go_on(self, polls: int, life: Life) -> None:
         """Wait for so many more polls; the daemon that makes them must not end before."""

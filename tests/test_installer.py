@@ -234,7 +234,8 @@ def test_the_webhook_of_each_app_can_be_used() -> None:
 
     body = json.dumps(installer_row(with_one, without, plain, odd, None)).encode()
 
-    assert installer.webhooks(body) == {"app1": WEBHOOK}
+    # Whether an address may be posted to is for those to say who know Slack's.
+    assert installer.webhooks(body) == {"app1": WEBHOOK, "app3": "http://hooks.slack.com/x"}
 
 
 def test_no_webhook_gets_into_the_tree() -> None:

@@ -198,7 +198,7 @@ def _webhooks(document: _InstallerWithSecrets) -> Iterator[tuple[str, str]]:
     for app in detail.rows(document.apps, _AppWithSecret):
         config = app.notifications_config
         url = config.slack_webhook_url if isinstance(config, _Notifications) else None
-        if isinstance(url, str) and url.startswith("https://") and detail.text(app.id):
+        if isinstance(url, str) and url and detail.text(app.id):
             yield detail.text(app.id), url
 
 
@@ -208,4 +208,5 @@ WATCH_KIND = wire.WatchKind(
     served=SERVED,
     terms=wire.Terms(step="app", unit="config"),
     leads_to=leads_to,
+    webhooks=webhooks,
 )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from monitor.model import Message
 from monitor.render.blocks import TITLE_LIMIT, bold, date, headed_message, line, title_words
+from monitor.routing import Mention
 from monitor.text import duration_words, plain
 
 
-def unreachable(scope_title: str, reason: str, since: datetime) -> Message:
+def unreachable(
+    scope_title: str, reason: str, since: datetime, mentions: Sequence[Mention] = ()
+) -> Message:
     """Say that polls do not come through any more. `reason` may hold foreign words."""
     return headed_message(
         f"⚠️ {title_words(scope_title)} cannot be seen",
@@ -19,6 +23,7 @@ def unreachable(scope_title: str, reason: str, since: datetime) -> Message:
                 line("What happens meanwhile is told as soon as it can be seen again."),
             ]
         ],
+        mentions=mentions,
     )
 
 
@@ -37,12 +42,20 @@ def reachable(scope_title: str, since: datetime, until: datetime) -> Message:
     )
 
 
-def gone(scope_title: str, reason: str, since: datetime, *, was_seen: bool = True) -> Message:
+def gone(
+    scope_title: str,
+    reason: str,
+    since: datetime,
+    mentions: Sequence[Mention] = (),
+    *,
+    was_seen: bool = True,
+) -> Message:
     """Say that the platform has no such record, or none any more."""
     any_more = " any more" if was_seen else ""
     return headed_message(
         f"❓ {title_words(scope_title)} is not on Nuon{any_more}",
         [[line("Since ", date(since), " the platform answers: ", plain(reason, 300))]],
+        mentions=mentions,
     )
 
 

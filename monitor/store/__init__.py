@@ -50,6 +50,7 @@ from monitor.model import (
     Transition,
 )
 from monitor.store import opening
+from monitor.store.digests import Digests
 from monitor.store.finds import Find, Finds
 from monitor.store.names import KeptNames, Name
 from monitor.store.opening import SetAside, copy_of
@@ -230,7 +231,7 @@ class Counts:
     oldest_pending: datetime | None
 
 
-class Store(Finds, KeptNames, Quiet):
+class Store(Digests, Finds, KeptNames, Quiet):
     """The open database. Its methods are synchronous, and are called from one thread at a time."""
 
     def __init__(self, opened: opening.Opened) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from types import TracebackType
@@ -10,6 +10,7 @@ from typing import Self
 
 from sqlalchemy import Connection
 
+from monitor.model import Notification
 from monitor.store import opening
 from monitor.store.opening import SetAside
 
@@ -68,3 +69,9 @@ class Database:
     def _transaction(self) -> Iterator[Connection]:
         with opening.store_errors(self._opened.path), self._engine.begin() as connection:
             yield connection
+
+    def _enqueue_all(
+        self, connection: Connection, notifications: Iterable[Notification], now: datetime
+    ) -> None:
+        """Put notifications into the outbox, as part of a transaction."""
+        raise NotImplementedError

@@ -20,8 +20,9 @@ _IDS_AT_ONCE = 10_000
 class Name:
     """What an id is called: a build by its commit, an account by its e-mail.
 
-    `app_id` is the app that it belongs to, empty where it belongs to none; None says that an
-    earlier version of the monitor did not ask. `message` and `author` are those of a commit.
+    `app_id` is the app that it belongs to, of a build its component, empty where it belongs to
+    none; None says that an earlier version of the monitor did not ask. `message` and `author`
+    are those of a commit.
     """
 
     name: str
@@ -39,9 +40,11 @@ def called(known: Mapping[str, Name]) -> Called:
     named = {i: name for i, name in known.items() if name.name}
     builds = {i: name for i, name in named.items() if i.startswith(BUILD)}
     people = {i: name.name for i, name in named.items() if i.startswith(ACCOUNT)}
+    owners = {i: name.app_id for i, name in known.items() if name.app_id}
     return Called(
         names={i: name.name for i, name in named.items() if i not in builds | people},
-        apps={i: name.app_id for i, name in known.items() if name.app_id},
+        apps={i: app_id for i, app_id in owners.items() if not i.startswith(BUILD)},
+        components={i: owner for i, owner in owners.items() if i.startswith(BUILD)},
         commits={i: Commit(name.name, name.message, name.author) for i, name in builds.items()},
         people=people,
     )

@@ -17,11 +17,6 @@ from monitor.store.tables import held, silence
 class Quiet(Database):
     """The part of the store that keeps what is not told at once."""
 
-    def _enqueue_all(
-        self, connection: Connection, notifications: Iterable[Notification], now: datetime
-    ) -> None:
-        raise NotImplementedError
-
     def held(self) -> tuple[HeldLine, ...]:
         """Return all that is held back, the oldest first."""
         with self._transaction() as connection:
@@ -43,6 +38,14 @@ class Quiet(Database):
             self._enqueue_all(connection, notifications, now)
             for start in range(0, len(ids), 1000):
                 connection.execute(delete(held).where(held.c.id.in_(ids[start : start + 1000])))
+
+    def hold_longer(self, lines: Iterable[HeldLine], until: datetime) -> None:
+        """Write down that what holds these back ends later than it was to."""
+        ids = [line.id for line in lines]
+        with self._transaction() as connection:
+            for start in range(0, len(ids), 1000):
+                some = held.c.id.in_(ids[start : start + 1000])
+                connection.execute(update(held).where(some).values(until=until))
 
     def hold(self, connection: Connection, lines: Iterable[HeldLine]) -> None:
         """Write down what is held back, as part of a transaction."""

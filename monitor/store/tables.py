@@ -32,7 +32,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from monitor.model import EventKind, Memory, Message, Snapshot
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest migration; revisions are four digits that count up."""
 
 T = TypeVar("T")
@@ -252,6 +252,13 @@ silence = Table(
     Column("author", Text, nullable=False),
     Column("reason", Text, nullable=False),
     sqlite_autoincrement=True,
+)
+
+digest = Table(
+    "digest",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("told_until", Instant, nullable=False),
 )
 
 # The words stand in the statement itself, not as parameters, so that the partial indexes serve.
