@@ -151,6 +151,7 @@ class Cycle:
             if memory.has_card and not memory.card_sinks:  # from before there were routes
                 memory = msgspec.structs.replace(memory, card_sinks=self.watch.homes)
             self._is_stale = memory.is_closed
+            memory = policy.looked_at_anew(memory, self._around.now())
             memory = msgspec.structs.replace(memory, is_closed=False)
             self._lacks_link = memory.attempt > 1
             self._remember(stored.snapshot, memory, stored.digest)

@@ -131,6 +131,15 @@ def not_beyond(memory: Memory, now: datetime) -> Memory:
     return _with_times(memory, lambda time: min(time, now))
 
 
+def looked_at_anew(memory: Memory, now: datetime) -> Memory:
+    """Return what is remembered with all that is kept back due now: the reasons may be gone."""
+    alerts = tuple(
+        msgspec.structs.replace(alert, look_again_at=now) if alert.is_kept_back else alert
+        for alert in memory.alerts
+    )
+    return msgspec.structs.replace(memory, alerts=alerts)
+
+
 def _with_times(memory: Memory, changed: Callable[[datetime], datetime]) -> Memory:
     return msgspec.structs.replace(
         memory,
