@@ -363,6 +363,8 @@ def _watch(config: Config, entry: WatchEntry) -> Watch:
         title=entry.name,
         entry=Named(entry.target.id, entry.name or ""),
         labels=entry.labels,
+        limit=entry.limit,
+        names=NamePatterns(entry.include, entry.exclude),
     )
 
 

@@ -8,7 +8,8 @@ import msgspec
 import structlog
 
 from monitor import render
-from monitor.model import Card, Target
+from monitor.model import Card, EventKind, Target
+from monitor.sight import scope_of
 from monitor.store import Observation, Store, Watched
 from monitor.surroundings import Surroundings
 
@@ -17,9 +18,11 @@ log = structlog.get_logger(__name__)
 
 async def close_cards(around: Surroundings, watched: Collection[Target]) -> None:
     """Close the cards of rollouts in flight that the configuration leads to no more."""
+    sights = await around.store.call(Store.sights)
     for known in await around.store.call(Store.targets):
-        memory = known.memory
-        is_over = memory.ended is not None or memory.is_closed
+        memory, blindness = known.memory, sights.get(scope_of(known.target))
+        is_gone = blindness is not None and blindness.kind is EventKind.GONE
+        is_over = memory.ended is not None or memory.is_closed or is_gone
         if known.target not in watched and memory.has_card and not is_over:
             await _close(around, known)
 

@@ -22,6 +22,7 @@ from monitor.diff import Difference, diff, keep_absent
 from monitor.dispatch import Dispatch, Scene, dispatch
 from monitor.errors import NuonError
 from monitor.fetch import Gathered, gather
+from monitor.finding import NamePatterns
 from monitor.kinds import KINDS
 from monitor.kinds.wire import Beside, Memo, WatchKind
 from monitor.lookout import Lookout
@@ -56,6 +57,9 @@ class Watch:
     is_new: bool = False
     entry: Named = field(default_factory=Named)
     labels: Mapping[str, str] = field(default_factory=dict)
+    limit: int = 20
+    names: NamePatterns = field(default_factory=NamePatterns)
+    """How much, and what, is followed of the lists that it leads to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +137,8 @@ class Cycle:
         seen = self._seen
         if seen is None or not self.is_settled:
             return watch.interval
-        if watch.is_found:
+        # A card that has still to say where the one before stands is drawn by a later poll.
+        if watch.is_found and not self._lacks_link:
             return None
         if seen.memory.ended_at and now - seen.memory.ended_at >= watch.forget_after:
             return None

@@ -31,7 +31,7 @@ class NamePatterns:
     Patterns have `*` and `?`; the case of letters does not matter.
     """
 
-    def __init__(self, include: Sequence[str], exclude: Sequence[str]) -> None:
+    def __init__(self, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
         self._include = _pattern(include)
         self._exclude = _pattern(exclude)
 
@@ -75,8 +75,11 @@ def choose(rows: Sequence[Found], *, room: int) -> Choice:
 
     What is over takes no room: it is told once, and rests.
     """
-    once = {row.target: row for row in reversed(rows)}
-    in_order = sorted(once.values(), key=lambda row: (row.created_at is None, row.created_at))
+    # Of a row that two pages show, the one in flight counts.
+    once = {row.target: row for row in sorted(rows, key=lambda row: not row.is_over)}
+    in_order = sorted(
+        once.values(), key=lambda row: (row.created_at is None, row.created_at, row.target)
+    )
     in_flight = [row for row in in_order if not row.is_over]
     followed = in_flight[: max(room, 0)]
     over = [row for row in in_order if row.is_over]

@@ -14,10 +14,12 @@ from monitor import render, rollout
 from monitor.dispatch import Dispatch, HeldBack, News
 from monitor.model import (
     Card,
+    Entity,
     Event,
     EventKind,
     Form,
     HeldLine,
+    Kind,
     Memory,
     Message,
     Notification,
@@ -100,7 +102,7 @@ def worded(
             kind=view.snapshot.target.kind,
             id=root.id,
             name=render.title_of(view),
-            component=root.name or called.get(root.component_id, ""),
+            component=_component(root) or called.get(root.component_id, ""),
             component_id=root.component_id,
             app=called.get(app_id, ""),
             app_id=app_id,
@@ -123,6 +125,11 @@ def worded(
             watch=watch.name,
         )
     )
+
+
+def _component(root: Entity) -> str:
+    """Return the component's name, which is a release's own."""
+    return root.name if root.kind is Kind.RELEASE else ""
 
 
 _NO_NEWS = News(())

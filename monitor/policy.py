@@ -179,6 +179,7 @@ def _begin(snapshot: Snapshot, now: datetime) -> Memory:
 
 _UNDER_WAY = frozenset({Phase.PENDING, Phase.RUNNING, Phase.WAITING})
 _TROUBLES = frozenset({Phase.FAILED, Phase.WAITING})
+_AGAIN = "is being tried again"
 _DEAD_ENDS = frozenset({Stall.DEAD_END, Stall.DISAGREES})
 
 
@@ -359,12 +360,15 @@ class _Desk:
     def _mend(self, failed: Alert, place: str, level: Level, entity: Entity, phase: Phase) -> None:
         if phase is Phase.SUCCEEDED:
             self._drop(place, EventKind.FAILED)
+            # Where the try is over by now, its end says all of it.
+            self.events = [e for e in self.events if (e.place, e.reason) != (place, _AGAIN)]
             if level is Level.UNIT or self.root.kind.is_standing:
                 self._tell_end_of(failed, level, entity, "succeeded after failing")
         elif phase in _UNDER_WAY and not failed.is_retrying:
             self.alerts[place, EventKind.FAILED] = msgspec.structs.replace(failed, is_retrying=True)
             if level is Level.UNIT and not self.root.kind.is_standing:
-                self._tell(EventKind.PROGRESSED, level, entity, "is being tried again")
+                again = Event(EventKind.PROGRESSED, level, entity, _AGAIN, place=place)
+                self.events.append(again)
 
     # Progress
 

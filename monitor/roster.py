@@ -7,14 +7,10 @@ from functools import partial
 
 from monitor.cycle import Cycle, Watch
 from monitor.discovery import Discovery, Listing
-from monitor.finding import NamePatterns
 from monitor.model import Target
 from monitor.routing import Named
 from monitor.store import Find, Store
 from monitor.surroundings import Surroundings
-
-_MOST_FOLLOWED = 20
-"""How many at most are followed of a list that no entry of the configuration names."""
 
 
 class Roster:
@@ -110,8 +106,8 @@ class Roster:
                 interval=watch.interval,
                 settled_interval=watch.settled_interval,
                 forget_after=watch.forget_after,
-                limit=_MOST_FOLLOWED,
-                names=NamePatterns((), ()),
+                limit=watch.limit,
+                names=watch.names,
                 title=watch.entry.name or None,
                 labels=watch.labels,
             )

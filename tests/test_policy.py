@@ -166,7 +166,7 @@ STORIES: dict[str, list[Poll]] = {
                 status_at=after(4),
                 history=past(("executing", 0), ("error", 2), ("executing", 3)),
             ),
-            ["failed a", "progressed a", "recovered a"],
+            ["failed a", "recovered a"],
         ),
     ],
     "a new deploy that failed at once is told": [
