@@ -209,6 +209,19 @@ def test_quoted_lines_carry_a_bar() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("is_broadcast", "heading"),
+    [
+        (False, "Nuon releases  APP  in the thread of the run"),
+        (True, "Nuon releases  APP  ↪ replied to the thread of the run"),
+    ],
+)
+def test_a_reply_names_its_thread(is_broadcast: bool, heading: str) -> None:
+    drawn = draw_message((), text="done", is_broadcast=is_broadcast, thread="the run")
+
+    assert printed(drawn) == [heading, "done"]
+
+
 def test_an_unknown_block_is_named() -> None:
     assert drawn_body({"type": "hologram"}) == ["[hologram]"]
 

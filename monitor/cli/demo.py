@@ -10,7 +10,12 @@ from monitor.cli.common import console, run_async
 
 
 @click.command("demo")
-@click.option("--scenario", default="demo", metavar="NAME", help="What happens; `list` lists them.")
+@click.option(
+    "--scenario",
+    default="demo",
+    metavar="NAME",
+    help="What the release goes through; `list` lists them.",
+)
 @click.option("--seed", default=1, help="Another seed, other ids and times.")
 @click.option(
     "--serve", "is_served", is_flag=True, help="Keep the simulations up for your own try."
@@ -18,20 +23,20 @@ from monitor.cli.common import console, run_async
 def command(scenario: str, seed: int, *, is_served: bool) -> int:
     """See it work in under a minute: no account, no network, no configuration.
 
-    The real daemon watches a simulated platform and tells a simulated Slack, both on
-    loopback. It is killed and started again on the way; the platform goes away for a
-    moment, and Slack limits the rate. In the end what was told is compared with what
-    happened: exits 1 if anything was lost, told twice or not true.
+    The real daemon watches an app and one of its branches on a simulated platform, finds
+    what is rolled out there, and tells a simulated Slack, both on loopback. It is killed and
+    started again on the way; the platform goes away for a moment, and Slack limits the
+    rate. In the end what was told is compared with what happened: exits 1 if anything was
+    lost, told twice or not true.
     """
     from monitor.simulation import demo
-    from monitor.simulation.scenarios import SCENARIOS
 
     if scenario == "list":
-        for name, played in SCENARIOS.items():
+        for name, played in demo.STORIES.items():
             click.echo(f"{name:16} {played.summary}")
         return 0
-    if scenario not in SCENARIOS:
-        message = f"{scenario!r} is none of: {', '.join(SCENARIOS)}"
+    if scenario not in demo.STORIES:
+        message = f"{scenario!r} is none of: {', '.join(demo.STORIES)}"
         raise click.BadParameter(message, param_hint="--scenario")
     if is_served:
         with contextlib.suppress(KeyboardInterrupt):

@@ -28,7 +28,7 @@ from rich.text import Text
 Block = Mapping[str, Any]
 
 # Only the terminal's own colours, and none for the background: they suit dark and light.
-_LINK = Style(color="cyan", underline=True)
+_LINK = Style(underline=True)
 _MENTION = Style(color="cyan", bold=True)
 _DIM = Style(dim=True)
 _BOLD = Style(bold=True)
@@ -81,23 +81,34 @@ def draw_message(
     author: str = "Nuon releases",
     is_mrkdwn: bool = True,
     is_broadcast: bool = False,
+    thread: str = "",
     width: int | None = None,
     zone: tzinfo = UTC,
 ) -> RenderableType:
     """Return a message for `rich` to print, `width` columns wide at most.
 
-    `at` is when it was posted, `zone` where its reader is. Without blocks it is `text`, of
-    which without `is_mrkdwn` (a post's `mrkdwn`) only links, mentions and times are markup.
+    `at` is when it was posted, `zone` where its reader is, `thread` what a reply's thread is
+    about. Without blocks it is `text`, of which without `is_mrkdwn` (a post's `mrkdwn`) only links,
+    mentions and times are markup.
     """
     heading = Text.assemble((_clean(author), _BOLD), ("  APP", _DIM))
     if at is not None:
         heading.append(f"  {at.astimezone(zone):%H:%M}", _DIM)
+    place = f"the thread of {_clean(thread)}" if thread else "a thread"
     if is_broadcast:
-        heading.append("  ↪ replied to a thread", _DIM)
+        heading.append(f"  ↪ replied to {place}", _DIM)
+    elif thread:
+        heading.append(f"  in {place}", _DIM)
     grammar = _grammar(is_mrkdwn=is_mrkdwn)
     body = [_drawn(piece) for piece in _pieces(blocks, text, _Clock(zone, at), grammar)]
     drawn = Group(heading, *body)
     return drawn if width is None else Constrain(drawn, width)
+
+
+def draw_blocks(blocks: Sequence[Block], *, zone: tzinfo = UTC) -> RenderableType:
+    """Return what a message says, without who said it."""
+    pieces = _pieces(blocks, "", _Clock(zone, None), _grammar(is_mrkdwn=True))
+    return Group(*map(_drawn, pieces))
 
 
 def draw_channel(
