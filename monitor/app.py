@@ -353,13 +353,18 @@ def _roster(config: Config, around: Surroundings) -> Roster:
     return roster
 
 
+def _forget_after(config: Config) -> timedelta:
+    """Return for how long what has settled is looked at: what the store forgot would be news."""
+    return min(config.poll.forget_after, config.store.keep)
+
+
 def _watch(config: Config, entry: WatchEntry) -> Watch:
     return Watch(
         target=entry.target,
         homes=(home_of(config, entry),),
         interval=entry.interval or config.poll.interval,
         settled_interval=config.poll.settled_interval,
-        forget_after=config.poll.forget_after,
+        forget_after=_forget_after(config),
         title=entry.name,
         entry=Named(entry.target.id, entry.name or ""),
         labels=entry.labels,
@@ -374,7 +379,7 @@ def _listing(config: Config, entry: WatchEntry) -> Listing:
         homes=(home_of(config, entry),),
         interval=entry.interval or config.poll.interval,
         settled_interval=config.poll.settled_interval,
-        forget_after=config.poll.forget_after,
+        forget_after=_forget_after(config),
         limit=entry.limit,
         names=NamePatterns(entry.include, entry.exclude),
         title=entry.name,

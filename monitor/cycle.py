@@ -90,7 +90,9 @@ class Cycle:
         self._memo: Memo[Any] = Memo()
         self._is_loaded = False
         self._lacks_link = False
-        self._lookout = Lookout(watch.target, around, watch.homes, watch.title, watch.entry)
+        self._lookout = Lookout(
+            watch.target, around, watch.homes, watch.title, watch.entry, watch.labels
+        )
         self._jumped = around.jumped()
         self._is_stale = False
         """Whether the card says that it is watched no more, which is over."""

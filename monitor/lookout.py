@@ -29,8 +29,11 @@ class Lookout:
         homes: Sequence[str],
         title: str | None,
         entry: Named,
+        labels: Mapping[str, str],
     ) -> None:
+        """`entry` and `labels` are those of the configuration's watch."""
         self._entry = entry
+        self._labels = labels
         self.homes = tuple(homes)
         self._target = target
         self._around = around
@@ -98,6 +101,7 @@ class Lookout:
                 kind=self._target.kind,
                 rollout=Named(self._target.id),
                 watch=self._entry,
+                labels=self._labels,
                 name=self._title,
             )
         rules, now = self._around.plan.rules, self._around.now()

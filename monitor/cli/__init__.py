@@ -27,7 +27,11 @@ _COMMANDS = {
     "once": "Poll every watch once, deliver, and leave.",
     "status": "Show what is watched and how it stands.",
     "history": "Show what was seen and what was sent, in order.",
+    "wait": "Follow one rollout to its end, here or in a CI job.",
     "outbox": "Show what is not delivered yet; send it again.",
+    "silence": "Keep quiet about what is known, until a time.",
+    "route": "Show where an event would go, and why.",
+    "render": "Show how a message will look.",
     "test-notification": "Send a real message to every channel in use.",
     "health": "Ask the running daemon whether it is alive.",
     "demo": "See it work: a simulated rollout, told in this terminal.",
@@ -38,8 +42,10 @@ _EPILOG = """\
 Configuration: --config FILE, else NUON_MONITOR_CONFIG, else ./monitor.toml,
   else /etc/nuon-monitor/monitor.toml.
 Exit codes: 0 well, 1 it did not go well, 2 usage or configuration.
-Completion: eval "$(_NUON_MONITOR_COMPLETE=bash_source nuon-monitor)"
-  in .bashrc; zsh_source and fish_source for other shells.
+Completion of commands, options and IDs, in the file that the shell reads at its start:
+  bash  eval "$(_NUON_MONITOR_COMPLETE=bash_source nuon-monitor)"
+  zsh   eval "$(_NUON_MONITOR_COMPLETE=zsh_source nuon-monitor)"
+  fish  _NUON_MONITOR_COMPLETE=fish_source nuon-monitor | source
 """
 
 _LONGEST_COMPLAINT = 2000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,14 +11,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
     from rich.console import Console
 
     from monitor.config import Config
-    from monitor.model import Entity
+    from monitor.model import Snapshot
     from monitor.store import Store
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
+
+_WIDE = 160
+"""Columns where there is no terminal: a reader that is a program cuts nothing off."""
 
 with_config: Callable[[F], F] = click.option(
     "-c",
@@ -59,10 +63,16 @@ def log_to_stderr(config: Config) -> None:
 
 
 def console() -> Console:
-    """Return a console on stdout that fits the terminal, and a pipe; honours NO_COLOR."""
+    """Return a console on stdout that fits the terminal; honours NO_COLOR and FORCE_COLOR.
+
+    What is no terminal has room for whole lines, unless COLUMNS says otherwise.
+    """
+    import sys
+
     from rich.console import Console
 
-    return Console(highlight=False, emoji=False, markup=False)
+    is_free = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    return Console(highlight=False, emoji=False, markup=False, width=_WIDE if is_free else None)
 
 
 def echo_json(page: object) -> None:
@@ -86,20 +96,56 @@ def ago(then: datetime, now: datetime) -> str:
     return f"{duration_words(max(now - then, now - now))} ago"
 
 
-def part_names(store: Store, root: Entity) -> dict[str, str]:
+def part_names(store: Store, snapshot: Snapshot) -> dict[str, str]:
     """Return what people call the parts of a rollout, by the parts' ids and by their places."""
+    from monitor.kinds import KINDS
+    from monitor.kinds.wire import Terms
     from monitor.model import Level
     from monitor.rollout import place_of
     from monitor.text import plain, short_id
 
+    root = snapshot.root
+    kind = KINDS.get(snapshot.target.kind)
+    terms = kind.terms if kind else Terms()
     units = [unit for step in root.children for unit in step.children]
     installs = store.names([unit.install_id for unit in units])
-    names = {root.id: root.kind.value}
+    names = {root.id: f"the {root.kind}"}
     for number, step in enumerate(root.children, start=1):
-        names[step.id] = f"step {number}"
+        names[step.id] = plain(step.name, 60, fallback=f"{terms.step} {number}")
         for unit in step.children:
             name = installs.get(unit.install_id) or unit.name
             identifier = short_id(unit.install_id or unit.id)
             shown = plain(name, 60, fallback=identifier) if name else identifier
             names[unit.id] = names[place_of(Level.UNIT, unit, step)] = shown
+            for _, detail in unit.flat()[1:]:
+                what = plain(detail.name, 60, fallback=detail.kind.value)
+                names.setdefault(detail.id, f"{shown}: {what}")
     return names
+
+
+def known_ids(
+    context: click.Context,
+    parameter: click.Parameter,
+    incomplete: str,
+    *,
+    kinds: Collection[str] = (),
+) -> list[CompletionItem]:
+    """Complete an id from those that the store knows, of these kinds or of any."""
+    from click.shell_completion import CompletionItem
+
+    from monitor.errors import MonitorError
+    from monitor.store import Store
+    from monitor.text import plain
+
+    del parameter
+    try:
+        config = load(context.params.get("config_path"))
+        with Store.open_readonly(config.store.url) as store:
+            known = store.targets()
+    except MonitorError:
+        return []
+    return [
+        CompletionItem(one.target.id, help=plain(one.snapshot.root.name, 60, fallback=""))
+        for one in known
+        if one.target.id.startswith(incomplete) and (not kinds or one.target.kind in kinds)
+    ]

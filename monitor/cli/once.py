@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from monitor.cli.common import console, load, log_to_stderr, report, run_async, with_config
+from monitor.cli.common import (
+    console,
+    load,
+    log_to_stderr,
+    part_names,
+    report,
+    run_async,
+    with_config,
+)
 
 if TYPE_CHECKING:
     from monitor.config import Config
-    from monitor.model import Message
+    from monitor.dispatch import Dispatch
+    from monitor.model import EventKind, Snapshot, Target
+    from monitor.routing import Verdict
     from monitor.store import Edit, Outgoing, Store
 
-_WIDEST = 100
+_NAMES_SHOWN = 5
 
 
 @click.command("once")
@@ -46,20 +57,21 @@ async def _deliver(config: Config) -> int:
 
 
 async def _show(config: Config) -> int:
-    """Poll on a copy of the store, and print what stands in its outbox afterwards."""
+    """Poll on a copy of the store, and print what stands in its outbox afterwards, and why."""
     import tempfile
 
     from monitor.app import build
     from monitor.sinks import Sinks
     from monitor.store import Store, copy_of
 
+    decided: list[tuple[Snapshot, Dispatch]] = []
     with tempfile.TemporaryDirectory(prefix="nuon-monitor-") as folder:
         copy = Path(folder) / "store.db"
         copy_of(config.store.url, copy)
         trial = config.model_copy(
             update={"store": config.store.model_copy(update={"url": f"sqlite:///{copy}"})}
         )
-        async with build(trial) as app:
+        async with build(trial, decided=lambda *one: decided.append(one)) as app:
             failures = await app.poll_once()
             posts = await app.store.call(Store.outbox)
             edits = [
@@ -67,7 +79,9 @@ async def _show(config: Config) -> int:
                 for sink in Sinks(config).configured
                 for edit in await app.store.call(_edits, sink)
             ]
-    _print(posts, edits)
+            reasons = await app.store.call(_reasons, decided)
+    _print(posts, edits, reasons)
+    _print_kept(reasons)
     click.echo(_polled(config, len(failures)))
     return 1 if failures else 0
 
@@ -88,27 +102,81 @@ def _polled(config: Config, failures: int) -> str:
     return f"{total - failures} of {total} {'watch' if total == 1 else 'watches'} polled"
 
 
-def _print(posts: tuple[Outgoing, ...], edits: list[Edit]) -> None:
+@dataclass(frozen=True, slots=True)
+class _Reason:
+    """Why some events of a target go where they go; `what` says of what they are."""
+
+    target: Target
+    event: EventKind
+    what: str
+    verdict: Verdict
+
+    def leads_to(self, post: Outgoing) -> bool:
+        is_told_there = post.sink in {destination.sink for destination in self.verdict.told}
+        return self.target == post.target and self.event in post.events and is_told_there
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether somebody is not told now, or nobody at all."""
+        verdict = self.verdict
+        return bool(verdict.held or verdict.waiting or verdict.silence) or not verdict.told
+
+
+def _reasons(store: Store, decided: list[tuple[Snapshot, Dispatch]]) -> list[_Reason]:
+    """Return why; what is decided of many parts alike is one reason."""
+    from monitor.text import join_names
+
+    reasons: list[_Reason] = []
+    for snapshot, dispatched in decided:
+        names = part_names(store, snapshot)
+        alike: dict[tuple[EventKind, tuple[str, ...]], list[tuple[str, Verdict]]] = {}
+        for event, verdict in dispatched.verdicts:
+            name = names.get(event.entity.id, str(event.entity.kind))
+            alike.setdefault((event.kind, verdict.steps), []).append((name, verdict))
+        for (kind, _), its in alike.items():
+            listed = join_names([name for name, _ in its[:_NAMES_SHOWN]], len(its))
+            reasons.append(_Reason(snapshot.target, kind, f"{kind} of {listed}", its[0][1]))
+    return reasons
+
+
+def _print(posts: tuple[Outgoing, ...], edits: list[Edit], reasons: list[_Reason]) -> None:
+    from monitor.cli.drawing import draw
+
+    screen = console()
     if not posts and not edits:
         click.echo("Nothing would be sent.")
     for post in posts:
-        where = " · reply in the card's thread" if post.form == "reply" else ""
-        _draw(f"{post.sink}{where}", post.message, is_broadcast=post.is_broadcast)
+        where = _FORMS.get(post.form, "")
+        why = [
+            f"{one.what}: {' · '.join(one.verdict.steps)}" for one in reasons if one.leads_to(post)
+        ]
+        if not why and post.form == "card":
+            why = ["a card stands where the start is told, at whatever hour"]
+        heading = f"{post.sink}{where}"
+        draw(screen, heading, post.message, why=tuple(why), is_broadcast=post.is_broadcast)
     for edit in edits:
-        _draw(f"{edit.sink} · the card, edited", edit.message)
+        draw(screen, f"{edit.sink} · the card, edited", edit.message)
 
 
-def _draw(heading: str, message: Message, *, is_broadcast: bool = False) -> None:
-    from rich.rule import Rule
+_FORMS = {"card": " · the card", "reply": " · reply in the card's thread"}
+
+
+def _print_kept(reasons: list[_Reason]) -> None:
+    """Print what is not told now, and why."""
     from rich.text import Text
 
-    from monitor.simulation.screen import draw_message
-    from monitor.text import plain
+    from monitor.app import utc_now
+    from monitor.cli.drawing import indented, led, outcome_lines
 
+    kept = [reason for reason in reasons if reason.is_kept]
     screen = console()
-    width = min(screen.width, _WIDEST)
-    screen.print(Rule(Text(plain(heading, width)), align="left", style="dim"), width=width)
-    screen.print(
-        draw_message(message.blocks, text=message.text, is_broadcast=is_broadcast, width=width)
-    )
-    screen.print()
+    if kept:
+        screen.print(Text("Not told now:", style="bold"), end="\n\n")
+    for reason in kept:
+        screen.print(Text(f"{reason.what}, {reason.target}"))
+        for step in reason.verdict.steps:
+            screen.print(indented(step, style="dim"))
+        verdict = replace(reason.verdict, told=())
+        for line in outcome_lines(verdict, reason.event, utc_now(), pings=True):
+            screen.print(led("→", line, style="bold"))
+        screen.print()

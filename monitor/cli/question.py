@@ -1,0 +1,224 @@
+"""What `route test` asks: an event, from what was typed of it and what the store knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import click
+
+from monitor.cli.known import Knowledge, Known
+from monitor.config import Config, Watch
+from monitor.dispatch import Plan, joined, subject_of
+from monitor.model import Entity, Event, EventKind, Level
+from monitor.notify import LOUD
+from monitor.routing import LABEL, MATCH_KEYS, Named, Silence, Subject, Verdict, route
+from monitor.sinks import Sinks, home_of
+from monitor.store import Store
+from monitor.text import join_names, plain
+
+_LEVELS = {"part": Level.UNIT, "rollout": Level.ROLLOUT}
+_SIGHT = frozenset({EventKind.UNREACHABLE, EventKind.REACHABLE})
+_BEGUN_BY: Mapping[EventKind, tuple[EventKind, ...]] = {
+    EventKind.RECOVERED: (EventKind.FAILED, EventKind.STALLED)
+}
+_SHOWN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An event, when it happens, and the sinks of the channels that its watches have."""
+
+    subject: Subject
+    homes: tuple[str, ...]
+    at: datetime
+
+    @property
+    def is_of_sight(self) -> bool:
+        """Whether it is about what the monitor itself sees, which no hours and silences hide."""
+        event, level = self.subject.event, self.subject.level
+        return event in _SIGHT or (event is EventKind.GONE and level is Level.ROLLOUT)
+
+    @property
+    def pings(self) -> bool:
+        """Whether the mentions of a route ping for it."""
+        return self.subject.event in LOUD or self.subject.event is EventKind.UNREACHABLE
+
+    def facts(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield what is known, by the keys that routes match."""
+        labels = (f"{LABEL}{name}" for name in self.subject.labels)
+        for key in (*MATCH_KEYS, *labels):
+            if values := self.subject.known(key):
+                yield key, values
+
+    def verdict(self, plan: Plan, silences: Sequence[Silence]) -> Verdict:
+        """Decide as the daemon does."""
+        if self.subject.event is EventKind.REACHABLE:
+            return self._reachable(plan)
+        windows = () if self.is_of_sight else plan.windows
+        silences = () if self.is_of_sight else silences
+        return joined(
+            route(
+                self.subject, plan.rules, home=home, now=self.at, windows=windows, silences=silences
+            )
+            for home in self.homes
+        )
+
+    def _reachable(self, plan: Plan) -> Verdict:
+        subject = replace(self.subject, event=EventKind.UNREACHABLE, told_sinks=None)
+        unreachable = replace(self, subject=subject).verdict(plan, ())
+        heard = self.subject.told_sinks
+        told = tuple(one for one in unreachable.told if heard is None or one.sink in heard)
+        return Verdict(told=told, steps=("goes where unreachable went", *unreachable.steps))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What was typed of an event."""
+
+    event: str
+    target_id: str | None
+    level: str | None
+    install: str | None
+    app: str | None
+    component: str | None
+    installer: str | None
+    watch: str | None
+    kinds: tuple[str, ...]
+    name: str | None
+    started_by: str | None
+    labels: tuple[tuple[str, str], ...]
+    failed: int | None
+    lasting: timedelta | None
+    told_in: tuple[str, ...]
+
+    @property
+    def kind(self) -> EventKind:
+        return EventKind(self.event)
+
+
+def question_of(config: Config, store: Store | None, asked: Asked, at: datetime) -> Question:
+    """Return what is asked; what was typed goes before what is known.
+
+    Raises UsageError for a watch or an install that there is not, MonitorError for a target.
+    """
+    if asked.target_id is not None and store is not None:
+        known = Knowledge(config, store).named(asked.target_id)
+        subject, homes = _seen(known, asked, at), known.scene.homes
+    else:
+        subject, homes = _made_up(store, asked), Sinks(config).homes
+        # That nothing can be seen at all is told in every channel.
+        homes = homes if asked.kind in _SIGHT else homes[:1]
+    subject = replace(subject, **_differences(store, asked))
+    if asked.watch is not None:
+        entry = _watch(config, asked.watch)
+        homes = (home_of(config, entry),)
+        watch = Named(entry.target.id, entry.name or "")
+        subject = replace(subject, watch=watch, labels=entry.labels)
+    question = Question(subject, homes, at)
+    # The daemon knows no labels of what it cannot see.
+    labels = {} if question.is_of_sight else subject.labels
+    return replace(question, subject=replace(subject, labels={**labels, **dict(asked.labels)}))
+
+
+def _made_up(store: Store | None, asked: Asked) -> Subject:
+    level = asked.level or ("part" if asked.install else "rollout")
+    return Subject(
+        event=asked.kind,
+        level=_LEVELS[level],
+        install=_named(store, asked.install),
+        failed=int(asked.kind is EventKind.FAILED),
+    )
+
+
+def _differences(store: Store | None, asked: Asked) -> dict[str, Any]:
+    """Return the fields of a subject that were typed."""
+    named = {
+        "app": _named(store, asked.app),
+        "component": _named(store, asked.component),
+        "installer": _named(store, asked.installer),
+    }
+    said = {
+        "kind": next(iter(asked.kinds[:1]), None),
+        "part_kind": next(iter(asked.kinds[1:]), None),
+        "name": asked.name,
+        "started_by": asked.started_by,
+        "failed": asked.failed,
+        "standing": asked.lasting,
+        "told_sinks": tuple(filter(None, asked.told_in)) if asked.told_in else None,
+    }
+    return {field: value for field, value in named.items() if value != Named()} | {
+        field: value for field, value in said.items() if value is not None
+    }
+
+
+def _named(store: Store | None, word: str | None) -> Named:
+    """Return a name, or an id with what it is called."""
+    if not word:
+        return Named()
+    known = store.names([word]) if store else {}
+    return Named(word, known[word]) if word in known else Named(name=word)
+
+
+def _watch(config: Config, word: str) -> Watch:
+    for entry in config.watch:
+        if word in (entry.name, entry.target.id):
+            return entry
+    listed = _listed(entry.name or entry.target.id for entry in config.watch)
+    raise click.UsageError(f"No [[watch]] is {plain(word, 60)}: there are {listed}")
+
+
+# What the store knows
+
+
+def _seen(known: Known, asked: Asked, at: datetime) -> Subject:
+    """Return what is known of a target, or of the part that is meant.
+
+    A trouble that stands comes first: it has lasted for a while, and was told to some.
+    """
+    meant = _meant(known, asked)
+    ids = {entity.id for _, entity in meant}
+    kinds = _BEGUN_BY.get(asked.kind, (asked.kind,))
+    for alert, event in known.troubles():
+        if alert.kind in kinds and event.entity.id in ids:
+            subject = subject_of(known.scene, event)
+            standing = max(at - alert.since, timedelta())
+            return replace(subject, event=asked.kind, standing=standing)
+    if asked.level == "part" and asked.install is None:
+        raise click.UsageError("Say of which part: --install NAME")
+    # An install may be worked at by several steps.
+    level, entity = meant[0 if asked.install is None else -1]
+    return subject_of(known.scene, Event(asked.kind, level, entity))
+
+
+def _meant(known: Known, asked: Asked) -> list[tuple[Level, Entity]]:
+    parts = list(known.parts())
+    if asked.install is not None:
+        return _parts_of(known, parts, asked.install)
+    if asked.level is None:
+        return parts
+    return [one for one in parts if (one[0] is Level.ROLLOUT) == (asked.level == "rollout")]
+
+
+def _parts_of(
+    known: Known, parts: list[tuple[Level, Entity]], install: str
+) -> list[tuple[Level, Entity]]:
+    names = known.scene.names
+    units = [(level, entity) for level, entity in parts if level is Level.UNIT]
+    found: list[tuple[Level, Entity]] = [
+        (level, entity)
+        for level, entity in units
+        if install in (names.get(entity.install_id), entity.install_id, entity.name)
+    ]
+    if not found:
+        words = dict.fromkeys(entity.install_id or entity.name for _, entity in units)
+        listed = _listed(names.get(word, word) for word in words) or "none yet"
+        raise click.UsageError(f"No install is {plain(install, 60)}: there are {listed}")
+    return found
+
+
+def _listed(words: Iterable[str]) -> str:
+    shown = [plain(word, 60) for word in words if word]
+    return join_names(shown[:_SHOWN], len(shown))

@@ -1,0 +1,273 @@
+"""`nuon-monitor render`: how messages will look, in the terminal and as Block Kit JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from monitor.cli.common import as_json, console, echo_json, known_ids, load, with_config
+from monitor.cli.samples import KINDS, kinds_of_events, sample
+from monitor.model import EventKind, Form, Message
+
+if TYPE_CHECKING:
+    from monitor.cli.known import Known
+    from monitor.config import Config
+    from monitor.model import Event
+    from monitor.render import View
+    from monitor.routing import Destination, Mention, Silence
+
+_MOST_TROUBLES = 5
+_MOST_BLOCKS = 50
+_REASON = "it answered 503: upstream connect error"
+_SINCE = timedelta(minutes=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A message as it will look; `heading` says where it goes, and as what."""
+
+    heading: str
+    message: Message
+    is_broadcast: bool = False
+
+
+@click.command("render")
+@with_config
+@as_json
+@click.argument("target_id", metavar="[ID]", required=False, shell_complete=known_ids)
+@click.option(
+    "--sample",
+    "event",
+    type=click.Choice([str(kind) for kind in EventKind]),
+    help="Of a small built-in rollout instead, at such an event.",
+)
+@click.option(
+    "--kind", type=click.Choice(KINDS), help="Of which kind the sample is; a release by itself."
+)
+@click.option("--webhook", is_flag=True, help="As it looks through an incoming webhook.")
+def command(
+    config_path: Path | None,
+    *,
+    is_json: bool,
+    target_id: str | None,
+    event: str | None,
+    kind: str | None,
+    webhook: bool,
+) -> None:
+    """Show how the messages about an ID will look: its card, and what is told of its troubles.
+
+    Your own titles, fields, links and mentions are in it. Neither the platform nor Slack is
+    asked, and nothing is sent or written. With --json it is what Slack's Block Kit Builder takes.
+    """
+    if (target_id is None) == (event is None):
+        raise click.UsageError("Say what to show: an ID that was seen, or --sample failed")
+    if kind is not None and event is None:
+        raise click.UsageError("--kind says of which kind a sample is: add --sample failed")
+    config = load(config_path)
+    if event is not None:
+        sheets = _of_sample(config, kind or "release", EventKind(event), is_webhook=webhook)
+    else:
+        sheets = _of_known(config, target_id or "", is_webhook=webhook)
+    if is_json:
+        echo_json(_page([sheet.message for sheet in sheets]))
+    else:
+        _print(sheets)
+
+
+# What there is to draw
+
+
+def _of_known(config: Config, target_id: str, *, is_webhook: bool) -> list[Sheet]:
+    from monitor.cli.known import Knowledge
+    from monitor.store import Store
+
+    now = datetime.now(UTC)
+    with Store.open_readonly(config.store.url) as store:
+        known = Knowledge(config, store).named(target_id)
+        silences = store.silences(since=now)
+    troubles = [event for _, event in known.troubles()]
+    polls = [(event,) for event in troubles[:_MOST_TROUBLES] or [_newest(known)]]
+    sheets = list(_sheets(config, known, polls, silences, is_webhook=is_webhook))
+    if len(troubles) > _MOST_TROUBLES:
+        left = len(troubles) - _MOST_TROUBLES
+        click.echo(f"nuon-monitor: {left:,} more stand, told in the same way", err=True)
+    return sheets
+
+
+def _newest(known: Known) -> Event:
+    """Return what was told last of a rollout in which nothing is in trouble."""
+    from monitor.model import Event, Level
+
+    root, ended = known.snapshot.root, known.memory.ended
+    if ended is EventKind.PROGRESSED:
+        return Event(ended, Level.ROLLOUT, root, f"ended as {root.status}")
+    return Event(ended or EventKind.STARTED, Level.ROLLOUT, root, root.description)
+
+
+def _of_sample(config: Config, kind: str, event: EventKind, *, is_webhook: bool) -> list[Sheet]:
+    from monitor.cli.known import Known
+    from monitor.dispatch import Scene
+    from monitor.routing import Named
+    from monitor.sinks import home_of
+    from monitor.text import join_names
+
+    now = datetime.now(UTC)
+    made = sample(kind, event, now)
+    if made is None and event in _SIGHT:
+        return [Sheet(", ".join(_homes(config)), _of_sight(event, kind, now))]
+    if made is None:
+        kinds = join_names([str(one) for one in (*kinds_of_events(kind), *_SIGHT)])
+        raise click.UsageError(f"Of {kind} there is never {event}, only {kinds}")
+    entry = next((one for one in config.watch if one.target.kind == kind), config.watch[0])
+    scene = Scene(
+        snapshot=made.snapshot,
+        homes=(home_of(config, entry),),
+        title=entry.name or "" if entry.target.kind == kind else "",
+        watch=Named(entry.target.id, entry.name or ""),
+        labels=entry.labels,
+        names=made.names,
+        apps=made.apps,
+    )
+    known = Known(scene, made.memory, is_watched=True)
+    return list(_sheets(config, known, [made.events], (), is_webhook=is_webhook))
+
+
+_SIGHT = (EventKind.UNREACHABLE, EventKind.REACHABLE, EventKind.GONE)
+
+
+def _of_sight(event: EventKind, kind: str, now: datetime) -> Message:
+    from monitor import render
+
+    since = now - _SINCE
+    match event:
+        case EventKind.GONE:
+            return render.gone(f"{kind} checkout-api", "404: no such record", since)
+        case EventKind.UNREACHABLE:
+            return render.unreachable("Nuon", _REASON, since)
+        case _:
+            return render.reachable("Nuon", since, now)
+
+
+def _homes(config: Config) -> tuple[str, ...]:
+    from monitor.sinks import Sinks
+
+    return Sinks(config).homes
+
+
+def _sheets(
+    config: Config,
+    known: Known,
+    polls: Sequence[Sequence[Event]],
+    silences: Sequence[Silence],
+    *,
+    is_webhook: bool,
+) -> Iterator[Sheet]:
+    """Yield what the daemon would send, were these the events of one poll after another."""
+    from monitor import notify
+    from monitor.dispatch import Dispatch, News
+    from monitor.sinks import Sinks
+    from monitor.store import message_digest
+
+    view = _view(config, known, silences)
+    sinks = Sinks(config)
+    places: dict[tuple[Form, bytes], list[str]] = {}
+    drawn: dict[tuple[Form, bytes], tuple[Message, bool]] = {}
+    for events in polls:
+        told: dict[str, list[tuple[Event, tuple[Mention, ...]]]] = {}
+        for event in events:
+            for one in _destinations(config, known, event):
+                told.setdefault(one.sink, []).append((event, one.mentions))
+        news = {sink: News(tuple(its)) for sink, its in told.items()}
+        mail = notify.compose(
+            view,
+            Dispatch(view.memory, news, held=(), silences=()),
+            earlier=view.memory,
+            keeps_cards=lambda sink: not is_webhook and sinks.keeps_cards(sink),
+            cards={},
+            previous={},
+            users={},
+        )
+        posts = [(one.sink, one.form, one.message, one.is_broadcast) for one in mail.notifications]
+        for sink, form, message, is_broadcast in (
+            *((card.sink, Form.CARD, card.message, False) for card in mail.cards),
+            *posts,
+        ):
+            key = (form, message_digest(message))
+            drawn[key] = message, is_broadcast
+            places.setdefault(key, []).append(sink)
+    for key, (message, is_broadcast) in drawn.items():
+        where = ", ".join(dict.fromkeys(places[key]))
+        yield Sheet(f"{where}{_FORMS[key[0]]}", message, is_broadcast)
+
+
+_FORMS = {
+    Form.CARD: " · the card",
+    Form.REPLY: " · reply in the card's thread",
+    Form.MESSAGE: "",
+}
+
+
+def _view(config: Config, known: Known, silences: Sequence[Silence]) -> View:
+    """Return what the messages are drawn from, the user's own words and silences among it."""
+    import msgspec
+
+    from monitor import notify
+    from monitor.app import wording_of
+    from monitor.dispatch import dispatch
+    from monitor.sinks import plan_of
+
+    now, scene = datetime.now(UTC), known.scene
+    memory = msgspec.structs.replace(known.memory, has_card=True)
+    dispatched = dispatch(scene, (), memory, plan=plan_of(config), silences=silences, now=now)
+    memory = msgspec.structs.replace(
+        memory, card_sinks=dispatched.memory.card_sinks or scene.homes[:1]
+    )
+    view = replace(
+        known.view(config),
+        memory=memory,
+        silences=tuple(silence.words(now) for silence in dispatched.silences),
+    )
+    worded = notify.worded(wording_of(config), view, watch=scene.watch, labels=scene.labels)
+    for problem in worded.problems if worded else ():
+        click.echo(f"nuon-monitor: {problem}", err=True)
+    return replace(view, worded=worded)
+
+
+def _destinations(config: Config, known: Known, event: Event) -> list[Destination]:
+    """Return where an event goes by the routes, sooner or later."""
+    from monitor.dispatch import joined, subject_of
+    from monitor.routing import route
+    from monitor.sinks import plan_of
+
+    subject = replace(subject_of(known.scene, event), told_sinks=None)
+    now, rules = datetime.now(UTC), plan_of(config).rules
+    verdict = joined(route(subject, rules, home=home, now=now) for home in known.scene.homes)
+    return [*verdict.told, *(one.destination for one in verdict.waiting)]
+
+
+# Showing it
+
+
+def _page(messages: Sequence[Message]) -> dict[str, Any]:
+    """Return what the Block Kit Builder takes: whole messages, with a line between them."""
+    blocks: list[dict[str, Any]] = []
+    for message in messages:
+        further = [{"type": "divider"}, *message.blocks] if blocks else list(message.blocks)
+        if len(blocks) + len(further) <= _MOST_BLOCKS:
+            blocks += further
+    return {"blocks": blocks}
+
+
+def _print(sheets: Sequence[Sheet]) -> None:
+    from monitor.cli.drawing import draw
+
+    screen = console()
+    for sheet in sheets:
+        draw(screen, sheet.heading, sheet.message, is_broadcast=sheet.is_broadcast)
+    if not sheets:
+        click.echo("Nothing is sent of it: a webhook tells it with what comes next.")

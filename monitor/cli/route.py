@@ -1,0 +1,199 @@
+"""`nuon-monitor route test`: where an event would go, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from monitor.cli.common import as_json, console, echo_json, known_ids, load, with_config
+from monitor.cli.parameters import Moment, Pair, Span
+from monitor.model import EventKind, Level
+from monitor.text import counted, duration_words, join_names
+
+if TYPE_CHECKING:
+    from monitor.cli.question import Question
+    from monitor.config import Config
+    from monitor.routing import Destination, Verdict
+    from monitor.store import Store
+
+_LEVELS = ("part", "rollout")
+
+
+@click.group("route")
+def command() -> None:
+    """See where events go."""
+
+
+@command.command("test", short_help="Show where an event would go, and why.")
+@with_config
+@as_json
+@click.option(
+    "--event", required=True, type=click.Choice([str(kind) for kind in EventKind]), help="Of what."
+)
+@click.option(
+    "--target",
+    "target_id",
+    metavar="ID",
+    shell_complete=known_ids,
+    help="Of what was seen, with its real facts; the others then say what is to differ.",
+)
+@click.option("--level", type=click.Choice(_LEVELS), help="Of the rollout, or a part of it.")
+@click.option("--install", metavar="NAME|ID", help="Of which install; with --target, its part.")
+@click.option("--app", metavar="NAME|ID")
+@click.option("--component", metavar="NAME|ID")
+@click.option("--installer", metavar="NAME|ID")
+@click.option("--watch", metavar="NAME|ID", help="Of which [[watch]], by its name or its ID.")
+@click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    metavar="WORDS",
+    help="Of which kind, such as release; once more for the part's, such as 'install deploy'.",
+)
+@click.option("--name", metavar="WORDS", help="The title of the rollout.")
+@click.option("--started-by", metavar="EMAIL")
+@click.option(
+    "--label", "labels", multiple=True, type=Pair(), metavar="team=core", help="Of the watch."
+)
+@click.option("--failed", type=click.IntRange(min=0), help="So many installs have failed.")
+@click.option("--lasting", type=Span(), metavar="10m", help="For how long the trouble has stood.")
+@click.option(
+    "--told-in",
+    "told_in",
+    multiple=True,
+    metavar="CHANNEL",
+    help="Where it was told before; '' for nowhere yet.",
+)
+@click.option(
+    "--at",
+    type=Moment(),
+    metavar="2026-12-24T23:30",
+    help="When; now if it is left out. By this machine's clock unless a zone is given.",
+)
+def test(config_path: Path | None, *, is_json: bool, at: datetime | None, **given: Any) -> None:
+    """Show where an event would go, and why, by the routes, quiet hours and silences of now.
+
+    Nothing is sent or written. What is not said of the event counts as not known.
+    """
+    from monitor.cli.question import Asked, question_of
+    from monitor.sinks import plan_of
+
+    config = load(config_path)
+    asked, when = Asked(**given), at or datetime.now(UTC)
+    with ExitStack() as stack:
+        store = _open(config, stack, needs_it=asked.target_id is not None)
+        silences = store.silences(since=when) if store else ()
+        question = question_of(config, store, asked, when)
+    verdict = question.verdict(plan_of(config), silences)
+    if is_json:
+        echo_json(_page(question, verdict))
+    else:
+        _print(config, question, verdict, has_watch=bool(asked.watch or asked.target_id))
+
+
+def _open(config: Config, stack: ExitStack, *, needs_it: bool) -> Store | None:
+    """Open the store; where there is none, an event can still be made up."""
+    from monitor.errors import StoreError
+    from monitor.store import Store
+
+    try:
+        return stack.enter_context(Store.open_readonly(config.store.url))
+    except StoreError as error:
+        if needs_it:
+            raise
+        click.echo(f"nuon-monitor: without silences and names: {error}", err=True)
+        return None
+
+
+# What is said of it: docs/json.md says what each field means
+
+
+def _page(question: Question, verdict: Verdict) -> dict[str, Any]:
+    subject, silence = question.subject, verdict.silence
+    return {
+        "event": str(subject.event),
+        "level": "rollout" if subject.level is Level.ROLLOUT else "part",
+        "at": question.at.isoformat(),
+        "facts": {key: list(values) for key, values in question.facts()},
+        "failed": subject.failed,
+        "standing_seconds": int(subject.standing.total_seconds()),
+        "told_before_in": None if subject.told_sinks is None else list(subject.told_sinks),
+        "steps": list(verdict.steps),
+        "told": [_as_dict(one) | {"pings": question.pings} for one in verdict.told],
+        "held": [
+            _as_dict(one.destination)
+            | {
+                "until": one.hold.until.isoformat(),
+                "then": str(one.hold.then),
+                "windows": [window.name for window in one.hold.windows],
+            }
+            for one in verdict.held
+        ],
+        "waiting": [
+            _as_dict(one.destination)
+            | {"until": one.due and one.due.isoformat(), "needs_failed": one.needs_failed}
+            for one in verdict.waiting
+        ],
+        "silence": silence
+        and {
+            "id": silence.id,
+            "until": silence.until.isoformat(),
+            "author": silence.author,
+            "reason": silence.reason,
+        },
+    }
+
+
+def _as_dict(destination: Destination) -> dict[str, Any]:
+    return {
+        "sink": destination.sink,
+        "mentions": [str(mention) for mention in destination.mentions],
+        "routes": list(destination.routes),
+    }
+
+
+def _print(config: Config, question: Question, verdict: Verdict, *, has_watch: bool) -> None:
+    from rich.text import Text
+
+    from monitor.cli.drawing import indented, led, outcome_lines
+
+    subject, screen = question.subject, console()
+    of_what = "the rollout as a whole" if subject.level is Level.ROLLOUT else "a part"
+    heading = f"{subject.event}, of {of_what}, at {question.at:%Y-%m-%d %H:%M} UTC"
+    screen.print(Text(heading, style="bold"))
+    for fact in _fact_lines(question):
+        screen.print(indented(fact, style="dim"))
+    screen.print()
+    for step in verdict.steps:
+        screen.print(indented(step))
+    screen.print()
+    for line in outcome_lines(verdict, subject.event, question.at, pings=question.pings):
+        screen.print(led("→", line, style="bold"))
+    for hint in _hints(config, question, has_watch=has_watch):
+        screen.print(Text(hint, style="dim"))
+
+
+def _fact_lines(question: Question) -> Iterator[str]:
+    subject = question.subject
+    for key, values in question.facts():
+        yield f"{key}: {', '.join(values)}"
+    if subject.failed:
+        yield f"failed so far: {counted(subject.failed, 'install')}"
+    if subject.standing:
+        yield f"has lasted {duration_words(subject.standing)}"
+    if subject.told_sinks is not None:
+        yield f"told before in {join_names(subject.told_sinks) or 'no channel'}"
+
+
+def _hints(config: Config, question: Question, *, has_watch: bool) -> Iterator[str]:
+    from monitor.sinks import Sinks
+
+    if len(Sinks(config).homes) > 1 and not has_watch and not question.is_of_sight:
+        yield "The watches have several channels: --watch says of which one."
+    if config.slack.use_app_webhooks:
+        yield "The webhook that Nuon has for the app is known while watching only."
