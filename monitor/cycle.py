@@ -91,7 +91,12 @@ class Cycle:
         self._is_loaded = False
         self._lacks_link = False
         self._lookout = Lookout(
-            watch.target, around, watch.homes, watch.title, watch.entry, watch.labels
+            watch.target,
+            around,
+            watch.homes,
+            title=watch.title,
+            entry=watch.entry,
+            labels=watch.labels,
         )
         self._jumped = around.jumped()
         self._is_stale = False

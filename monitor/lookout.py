@@ -27,6 +27,7 @@ class Lookout:
         target: Target,
         around: Surroundings,
         homes: Sequence[str],
+        *,
         title: str | None,
         entry: Named,
         labels: Mapping[str, str],
