@@ -56,7 +56,14 @@ class Discovery:
         self._follow = follow
         self._finder = FINDERS[watch.target.kind]
         entry = Named(watch.target.id, watch.title or "")
-        self._lookout = Lookout(watch.target, around, watch.homes, watch.title, entry, watch.labels)
+        self._lookout = Lookout(
+            watch.target,
+            around,
+            watch.homes,
+            title=watch.title,
+            entry=entry,
+            labels=watch.labels,
+        )
         self._began_at: datetime | None = None
         self._known: dict[Target, bool] = {}
         self._path: str | None = None

@@ -361,14 +361,17 @@ class _Desk:
         if phase is Phase.SUCCEEDED:
             self._drop(place, EventKind.FAILED)
             # Where the try is over by now, its end says all of it.
-            self.events = [e for e in self.events if (e.place, e.reason) != (place, _AGAIN)]
+            self.events = [
+                event
+                for event in self.events
+                if event.reason != _AGAIN or self.places.place(event.level, event.entity) != place
+            ]
             if level is Level.UNIT or self.root.kind.is_standing:
                 self._tell_end_of(failed, level, entity, "succeeded after failing")
         elif phase in _UNDER_WAY and not failed.is_retrying:
             self.alerts[place, EventKind.FAILED] = msgspec.structs.replace(failed, is_retrying=True)
             if level is Level.UNIT and not self.root.kind.is_standing:
-                again = Event(EventKind.PROGRESSED, level, entity, _AGAIN, place=place)
-                self.events.append(again)
+                self._tell(EventKind.PROGRESSED, level, entity, _AGAIN)
 
     # Progress
 

@@ -114,19 +114,15 @@ class Knowledge:
         homes = [home_of(self._config, entry) for entry in entries or self._config.watch[:1]]
         first = next(iter(entries), None)
         is_direct = first is not None and first.target == watched.target
-        named = self._store.named(_ids(snapshot, memory))
-        # A component's app has a name of its own.
-        named |= self._store.named(
-            {one.app_id for one in named.values() if one.app_id} - named.keys()
-        )
+        called = self._store.called(_ids(snapshot, memory))
         scene = Scene(
             snapshot=snapshot,
             homes=tuple(dict.fromkeys(homes)),
             title=first.name or "" if first and is_direct else "",
             watch=Named(first.target.id, first.name or "") if first else Named(),
             labels=first.labels if first else {},
-            names={id_: one.name for id_, one in named.items() if one.name},
-            apps={id_: one.app_id for id_, one in named.items() if one.app_id},
+            names=called.names,
+            apps=called.apps,
         )
         if memory.has_card and not memory.card_sinks:
             memory = msgspec.structs.replace(memory, card_sinks=scene.homes)
