@@ -59,6 +59,7 @@ class _Row(msgspec.Struct):
     display_name: str | None = None
     email: str | None = None
     app_id: str | None = None
+    component_id: str | None = None
     git_ref: str | None = None
     vcs_connection_commit: _Commit | None = None
 
@@ -70,7 +71,10 @@ _list_decoder = msgspec.json.Decoder(list[_Row | None] | None)
 class Names:
     """The names of installs, components, apps and branches, the commits of builds, and people."""
 
-    def __init__(self, source: Source, store: StoreThread, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, source: Source, store: StoreThread | None, now: Callable[[], datetime]
+    ) -> None:
+        """Without a store, what was found out is forgotten with this object."""
         self._source = source
         self._store = store
         self._now = now
@@ -101,7 +105,7 @@ class Names:
     async def _recall(self, ids: Iterable[str]) -> tuple[str, ...]:
         """Read from the store what is not in memory; returns the ids, and those of their apps."""
         unread = [i for i in ids if i not in self._known and _path_of(i)]
-        if unread:
+        if unread and self._store is not None:
             self._known.update(await self._store.call(Store.named, unread))
         apps = [self._known[i].app_id for i in ids if i in self._known]
         return tuple(dict.fromkeys((*ids, *filter(None, apps))))
@@ -176,7 +180,7 @@ class Names:
             self._known[identifier] = self._unsaved[identifier] = name
 
     async def _keep(self) -> None:
-        if not self._unsaved:
+        if not self._unsaved or self._store is None:
             return
         unsaved, self._unsaved = self._unsaved, {}
         try:
@@ -210,6 +214,7 @@ def _name(identifier: str, row: _Row) -> Name:
     lines = (commit.message or "").strip().splitlines()
     return Name(
         _short(commit.sha or row.git_ref),
+        _short(row.component_id),
         message=_short(lines[0] if lines else ""),
         author=_short(commit.author_name),
     )

@@ -36,7 +36,10 @@ from tests.builders import deploy, memory, release, step
 from tests.processes import Result, a_place, clean_environment, command
 
 HOSTILE = "acme \x1b[31mred\x1b]0;title\x07\nforged line \u202egnp.exe \x9b2J"
-COMMANDS = "init check run once status history outbox test-notification health demo".split()
+COMMANDS = (
+    "init check run once status history wait outbox silence route render"
+    " test-notification health demo"
+).split()
 WELL_FORMED = """
 [nuon]
 api_url = "http://127.0.0.1:9"
@@ -221,8 +224,9 @@ async def test_check_online_reports_every_watch_and_channel(tmp_path: Path) -> N
 
     assert (checked.code, checked.err) == (1, "")
     marks = [line[:1] for line in checked.out.splitlines()[1:]]
-    assert marks == ["✓", "✗", "✓", "✓", "✗"]
-    assert f"✓ release {there}: active, API 0.19.700" in checked.out
+    assert marks == ["✓", "✓", "✓", "✗", "✓", "✓", "✗"]
+    assert "✓ platform: API 0.19.700" in checked.out
+    assert f"✓ release {there}: active\n" in checked.out
 
 
 async def test_check_online_sends_no_message(tmp_path: Path) -> None:
@@ -261,7 +265,7 @@ def test_init_writes_a_configuration_that_passes_once_it_is_filled_in(
     text = file.read_text()
     named = re.search(r"Fill in: (.*)\.\n", written.out)
     assert named is not None
-    for value in ("org0123", "token", "xoxb-token", "#releases", "rel0123"):
+    for value in ("org0123", "token", "xoxb-token", "#releases", "app0123"):
         text = re.sub(r'"< [^"]* >"', f'"{value}"', text, count=1)
     file.write_text(text)
 
@@ -492,11 +496,11 @@ def test_status_for_programs_says_how_each_watch_stands(run: Runner, tmp_path: P
         ("rel2", "in trouble", "error"),
         ("rel3", "not seen", None),
     ]
-    assert page["watches"][1]["installs"] == {
+    units = page["watches"][1]["units"]
+    assert {state: count for state, count in units.items() if count} == {
         "total": 2,
         "succeeded": 1,
         "failed": 1,
-        "waiting": 0,
     }
     assert page["outbox"] == {"pending": 0, "set_aside": 0}
 
@@ -559,11 +563,11 @@ def test_history_reads_like_a_diary(run: Runner, tmp_path: Path) -> None:
 
     lines = [line.rstrip() for line in run("history", "rel2", "-c", file).out.splitlines()]
 
-    assert re.fullmatch(r"\w+day, \d\d \w+ \d{4}, UTC", lines[0])
-    assert re.fullmatch(r"\d\d:\d\d:\d\d  inl-a  executing → error  acme red .*", lines[1])
-    assert "          inl-b  executing → active" in lines
-    assert "          ✉ #releases card  🔵 billing & co" in lines
-    assert "            pending" in lines
+    assert re.fullmatch(r"\w+day, \d\d? \w+ \d{4}, UTC", lines[0])
+    assert re.fullmatch(r"  \d\d:\d\d:\d\d  inl-a failed: acme red .*  executing → error", lines[1])
+    assert "            inl-b succeeded  executing → active" in lines
+    assert "            ✉ #releases card  🔵 billing & co" in lines
+    assert "              not sent yet" in lines
 
 
 def test_history_for_programs_has_all_of_it(run: Runner, tmp_path: Path) -> None:
@@ -585,7 +589,9 @@ def test_history_of_an_unknown_id_says_so(run: Runner, tmp_path: Path) -> None:
     stored(tmp_path, in_trouble())
 
     assert run("history", "rel9", "-c", file) == Result(
-        1, "", "nuon-monitor: nothing is known of rel9: see `nuon-monitor status`\n"
+        1,
+        "",
+        "nuon-monitor: nothing is known of rel9: known are rel2; see `nuon-monitor status --all`\n",
     )
 
 

@@ -697,7 +697,7 @@ def test_without_a_file_and_without_a_watch_the_missing_file_is_told_first(
     assert [str(problem) for problem in caught.value.problems] == [
         (
             "no configuration file: looked for monitor.toml and /etc/nuon-monitor/monitor.toml;"
-            " see --config"
+            " `nuon-monitor init` writes one"
         ),
         '[[watch]]: nothing to watch: add a [[watch]] with release = "rel…"',
     ]

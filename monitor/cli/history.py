@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import click
 
-from monitor.cli.common import as_json, console, echo_json, load, part_names, with_config
+from monitor.cli.common import (
+    as_json,
+    console,
+    echo_json,
+    known_ids,
+    load,
+    part_names,
+    with_config,
+)
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -18,37 +26,76 @@ if TYPE_CHECKING:
 
 _Entry: TypeAlias = "Seen | Told"
 
+_IDS_SHOWN = 5
 _NAMES_SHOWN = 6
 _LINES_OF_A_REPLY = 3
+_STATES = {
+    "pending": "not sent yet",
+    "sending": "is being sent",
+    "set aside": "set aside, `nuon-monitor outbox retry` sends it again",
+}
+
+
+class _Change(NamedTuple):
+    """What became of something. `way` are the platform's own words for it."""
+
+    words: str
+    reason: str
+    way: str = ""
+    style: str = "bold"
 
 
 @click.command("history")
 @with_config
 @as_json
-@click.argument("target_id", metavar="ID")
-def command(config_path: Path | None, target_id: str, *, is_json: bool) -> None:
+@click.option("--limit", type=click.IntRange(min=1), help="Only so many entries, the newest.")
+@click.argument("target_id", metavar="ID", shell_complete=known_ids)
+def command(config_path: Path | None, target_id: str, *, is_json: bool, limit: int | None) -> None:
     """Show what was seen of a watched ID and what was sent, in order.
 
-    Times are our own clock's, in UTC. Exits 1 where nothing is known of the ID.
+    The beginning of an ID is enough where no other begins so. Times are our own clock's, in
+    UTC. Exits 1 where nothing is known of the ID.
     """
-    from monitor.errors import MonitorError
     from monitor.store import Store
 
     config = load(config_path)
     with Store.open_readonly(config.store.url) as store:
-        entries = store.history(target_id)
         known = {watched.target.id: watched for watched in store.targets()}
+        entries = store.history(target_id)
+        if not entries:
+            target_id = _completed(target_id, tuple(known))
+            entries = store.history(target_id)
         watched = known.get(target_id)
-        names = part_names(store, watched.snapshot.root) if watched else {}
-    if watched is None and not entries:
-        raise MonitorError(f"nothing is known of {target_id}: see `nuon-monitor status`")
+        names = part_names(store, watched.snapshot) if watched else {}
+    left_out = len(entries) - limit if limit is not None else 0
+    entries = entries[max(0, left_out) :]
     if is_json:
         echo_json([_as_dict(entry) for entry in entries])
-    elif entries:
-        _print(entries, names)
-    elif watched is not None:
+        return
+    if left_out > 0:
+        click.echo(f"… {left_out:,} before these; a larger --limit shows them\n")
+    _print(entries, names)
+    if not entries and watched is not None:
         since = watched.changed_at
         click.echo(f"Nothing has changed since it was first seen, {since:%Y-%m-%d %H:%M:%S} UTC.")
+
+
+def _completed(beginning: str, known: tuple[str, ...]) -> str:
+    """Return the one known id that begins so; MonitorError says what there is instead."""
+    from monitor.errors import MonitorError
+    from monitor.text import join_names, plain
+
+    if beginning in known:
+        return beginning
+    begun = [target_id for target_id in known if target_id.startswith(beginning)]
+    if len(begun) == 1:
+        return begun[0]
+    shown, of_them = plain(beginning, 100, fallback="an empty ID"), begun or known
+    listed = join_names([plain(one, 60) for one in of_them[:_IDS_SHOWN]], len(of_them))
+    if begun:
+        raise MonitorError(f"{len(begun):,} begin with {shown}: {listed}; give more of the ID")
+    knows = f"known are {listed}" if known else "nothing was polled yet"
+    raise MonitorError(f"nothing is known of {shown}: {knows}; see `nuon-monitor status --all`")
 
 
 def _as_dict(entry: _Entry) -> dict[str, Any]:
@@ -63,6 +110,7 @@ def _as_dict(entry: _Entry) -> dict[str, Any]:
             "kind": entry.kind,
             "id": entry.entity_id,
             "name": entry.name,
+            "fact": entry.fact,
             "before": entry.before,
             "after": entry.after,
             "description": entry.description,
@@ -85,27 +133,27 @@ def _as_dict(entry: _Entry) -> dict[str, Any]:
 
 
 def _print(entries: tuple[_Entry, ...], names: Mapping[str, str]) -> None:
+    from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
     screen = console()
     attempt = 1
     for day, of_day in groupby(entries, key=lambda entry: entry.at.date()):
-        screen.print(Text(f"{day:%A, %d %B %Y}, UTC", style="bold"))
-        table = Table(box=None, pad_edge=False, show_header=False)
-        table.add_column(no_wrap=True, style="dim")
+        screen.print(Text(f"{day:%A}, {day.day} {day:%B %Y}, UTC", style="bold underline"))
+        table = Table.grid(padding=(0, 2))
+        table.add_column(no_wrap=True)
         table.add_column(overflow="fold")
         for time, of_time in groupby(of_day, key=lambda entry: f"{entry.at:%H:%M:%S}"):
             moment = tuple(of_time)
             begun = max(entry.attempt for entry in moment)
             if begun > attempt:
                 attempt = begun
-                table.add_row("", Text(f"attempt {attempt}", style="bold"))
+                table.add_row("", Text(f"Attempt {attempt}", style="bold"))
             for line in _lines(moment, names):
                 table.add_row(time, line)
                 time = ""  # noqa: PLW2901 - said once
-        screen.print(table)
-        screen.print()
+        screen.print(Padding(table, (0, 0, 1, 2)))
 
 
 def _lines(moment: tuple[_Entry, ...], names: Mapping[str, str]) -> Iterator[Text]:
@@ -118,24 +166,68 @@ def _lines(moment: tuple[_Entry, ...], names: Mapping[str, str]) -> Iterator[Tex
 
 
 def _seen_lines(seen: list[Seen], names: Mapping[str, str]) -> Iterator[Text]:
-    """Yield what changed; entities that went the same way at once share a line."""
+    """Yield what changed; what went the same way at once shares a line."""
     from rich.text import Text
 
-    from monitor.text import join_names, plain, short_id
+    from monitor.text import join_names
 
-    ways: dict[str, list[Seen]] = {}
+    ways: dict[tuple[str, str], list[Seen]] = {}
     for entry in seen:
-        ways.setdefault(entry.entity_id, []).append(entry)
-    together: dict[tuple[str, str], list[str]] = {}
-    for entity_id, steps in ways.items():
-        statuses = [steps[0].before or "", *(step.after for step in steps)]
-        way = " → ".join(plain(status, 60, fallback="·") for status in statuses)
-        name = names.get(entity_id) or f"{steps[0].kind} {short_id(entity_id)}"
-        reason = plain(steps[-1].description, 300, fallback="")
-        together.setdefault((way.removeprefix("· → "), reason), []).append(name)
-    for (way, reason), of_them in together.items():
-        who = join_names(of_them[:_NAMES_SHOWN], len(of_them))
-        yield Text.assemble(who, "  ", (way, "bold"), (f"  {reason}" if reason else "", "dim"))
+        ways.setdefault((entry.entity_id, entry.fact), []).append(entry)
+    together: dict[_Change, list[str]] = {}
+    for way in ways.values():
+        change = _fact_change(way) if way[0].fact else _status_change(way)
+        together.setdefault(change, []).append(_name(way[0], names))
+    for change, of_them in together.items():
+        yield Text.assemble(
+            f"{join_names(of_them[:_NAMES_SHOWN], len(of_them))} ",
+            (change.words, change.style),
+            f": {change.reason}" if change.reason else "",
+            (f"  {change.way}" if change.way else "", "dim"),
+        )
+
+
+def _name(entry: Seen, names: Mapping[str, str]) -> str:
+    from monitor.text import plain, short_id
+
+    own = plain(entry.name, 60, fallback=f"{entry.kind} {short_id(entry.entity_id)}")
+    return names.get(entry.entity_id) or own
+
+
+def _fact_change(way: list[Seen]) -> _Change:
+    from monitor.text import plain
+
+    fact = plain(way[0].fact.replace("_", " "), 60)
+    values = [plain(value, 200, fallback="") for value in (way[0].before or "", way[-1].after)]
+    return _Change(f"has another {fact}" if values[0] else f"has a {fact}", values[1])
+
+
+def _status_change(way: list[Seen]) -> _Change:
+    """Say in plain words what it came to; the platform's own words stand beside it."""
+    from monitor.model import Kind, Phase, phase_of
+    from monitor.text import plain
+
+    last, first = way[-1], way[0].before
+    status = plain(last.after, 60, fallback="no status")
+
+    def phase_at(word: str) -> Phase:
+        return phase_of(Kind(last.kind), word) if last.kind in set(Kind) else Phase.UNKNOWN
+
+    was = phase_at(first) if first is not None else Phase.PENDING
+    began = {Phase.PENDING: "began", Phase.RUNNING: "went on", Phase.WAITING: "went on"}
+    words, style = {
+        Phase.PENDING: ("queued", ""),
+        Phase.RUNNING: (began.get(was, "began again"), ""),
+        Phase.WAITING: ("waiting for a person", "bold magenta"),
+        Phase.SUCCEEDED: ("succeeded", "green"),
+        Phase.FAILED: ("failed", "bold red"),
+        Phase.ENDED: (f"ended as {status}", "bold"),
+        Phase.UNKNOWN: (f"came to {status}", "bold"),
+    }[phase_at(last.after)]
+    statuses = [first] if first else []
+    statuses += [entry.after for entry in way]
+    shown = " → ".join(plain(one, 60, fallback="·") for one in statuses)
+    return _Change(words, plain(last.description, 300, fallback=""), shown, style)
 
 
 def _told_line(told: Told) -> Text:
@@ -150,9 +242,9 @@ def _told_line(told: Told) -> Text:
     said = plain_text(told.message.blocks, text=told.message.text).splitlines()
     shown = said[: _LINES_OF_A_REPLY if told.form is Form.REPLY else 1]
     lines = [plain(line, 300, fallback="") for line in shown]
-    text = Text(f"✉ {plain(told.sink, 100)} {told.form}  ", style="cyan")
+    text = Text.assemble((f"✉ {plain(told.sink, 100)} {told.form}", "bold"), "  ")
     text.append("\n  ".join(lines))
     if told.state is not State.SENT:
         error = f": {plain(told.error, 300)}" if told.error else ""
-        text.append(f"\n  {told.state}{error}", style="bold red")
+        text.append(f"\n  {_STATES[told.state]}{error}", style="bold red")
     return text

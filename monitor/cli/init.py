@@ -15,7 +15,7 @@ _PLACEHOLDERS = (
     "nuon.api_token",
     "slack.bot_token",
     "slack.channel",
-    "[[watch]] release",
+    "[[watch]] app",
 )
 
 TEMPLATE = """\
@@ -44,10 +44,22 @@ channel = "< a channel, #releases >"
 
 # What is watched: one [[watch]] for each.
 [[watch]]
-release = "< the id of a release, rel… >"
-# What people call it, and a channel of its own.
-# name = "checkout-api"
+# An app: every release of it, as it comes.
+app = "< the id of an app, app… >"
+# On a platform without releases, such as today's cloud, every run of a branch of it instead:
+# app_branch = "abr…"
+# Or one thing alone: release = "rel…", workflow = "inw…", installer = "int…"; or all that waits
+# for a person: approvals = true. `nuon-monitor check --online` says what your platform has.
+# What people call it, a channel of its own, and what of it is followed.
+# name = "shop"
 # channel = "#payments"
+# include = ["checkout-*"]
+
+# Who is told of what; without a [[route]], each watch's channel is told of everything.
+# [[route]]
+# events = ["failed", "stalled"]
+# channel = "#on-call"
+# mention = ["@here"]
 
 [stall]
 # What has not changed for so long is reported as hanging.

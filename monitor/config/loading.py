@@ -189,7 +189,8 @@ def load_config(
         return config
     if file is None and "watch" not in environment and not only:
         usual = " and ".join(str(usual) for usual in _USUAL_FILES)
-        problems.insert(0, Problem("", f"no configuration file: looked for {usual}; see --config"))
+        looked = f"no configuration file: looked for {usual}"
+        problems.insert(0, Problem("", f"{looked}; `nuon-monitor init` writes one"))
     raise ConfigError(tuple(problems))
 
 

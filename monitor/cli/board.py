@@ -1,0 +1,202 @@
+"""The table of `nuon-monitor status`: trouble first, and legible across a room."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from monitor.cli.common import ago
+from monitor.cli.standing import Row, Standing, View
+from monitor.config import Config
+from monitor.sight import scope_of
+from monitor.text import duration_words, plain
+
+_ALERTS_SHOWN = 3
+_LATE = timedelta(minutes=2)  # the store hears of polls that bring nothing every half minute
+
+_WIDE = 120
+"""Columns from which on an id stands beside what it is of, not below."""
+_NARROW = 60
+"""Columns below which everything stands below."""
+_WIDEST_NAME = 32
+_CELLS = 10
+
+# Colours that stand out on a dark and on a light ground; a mark and a word say the same.
+_STYLES: Mapping[Standing, str] = {
+    Standing.IN_TROUBLE: "bold red",
+    Standing.WAITING: "bold magenta",
+    Standing.UNDER_WAY: "bold",
+    Standing.NOT_SEEN: "",
+    Standing.AT_REST: "green",
+    Standing.ENDED: "green",
+}
+_MARKS: Mapping[Standing, str] = {
+    Standing.IN_TROUBLE: "✗",
+    Standing.WAITING: "◆",
+    Standing.UNDER_WAY: "●",
+    Standing.NOT_SEEN: "·",
+    Standing.AT_REST: "✓",
+    Standing.ENDED: "✓",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """The table as it fits the terminal that it is drawn in."""
+
+    config: Config
+    view: View
+    is_all: bool
+
+    def __rich_console__(self, screen: Console, options: ConsoleOptions) -> RenderResult:
+        width, now = options.max_width, self.view.now
+        bygone = [] if self.is_all else [row for row in self.view.rows if row.is_bygone(now)]
+        left_out = {row.target for row in bygone}
+        shown = [row for row in self.view.rows if row.target not in left_out]
+        shown.sort(key=_urgency)
+        columns = _columns(shown, width, now)
+        for standing, group in groupby(shown, key=lambda row: row.standing):
+            rows = tuple(group)
+            heading = f" {standing.words.upper()} {len(rows):,} "
+            yield Text(heading, style=f"{_STYLES[standing]} reverse".strip())
+            for row in rows:
+                yield columns.draw(row, now)
+            yield ""
+        if bygone:
+            yield Text(_words_for_bygone(bygone))
+        yield Text(_total(self.view.rows), style="bold")
+        for warning in warnings(self.config, self.view):
+            yield Text(f"⚠ {warning}", style="bold red")
+
+
+def _urgency(row: Row) -> tuple[Standing, float]:
+    """The most urgent first; of these what changed last."""
+    return row.standing, -row.watched.changed_at.timestamp() if row.watched else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """How wide each column is: the same in all groups, so that they stand below each other."""
+
+    width: int
+    name: int
+    what: int
+    progress: int
+    changed: int
+
+    def draw(self, row: Row, now: datetime) -> RenderableType:
+        """Draw one row, and below it what is wrong."""
+        style = _STYLES[row.standing]
+        table = Table.grid(padding=(0, 2, 0, 0), expand=True)
+        table.add_column(width=1)
+        cells = [Text(_MARKS[row.standing], style=style)]
+        if self.width < _NARROW:
+            table.add_column(ratio=1, overflow="fold")
+            words = (_progress(row), row.state, _changed(row, now))
+            cells.append(Text.assemble((row.title, style), "  ", " · ".join(filter(None, words))))
+        else:
+            table.add_column(width=self.name, overflow="fold")
+            cells.append(Text(row.title, style=style))
+            if self.what:
+                table.add_column(width=self.what, overflow="fold")
+                table.add_column(width=_CELLS)
+                cells += [Text(str(row.target), style="dim"), Text(_bar(row), style=style)]
+            table.add_column(width=self.progress, justify="right")
+            table.add_column(ratio=1, overflow="fold")
+            table.add_column(width=self.changed, justify="right")
+            cells += [Text(_progress(row)), Text(row.state), Text(_changed(row, now))]
+        table.add_row(*cells)
+        below = list(_troubles(row, now))
+        if not self.what:
+            below.append(Text(str(row.target), style="dim", overflow="fold"))
+        return Group(table, Padding(Group(*below), (0, 0, 0, 3))) if below else table
+
+
+def _columns(rows: list[Row], width: int, now: datetime) -> _Columns:
+    def widest(*texts: str) -> int:
+        return max(map(cell_len, texts), default=0)
+
+    name = min(widest(*(row.title for row in rows)), _WIDEST_NAME, width // 3)
+    return _Columns(
+        width=width,
+        name=name,
+        what=widest(*(str(row.target) for row in rows)) if width >= _WIDE else 0,
+        progress=widest(*(_progress(row) for row in rows)),
+        changed=widest(*(_changed(row, now) for row in rows)),
+    )
+
+
+def _progress(row: Row) -> str:
+    progress = row.progress
+    return f"{progress.succeeded:,}/{progress.total:,}" if progress.total else ""
+
+
+def _bar(row: Row) -> str:
+    """Full only when all are done, empty only when none is."""
+    progress = row.progress
+    if not progress.total:
+        return ""
+    cells = max(progress.succeeded * _CELLS // progress.total, 1 if progress.succeeded else 0)
+    return "▓" * cells + "░" * (_CELLS - cells)
+
+
+def _changed(row: Row, now: datetime) -> str:
+    return ago(row.watched.changed_at, now) if row.watched else ""
+
+
+def _troubles(row: Row, now: datetime) -> Iterator[Text]:
+    """Yield what is wrong and since when, in a line each."""
+    if (blindness := row.blindness) is not None:
+        since = f"{blindness.kind} for {duration_words(now - blindness.since)}"
+        yield Text(f"{since}: {plain(blindness.reason, 300)}")
+    for alert in row.alerts[:_ALERTS_SHOWN]:
+        since = f"{alert.kind} for {duration_words(now - alert.since)}"
+        reason = plain(alert.reason, 200, fallback="")
+        yield Text.assemble(
+            (row.names.get(alert.place, "a part"), "bold"), f" {since}{reason and f': {reason}'}"
+        )
+    if len(row.alerts) > _ALERTS_SHOWN:
+        yield Text(f"and {len(row.alerts) - _ALERTS_SHOWN:,} more")
+
+
+def _words_for_bygone(rows: list[Row]) -> str:
+    failed = sum(row.standing is Standing.IN_TROUBLE for row in rows)
+    of_them = f", {failed:,} of them failed" if failed else ""
+    return f"+ {len(rows):,} settled over a day ago{of_them}; --all shows them"
+
+
+def _total(rows: tuple[Row, ...]) -> str:
+    counted = Counter(row.standing for row in rows)
+    parts = ", ".join(f"{counted[s]:,} {s.words}" for s in Standing if counted[s])
+    return f"{len(rows):,} watched: {parts}."
+
+
+def warnings(config: Config, view: View) -> Iterator[str]:
+    """Yield what is wrong with the monitor itself."""
+    rows, counts, now = view.rows, view.counts, view.now
+    of_rows = {scope_of(row.target) for row in rows}
+    for scope, blindness in view.sights.items():
+        if scope not in of_rows:
+            since = f"{plain(scope, 200)} is {blindness.kind} for"
+            yield f"{since} {duration_words(now - blindness.since)}: {plain(blindness.reason, 300)}"
+    polled = [row.watched.polled_at for row in rows if row.watched]
+    intervals = [row.entry.interval or config.poll.interval for row in rows]
+    longest = max(config.poll.settled_interval, *intervals)
+    forgotten = now - config.poll.forget_after
+    if polled and forgotten < max(polled) < now - longest - _LATE:
+        yield f"last polled {ago(max(polled), now)}: is `nuon-monitor run` at work?"
+    if counts.oldest_pending:
+        waits = ago(counts.oldest_pending, now)
+        late = f"{counts.pending:,} to be delivered, the oldest from {waits}"
+        yield f"{late}: see `nuon-monitor outbox`"
+    if counts.set_aside:
+        yield f"{counts.set_aside:,} set aside: see `nuon-monitor outbox`"

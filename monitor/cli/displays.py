@@ -1,0 +1,133 @@
+"""What `nuon-monitor wait` shows: its card, drawn live, or a line for each change."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.live import Live
+from rich.text import Text
+
+from monitor import render
+from monitor.cli.follow import FAILED, SUCCEEDED, End, Look
+from monitor.simulation.screen import draw_blocks, plain_text
+from monitor.text import duration_words
+
+_LONGEST_SILENCE = timedelta(minutes=1)
+"""A CI system may end a job that says nothing for long."""
+
+_MARKS = {SUCCEEDED: ("✓", "bold green"), FAILED: ("✗", "bold red")}
+_UNDECIDED = ("⚠", "bold magenta")
+
+
+def _end_line(end: End) -> Text:
+    mark, style = _MARKS.get(end.code, _UNDECIDED)
+    return Text.assemble((f"{mark} {end.words}", style), f" (exit code {end.code})")
+
+
+class LineDisplay:
+    """One line for each change, with its time, and one every minute where nothing changes."""
+
+    def __init__(self, screen: Console) -> None:
+        self._screen = screen
+        self._headline = ""
+        self._said_at: datetime | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is left to do."""
+
+    def show(self, look: Look, now: datetime) -> None:
+        """Print what is new."""
+        for line in self._news(look, now):
+            self._print(line, now)
+
+    def show_end(self, end: End, now: datetime) -> None:
+        """Print why there is nothing more to wait for."""
+        self._print(_end_line(end).plain, now)
+
+    def _news(self, look: Look, now: datetime) -> Iterator[str]:
+        if look.sight:
+            yield look.sight
+        if look.view is None:
+            return
+        news = _lines(render.reply(look.view, look.events).blocks) if look.events else []
+        yield from news
+        headline = _lines(render.card(look.view).blocks)[0]
+        is_silent = self._said_at is not None and now - self._said_at >= _LONGEST_SILENCE
+        is_said = any(line.startswith(headline) for line in news)
+        if is_silent or (headline != self._headline and not is_said):
+            yield headline
+        self._headline = headline
+
+    def _print(self, line: str, now: datetime) -> None:
+        self._said_at = now
+        self._screen.print(Text(f"{now:%H:%M:%S}Z  {line}"), soft_wrap=True)
+        self._screen.file.flush()
+
+
+def _lines(blocks: Sequence[dict[str, Any]]) -> list[str]:
+    """Return what a reader sees, with addresses where there were links to open."""
+    return plain_text([_with_addresses(block) for block in blocks], text="").splitlines()
+
+
+def _with_addresses(element: dict[str, Any]) -> dict[str, Any]:
+    if element.get("type") == "link":
+        return {"type": "text", "text": element["url"]}
+    parts = element.get("elements")
+    if not isinstance(parts, list):
+        return element
+    return element | {"elements": [_with_addresses(part) for part in parts]}
+
+
+class LiveDisplay:
+    """The card as it stands, redrawn in place, and how long it has been waited for."""
+
+    def __init__(self, screen: Console, timeout: timedelta | None) -> None:
+        self._live = Live(console=screen, get_renderable=lambda: self, refresh_per_second=2)
+        self._zone = datetime.now(UTC).astimezone().tzinfo or UTC
+        self._timeout = timeout
+        self._began = self._looked = time.monotonic()
+        self._look = Look(None)
+        self._sight = ""
+        self._end: End | None = None
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def show(self, look: Look, now: datetime) -> None:
+        """Draw it as it is now."""
+        del now
+        self._look, self._looked = look, time.monotonic()
+        self._sight = look.sight or (self._sight if look.is_blind else "")
+        self._live.refresh()
+
+    def show_end(self, end: End, now: datetime) -> None:
+        """Draw it for the last time, and why there is nothing more to wait for."""
+        del now
+        self._end = end
+        self._live.refresh()
+
+    def __rich_console__(self, screen: Console, options: ConsoleOptions) -> RenderResult:
+        if self._look.view is not None:
+            yield draw_blocks(render.card(self._look.view).blocks, zone=self._zone)
+            yield ""
+        if self._sight:
+            yield Text(self._sight)
+        yield _end_line(self._end) if self._end else Text(self._clock(), style="dim")
+
+    def _clock(self) -> str:
+        waited, looked = time.monotonic() - self._began, time.monotonic() - self._looked
+        words = duration_words(timedelta(seconds=waited))
+        if self._timeout is not None:
+            words = f"{words} of {duration_words(self._timeout)}"
+        return f"waiting for {words}, looked {looked:.0f} s ago"

@@ -1,0 +1,192 @@
+"""Following one rollout poll by poll, with nothing but the platform: what `wait` is made of.
+
+What happens and whether it hangs is decided by what decides for the daemon; nothing is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from monitor import policy, render
+from monitor.diff import diff, keep_absent
+from monitor.errors import NuonError, NuonGone, NuonRejected, NuonUnavailable
+from monitor.fetch import Source, gather
+from monitor.kinds import KINDS, explained
+from monitor.kinds.wire import Memo, parse
+from monitor.model import Entity, Event, EventKind, Memory, Phase, Snapshot, Target
+from monitor.names import Names
+from monitor.sight import Sight
+from monitor.text import duration_words, plain
+
+SUCCEEDED, FAILED, UNDECIDED = 0, 1, 3
+
+_UNREACHABLE_AFTER = 3
+"""Polls that must fail in a row before it is said."""
+_LONGEST_PAUSE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Why there is nothing more to wait for, and the exit code that says so."""
+
+    code: int
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one poll brought. `view` is how it was last seen, None if it never was.
+
+    `sight` says that it cannot be seen, or that it can again; empty where that did not change.
+    `is_blind` marks a poll that failed.
+    """
+
+    view: render.View | None
+    events: tuple[Event, ...] = ()
+    sight: str = ""
+    end: End | None = None
+    is_blind: bool = False
+
+
+def end_of(root: Entity, memory: Memory, *, waits_for_approval: bool) -> End | None:
+    """Say whether it came to an end, or to where it will not go on by itself."""
+    kinds = {alert.kind for alert in memory.alerts}
+    if memory.ended is not None:
+        is_well = memory.ended is EventKind.SUCCEEDED
+        return End(SUCCEEDED, "succeeded") if is_well else End(FAILED, "failed")
+    if root.phase is Phase.ENDED:
+        return End(FAILED, f"ended as {plain(root.status, 60)}, which is no success")
+    if EventKind.STALLED in kinds:
+        reason = next(alert.reason for alert in memory.alerts if alert.kind is EventKind.STALLED)
+        return End(UNDECIDED, f"stalled: it {plain(reason, 300)}")
+    if EventKind.WAITING in kinds and not waits_for_approval:
+        return End(UNDECIDED, "waits for a person")
+    return None
+
+
+class Follower:
+    """Looks at one rollout; remembers what it saw last."""
+
+    def __init__(
+        self,
+        source: Source,
+        target: Target,
+        *,
+        links: render.Links,
+        patience: policy.Patience,
+        waits_for_approval: bool,
+        now: Callable[[], datetime],
+        is_kind_sure: bool = True,
+    ) -> None:
+        """A workflow whose kind is not sure turns out to be a run if the platform says so."""
+        self._source = source
+        self._target = target
+        self._links = links
+        self._patience = patience
+        self._waits_for_approval = waits_for_approval
+        self._now = now
+        self._is_kind_sure = is_kind_sure
+        self._names = Names(source, None, now)
+        self._sight = Sight(unreachable_after=_UNREACHABLE_AFTER, told={})
+        self._memo: Memo[Any] = Memo()
+        self._seen: Snapshot | None = None
+        self._memory: Memory | None = None
+        self._view: render.View | None = None
+        self._retry_after = 0.0
+
+    async def look(self) -> Look:
+        """Poll once. Raises NuonError where asking again will never help."""
+        self._sight.asks(self._target)
+        seen = self._seen.root if self._seen else None
+        try:
+            if not self._is_kind_sure:
+                self._target = await _owned(self._source, self._target)
+                self._is_kind_sure = True
+            kind, target = KINDS[self._target.kind], self._target
+            gathered = await gather(self._source, kind, target.id, seen)
+            memo = Memo(self._memo)
+            root = kind.decode(gathered.main.body, target.id, memo, gathered.beside)
+        except NuonError as error:
+            return self._failed(error)
+        self._memo, self._retry_after = memo, 0.0
+        after = keep_absent(self._seen, Snapshot(target, self._now(), root))
+        decision = await self._take(after)
+        end = end_of(root, decision.memory, waits_for_approval=self._waits_for_approval)
+        return Look(self._view, decision.events, self._sees_again(), end)
+
+    def pause(self, interval: timedelta) -> timedelta:
+        """Return how long to wait until the next look: longer after each that failed."""
+        failures = self._sight.failures_of(self._target)
+        slower = min(interval * float(2 ** min(max(failures - 1, 0), 8)), _LONGEST_PAUSE)
+        return max(interval, slower, timedelta(seconds=self._retry_after))
+
+    async def _take(self, after: Snapshot) -> policy.Decision:
+        decision = policy.decide(
+            self._seen,
+            after,
+            diff(self._seen, after),
+            self._memory,
+            now=self._now(),
+            patience=self._patience,
+        )
+        self._seen, self._memory = after, decision.memory
+        ids = render.shown_ids(after, decision.memory, decision.events)
+        called = await self._names.called(ids)
+        self._view = render.View(
+            after, decision.memory, self._links, names=called.names, apps=called.apps
+        )
+        return decision
+
+    def out_of_time(self, after: timedelta) -> End:
+        """Say what it was still waiting for when the time was up."""
+        in_time = f"out of time after {duration_words(after)}"
+        if self._seen is None or self._memory is None:
+            return End(UNDECIDED, f"{in_time}: nothing was seen of it")
+        is_waiting = any(alert.kind is EventKind.WAITING for alert in self._memory.alerts)
+        return End(UNDECIDED, f"{in_time}: {'waits for a person' if is_waiting else 'under way'}")
+
+    # What can be seen at all
+
+    def _failed(self, error: NuonError) -> Look:
+        self._retry_after = 0.0
+        if isinstance(error, NuonUnavailable):
+            self._retry_after = error.retry_after or 0.0
+        was_seen = self._seen is not None
+        error = explained(error, self._target, was_seen=was_seen)
+        will_never_work = isinstance(error, NuonRejected | NuonGone)
+        if will_never_work and not was_seen:
+            raise error
+        news = self._sight.failed(self._target, error, self._now())
+        if news is None:
+            return Look(self._view, is_blind=True)
+        if will_never_work:
+            raise error
+        self._sight.adopt(news)
+        sentence = f"cannot be seen, trying again: {plain(news.reason, 300)}"
+        return Look(self._view, sight=sentence, is_blind=True)
+
+    def _sees_again(self) -> str:
+        sentence = ""
+        for news in self._sight.succeeded(self._target):
+            self._sight.adopt(news)
+            sentence = f"can be seen again, after {duration_words(self._now() - news.since)}"
+        return sentence
+
+
+class _Owned(msgspec.Struct):
+    owner_type: str | None = None
+
+
+_owner_decoder = msgspec.json.Decoder(_Owned)
+
+
+async def _owned(source: Source, workflow: Target) -> Target:
+    """Tell an app branch's run from another workflow; raises NuonError."""
+    answer = await source.get(KINDS[workflow.kind].path(workflow.id))
+    is_run = parse(answer.body, _owner_decoder).owner_type == "app_branches"
+    return Target("run", workflow.id) if is_run else workflow

@@ -1,0 +1,153 @@
+"""How everything stands that is watched: what the store knows, target by target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import IntEnum
+
+from monitor import policy, render, rollout
+from monitor.cli.common import part_names
+from monitor.config import Config, Watch
+from monitor.kinds import KINDS
+from monitor.model import Alert, Blindness, EventKind, Target
+from monitor.sight import scope_of
+from monitor.store import Counts, Store, Watched
+from monitor.text import plain, short_id
+
+_LONG_AGO = timedelta(days=1)
+
+
+class Standing(IntEnum):
+    """How something stands, the most urgent first."""
+
+    IN_TROUBLE = 0
+    WAITING = 1
+    UNDER_WAY = 2
+    NOT_SEEN = 3
+    AT_REST = 4
+    ENDED = 5
+
+    @property
+    def words(self) -> str:
+        return self.name.lower().replace("_", " ")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One target, with what the store knows of it; `found_by` is the list that led to it."""
+
+    target: Target
+    entry: Watch
+    found_by: Target | None
+    watched: Watched | None
+    blindness: Blindness | None
+    title: str
+    state: str
+    """How it stands, in the words of its card."""
+    names: Mapping[str, str]
+    """Of its parts, where any is in trouble."""
+
+    @property
+    def alerts(self) -> tuple[Alert, ...]:
+        return self.watched.memory.alerts if self.watched else ()
+
+    @property
+    def progress(self) -> rollout.Progress:
+        root = self.watched.snapshot.root if self.watched else None
+        steps = () if root is None or root.kind.is_standing else root.children
+        return rollout.add_up(tuple(rollout.progress_of(step) for step in steps))
+
+    @property
+    def standing(self) -> Standing:
+        if self.blindness is not None:
+            return Standing.IN_TROUBLE
+        if self.watched is None:
+            return Standing.NOT_SEEN
+        root, memory = self.watched.snapshot.root, self.watched.memory
+        kinds = {alert.kind for alert in memory.alerts}
+        if memory.ended is EventKind.FAILED or kinds & {EventKind.FAILED, EventKind.STALLED}:
+            return Standing.IN_TROUBLE
+        if root.phase.is_terminal:
+            return Standing.ENDED
+        if EventKind.WAITING in kinds:
+            return Standing.WAITING
+        return Standing.AT_REST if root.kind.is_standing else Standing.UNDER_WAY
+
+    def is_bygone(self, now: datetime) -> bool:
+        """Whether it was found, not asked for, and has been settled for long."""
+        if self.found_by is None or self.watched is None:
+            return False
+        is_settled = policy.is_settled(self.watched.snapshot, self.watched.memory, now)
+        return is_settled and now - self.watched.changed_at > _LONG_AGO
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All that the store says at one moment; `rows` as the configuration has them, then finds."""
+
+    rows: tuple[Row, ...]
+    counts: Counts
+    sights: Mapping[str, Blindness]
+    now: datetime
+
+
+def look(config: Config, now: datetime) -> View:
+    """Read the store; raises StoreError."""
+    with Store.open_readonly(config.store.url) as store:
+        rows = tuple(_Reader(config, store).rows())
+        return View(rows, store.counts(), store.sights(), now)
+
+
+class _Reader:
+    """Brings together what the configuration names and what the store knows of it."""
+
+    def __init__(self, config: Config, store: Store) -> None:
+        self._store = store
+        self._seen = {watched.target: watched for watched in store.targets()}
+        self._sights = store.sights()
+        self._entries = {entry.target: entry for entry in config.watch}
+        roots = [watched.snapshot.root for watched in self._seen.values()]
+        self._names = store.names(
+            {i for root in roots for i in (root.component_id, root.install_id, root.app_id) if i}
+        )
+
+    def rows(self) -> Iterator[Row]:
+        """Yield what is watched by its id, then what lists led to; each target once."""
+        finds = self._store.finds()
+        listings = {find.listing for find in finds}
+        watched_by = dict(self._led_to()) | self._entries
+        for entry in self._entries.values():
+            row = self._row(entry.target, entry, None)
+            # A list is no row of its own where what it led to has rows.
+            if entry.target not in listings or row.watched is not None or row.blindness is not None:
+                yield row
+        found = {find.target: find for find in finds if find.listing in watched_by}
+        for target, find in found.items():
+            if target not in self._entries and (find.is_followed or target in self._seen):
+                yield self._row(target, watched_by[find.listing], find.listing)
+
+    def _led_to(self) -> Iterator[tuple[Target, Watch]]:
+        """Yield the lists that are watched because of what something else shows."""
+        for entry in self._entries.values():
+            kind, watched = KINDS.get(entry.target.kind), self._seen.get(entry.target)
+            if kind is not None and watched is not None:
+                for further in kind.leads_to(watched.snapshot.root):
+                    yield further, entry
+
+    def _row(self, target: Target, entry: Watch, found_by: Target | None) -> Row:
+        watched = self._seen.get(target)
+        title = entry.name if found_by is None else None
+        names: Mapping[str, str] = {}
+        if watched is None:
+            shown = plain(title, 75) if title else f"{target.kind} {short_id(target.id)}"
+            state = "not seen yet" if target.kind in KINDS else "nothing found yet"
+        else:
+            links = render.Links("", "")
+            card = render.View(watched.snapshot, watched.memory, links, title, self._names)
+            shown, state = render.title_and_state(card)
+            if watched.memory.alerts:
+                names = part_names(self._store, watched.snapshot)
+        blindness = self._sights.get(scope_of(target))
+        return Row(target, entry, found_by, watched, blindness, shown, state, names)
