@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
+from functools import cached_property
 from operator import is_
 
 import msgspec
@@ -24,6 +25,7 @@ from monitor.model import (
 )
 
 _Key = tuple[Kind, str]
+_Parts = list[tuple[Level, Entity]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,9 @@ def diff(before: Snapshot | None, after: Snapshot) -> Difference:
     """
     if before is None:
         return Difference((), has_moved=False)
-    known, candidates = _not_the_same(before, after.root)
+    earlier_parts, candidates = _apart(before.root, after.root)
+    known = {(part.kind, part.id): part for part in before.bygone}
+    known.update({(part.kind, part.id): part for _, part in earlier_parts})
     transitions: list[Transition] = []
     alterations: list[Alteration] = []
     has_moved = False
@@ -73,20 +77,34 @@ def _altered(level: Level, earlier: Entity, entity: Entity) -> Iterator[Alterati
             yield Alteration(level, entity, name, known.get(name, ""), value)
 
 
-def _not_the_same(
-    before: Snapshot, after: Entity
-) -> tuple[dict[_Key, Entity], list[tuple[Level, Entity]]]:
-    """Return what of two trees is not the very same value in both, and so can differ.
+def _apart(before: Entity, after: Entity) -> tuple[_Parts, _Parts]:
+    """Return of each of two trees what is not the very same value in the other, in its place.
 
-    The decoder makes equal parts of two answers one value, so of a thousand deploys these
-    are the few that changed.
+    The decoder makes equal units of two answers one value, with all that is below them: of a
+    thousand deploys these are the few that changed.
     """
-    before_all, after_all = before.root.flat(), after.flat()
-    shared = {id(entity) for _, entity in before_all}
-    shared.intersection_update(id(entity) for _, entity in after_all)
-    known = {(e.kind, e.id): e for e in before.bygone}
-    known.update({(e.kind, e.id): e for _, e in before_all if id(e) not in shared})
-    return known, [(level, e) for level, e in after_all if id(e) not in shared]
+    shared = _same_children(before, after)
+    earlier = {(step.kind, step.id): step for step in before.children}
+    for step in after.children:
+        was = earlier.get((step.kind, step.id))
+        if was is not None and was is not step:
+            shared |= _same_children(was, step)
+    return _unshared(before, shared), _unshared(after, shared)
+
+
+def _same_children(before: Entity, after: Entity) -> set[int]:
+    same = set(map(id, before.children))
+    same.intersection_update(map(id, after.children))
+    return same
+
+
+def _unshared(entity: Entity, shared: Set[int], level: Level = Level.ROLLOUT) -> _Parts:
+    found = [(level, entity)]
+    below = Level(min(level + 1, Level.DETAIL))
+    for child in entity.children:
+        if id(child) not in shared:
+            found += _unshared(child, shared, below)
+    return found
 
 
 def keep_absent(before: Snapshot | None, after: Snapshot) -> Snapshot:
@@ -99,14 +117,15 @@ def keep_absent(before: Snapshot | None, after: Snapshot) -> Snapshot:
     """
     if before is None or after.root.kind is Kind.APPROVALS:
         return after
-    present = {(entity.kind, entity.id) for _, entity in after.root.flat()}
+    earlier_parts, parts = _apart(before.root, after.root)
+    present = {(entity.kind, entity.id) for _, entity in parts}
     bygone = [part for part in before.bygone if (part.kind, part.id) not in present]
     if _begins_anew(before.root, after.root):
-        for _, part in before.root.flat():
+        for _, part in earlier_parts:
             if (part.kind, part.id) not in present:
                 bygone.append(msgspec.structs.replace(part, children=()))
                 present.add((part.kind, part.id))
-    root = _merged(before.root, after.root, present)
+    root = _merged(before.root, after.root, present, _Earlier(before.root))
     if root is after.root and not bygone:
         return after
     return msgspec.structs.replace(after, root=root, bygone=tuple(bygone))
@@ -124,17 +143,36 @@ _LASTING = (
 _OF_STATUS = ("status", "description", "status_at", "history")
 
 
-def _merged(before: Entity, after: Entity, present: Set[_Key]) -> Entity:
-    if before is after or (not before.children and before == after):
-        return after
-    after = _filled(before, after)
-    same = {id(child) for child in before.children}
+class _Earlier:
+    """What was seen before, wherever it stood in its tree; looked up only when asked."""
+
+    def __init__(self, root: Entity) -> None:
+        self._root = root
+
+    def get(self, entity: Entity) -> Entity | None:
+        return self._known.get((entity.kind, entity.id))
+
+    @cached_property
+    def _known(self) -> dict[_Key, Entity]:
+        return {(entity.kind, entity.id): entity for _, entity in self._root.flat()}
+
+
+def _merged(before: Entity | None, after: Entity, present: Set[_Key], earlier: _Earlier) -> Entity:
+    if before is not None:
+        if before is after or (not before.children and before == after):
+            return after
+        after = _filled(before, after)
+    had = before.children if before is not None else ()
+    same = {id(child) for child in had}
     same.intersection_update(map(id, after.children))
-    known = {(child.kind, child.id): child for child in before.children if id(child) not in same}
+    known = {(child.kind, child.id): child for child in had if id(child) not in same}
     children = [
-        _merged(earlier, child, present)
-        if id(child) not in same and (earlier := known.get((child.kind, child.id))) is not None
-        else child
+        child
+        if id(child) in same
+        # What stands below another parent now has not lost its own parts by that.
+        else _merged(
+            known.get((child.kind, child.id)) or earlier.get(child), child, present, earlier
+        )
         for child in after.children
     ]
     children.extend(_absent(child, present) for key, child in known.items() if key not in present)

@@ -463,12 +463,14 @@ class Called(msgspec.Struct, frozen=True):
     """What ids are called; each mapping lacks what is not known.
 
     `names` are those of installs, components, apps and app branches, `apps` the ids of the
-    apps that these belong to, `commits` those of builds, `people` the e-mails of accounts.
+    apps that these belong to, `commits` and `components` those of builds (these by their ids),
+    `people` the e-mails of accounts.
     """
 
     names: Mapping[str, str] = msgspec.field(default_factory=dict)
     apps: Mapping[str, str] = msgspec.field(default_factory=dict)
     commits: Mapping[str, Commit] = msgspec.field(default_factory=dict)
+    components: Mapping[str, str] = msgspec.field(default_factory=dict)
     people: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 

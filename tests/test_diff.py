@@ -367,3 +367,19 @@ def test_snapshots_of_the_past_and_of_the_store_compare_alike() -> None:
     now = snapshot(unit("error"), NOON + timedelta(minutes=1))
 
     assert diff(stored, now) == diff(before, now)
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_what_a_moved_deploy_lacks_is_kept_below_it_wherever_it_stands_now(
+    is_known: bool,
+) -> None:
+    job = Entity(kind=Kind.RUNNER_JOB, id="job1", status="failed")
+    others = (step(2, "queued"),) if is_known else ()
+    before = release("executing", step(1, "queued", deploy("a", "error", children=(job,))), *others)
+    now = release("executing", step(1, "queued"), step(2, "queued", deploy("a", "error")))
+
+    kept = keep_absent(snapshot(before), snapshot(now)).root
+
+    (moved,) = kept.children[1].children
+    assert [(part.id, part.is_absent) for part in moved.children] == [("job1", True)]
+    assert changes(before, now) == ([] if is_known else [("rel-step-2", None, "queued")])

@@ -9,20 +9,23 @@ import msgspec
 import pytest
 
 from monitor.diff import Difference, diff
-from monitor.model import Event, EventKind, Level, Transition
+from monitor.kinds import KINDS
+from monitor.model import Entity, Event, EventKind, Kind, Level, Transition
 from monitor.policy import Decision
 from tests.benchmarks import fuzz
 from tests.builders import deploy, memory, release, snapshot, step
 
-_DOCUMENTS = 100_000 if os.environ.get("NUON_MONITOR_LONG_TESTS") else 3_000
+_IS_LONG = os.environ.get("NUON_MONITOR_LONG_TESTS") == "1"
 
 
-def test_a_mutated_document_is_read_or_refused_and_tells_nothing_false() -> None:
-    tally = fuzz.run(seed=20_260_302, documents=_DOCUMENTS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_mutated_document_is_read_or_refused_and_tells_nothing_false(kind: str) -> None:
+    few = 2_000 if kind == "release" else 300
+    tally = fuzz.run(seed=20_260_302, documents=100_000 if _IS_LONG else few, kind=kind)
 
     assert tally.broken == []
     # Both ways are gone often, or the mutations are too mild or too wild to prove anything.
-    assert tally.refused > tally.mutants * 0.1
+    assert tally.refused > tally.mutants * 0.05
     assert tally.accepted > tally.mutants * 0.5
     assert tally.told > tally.mutants * 0.1
 
@@ -36,7 +39,7 @@ def test_a_life_is_the_same_again_from_its_seed() -> None:
 
 
 def test_a_transition_from_a_status_that_was_not_seen_would_be_noticed() -> None:
-    life = fuzz.Life(random.Random(1), fuzz._originals()[0])
+    life = fuzz.Life(random.Random(1), fuzz.originals("release")[0])
     before = snapshot(release("executing", step(1, "queued", deploy("a", "queued"))))
     after = snapshot(release("executing", step(1, "queued", deploy("a", "error"))))
     difference = diff(before, after)
@@ -48,6 +51,34 @@ def test_a_transition_from_a_status_that_was_not_seen_would_be_noticed() -> None
         life._check(before, after, Difference(forged, has_moved=True))
     with pytest.raises(fuzz.LawBrokenError, match="lead to the status that is"):
         life._check(before, after, Difference((), has_moved=False))
+
+
+def test_a_part_that_is_forgotten_would_be_noticed() -> None:
+    life = fuzz.Life(random.Random(1), fuzz.originals("release")[0])
+    before = snapshot(release("executing", step(1, "queued", deploy("a", "queued"))))
+    life._remember(before, memory())
+
+    with pytest.raises(fuzz.LawBrokenError, match="not forgotten"):
+        life._check(
+            before,
+            snapshot(release("executing", step(1, "queued"))),
+            Difference((), has_moved=False),
+        )
+
+
+def test_a_success_that_a_step_contradicts_would_be_noticed_but_not_one_of_its_details() -> None:
+    failed_job = Entity(kind=Kind.RUNNER_JOB, id="job1", status="failed")
+    done = release("active", step(1, "active", deploy("a", children=(failed_job,))))
+    failed = release("active", step(1, "active", deploy("a", "error")))
+
+    check_success(done)
+    with pytest.raises(fuzz.LawBrokenError, match="of all parts"):
+        check_success(failed)
+
+
+def check_success(root: Entity) -> None:
+    told = Decision(memory(), (Event(EventKind.SUCCEEDED, Level.ROLLOUT, root),))
+    fuzz.check_events(snapshot(root), Difference((), has_moved=False), told, None)
 
 
 @pytest.mark.parametrize("kind", [EventKind.FAILED, EventKind.SUCCEEDED, EventKind.WAITING])

@@ -6,8 +6,6 @@ the simulated Slack. Nothing of the monitor's own bookkeeping is believed.
 
 from __future__ import annotations
 
-import random
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -16,36 +14,11 @@ from monitor.model import EventKind
 from monitor.simulation.audit import Audit, audit
 from monitor.simulation.scenarios import SCENARIOS
 from monitor.simulation.slack import plain_text
-from tests.world import World, a_world
+from tests.world import World, a_world, watch
 
 _WATCHED_FROM_THE_START = sorted(
     set(SCENARIOS) - {"already-failed", "already-done", "deleted", "thin", "large", "fat"}
 )
-
-
-async def watch(
-    world: World,
-    scenario: str,
-    *,
-    seed: int,
-    every: float = 15.0,
-    restarts: float = 0.0,
-    beyond: float = 120.0,
-) -> str:
-    """Watch a release from its beginning to beyond its end; some polls follow a restart."""
-    release_id = world.platform.add(scenario, seed=seed)
-    life = world.platform.rollout(release_id).settles_after
-    chance = random.Random(f"{scenario} {seed}")
-    stack = AsyncExitStack()
-    app = await stack.enter_async_context(world.monitor(release_id))
-    await world.look(app)
-    while world.platform.seconds_of(release_id) < life + beyond:
-        if chance.random() < restarts:
-            await stack.aclose()
-            app = await stack.enter_async_context(world.monitor(release_id))
-        await world.look(app, after=every)
-    await stack.aclose()
-    return release_id
 
 
 def told(world: World, release_id: str) -> str:
@@ -78,7 +51,7 @@ async def test_the_last_card_shows_the_last_snapshot_and_that_is_the_truth(
         release_id = await watch(world, scenario, seed=3, restarts=0.1)
 
         known, _ = world.stored(release_id)
-        assert known.root == world.truth(release_id, known).root
+        assert known.root == (await world.truth(known)).root
         assert tuple(world.cards(release_id)[-1].blocks) == world.card_of(release_id)
 
 

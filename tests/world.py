@@ -6,8 +6,9 @@ to a message. A restart closes the monitor and builds it anew from the same file
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,11 +20,13 @@ from monitor.app import App, build
 from monitor.config import Config, load_config
 from monitor.delivery import Pace
 from monitor.diff import keep_absent
-from monitor.kinds import release as release_kind
+from monitor.fetch import gather
+from monitor.kinds import KINDS
 from monitor.kinds.wire import Memo
-from monitor.model import Memory, Snapshot, Target
+from monitor.model import Entity, Memory, Snapshot, Target
+from monitor.nuon import NuonClient
 from monitor.simulation.platform import SimulatedPlatform
-from monitor.simulation.scenarios import Clock
+from monitor.simulation.scenarios import Clock, Scenario
 from monitor.simulation.slack import Channel, Posted, SimulatedSlack
 from monitor.store import Store
 
@@ -46,6 +49,7 @@ after = "30m"
 remind_every = "4h"
 [store]
 url = "{store}"
+{store_keys}
 [http]
 listen = ""
 {watches}
@@ -67,13 +71,17 @@ class World:
     """Where the platform is taken to be, if not where the simulated one is."""
     nuon: str = ""
     """More keys of `[nuon]`."""
+    store: str = ""
+    """More keys of `[store]`."""
+    more: str = ""
+    """More tables."""
 
     @property
     def channel(self) -> Channel:
         return self.slack.channel(CHANNEL)
 
-    def config(self, *release_ids: str) -> Config:
-        """Return the configuration of a monitor that watches these releases."""
+    def config(self, *target_ids: str) -> Config:
+        """Return the configuration of a monitor that watches these releases, runs, …"""
         sink = f'webhook_url = "{self.slack.webhook_url}"'
         if not self.has_webhook:
             sink = f'bot_token = "{self.slack.token}"\nchannel = "{self.channel.id}"'
@@ -87,15 +95,24 @@ class World:
                 slack=self.slack.api_url,
                 sink=sink,
                 store=self.store_url,
-                watches="\n".join(f'[[watch]]\nrelease = "{i}"' for i in release_ids),
+                store_keys=self.store,
+                watches="\n".join(map(self.watch_of, target_ids)) + f"\n{self.more}",
             )
         )
         return load_config(path, {})
 
+    def watch_of(self, target_id: str) -> str:
+        """Return the table that has a target watched; a run is found by its branch."""
+        rollout = self.platform.rollout(target_id)
+        if rollout.kind == "run":
+            cast = rollout.cast
+            return f'[[watch]]\napp_branch = "{cast.app_id}/{cast.branch_id}"'
+        return f'[[watch]]\n{rollout.kind} = "{target_id}"'
+
     @asynccontextmanager
-    async def monitor(self, *release_ids: str) -> AsyncIterator[App]:
+    async def monitor(self, *target_ids: str) -> AsyncIterator[App]:
         """Start the monitor, without its scheduler: `look` makes it poll."""
-        config, at_start = self.config(*release_ids), self.set_by
+        config, at_start = self.config(*target_ids), self.set_by
 
         def jumped() -> timedelta:
             return self.set_by - at_start
@@ -109,54 +126,77 @@ class World:
         """Let so many seconds pass, poll every watch once, and deliver what comes of it."""
         self.clock.advance(after)
         await app.poll_once()
+        for cycle in app.roster.cycles:
+            if cycle.pause() is None:
+                await app.roster.rest(cycle)
         await app.delivery.drain()
 
     def now(self) -> datetime:
         """Return the time by the monitor's clock."""
         return self.clock.now() + self.set_by
 
-    def cards(self, release_id: str) -> list[Posted]:
-        """Return a release's cards as they stand in the channel, one for each attempt."""
-        return [post for post in self.channel.messages if f"/{release_id}/" in _key(post, "/card/")]
+    def cards(self, target_id: str) -> list[Posted]:
+        """Return a rollout's cards as they stand in the channel, one for each attempt."""
+        return [post for post in self.channel.messages if f"/{target_id}/" in _key(post, "/card/")]
 
-    def replies(self, release_id: str) -> list[Posted]:
-        """Return what was told of a release in its threads, in order."""
-        threads = {card.ts for card in self.cards(release_id)}
+    def replies(self, target_id: str) -> list[Posted]:
+        """Return what was told of a rollout in its threads, in order."""
+        threads = {card.ts for card in self.cards(target_id)}
         return [post for post in self.channel.posts if post.thread_ts in threads]
 
-    def stored(self, release_id: str) -> tuple[Snapshot, Memory]:
-        """Return what the monitor knows of a release, from its file."""
+    def stored(self, target_id: str) -> tuple[Snapshot, Memory]:
+        """Return what the monitor knows of a rollout, from its file."""
         with Store.open_readonly(self.store_url) as store:
-            stored = store.load(Target("release", release_id))
+            stored = store.load(Target(self.platform.rollout(target_id).kind, target_id))
         assert stored is not None
         return stored.snapshot, stored.memory
 
-    def truth(self, release_id: str, known: Snapshot) -> Snapshot:
-        """Return the release as the platform has it now, with what is known and missing there."""
-        rollout = self.platform.rollout(release_id)
-        document = rollout.state_at(self.platform.seconds_of(release_id))
-        root = release_kind.decode(msgspec.json.encode(document), release_id, Memo())
-        return keep_absent(known, Snapshot(known.target, known.taken_at, root))
+    async def truth(self, known: Snapshot) -> Snapshot:
+        """Return a target as the platform has it now, with what is known and missing there."""
+        target = known.target
+        kind = KINDS[target.kind]
+        async with NuonClient(
+            api_url=self.platform.base_url,
+            org_id=self.platform.org_id,
+            api_token=self.platform.token,
+            timeout=timedelta(seconds=30),
+            max_concurrent_requests=8,
+        ) as client:
+            found = await gather(client, kind, target.id)
+        root = kind.decode(found.main.body, target.id, Memo(), found.beside)
+        return keep_absent(known, Snapshot(target, known.taken_at, root))
 
-    def card_of(self, release_id: str) -> tuple[dict[str, object], ...]:
+    def card_of(self, target_id: str) -> tuple[dict[str, object], ...]:
         """Return the blocks of the card that what is stored draws."""
-        snapshot, memory = self.stored(release_id)
-        cards = self.cards(release_id)
+        snapshot, memory = self.stored(target_id)
+        cards = self.cards(target_id)
         link = None
         if len(cards) > 1:
             ts = cards[-2].ts.replace(".", "")
             link = f"{self.slack.url}/archives/{self.channel.id}/p{ts}"
         with Store.open_readonly(self.store_url) as store:
-            named = store.named(render.shown_ids(snapshot, memory))
+            called = store.called(render.shown_ids(snapshot, memory))
         links = render.Links("https://app.nuon.co", self.platform.org_id)
-        names = {id_: one.name for id_, one in named.items() if one.name}
-        apps = {id_: one.app_id for id_, one in named.items() if one.app_id}
-        view = render.View(snapshot, memory, links, names=names, apps=apps, previous_url=link)
+        view = render.View(
+            snapshot,
+            memory,
+            links,
+            names=called.names,
+            apps=called.apps,
+            commits=called.commits,
+            previous_url=link,
+        )
         return render.card(view).blocks
 
     @property
     def store_url(self) -> str:
         return f"sqlite:///{self.folder}/nuon-monitor.db"
+
+
+def unmarked(root: Entity) -> Entity:
+    """Return a tree without the marks of what was not asked for again, once it had ended."""
+    children = tuple(map(unmarked, root.children))
+    return msgspec.structs.replace(root, children=children, is_absent=False)
 
 
 def _key(post: Posted, containing: str) -> str:
@@ -171,3 +211,29 @@ async def a_world(folder: Path, *, has_webhook: bool = False) -> AsyncIterator[W
     platform = SimulatedPlatform(clock, reshuffle=True)
     async with SimulatedSlack((CHANNEL,), rates=False) as slack, platform:
         yield World(clock, platform, slack, folder, has_webhook=has_webhook)
+
+
+async def watch(
+    world: World,
+    scenario: str | Scenario,
+    *,
+    seed: int,
+    dialect: str = "release",
+    every: float = 15.0,
+    restarts: float = 0.0,
+    beyond: float = 120.0,
+) -> str:
+    """Watch a rollout from its beginning to beyond its end; some polls follow a restart."""
+    target_id = world.platform.add(scenario, seed=seed, dialect=dialect)
+    rollout = world.platform.rollout(target_id)
+    chance = random.Random(f"{rollout.scenario.name} {seed}")
+    stack = AsyncExitStack()
+    app = await stack.enter_async_context(world.monitor(target_id))
+    await world.look(app)
+    while world.platform.seconds_of(target_id) < rollout.settles_after + beyond:
+        if chance.random() < restarts:
+            await stack.aclose()
+            app = await stack.enter_async_context(world.monitor(target_id))
+        await world.look(app, after=every)
+    await stack.aclose()
+    return target_id

@@ -7,6 +7,8 @@ are found by the lists of an app's and of a component's.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Set
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -33,6 +35,12 @@ class _Step(msgspec.Struct, gc=False):
     install_deploys: list[msgspec.Raw] | None = None
 
 
+class _Deploy(detail.BuiltDeploy, gc=False):
+    """A deploy whose build is read apart: as a rule all deploys of a release have the same."""
+
+    component_build: msgspec.Raw = msgspec.Raw()
+
+
 class _Release(msgspec.Struct, gc=False):
     id: str
     status: str | None = None
@@ -56,24 +64,48 @@ class _Origin(NamedTuple):
     author_name: str
 
 
-class _Read(NamedTuple):
-    """One install deploy. `common` are those of its details that other deploys may have as well.
+class _Details(NamedTuple):
+    """What explains one install deploy. `common` are those that others may have as well.
 
     `variants` are the deploy without some of these, and the keys of what is left below it.
     """
 
-    whole: Entity
-    origin: _Origin
     common: frozenset[detail.Key]
-    variants: dict[frozenset[detail.Key], tuple[Entity, frozenset[detail.Key]]]
+    variants: dict[frozenset[detail.Key], tuple[Entity, list[detail.Key]]]
 
-    def without(self, common: frozenset[detail.Key]) -> tuple[Entity, frozenset[detail.Key]]:
-        """Return one of the variants, always the very same."""
-        if common not in self.variants:
-            children = detail.once(self.whole.children, set(common))
+
+class _Read(msgspec.Struct, frozen=True, gc=False):
+    """One install deploy, whole; None where it has no details, or says nothing of the release."""
+
+    whole: Entity
+    origin: _Origin | None
+    details: _Details | None = None
+
+    def without(self, seen: Set[detail.Key]) -> tuple[Entity, list[detail.Key]]:
+        """Return the deploy without what others have and was seen there, always the very same."""
+        if self.details is None:
+            return self.whole, []
+        common, variants = self.details
+        left_out = common & seen
+        variant = variants.get(left_out)
+        if variant is None:
+            children = detail.once(self.whole.children, set(left_out))
             entity = msgspec.structs.replace(self.whole, children=children)
-            self.variants[common] = entity, frozenset(detail.keys(children))
-        return self.variants[common]
+            variant = variants[left_out] = entity, detail.keys(children)
+        return variant
+
+
+class _Built(NamedTuple):
+    """A build, and its part of the tree; None where that takes its name from its deploy."""
+
+    row: detail.Build
+    entity: Entity | None
+
+    def below(self, deploy: detail.Path) -> tuple[Entity, ...]:
+        """Return what stands below a deploy for it."""
+        if self.entity is None or self.entity.id in deploy:
+            return detail.builds(self.row, deploy)
+        return (self.entity,)
 
 
 Parsed = _Read | None
@@ -83,8 +115,9 @@ _decoder = msgspec.json.Decoder(_Release)
 _bare_decoder: msgspec.json.Decoder[detail.BareDeploy | None] = msgspec.json.Decoder(
     detail.BareDeploy | None
 )
-_deploy_decoder: msgspec.json.Decoder[detail.Deploy | None] = msgspec.json.Decoder(
-    detail.Deploy | None
+_deploy_decoder: msgspec.json.Decoder[_Deploy | None] = msgspec.json.Decoder(_Deploy | None)
+_build_decoder: msgspec.json.Decoder[detail.Build | detail.Odd] = msgspec.json.Decoder(
+    detail.Build | detail.Odd
 )
 
 
@@ -107,8 +140,9 @@ def decode(
         # The one status that can be counted on: without it an ended release would seem retried.
         raise MalformedAnswer("the release in the answer has no status")
     read: list[_Read] = []
-    steps = [_step(row, memo, read) for row in wire.present(document.release_steps)]
-    origin = _oldest([deploy.origin for deploy in read])
+    make = partial(_deploy, builds={})
+    steps = [_step(row, memo, make, read) for row in wire.present(document.release_steps)]
+    origin = _oldest([deploy.origin for deploy in read if deploy.origin])
     status = wire.read_status(document.status, document.status_description)
     root = Entity(
         kind=Kind.RELEASE,
@@ -142,31 +176,47 @@ def _each_once(root: Entity, read: list[_Read]) -> Entity:
 
     An unchanged deploy stays the very same as long as the same of it stands elsewhere.
     """
-    with_details = {id(deploy.whole): deploy for deploy in read if deploy.whole.children}
-    if not with_details:
+    detailed = {id(deploy.whole): deploy for deploy in read if deploy.details}
+    if not detailed:
         return root
-    seen = {(deploy.whole.kind, deploy.whole.id) for deploy in read}
+    deploys = {(deploy.whole.kind, deploy.whole.id) for deploy in read}
+    seen = set(deploys)
+    found = len(deploys)
     steps = []
     for step in root.children:
-        deploys = tuple(
-            _unseen(details, seen) if (details := with_details.get(id(deploy))) else deploy
-            for deploy in step.children
-        )
-        steps.append(msgspec.structs.replace(step, children=deploys))
+        units = []
+        for unit in step.children:
+            deploy = detailed.get(id(unit))
+            if deploy is None:
+                units.append(unit)
+                continue
+            entity, keys = deploy.without(seen)
+            units.append(entity)
+            seen.update(keys)
+            found += len(keys)
+        steps.append(msgspec.structs.replace(step, children=tuple(units)))
+    if len(seen) < found:
+        # What belongs to one deploy stands below another one too: nonsense, but it is read.
+        steps = [_once_below(step, deploys) for step in root.children]
     return msgspec.structs.replace(root, children=tuple(steps))
 
 
-def _unseen(deploy: _Read, seen: set[detail.Key]) -> Entity:
-    entity, keys = deploy.without(deploy.common & seen)
-    if seen.isdisjoint(keys):
-        seen |= keys
-        return entity
-    # What belongs to one deploy stands below another one too: nonsense, but it is read.
-    return msgspec.structs.replace(entity, children=detail.once(entity.children, seen))
+def _once_below(step: Entity, seen: set[detail.Key]) -> Entity:
+    """Return a step's deploys without what was seen before; adds what was seen here."""
+    units = [
+        msgspec.structs.replace(unit, children=detail.once(unit.children, seen))
+        for unit in step.children
+    ]
+    return msgspec.structs.replace(step, children=tuple(units))
 
 
-def _step(row: _Step, memo: wire.Memo[Parsed], read: list[_Read]) -> Entity:
-    parsed = [memo.get(part, _deploy) for part in row.install_deploys or ()]
+def _step(
+    row: _Step,
+    memo: wire.Memo[Parsed],
+    make: Callable[[msgspec.Raw], Parsed],
+    read: list[_Read],
+) -> Entity:
+    parsed = [memo.get(part, make) for part in row.install_deploys or ()]
     deploys = [one for one in parsed if one is not None]
     read.extend(deploys)
     return Entity(
@@ -182,44 +232,56 @@ def _step(row: _Step, memo: wire.Memo[Parsed], read: list[_Read]) -> Entity:
     )
 
 
-def _row(part: msgspec.Raw) -> detail.Deploy | None:
-    """Read a deploy; without its details where nothing can be made of these."""
+def _deploy(part: msgspec.Raw, builds: dict[bytes, _Built]) -> Parsed:
+    """Read a deploy; without any details where nothing can be made of these."""
     try:
-        return wire.parse(part, _deploy_decoder, "an install deploy")
+        row = wire.parse(part, _deploy_decoder, "an install deploy")
+        built = _built(row.component_build, builds) if row and row.component_build else None
     except MalformedAnswer:
         bare = wire.parse(part, _bare_decoder, "an install deploy")
-    if bare is None:
-        return None
-    return detail.Deploy(**msgspec.structs.asdict(bare))
-
-
-def _deploy(part: msgspec.Raw) -> Parsed:
-    row = _row(part)
+        row = None if bare is None else _Deploy(**msgspec.structs.asdict(bare))
+        built = None
     if row is None:
         return None
-    _required(detail.text(row.id), "an install deploy")
-    entity = detail.deploy(row)
+    key = (_required(detail.text(row.id), "an install deploy"),)
+    entity = detail.deploy_of(row, key, built.below(key) if built else ())
+    origin = _origin(row, built.row if built else None)
     if not entity.children:
-        return _Read(entity, _origin(row), frozenset(), {})
+        return _Read(entity, origin)
     whole = detail.once_below(entity)
-    common = frozenset((part.kind, part.id) for part in detail.in_common(whole.children))
-    return _Read(whole, _origin(row), common, {})
+    common = frozenset([(part.kind, part.id) for part in detail.in_common(whole.children)])
+    return _Read(whole, origin, _Details(common, {}))
 
 
-def _origin(row: detail.Deploy) -> _Origin:
-    built = row.component_build
-    build = built if isinstance(built, detail.Build) else detail.Build()
+def _built(part: msgspec.Raw, known: dict[bytes, _Built]) -> _Built | None:
+    """Read a build, once where it is written alike."""
+    written = bytes(part)
+    if written in known:
+        return known[written]
+    row = wire.parse(part, _build_decoder, "a build")
+    if not isinstance(row, detail.Build):
+        return None
+    built = _Built(row, detail.builds(row, ())[0] if detail.text(row.id) else None)
+    known[written] = built
+    return built
+
+
+def _origin(row: detail.BareDeploy, build: detail.Build | None) -> _Origin | None:
+    if build is None:
+        if not (row.component_name or row.component_id or row.created_by):
+            return None
+        build = detail.Build()
     said = build.vcs_connection_commit
     commit = said if isinstance(said, detail.Commit) else detail.Commit()
     return _Origin(
-        created_at=detail.text(row.created_at),
-        deploy_id=detail.text(row.id),
-        component_name=detail.text(row.component_name) or detail.text(build.component_name),
-        component_id=detail.text(row.component_id),
-        revision=detail.text(commit.sha) or detail.text(build.git_ref),
-        email=detail.email(row.created_by),
-        message=detail.text(commit.message),
-        author_name=detail.text(commit.author_name),
+        detail.text(row.created_at),
+        detail.text(row.id),
+        detail.text(row.component_name) or detail.text(build.component_name),
+        detail.text(row.component_id),
+        detail.text(commit.sha) or detail.text(build.git_ref),
+        detail.email(row.created_by),
+        detail.text(commit.message),
+        detail.text(commit.author_name),
     )
 
 
@@ -296,7 +358,8 @@ def _found(row: _Listed) -> wire.Found:
         is_over=phase_of(Kind.RELEASE, row.status or "").is_terminal,
         created_at=wire.read_time(row.created_at),
         names=tuple(filter(None, (detail.text(build.component_name),))),
-        ids=tuple(filter(None, (detail.text(build.component_id),))),
+        # A list joins no builds: which component it is, is to be found out by the build's id.
+        ids=tuple(filter(None, (detail.text(build.component_id) or row.build_id,))),
     )
 
 

@@ -87,11 +87,17 @@ class _Story:
         yield from (ends[phase] for phase in _entered(root) if phase in ends)
 
     def brief(self) -> Iterator[str]:
-        """Yield what may stay unseen, since it was over at once and no history tells of it."""
+        """Yield what may stay unsaid.
+
+        It was over at once and no history tells of it, or a newer version of its config spoke
+        for the app by then.
+        """
         if self._rollout.dialect.has_histories:
             return
         for step in self._rollout.steps:
             for deploy in step.deploys:
+                if _failed_overtaken(deploy, step):
+                    yield f"{deploy.work} failed"
                 if any(_is_brief_failure(*two) for two in pairwise(deploy.life)):
                     yield f"{deploy.work} failed"
                     yield f"{deploy.work} succeeded after failing"
@@ -162,6 +168,15 @@ def _makes_good(deploy: Deploy, step: Step) -> bool:
     if done is None or any(deploy.life[0].at < other.life[0].at <= done for other in configs):
         return False
     return any(o.status == "error" and o.at < done for other in configs for o in other.life)
+
+
+def _failed_overtaken(deploy: Deploy, step: Step) -> bool:
+    """Tell whether a config failed when its app had a newer one already."""
+    if deploy.life[0].kind is not Kind.CONFIG:
+        return False
+    begun = [other.life[0].at for other in step.deploys if other.life[0].kind is Kind.CONFIG]
+    failed = [o.at for o in deploy.life if o.status == "error"]
+    return any(deploy.life[0].at < at <= failed[0] for at in begun) if failed else False
 
 
 def _entered(life: Life) -> list[Phase]:

@@ -1,21 +1,22 @@
 """Mutated documents through the decoder, the diff, the decisions and the drawing.
 
-    python -m tests.benchmarks.fuzz --documents 1000000 --seed 1
+    python -m tests.benchmarks.fuzz --documents 1000000 --seed 1 [--kind release]
 
-A life is one release polled some twenty times: most answers are mutated, each is read or
-refused, and laws that hold for every document are checked on what became of it. A life is
-made again from its seed alone, which a broken law is reported with.
+A life is one release, run, workflow, … polled some twenty times: most answers are mutated,
+each is read or refused, and laws that hold for every document are checked on what became of
+it. A life is made again from its kind and its seed alone, which a broken law is reported with.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import copy
 import os
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -26,9 +27,11 @@ import msgspec
 
 from monitor import notify, policy, render
 from monitor.diff import Difference, diff, keep_absent
+from monitor.dispatch import Dispatch, Plan, Scene, dispatch
 from monitor.errors import MalformedAnswer
-from monitor.kinds import release
-from monitor.kinds.wire import Memo
+from monitor.fetch import gather
+from monitor.kinds import KINDS, approvals, release, workflow
+from monitor.kinds.wire import Document, Memo, WatchKind
 from monitor.model import (
     Entity,
     EventKind,
@@ -37,26 +40,32 @@ from monitor.model import (
     Phase,
     Snapshot,
     Target,
+    is_refusal,
     known_statuses,
     phase_of,
 )
+from monitor.nuon import NuonClient
+from monitor.simulation.platform import SimulatedPlatform
 from monitor.simulation.scenarios import (
     BEGINNING,
     DENIED,
+    DIALECTS,
     FLICKERS,
     NOOP,
     SCENARIOS,
     WAITS,
+    Clock,
     Course,
-    Rollout,
-    timeline,
+    Scenario,
 )
 from tests.block_kit import complaints
 
 POLLS_OF_A_LIFE = 20
 _MOMENTS = 12
+_MOST_ROUNDS = 20
+_COURSES: tuple[Course, ...] = (WAITS, NOOP, DENIED, FLICKERS)
 _PATIENCE = policy.Patience(timedelta(minutes=30), timedelta(hours=4))
-_ADDRESSES = (notify.Address("C1", keeps_cards=True), notify.Address("hook", keeps_cards=False))
+_HOMES = ("C1", "hook")
 _LINKS = render.Links("https://app.nuon.co", "orgk2v9q7m3x8c4b6n1z5w0y2a")
 
 
@@ -83,54 +92,86 @@ class Tally:
         return self
 
 
-def run(seed: int, documents: int) -> Tally:
-    """Live lives until so many mutated documents were read or refused."""
+def run(seed: int, documents: int, kind: str = release.NAME) -> Tally:
+    """Live lives of one kind until so many mutated documents were read or refused."""
     tally = Tally()
     number = 0
     while tally.mutants < documents:
-        live(f"{seed}/{number}", tally)
+        live(f"{seed}/{number}", tally, kind)
         number += 1
     return tally
 
 
-def live(seed: str, tally: Tally) -> None:
+def live(seed: str, tally: Tally, kind: str = release.NAME) -> None:
     """Live one life to its end, or until a law is broken or something raises."""
     chance = random.Random(seed)
-    life = Life(chance, chance.choice(_originals()))
+    life = Life(chance, chance.choice(originals(kind)))
     try:
         for _ in range(POLLS_OF_A_LIFE):
             life.poll(tally)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
-        tally.broken.append(f"life {seed}: {type(error).__name__}: {error}")
+        tally.broken.append(f"{kind} life {seed}: {type(error).__name__}: {error}")
 
 
 # What is mutated
 
 
-@dataclass(frozen=True)
-class _Original:
-    """A release and its answers at some moments of its life."""
+_Documents = Mapping[str, Document]
+"""What the platform answers at one moment, by path; the target's own document is the first."""
 
-    rollout: Rollout
-    answers: tuple[bytes, ...]
+
+@dataclass(frozen=True)
+class Original:
+    """What is watched, and all its documents at some moments of its life."""
+
+    target: Target
+    moments: tuple[_Documents, ...]
+
+    @property
+    def kind(self) -> WatchKind:
+        return KINDS[self.target.kind]
 
 
 @cache
-def _originals() -> tuple[_Original, ...]:
-    courses: dict[tuple[int, int], Course]
-    originals = []
-    for name in ("happy", "failure", "demo", "retry", "lagging", "thin", "unknown-words"):
-        for seed, course in enumerate((WAITS, NOOP, DENIED, FLICKERS)):
-            courses = {**SCENARIOS[name].courses, (1, 1): course}
+def originals(kind: str) -> tuple[Original, ...]:
+    """Return some lives as they are told in one dialect, as the platform answers them."""
+    return asyncio.run(_recorded(kind))
+
+
+async def _recorded(kind: str) -> tuple[Original, ...]:
+    # What waits for approval is listed of workflows.
+    dialect = kind if kind in DIALECTS else workflow.NAME
+    recorded = []
+    names = ("happy", "failure", "demo", "retry", "lagging", "thin", "unknown-words")
+    for number, name in enumerate(names):
+        for seed in (number % 4, (number + 1) % 4):
+            courses = {**SCENARIOS[name].courses, (1, 1): _COURSES[seed]}
             small = replace(SCENARIOS[name], steps=(2, 3), courses=courses)
-            rollout = timeline(small, seed)
-            ends = rollout.settles_after
-            answers = tuple(
-                msgspec.json.encode(rollout.state_at(ends * moment / (_MOMENTS - 1)))
-                for moment in range(_MOMENTS)
-            )
-            originals.append(_Original(rollout, answers))
-    return tuple(originals)
+            recorded.append(await _record(small, seed, kind, dialect))
+    return tuple(recorded)
+
+
+async def _record(scenario: Scenario, seed: int, kind: str, dialect: str) -> Original:
+    clock = Clock(speed=0, start=BEGINNING)
+    async with SimulatedPlatform(clock) as platform:
+        watched = platform.add(scenario, seed=seed, dialect=dialect)
+        every = platform.rollout(watched).settles_after / (_MOMENTS - 1)
+        target = Target(kind, watched if kind == dialect else "org")
+        moments = []
+        async with NuonClient(
+            api_url=platform.base_url,
+            org_id=platform.org_id,
+            api_token=platform.token,
+            timeout=timedelta(seconds=30),
+            max_concurrent_requests=8,
+        ) as client:
+            for _ in range(_MOMENTS):
+                gathered = await gather(client, KINDS[kind], target.id)
+                main = {KINDS[kind].path(target.id): Document(gathered.main.body)}
+                beside = {path: one for path, one in gathered.beside.items() if one is not None}
+                moments.append(main | beside)
+                clock.advance(every)
+    return Original(target, tuple(moments))
 
 
 _WORDS = tuple(dict.fromkeys(word for kind in Kind for word in known_statuses(kind)))
@@ -276,81 +317,138 @@ def mutated(body: bytes, chance: random.Random) -> bytes:
 _Key = tuple[Kind, str]
 
 
+@dataclass(frozen=True)
+class _Gathered:
+    """All documents that one poll took in."""
+
+    main: bytes
+    beside: Mapping[str, Document | None]
+
+
 @dataclass
 class Life:
-    """One release as the monitor sees it, and beside it what was seen, kept another way."""
+    """One target as the monitor sees it, and beside it what was seen, kept another way."""
 
     chance: random.Random
-    original: _Original
+    original: Original
     now: datetime = BEGINNING
     moment: int = 0
-    memo: Memo[release.Parsed] = field(default_factory=Memo)
+    memo: Memo[Any] = field(default_factory=Memo)
     seen: Snapshot | None = None
     memory: Memory | None = None
     statuses: dict[_Key, str] = field(default_factory=dict)
+    keys: set[str] = field(default_factory=set)
 
     def poll(self, tally: Tally) -> None:
         """Let time pass, take one answer, mutated as a rule, and check every law on it."""
         chance = self.chance
         self.now += timedelta(minutes=chance.choice((0.25, 1, 5, 35, 300)))
         self.moment = min(self.moment + chance.choice((0, 1, 1, 2)), _MOMENTS - 1)
-        body = self.original.answers[self.moment]
+        documents = dict(self.original.moments[self.moment])
         is_mutant = chance.random() < 0.85
         if is_mutant:
-            body = mutated(body, chance)
+            self._spoil(documents)
             tally.mutants += 1
-        root = self._decoded(body)
+        gathered = self._gather(documents)
+        root = self._decoded(gathered) if gathered else None
         if is_mutant:
             tally.refused += root is None
             tally.accepted += root is not None
-        if root is None:
+        if gathered is None or root is None:
             law("an answer of the platform is not refused", holds=is_mutant)
             return
         tally.told += self._take(root)
         if chance.random() < 0.3:
-            self._take_again(body)
+            self._take_again(gathered)
         if chance.random() < 0.2:
             self._restart()
 
-    def _decoded(self, body: bytes) -> Entity | None:
+    def _spoil(self, documents: dict[str, Document]) -> None:
+        """Mutate one of the documents, which is lost now and then, and perhaps others."""
+        main, *beside = documents
+        spoilt = self.chance.choice([*documents])
+        for path in (main, *beside):
+            if path != spoilt and self.chance.random() < 0.9:
+                continue
+            if path != main and self.chance.random() < 0.1:
+                del documents[path]
+            else:
+                body, has_more = documents[path]
+                documents[path] = Document(mutated(body, self.chance), has_more)
+
+    def _gather(self, documents: Mapping[str, Document]) -> _Gathered | None:
+        """Ask for all that a poll needs; None where something of it cannot be had."""
+        kind, identifier = self.original.kind, self.original.target.id
+        main = next(iter(documents.values())).body
+        beside: dict[str, Document | None] = {}
+        if kind.further is None:
+            return _Gathered(main, beside)
+        seen = self.seen.root if self.seen else None
+        for _ in range(_MOST_ROUNDS):
+            try:
+                wanted = kind.further(main, identifier, beside, seen)
+            except MalformedAnswer:
+                return None
+            new = [one for one in wanted if one.path not in beside]
+            if not new:
+                return _Gathered(main, beside)
+            if any(one.is_needed and one.path not in documents for one in new):
+                return None
+            beside |= {one.path: documents.get(one.path) for one in new}
+        return None
+
+    def _decoded(self, gathered: _Gathered) -> Entity | None:
         """Read an answer with what is remembered of the one before, and without."""
+        kind, identifier = self.original.kind, self.original.target.id
         memo = Memo(self.memo)
         try:
-            root = release.decode(body, self.original.rollout.id, memo)
+            root = kind.decode(gathered.main, identifier, memo, gathered.beside)
         except MalformedAnswer as error:
             law("a refusal is one short line", holds=0 < len(str(error)) < 500)
             return None
         self.memo = memo
         if self.chance.random() < 0.2:
-            plain = release.decode(body, self.original.rollout.id, Memo())
+            plain = kind.decode(gathered.main, identifier, Memo(), gathered.beside)
             law("what is remembered of the last answer changes nothing", holds=plain == root)
-            self._reordered(body, root)
+            self._reordered(gathered, root)
         return root
 
-    def _reordered(self, body: bytes, root: Entity) -> None:
+    def _reordered(self, gathered: _Gathered, root: Entity) -> None:
         try:
-            document = msgspec.json.decode(body)
+            document = msgspec.json.decode(gathered.main)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return  # what the decoder skips need not be readable
-        steps = document.get("release_steps") or ()
-        lists = [step.get("install_deploys") for step in steps if step]
-        for rows in (steps, *lists):
-            if rows:
-                self.chance.shuffle(rows)
-        again = release.decode(msgspec.json.encode(document), root.id, Memo())
+        dialect = DIALECTS.get(self.original.target.kind)
+        rows = [document]
+        for name in dialect.unordered if dialect else ():
+            lists = [row.get(name) for row in rows if isinstance(row, dict)]
+            rows = []
+            for unordered in lists:
+                if isinstance(unordered, list):
+                    self.chance.shuffle(unordered)
+                    rows += unordered
+        again = self.original.kind.decode(
+            msgspec.json.encode(document), self.original.target.id, Memo(), gathered.beside
+        )
         law("the order of lists means nothing", holds=again == root)
 
     def _take(self, root: Entity) -> int:
         before = self.seen
-        after = keep_absent(before, Snapshot(_target(root.id), self.now, root))
+        after = keep_absent(before, Snapshot(self.original.target, self.now, root))
         difference = diff(before, after)
         self._check(before, after, difference)
         decision = self._decide(after, difference)
         check_events(after, difference, decision, self.memory)
-        self._draw(after, decision)
-        self.seen, self.memory = after, decision.memory
-        self.statuses.update({(e.kind, e.id): e.status for _, e in after.root.walk()})
+        dispatched = self._dispatch(after, decision)
+        self._draw(after, decision, dispatched)
+        self._remember(after, dispatched.memory)
         return len(decision.events)
+
+    def _remember(self, seen: Snapshot, memory: Memory) -> None:
+        if seen.root.kind is Kind.APPROVALS:  # what it lacks is over, and not known any more
+            self.statuses.clear()
+        self.seen, self.memory = seen, memory
+        self.statuses.update({(e.kind, e.id): e.status for _, e in seen.root.walk()})
 
     def _check(self, before: Snapshot | None, after: Snapshot, difference: Difference) -> None:
         statuses = {} if before is None else dict(self.statuses)
@@ -368,6 +466,12 @@ class Life:
             )
         ids = [(entity.kind, entity.id) for _, entity in after.root.walk()]
         law("an id stands in one place", holds=len(ids) == len(set(ids)))
+        bygone = [(entity.kind, entity.id) for entity in after.bygone]
+        law(
+            "what was seen is not forgotten",
+            holds=self.original.target.kind == approvals.NAME
+            or self.statuses.keys() <= {*ids, *bygone},
+        )
 
     def _decide(self, after: Snapshot, difference: Difference) -> policy.Decision:
         decision = policy.decide(
@@ -377,16 +481,28 @@ class Life:
         policy.is_settled(after, decision.memory, self.now)
         return decision
 
-    def _draw(self, after: Snapshot, decision: policy.Decision) -> None:
+    def _dispatch(self, after: Snapshot, decision: policy.Decision) -> Dispatch:
+        scene = Scene(after, _HOMES)
+        return dispatch(
+            scene, decision.events, decision.memory, plan=Plan(), silences=(), now=self.now
+        )
+
+    def _draw(self, after: Snapshot, decision: policy.Decision, dispatched: Dispatch) -> None:
         if self.chance.random() > (0.3 if decision.events else 0.03):
             return
         mail = notify.compose(
-            render.View(after, decision.memory, _LINKS),
-            decision.events,
+            render.View(after, dispatched.memory, _LINKS),
+            dispatched,
             earlier=self.memory,
-            addresses=_ADDRESSES,
+            keeps_cards=lambda sink: sink != "hook",
+            cards={},
             previous={},
+            users={},
         )
+        keys = [notification.key for notification in mail.notifications]
+        law("no two messages are one by their keys", holds=len(keys) == len(set(keys)))
+        law("no message has the key of an earlier one", holds=self.keys.isdisjoint(keys))
+        self.keys.update(keys)
         if self.chance.random() < 0.2:
             drawn = [card.message for card in mail.cards]
             drawn += [notification.message for notification in mail.notifications]
@@ -394,10 +510,10 @@ class Life:
                 found = complaints(message)
                 law(f"what is drawn is a message ({found})", holds=not found)
 
-    def _take_again(self, body: bytes) -> None:
-        """The same answer twice more: the first may confirm a dead end, and that is all."""
-        for allowed in ({EventKind.STALLED}, set()):
-            root = self._decoded(body)
+    def _take_again(self, gathered: _Gathered) -> None:
+        """The same answer twice more: the first may confirm what needs a second one, no more."""
+        for allowed in ({EventKind.STALLED, EventKind.GONE}, set()):
+            root = self._decoded(gathered)
             assert root is not None
             assert self.seen is not None
             after = keep_absent(self.seen, Snapshot(self.seen.target, self.now, root))
@@ -415,7 +531,7 @@ class Life:
                 "the same answer again tells nothing",
                 holds={event.kind for event in decision.events} <= allowed,
             )
-            self.seen, self.memory = after, decision.memory
+            self._remember(after, self._dispatch(after, decision).memory)
 
     def _restart(self) -> None:
         seen = msgspec.msgpack.decode(msgspec.msgpack.encode(self.seen), type=Snapshot)
@@ -445,10 +561,8 @@ def check_events(
             case EventKind.FAILED:
                 law("what failed has failed", holds=(*key, Phase.FAILED) in reached)
             case EventKind.SUCCEEDED:
-                law("success is the release's own word", holds=after.root.status == "active")
-                parts = [p.phase for _, p in after.root.walk() if not p.is_absent]
-                bad = {Phase.FAILED, Phase.UNKNOWN}
-                law("success is of all parts", holds=_is_of_all(after.root, parts, bad))
+                law("success is its own word", holds=after.root.phase is Phase.SUCCEEDED)
+                law("success is of all parts", holds=_is_of_all(after.root))
             case EventKind.WAITING if not event.is_reminder:
                 law("what waits waits", holds=(*key, Phase.WAITING) in reached)
             case EventKind.STARTED:
@@ -465,15 +579,15 @@ def check_events(
     )
 
 
-def _is_of_all(root: Entity, parts: list[Phase], bad: set[Phase]) -> bool:
-    # A deploy that another one of the same install replaced may have failed.
-    installs = Counter(u.install_id for s in root.children for u in s.children if u.install_id)
-    return max(installs.values(), default=0) > 1 or not bad.intersection(parts)
-
-
-@cache
-def _target(release_id: str) -> Target:
-    return Target(release.NAME, release_id)
+def _is_of_all(root: Entity) -> bool:
+    """Whether no step and no unit contradicts a success; what explains them does not count."""
+    parts = [part for step in root.children for part in (step, *step.children)]
+    works = Counter((step.id, unit.work) for step in root.children for unit in step.children)
+    if max(works.values(), default=0) > 1:
+        return True  # what another one of the same install replaced may have failed
+    is_release = root.kind is Kind.RELEASE
+    present = (p for p in parts if not p.is_absent and (is_release or not is_refusal(p.status)))
+    return not {Phase.FAILED, Phase.UNKNOWN}.intersection(part.phase for part in present)
 
 
 # The long run
@@ -484,6 +598,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--documents", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--kind", choices=KINDS, default=release.NAME)
     parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--minutes", type=float, help="begin nothing new after so long")
     options = parser.parse_args()
@@ -495,24 +610,26 @@ def main() -> None:
     seeds = range(options.seed * 1_000_000, options.seed * 1_000_000 + options.documents // share)
     shares = [seeds[i :: options.processes] for i in range(options.processes)]
     with ProcessPoolExecutor(options.processes) as pool:
-        for tally in pool.map(partial(_run_all, share=share, until=until), shares):
+        for tally in pool.map(
+            partial(_run_all, kind=options.kind, share=share, until=until), shares
+        ):
             whole += tally
     for sentence in whole.broken:
         print(sentence)  # noqa: T201
     print(  # noqa: T201
-        f"seed {options.seed}: {whole.mutants:,} mutants, {whole.refused:,} refused,"
-        f" {whole.accepted:,} accepted, {whole.told:,} events, {len(whole.broken)} failures,"
-        f" {time.monotonic() - began:.0f} s"
+        f"{options.kind}, seed {options.seed}: {whole.mutants:,} mutants,"
+        f" {whole.refused:,} refused, {whole.accepted:,} accepted, {whole.told:,} events,"
+        f" {len(whole.broken)} failures, {time.monotonic() - began:.0f} s"
     )
     raise SystemExit(bool(whole.broken))
 
 
-def _run_all(seeds: range, *, share: int, until: float) -> Tally:
+def _run_all(seeds: range, *, kind: str, share: int, until: float) -> Tally:
     tally = Tally()
     for seed in seeds:
         if time.monotonic() > until:
             break
-        tally += run(seed, share)
+        tally += run(seed, share, kind)
     return tally
 
 
