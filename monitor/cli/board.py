@@ -158,14 +158,14 @@ def _troubles(row: Row, now: datetime) -> Iterator[Text]:
     if (blindness := row.blindness) is not None:
         since = f"{blindness.kind} for {duration_words(now - blindness.since)}"
         yield Text(f"{since}: {plain(blindness.reason, 300)}")
-    for alert in row.alerts[:_ALERTS_SHOWN]:
+    for alert in row.troubles[:_ALERTS_SHOWN]:
         since = f"{alert.kind} for {duration_words(now - alert.since)}"
         reason = plain(alert.reason, 200, fallback="")
         yield Text.assemble(
             (row.names.get(alert.place, "a part"), "bold"), f" {since}{reason and f': {reason}'}"
         )
-    if len(row.alerts) > _ALERTS_SHOWN:
-        yield Text(f"and {len(row.alerts) - _ALERTS_SHOWN:,} more")
+    if len(row.troubles) > _ALERTS_SHOWN:
+        yield Text(f"and {len(row.troubles) - _ALERTS_SHOWN:,} more")
 
 
 def _words_for_bygone(rows: list[Row]) -> str:

@@ -216,7 +216,7 @@ def _status_change(way: list[Seen]) -> _Change:
     was = phase_at(first) if first is not None else Phase.PENDING
     began = {Phase.PENDING: "began", Phase.RUNNING: "went on", Phase.WAITING: "went on"}
     words, style = {
-        Phase.PENDING: ("queued", ""),
+        Phase.PENDING: ("queued" if first is None else f"now {status}", ""),
         Phase.RUNNING: (began.get(was, "began again"), ""),
         Phase.WAITING: ("waiting for a person", "bold magenta"),
         Phase.SUCCEEDED: ("succeeded", "green"),

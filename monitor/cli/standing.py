@@ -11,7 +11,7 @@ from monitor import policy, render, rollout
 from monitor.cli.common import part_names
 from monitor.config import Config, Watch
 from monitor.kinds import KINDS
-from monitor.model import Alert, Blindness, EventKind, Target
+from monitor.model import Alert, Blindness, EventKind, Level, Target
 from monitor.sight import scope_of
 from monitor.store import Counts, Store, Watched
 from monitor.text import plain, short_id
@@ -52,6 +52,18 @@ class Row:
     @property
     def alerts(self) -> tuple[Alert, ...]:
         return self.watched.memory.alerts if self.watched else ()
+
+    @property
+    def troubles(self) -> tuple[Alert, ...]:
+        """The alerts that say something of their own: a part that failed speaks for its whole."""
+        if self.watched is None:
+            return ()
+        places = rollout.PlaceBook(self.watched.snapshot.root)
+        units = [a for a in self.alerts if (places.entity(a.place) or (None,))[0] is Level.UNIT]
+        others = [alert for alert in self.alerts if alert not in units]
+        if any(alert.kind is EventKind.FAILED for alert in units):
+            others = [alert for alert in others if alert.kind is not EventKind.FAILED]
+        return (*units, *others)
 
     @property
     def progress(self) -> rollout.Progress:
