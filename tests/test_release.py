@@ -219,6 +219,22 @@ def test_each_build_is_shown() -> None:
     assert places(root)["dpl2"] == ["bld2", "job-bld2", "job2"]
 
 
+def test_a_build_without_an_id_is_that_of_its_deploy_alone() -> None:
+    nameless = {"status": "error"}
+    rows = [deploy_row(id=f"dpl{n}", component_build=nameless) for n in (1, 2)]
+
+    assert places(read(document(step_row(*rows)))) == {
+        "dpl1": ["dpl1/build 1"],
+        "dpl2": ["dpl2/build 1"],
+    }
+
+
+def test_a_build_with_the_id_of_its_deploy_is_not_gone_into_again() -> None:
+    row = deploy_row(id="dpl1", component_build={"id": "dpl1", "status": "error"})
+
+    assert places(read(document(step_row(row)))) == {"dpl1": []}
+
+
 def test_a_job_that_two_deploys_name_stands_below_the_first() -> None:
     second = with_details(2) | {"runner_jobs": [{"id": "job1"}, {"id": "job2"}]}
 
@@ -242,6 +258,14 @@ def test_an_unchanged_deploy_with_details_stays_the_very_same() -> None:
 
 def test_details_that_cannot_be_read_do_not_lose_the_deploy() -> None:
     body = json.dumps(document(step_row(deploy_row(runner_jobs=[{"status": "TOO-BIG"}])))).encode()
+
+    root = release.decode(body.replace(b'"TOO-BIG"', b"1e999"), RELEASE_ID, Memo())
+
+    assert [deploy.status for deploy in root.children[0].children] == ["executing"]
+
+
+def test_a_build_that_cannot_be_read_does_not_lose_the_deploy() -> None:
+    body = json.dumps(document(step_row(deploy_row(component_build={"id": "TOO-BIG"})))).encode()
 
     root = release.decode(body.replace(b'"TOO-BIG"', b"1e999"), RELEASE_ID, Memo())
 

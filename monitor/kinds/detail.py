@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from operator import is_
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -211,14 +211,25 @@ class BareDeploy(Stated, gc=False):
     plan_only: object = None
 
 
-class Deploy(BareDeploy, gc=False):
-    """An install deploy with its details."""
+class BuiltDeploy(BareDeploy, gc=False):
+    """An install deploy with its details, but its build."""
 
-    component_build: Build | Odd = None
     oci_artifact: Artifact | Odd = None
     runner_jobs: list[Job | Odd] | NoList = None
     action_workflow_runs: list[ActionRun | Odd] | NoList = None
     workflow: Workflow | Odd = None
+
+    @property
+    def has_details(self) -> bool:
+        return bool(
+            self.runner_jobs or self.workflow or self.oci_artifact or self.action_workflow_runs
+        )
+
+
+class Deploy(BuiltDeploy, gc=False):
+    """An install deploy with all its details."""
+
+    component_build: Build | Odd = None
 
 
 class Suffixes(msgspec.Struct, gc=False, rename={"suffix": "workflow-name-suffix"}):
@@ -275,8 +286,11 @@ def email(account: Account | Odd) -> str:
 
 def facts_of(**named: object) -> tuple[tuple[str, str], ...]:
     """Return those that have a text, in the order given, long ones cut."""
-    said = {name: text(value, _LONGEST_FACT) for name, value in named.items() if value}
-    return tuple((name, value) for name, value in said.items() if value)
+    facts = []
+    for name, value in named.items():
+        if value and (said := text(value, _LONGEST_FACT)):
+            facts.append((name, said))
+    return tuple(facts)
 
 
 def commit_facts(commit: Commit | Odd) -> tuple[tuple[str, str], ...]:
@@ -296,6 +310,8 @@ def sha(commit: Commit | Odd) -> str:
 
 def standing(kind: Kind, row: Stated) -> wire.Status:
     """Read an object's status; where it is a bad one, its description is the best reason."""
+    if isinstance(row.status, str) and row.status_v2 is None and row.composite_error is None:
+        return wire.Status(text(row.status), text(row.status_description), None, ())
     record = _record(row)
     newer = record if isinstance(record, Record) else None
     status = wire.read_status(_word(row.status), text(row.status_description), newer)
@@ -355,6 +371,9 @@ class _Part(Generic[_RowT]):
         if not value or len(within) >= _DEEPEST:
             return ()
         if isinstance(value, self._sort):
+            key = text(value.id)
+            if key and key not in within:
+                return (self._make(value, (*within, key)),)
             value = [value]
         made: list[Entity] = []
         nameless: list[_RowT] = []
@@ -390,20 +409,37 @@ def _entity(
     *,
     children: tuple[Entity, ...] = (),
     status: wire.Status | None = None,
-    **known: Any,
+    name: str = "",
+    install_id: str = "",
+    component_id: str = "",
+    revision: str = "",
+    workflow_id: str = "",
+    created_by: str = "",
+    slot: str = "",
+    facts: tuple[tuple[str, str], ...] = (),
+    plan_only: bool = False,
 ) -> Entity:
     status = status or standing(kind, row)
+    # The first by position: a call with more than 15 keywords is several times slower.
     return Entity(
-        kind=kind,
-        id=path[-1],
-        status=status.status,
-        description=status.description,
-        created_at=wire.read_time(row.created_at),
-        updated_at=wire.read_time(row.updated_at),
-        status_at=status.at,
-        history=status.history,
+        kind,
+        path[-1],
+        status.status,
+        status.description,
+        name,
+        wire.read_time(row.created_at),
+        wire.read_time(row.updated_at),
+        status.at,
+        status.history,
+        install_id=install_id,
+        component_id=component_id,
+        revision=revision,
+        workflow_id=workflow_id,
+        created_by=created_by,
+        slot=slot,
+        facts=facts,
+        plan_only=plan_only,
         children=children,
-        **known,
     )
 
 
@@ -502,9 +538,19 @@ def _artifact(row: Artifact, path: Path) -> Entity:
     )
 
 
+def builds(value: Build | Odd, within: Path) -> tuple[Entity, ...]:
+    """Return the build that stands in an object, if any."""
+    return _BUILD(value, within)
+
+
 def deploy(row: Deploy, within: Path = ()) -> Entity:
     """Return an install deploy with all that is below it."""
     path = (*within, text(row.id))
+    return deploy_of(row, path, _BUILD(row.component_build, path))
+
+
+def deploy_of(row: BuiltDeploy, path: Path, built: tuple[Entity, ...]) -> Entity:
+    """Return an install deploy with its build and all else that is below it."""
     return _entity(
         Kind.DEPLOY,
         row,
@@ -514,12 +560,14 @@ def deploy(row: Deploy, within: Path = ()) -> Entity:
         plan_only=row.plan_only is True,
         facts=facts_of(install_deploy_type=row.install_deploy_type),
         children=_in_order(
-            _BUILD(row.component_build, path),
+            built,
             _ARTIFACT(row.oci_artifact, path),
             _JOB(row.runner_jobs, path),
             _ACTION_RUN(row.action_workflow_runs, path),
             _WORKFLOW(row.workflow, path),
-        ),
+        )
+        if row.has_details
+        else built,
     )
 
 
@@ -582,7 +630,7 @@ def to_approve(step_name: str, approval_type: str) -> str:
 def workflow_name(row: Workflow) -> str:
     """Say what a workflow does, and for which component or action, in words that do not change."""
     kind = text(row.type)
-    words = _TYPES.get(kind, kind.replace("_", " "))
+    words = _TYPES.get(kind) or kind.replace("_", " ")
     beside = row.metadata if isinstance(row.metadata, Suffixes) else Suffixes()
     suffix = text(beside.suffix) or text(beside.install_action_workflow_name)
     return " ".join(filter(None, (words, suffix))) or text(row.name)
@@ -618,12 +666,15 @@ def workflow_status(row: Workflow, steps: Iterable[Entity]) -> wire.Status:
     what the history has of it is no news. An `error` that awaits a retry is for a person.
     """
     status = standing(Kind.WORKFLOW, row)
-    history = tuple(past for past in status.history if not _is_good(past.status))
-    word = status.status
+    word, history = status.status, status.history
+    if any(_is_good(past.status) for past in history):
+        history = tuple(past for past in history if not _is_good(past.status))
     if _is_good(word) and _is_premature(row, status.description, steps):
         word = "in-progress"
     elif word == "error" and _beside(row).awaiting_retry in (True, "true"):
         word = "failed-pending-retry"
+    if word is status.status and history is status.history:
+        return status
     return msgspec.structs.replace(status, status=word, history=history)
 
 
