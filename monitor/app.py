@@ -144,16 +144,23 @@ class App:
         if server is not None:
             await server.start()
             log.info("listening", port=server.port)
-        await self.close_removed()
-        # Beside the polls, which a Slack that hangs must not hold up.
+        # Beside the polls, which a Slack or a disk that hangs must not hold up.
         greeting = asyncio.create_task(self._greet_slack(), name="greet Slack")
+        closing = asyncio.create_task(self._try_to_close_removed(), name="close cards")
         try:
             await self.daemon.run()
         finally:
             greeting.cancel()
-            await asyncio.wait((greeting,))
+            closing.cancel()
+            await asyncio.wait((greeting, closing))
             if server is not None:
                 await server.stop()
+
+    async def _try_to_close_removed(self) -> None:
+        try:
+            await self.close_removed()
+        except StoreError as error:
+            log.error("cards_not_closed", error=str(error))
 
     async def close_removed(self) -> None:
         """Say on the cards of what the configuration leads to no more that it is not watched."""

@@ -282,7 +282,7 @@ async def test_a_bug_in_a_poll_is_logged_with_its_traceback_and_without_secrets(
 ) -> None:
     stream = io.StringIO()
 
-    def at_fault(body: bytes, identifier: str, memo: object) -> Entity:
+    def at_fault(body: bytes, identifier: str, memo: object, beside: object) -> Entity:
         raise RuntimeError(f"cannot read {identifier} with {world.platform.token}")
 
     async with a_world(tmp_path) as world:

@@ -103,7 +103,9 @@ class World:
 
     def watch_of(self, target_id: str) -> str:
         """Return the table that has a target watched; a run is found by its branch."""
-        rollout = self.platform.rollout(target_id)
+        rollout = self.platform.find(target_id)
+        if rollout is None:  # an id that the platform does not know
+            return f'[[watch]]\nrelease = "{target_id}"'
         if rollout.kind == "run":
             cast = rollout.cast
             return f'[[watch]]\napp_branch = "{cast.app_id}/{cast.branch_id}"'

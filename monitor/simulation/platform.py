@@ -214,6 +214,10 @@ class SimulatedPlatform:
         """Return all that happens to a release, a run, …: the future included."""
         return self._rollouts[target_id]
 
+    def find(self, target_id: str) -> Rollout | None:
+        """Return the same, or None for an id that is not there."""
+        return self._rollouts.get(target_id)
+
     def seconds_of(self, target_id: str) -> float:
         """Return how far a rollout is: virtual seconds since it was created."""
         return self._org.seconds_of(self._rollouts[target_id])
