@@ -79,6 +79,8 @@ class Daemon:
         self._jumped = jumped
         self._unlived = unlived
         self._agenda: Agenda[Cycle | Discovery] = Agenda()
+        self._beats: dict[Cycle | Discovery, float] = {}
+        """When those that were polled once are due next, so that their polls spread."""
         self._in_flight: dict[asyncio.Task[None], float] = {}
         self._completed_at = time.monotonic()
         self._flushed: dict[Target, datetime] = {}
@@ -114,9 +116,13 @@ class Daemon:
         return (*self._roster.discoveries, *self._roster.cycles)
 
     def _begin(self, one: Cycle | Discovery) -> None:
-        interval = one.watch.interval.total_seconds()
-        first = spread(str(one.watch.target), min(interval, _START_WITHIN))
-        self._agenda.put(one, time.monotonic() + first)
+        name, interval, now = (
+            str(one.watch.target),
+            one.watch.interval.total_seconds(),
+            time.monotonic(),
+        )
+        self._agenda.put(one, now + spread(name, min(interval, _START_WITHIN)))
+        self._beats[one] = now + spread(name, interval)
 
     def stop(self) -> None:
         """Ask for an orderly end."""
@@ -206,7 +212,14 @@ class Daemon:
         if pause is None:
             log.info("settled_for_long", target=str(cycle.watch.target), polled="no more")
             return
-        self._agenda.put(cycle, following(due, pause.total_seconds(), time.monotonic()))
+        self._agenda.put(cycle, self._next_due(cycle, due, pause))
+
+    def _next_due(self, one: Cycle | Discovery, due: float, pause: timedelta) -> float:
+        """Return when to poll again; after the first seconds all find a rhythm of their own."""
+        now, beat = time.monotonic(), self._beats.pop(one, due)
+        if beat > now and pause <= one.watch.interval:
+            return beat
+        return following(beat, pause.total_seconds(), now)
 
     async def _flush(self) -> None:
         """Write down when each target was seen last: not worth a commit at each poll."""
