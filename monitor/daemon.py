@@ -211,6 +211,7 @@ class Daemon:
         self._completed_at = time.monotonic()
         if pause is None:
             log.info("settled_for_long", target=str(cycle.watch.target), polled="no more")
+            self._beats.pop(cycle, None)
             return
         self._agenda.put(cycle, self._next_due(cycle, due, pause))
 
