@@ -253,13 +253,12 @@ def test_those_that_hold_are_listed(run: Run, store: Store) -> None:
     add(store, "acme-*", hours=2.5)
     add(store, "globex-*", hours=-1)
 
-    shown = run("list").out.splitlines()
+    head, one, left = (line.split() for line in run("list").out.splitlines())
 
-    assert [line.split() for line in shown] == [
-        ["id", "what", "until", "by", "why"],
-        ["1", "install=acme-*", f"{NOW + timedelta(hours=2.5):%H:%M}", "UTC", "anna", "known"],
-        ["in", "2", "h", "29", "min"],
-    ]
+    assert head == ["id", "what", "until", "by", "why"]
+    assert one[:2] == ["1", "install=acme-*"]
+    assert one[-4:] == [f"{NOW + timedelta(hours=2.5):%H:%M}", "UTC", "anna", "known"]
+    assert left[:3] == ["in", "2", "h"]
     assert [one["id"] for one in listed(run)] == [1]
 
 
