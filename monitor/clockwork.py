@@ -158,6 +158,7 @@ class Clockwork:
             title=watch.title if watch else None,
             names=called.names,
             apps=called.apps,
+            people=called.people,
             commits=called.commits,
         )
         entry, labels = (watch.entry, watch.labels) if watch else (Named(), {})

@@ -37,6 +37,7 @@ async def _close(around: Surroundings, known: Watched) -> None:
         links=around.links,
         names=called.names,
         apps=called.apps,
+        people=called.people,
         commits=called.commits,
     )
     message = render.card(view)

@@ -313,6 +313,7 @@ class Cycle:
             labels=watch.labels,
             names=called.names,
             apps=called.apps,
+            people=called.people,
             app_sinks=self._around.channels.of_apps,
         )
 
@@ -327,6 +328,7 @@ class Cycle:
             title=self.watch.title,
             names=called.names,
             apps=called.apps,
+            people=called.people,
             commits=called.commits,
             silences=tuple(silence.words(now) for silence in dispatched.silences),
         )

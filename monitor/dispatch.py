@@ -55,6 +55,7 @@ class Scene:
     labels: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
     apps: Mapping[str, str] = field(default_factory=dict)
+    people: Mapping[str, str] = field(default_factory=dict)
     app_sinks: Mapping[str, str] = field(default_factory=dict)
     """The sinks that the vendor set for apps on the platform itself, by the apps' ids."""
 
@@ -145,7 +146,7 @@ class _Facts:
             watch=scene.watch,
             name=scene.title or root.name,
             labels=scene.labels,
-            started_by=root.created_by,
+            started_by=rollout.starter_of(root, scene.people),
             # What failed between two looks may be well again by now.
             failed=max(self._failed, event.kind is EventKind.FAILED),
             standing=standing,

@@ -234,6 +234,7 @@ class Entity(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     was set and `history` what it was before, both only where the platform says so.
     `planned` are the installs that a step was asked to work on, `delay` its waiting time
     in seconds before it begins. `revision` is the commit or git reference it was built from.
+    `created_by` is an e-mail address, or the id of an account where the answer lacks that.
     `slot` is the piece of work that a unit stands for: of units with the same one the later
     replaces the earlier, as a retry does. `facts` are what else the platform says of it, by
     the platform's own names, in the order to show them in; they are compared too.

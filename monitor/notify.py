@@ -110,7 +110,7 @@ def worded(
             revision=root.revision,
             commit_message=root.fact("message"),
             commit_author=root.fact("author_name"),
-            started_by=root.created_by,
+            started_by=rollout.starter_of(root, view.people),
             status=root.status,
             attempt=view.memory.attempt,
             installs=progress.total,

@@ -7,7 +7,7 @@ the same snapshot always reads the same.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -135,6 +135,17 @@ def add_up(parts: tuple[Progress, ...]) -> Progress:
         ended=sum(part.ended for part in parts),
         unknown=sum(part.unknown for part in parts),
     )
+
+
+def starter_of(root: Entity, people: Mapping[str, str]) -> str:
+    """Return who started a rollout, by e-mail; empty where that cannot be said."""
+    starter = root.created_by
+    return people.get(starter, "") if is_account(starter) else starter
+
+
+def is_account(starter: str) -> bool:
+    """Whether this is the id of an account, not an e-mail address."""
+    return starter.startswith("acc") and "@" not in starter
 
 
 def is_in_agreement(root: Entity) -> bool:

@@ -1443,3 +1443,11 @@ def test_summaries_hold_no_foreign_markup_and_fit(
 
     assert complaints(render.quiet_summary(name, NOON, after(1), lines, lines)) == []
     assert complaints(render.digest(facts)) == []
+
+
+def test_an_account_that_only_has_an_id_is_asked_for_and_shown_by_its_e_mail() -> None:
+    root = release("queued", created_by="acc1")
+    of = View(snapshot(root), memory(), LINKS, people={"acc1": "ana@example.com"})
+
+    assert "acc1" in render.shown_ids(of.snapshot, of.memory)
+    assert "by ana@example.com" in render.card(of).text

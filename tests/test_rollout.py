@@ -225,3 +225,23 @@ def test_a_step_that_takes_longer_than_others_leaves_nothing() -> None:
     stages = [lasting(1, "active", 5), lasting(2, "polling_install_deploys", 9)]
 
     assert rollout.time_left(stages) == timedelta()
+
+
+# Who started it
+
+
+@pytest.mark.parametrize(
+    ("created_by", "people", "starter"),
+    [
+        ("ana@example.com", {}, "ana@example.com"),
+        ("acc1", {"acc1": "ana@example.com"}, "ana@example.com"),
+        ("acc1", {}, ""),
+        ("", {}, ""),
+    ],
+)
+def test_who_started_a_rollout_is_said_by_e_mail_or_not_at_all(
+    created_by: str, people: dict[str, str], starter: str
+) -> None:
+    root = release("queued", created_by=created_by)
+
+    assert rollout.starter_of(root, people) == starter

@@ -185,6 +185,7 @@ class World:
             links,
             names=called.names,
             apps=called.apps,
+            people=called.people,
             commits=called.commits,
             previous_url=link,
         )

@@ -48,6 +48,7 @@ class Known:
             title=scene.title or None,
             names=scene.names,
             apps=scene.apps,
+            people=scene.people,
         )
 
     def troubles(self) -> Iterator[tuple[Alert, Event]]:
@@ -123,6 +124,7 @@ class Knowledge:
             labels=first.labels if first else {},
             names=called.names,
             apps=called.apps,
+            people=called.people,
         )
         if memory.has_card and not memory.card_sinks:
             memory = msgspec.structs.replace(memory, card_sinks=scene.homes)

@@ -47,6 +47,7 @@ class _Release(msgspec.Struct, gc=False):
     status_description: str | None = None
     created_at: str | None = None
     updated_at: str | None = None
+    created_by_id: object = None
     build_id: str | None = None
     release_steps: list[_Step | None] | None = None
 
@@ -155,7 +156,7 @@ def decode(
         component_id=origin.component_id,
         build_id=document.build_id or "",
         revision=origin.revision,
-        created_by=origin.email,
+        created_by=origin.email or detail.text(document.created_by_id),
         facts=detail.facts_of(message=origin.message, author_name=origin.author_name),
         children=wire.in_order(steps),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from monitor import rollout
 from monitor.model import Event, Memory, Message, Snapshot
 from monitor.render.blocks import Element, Line, Section, bare_message, date, headed_message, line
 from monitor.render.facts import fact_lines
@@ -115,7 +116,7 @@ def shown_ids(snapshot: Snapshot, memory: Memory, events: Sequence[Event] = ()) 
     """Return the ids whose names would make the messages readable, the most needed first.
 
     Of installs there are at most 40: those in the news, in trouble and of what waits. Before
-    them come its component, its app, its build and its own install.
+    them come its component, its app, its build, its own install and who started it.
     """
     picture = look(View(snapshot, memory, Links("", "")))
     root = snapshot.root
@@ -125,6 +126,7 @@ def shown_ids(snapshot: Snapshot, memory: Memory, events: Sequence[Event] = ()) 
         root.app_id,
         "" if root.fact("message") else root.build_id,
         root.install_id,
+        root.created_by if rollout.is_account(root.created_by) else "",
     )
     wanted = dict.fromkeys((*of_what, *list(installs)[:_MOST_NAMES_WANTED]))
     wanted.pop("", None)

@@ -106,8 +106,8 @@ def _origin(picture: Picture, commit: Commit, room: Room) -> Iterator[tuple[Part
         yield (f"image {tag}",)
     if picture.progress.total and picture.is_plan_only and any(s.units for s in picture.stages):
         yield ("a plan only, changes nothing",)
-    if root.created_by:
-        yield (f"by {plain(root.created_by, room.name)}",)
+    if starter := rollout.starter_of(root, view.people):
+        yield (f"by {plain(starter, room.name)}",)
     if root.created_at and not root.kind.is_standing:
         yield ("started ", date(root.created_at))
     for origin in links_to_origin(picture):

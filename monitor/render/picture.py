@@ -38,6 +38,7 @@ class View:
     names: Mapping[str, str] = field(default_factory=dict)
     previous_url: str | None = None
     apps: Mapping[str, str] = field(default_factory=dict)
+    people: Mapping[str, str] = field(default_factory=dict)
     silences: tuple[str, ...] = ()
     worded: Worded | None = None
     card_url: str | None = None
