@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,7 +53,7 @@ async def _deliver(config: Config) -> int:
     for outgoing in waiting:
         finding = f"not delivered: {outgoing.error or 'not tried yet'}"
         report(is_well=False, subject=outgoing.sink, finding=finding)
-    click.echo(_polled(config, len(failures)))
+    click.echo(_polled(config, failures))
     return 1 if failures or waiting else 0
 
 
@@ -82,7 +83,7 @@ async def _show(config: Config) -> int:
             reasons = await app.store.call(_reasons, decided)
     _print(posts, edits, reasons)
     _print_kept(reasons)
-    click.echo(_polled(config, len(failures)))
+    click.echo(_polled(config, failures))
     return 1 if failures else 0
 
 
@@ -97,9 +98,15 @@ def _edits(copy: Store, sink: str) -> list[Edit]:
     return edits
 
 
-def _polled(config: Config, failures: int) -> str:
-    total = len(config.watch)
-    return f"{total - failures} of {total} {'watch' if total == 1 else 'watches'} polled"
+def _polled(config: Config, failures: Sequence[Target]) -> str:
+    """Say how many watches came through, and how many of what their lists led to did not."""
+    named = [entry.target for entry in config.watch]
+    failed = sum(target in failures for target in named)
+    said = (
+        f"{len(named) - failed} of {len(named)} {'watch' if len(named) == 1 else 'watches'} polled"
+    )
+    found = len(failures) - failed
+    return f"{said}; of what they led to, {found} could not be" if found else said
 
 
 @dataclass(frozen=True, slots=True)
