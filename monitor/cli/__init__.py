@@ -42,7 +42,7 @@ _EPILOG = """\
 Configuration: --config FILE, else NUON_MONITOR_CONFIG, else ./monitor.toml,
   else /etc/nuon-monitor/monitor.toml.
 Exit codes: 0 well, 1 it did not go well, 2 usage or configuration.
-Completion of commands, options and IDs, in the file that the shell reads at its start:
+Completion, by a line in the file that the shell reads at its start:
   bash  eval "$(_NUON_MONITOR_COMPLETE=bash_source nuon-monitor)"
   zsh   eval "$(_NUON_MONITOR_COMPLETE=zsh_source nuon-monitor)"
   fish  _NUON_MONITOR_COMPLETE=fish_source nuon-monitor | source
