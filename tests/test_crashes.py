@@ -26,7 +26,7 @@ import pytest
 from monitor.simulation.audit import audit
 from monitor.simulation.platform import Fault, FaultKind, SimulatedPlatform
 from monitor.simulation.scenarios import DIALECTS, Clock
-from monitor.simulation.slack import SimulatedSlack
+from monitor.simulation.slack import SimulatedSlack, plain_text
 from tests.crashing import (
     FINDING_POINTS,
     POINTS,
@@ -157,7 +157,7 @@ async def a_stage(
     clock = Clock(speed=0, start=datetime.now(UTC))
     platform = SimulatedPlatform(clock, reshuffle=True)
     async with (
-        SimulatedSlack((CHANNEL,), rates=False) as slack,
+        SimulatedSlack((CHANNEL, "approvals"), rates=False) as slack,
         platform,
         a_nursery() as nursery,
     ):
@@ -201,6 +201,26 @@ async def test_whatever_is_watched_nothing_is_lost_and_nothing_told_twice(
         life = await stage.finish()
 
         await stage.judge()
+        assert life.errors.read_text() == ""
+
+
+async def test_what_waits_for_a_person_is_told_once_however_often_it_is_killed(
+    tmp_path: Path,
+) -> None:
+    async with a_stage(tmp_path, "approval", seed=1, dialect="run") as stage:
+        stage.world.more = '[[watch]]\napprovals = true\nchannel = "#approvals"'
+        for point in POINTS if _IS_LONG else ("after the commit", "after Slack accepted a post"):
+            assert await stage.kill_at(point), point
+        await stage.kill_at_random(random.Random(1))
+        life = await stage.finish()
+
+        posts = stage.world.slack.channel("approvals").posts
+        keys = [_key(post.metadata) for post in posts]
+        told = "\n".join(
+            plain_text(post) for post in posts if post.thread_ts not in (None, post.ts)
+        )
+        assert len(set(keys)) == len(keys)
+        assert told.count("waits for an approval") == told.count("waits no longer") == 1
         assert life.errors.read_text() == ""
 
 

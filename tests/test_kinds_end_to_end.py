@@ -13,6 +13,7 @@ import pytest
 
 from monitor.simulation.audit import audit
 from monitor.simulation.scenarios import DIALECTS, SCENARIOS, Scenario
+from monitor.simulation.slack import plain_text
 from tests.world import a_world, unmarked, watch
 
 _IS_LONG = os.environ.get("NUON_MONITOR_LONG_TESTS") == "1"
@@ -79,3 +80,20 @@ async def test_polling_more_rarely_tells_the_same_failures(
         found = audit(world.platform.rollout(target_id), world.channel, knows_waits=False)
         lost = [sentence for sentence in found.lost if sentence.endswith(" failed")]
         assert (lost, found.repeated, found.false) == ([], (), ())
+
+
+async def test_an_approval_that_waits_anywhere_is_told_once_over_restarts_and_so_is_its_answer(
+    tmp_path: Path,
+) -> None:
+    async with a_world(tmp_path) as world:
+        world.platform.add("approval", seed=1, dialect="run")
+        world.more = "[[watch]]\napprovals = true"
+
+        for _ in range(60):
+            async with world.monitor() as app:
+                await world.look(app, after=15)
+
+        (card, *replies) = world.channel.posts
+        told = "\n".join(plain_text(post) for post in replies)
+        assert "Nothing waits for an approval" in plain_text(card)
+        assert told.count("waits for an approval") == told.count("waits no longer") == 1
