@@ -29,11 +29,11 @@ from monitor.errors import SinkError, StoreError
 from monitor.finding import NamePatterns
 from monitor.health import Check, HealthServer, Probes
 from monitor.heartbeat import Heartbeat
-from monitor.kinds import KINDS
 from monitor.metrics import Metrics
 from monitor.model import Blindness, EventKind, Snapshot, Target
-from monitor.names import Names
-from monitor.nuon import NuonClient
+from monitor.platform.client import NuonClient
+from monitor.platform.kinds import KINDS
+from monitor.platform.lookups import Names
 from monitor.roster import Roster
 from monitor.routing import Named
 from monitor.sight import Sight

@@ -21,12 +21,12 @@ from monitor import notify, policy, render
 from monitor.diff import Difference, diff, keep_absent
 from monitor.dispatch import Dispatch, Scene, dispatch
 from monitor.errors import NuonError
-from monitor.fetch import Gathered, gather
 from monitor.finding import NamePatterns
-from monitor.kinds import KINDS
-from monitor.kinds.wire import Beside, Memo, WatchKind
 from monitor.lookout import Lookout
 from monitor.model import Called, Memory, Snapshot, Target
+from monitor.platform.fetch import Gathered, gather
+from monitor.platform.kinds import KINDS
+from monitor.platform.kinds.wire import Beside, Memo, WatchKind
 from monitor.routing import Named, Silence
 from monitor.store import Observation, Store
 from monitor.surroundings import Outcome, Surroundings

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import translate
 
-from monitor.kinds.wire import Found
 from monitor.model import Target
+from monitor.platform.kinds.wire import Found
 
 
 @dataclass(frozen=True, slots=True)

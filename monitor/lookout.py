@@ -9,8 +9,8 @@ import structlog
 
 from monitor import notify, render
 from monitor.errors import NuonError, NuonUnavailable
-from monitor.kinds import explained
 from monitor.model import EventKind, Message, Target
+from monitor.platform.kinds import explained
 from monitor.routing import Mention, Named, Subject, route
 from monitor.sight import SightNews
 from monitor.store import Store

@@ -11,9 +11,9 @@ from typing import Protocol
 
 from monitor import policy, render
 from monitor.dispatch import Dispatch, Plan
-from monitor.fetch import Source
 from monitor.metrics import Metrics
 from monitor.model import Called, MessageRef, Snapshot
+from monitor.platform.fetch import Source
 from monitor.routing import Silence
 from monitor.sight import Sight
 from monitor.store import StoreThread

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from monitor.nuon import NuonClient
+from monitor.platform.client import NuonClient
 
 TOKEN = "s3cret-token-of-the-vendor"
 GONE = object()

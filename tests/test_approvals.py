@@ -11,9 +11,9 @@ import pytest
 
 from monitor.diff import keep_absent
 from monitor.errors import MalformedAnswer
-from monitor.kinds import KINDS, approvals
-from monitor.kinds.wire import Beside, Document, Memo, Wanted
 from monitor.model import Entity, Kind, Phase, Snapshot, Target
+from monitor.platform.kinds import KINDS, approvals
+from monitor.platform.kinds.wire import Beside, Document, Memo, Wanted
 from monitor.rollout import progress_of
 from tests.benchmarks import fuzz
 

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from monitor.kinds import detail, release
-from monitor.kinds.wire import Memo
 from monitor.model import Entity, Kind, PastStatus, Phase
+from monitor.platform.kinds import detail, release
+from monitor.platform.kinds.wire import Memo
 from tests import documents
 from tests.statuses import Distinct
 

@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.diff import Difference, diff, keep_absent
-from monitor.kinds import release as release_kind
-from monitor.kinds.wire import Memo
 from monitor.model import Entity, Kind, Level, PastStatus, Snapshot, Transition
+from monitor.platform.kinds import release as release_kind
+from monitor.platform.kinds.wire import Memo
 from monitor.simulation.answers import Detail
 from monitor.simulation.scenarios import SCENARIOS, Rollout, timeline
 from tests.builders import NOON, Reader, after, deploy, fixed, release, snapshot, step

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.finding import NamePatterns, choose, has_begun_since, is_news
-from monitor.kinds.wire import Found
 from monitor.model import Target
+from monitor.platform.kinds.wire import Found
 from tests.builders import NOON, after, fixed
 
 

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from monitor.diff import Difference, diff
-from monitor.kinds import KINDS
 from monitor.model import Entity, Event, EventKind, Kind, Level, Transition
+from monitor.platform.kinds import KINDS
 from monitor.policy import Decision
 from tests.benchmarks import fuzz
 from tests.builders import deploy, memory, release, snapshot, step

@@ -30,9 +30,9 @@ from monitor.cli import main
 from monitor.delivery import Pace
 from monitor.diff import Difference
 from monitor.health import HealthServer
-from monitor.kinds import KINDS
-from monitor.kinds.wire import Memo
 from monitor.model import Entity, Message, MessageRef, Snapshot, Target
+from monitor.platform.kinds import KINDS
+from monitor.platform.kinds.wire import Memo
 from monitor.policy import decide
 from monitor.simulation.platform import SimulatedPlatform
 from monitor.simulation.screen import draw_channel

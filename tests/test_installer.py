@@ -12,9 +12,9 @@ import pytest
 
 from monitor.diff import diff, keep_absent
 from monitor.errors import MalformedAnswer
-from monitor.kinds import KINDS, installer
-from monitor.kinds.wire import Memo
 from monitor.model import Entity, Kind, Phase, Snapshot, Target
+from monitor.platform.kinds import KINDS, installer
+from monitor.platform.kinds.wire import Memo
 from monitor.rollout import units_of
 from tests import documents
 from tests.benchmarks import fuzz

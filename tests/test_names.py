@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from monitor import names as names_module
 from monitor.model import Called, Commit
-from monitor.names import Names
+from monitor.platform import lookups as names_module
+from monitor.platform.lookups import Names
 from monitor.simulation.slack import plain_text
 from monitor.store import Name, Store, StoreThread
 from tests.small_platform import GONE, NEVER, SmallPlatform

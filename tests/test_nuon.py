@@ -23,7 +23,7 @@ from monitor.errors import (
     NuonRejected,
     NuonUnavailable,
 )
-from monitor.nuon import NuonClient
+from monitor.platform.client import NuonClient
 from tests.faults import (
     Certificate,
     FaultyServer,

@@ -21,9 +21,9 @@ from sqlalchemy import text
 
 from monitor.app import App
 from monitor.errors import MalformedAnswer, StoreError
-from monitor.kinds import release
-from monitor.kinds.wire import Memo
 from monitor.model import Entity, Level, Memory, Snapshot
+from monitor.platform.kinds import release
+from monitor.platform.kinds.wire import Memo
 from monitor.simulation.platform import Fault, FaultKind
 from monitor.simulation.slack import plain_text
 from monitor.store import Seen, Store

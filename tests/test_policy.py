@@ -18,9 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.errors import MalformedAnswer
-from monitor.kinds import release as release_kind
-from monitor.kinds.wire import Memo
 from monitor.model import Entity, Event, EventKind, Kind, Level, PastStatus, Phase, Stall
+from monitor.platform.kinds import release as release_kind
+from monitor.platform.kinds.wire import Memo
 from monitor.policy import Patience, is_settled, wakes_at
 from monitor.simulation.scenarios import SCENARIOS, Occurrence, Rollout, timeline
 from tests.builders import NOON, Reader, after, deploy, fixed, release, step, words

@@ -11,8 +11,6 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from monitor import render
-from monitor.kinds import release as release_kind
-from monitor.kinds.wire import Memo
 from monitor.model import (
     Alert,
     Commit,
@@ -28,6 +26,8 @@ from monitor.model import (
     Target,
     known_statuses,
 )
+from monitor.platform.kinds import release as release_kind
+from monitor.platform.kinds.wire import Memo
 from monitor.render import (
     DigestFacts,
     DigestInstall,

@@ -25,7 +25,7 @@ from monitor.config import Config, load_config
 from monitor.errors import ConfigError, MonitorError, Refusal, SinkError, SinkRejected
 from monitor.heartbeat import Heartbeat
 from monitor.model import Entity, Message
-from monitor.nuon import NuonClient
+from monitor.platform.client import NuonClient
 from monitor.slack import SlackClient
 from tests import conftest
 from tests.faults import FaultyServer, Scene, answer, hang, raw, redirect, reset, response, truncate

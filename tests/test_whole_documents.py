@@ -14,9 +14,9 @@ from click.testing import CliRunner
 
 from monitor.cli import cli
 from monitor.diff import diff, keep_absent
-from monitor.kinds import KINDS
-from monitor.kinds.wire import Memo
 from monitor.model import Memory, Snapshot, Target
+from monitor.platform.kinds import KINDS
+from monitor.platform.kinds.wire import Memo
 from monitor.store import Observation, Store
 from tests import documents
 from tests.statuses import Distinct

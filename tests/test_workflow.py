@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.errors import MalformedAnswer
-from monitor.kinds import FINDERS, KINDS, detail, workflow
-from monitor.kinds.wire import Document, Found, Memo
 from monitor.model import Entity, Kind, Phase, Target, known_statuses
+from monitor.platform.kinds import FINDERS, KINDS, detail, workflow
+from monitor.platform.kinds.wire import Document, Found, Memo
 from tests import documents
 from tests.builders import fixed
 from tests.statuses import Distinct

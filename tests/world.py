@@ -20,11 +20,11 @@ from monitor.app import App, build
 from monitor.config import Config, load_config
 from monitor.delivery import Pace
 from monitor.diff import keep_absent
-from monitor.fetch import gather
-from monitor.kinds import KINDS
-from monitor.kinds.wire import Memo
 from monitor.model import Entity, Memory, Snapshot, Target
-from monitor.nuon import NuonClient
+from monitor.platform.client import NuonClient
+from monitor.platform.fetch import gather
+from monitor.platform.kinds import KINDS
+from monitor.platform.kinds.wire import Memo
 from monitor.simulation.platform import SimulatedPlatform
 from monitor.simulation.scenarios import Clock, Scenario
 from monitor.simulation.slack import Channel, Posted, SimulatedSlack

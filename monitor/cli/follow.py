@@ -15,11 +15,11 @@ import msgspec
 from monitor import policy, render
 from monitor.diff import diff, keep_absent
 from monitor.errors import NuonError, NuonGone, NuonRejected, NuonUnavailable
-from monitor.fetch import Source, gather
-from monitor.kinds import KINDS, explained
-from monitor.kinds.wire import Memo, parse
 from monitor.model import Entity, Event, EventKind, Memory, Phase, Snapshot, Target
-from monitor.names import Names
+from monitor.platform.fetch import Source, gather
+from monitor.platform.kinds import KINDS, explained
+from monitor.platform.kinds.wire import Memo, parse
+from monitor.platform.lookups import Names
 from monitor.sight import Sight
 from monitor.text import duration_words, plain
 

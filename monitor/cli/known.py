@@ -11,8 +11,8 @@ from monitor import render, rollout
 from monitor.config import Config, Watch
 from monitor.dispatch import Scene
 from monitor.errors import MonitorError
-from monitor.kinds import KINDS
 from monitor.model import Alert, Entity, Event, Level, Memory, Snapshot, Target
+from monitor.platform.kinds import KINDS
 from monitor.routing import Named
 from monitor.sinks import home_of
 from monitor.store import Store, Watched

@@ -10,8 +10,8 @@ from enum import IntEnum
 from monitor import policy, render, rollout
 from monitor.cli.common import part_names
 from monitor.config import Config, Watch
-from monitor.kinds import KINDS
 from monitor.model import Alert, Blindness, EventKind, Level, Target
+from monitor.platform.kinds import KINDS
 from monitor.sight import scope_of
 from monitor.store import Counts, Store, Watched
 from monitor.text import plain, short_id

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from monitor import rollout
-from monitor.kinds import KINDS
-from monitor.kinds.wire import Terms
 from monitor.model import Alert, Commit, Entity, EventKind, Kind, Memory, Phase, Snapshot
+from monitor.platform.kinds import KINDS
+from monitor.platform.kinds.wire import Terms
 from monitor.render.blocks import WORD_LIMIT, title_words
 from monitor.render.links import Links
 from monitor.text import counted, join_names, plain, short_id

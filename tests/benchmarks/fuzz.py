@@ -29,9 +29,6 @@ from monitor import notify, policy, render
 from monitor.diff import Difference, diff, keep_absent
 from monitor.dispatch import Dispatch, Plan, Scene, dispatch
 from monitor.errors import MalformedAnswer
-from monitor.fetch import gather
-from monitor.kinds import KINDS, approvals, release, workflow
-from monitor.kinds.wire import Document, Memo, WatchKind
 from monitor.model import (
     Entity,
     EventKind,
@@ -44,7 +41,10 @@ from monitor.model import (
     known_statuses,
     phase_of,
 )
-from monitor.nuon import NuonClient
+from monitor.platform.client import NuonClient
+from monitor.platform.fetch import gather
+from monitor.platform.kinds import KINDS, approvals, release, workflow
+from monitor.platform.kinds.wire import Document, Memo, WatchKind
 from monitor.simulation.platform import SimulatedPlatform
 from monitor.simulation.scenarios import (
     BEGINNING,

@@ -15,8 +15,8 @@ from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from monitor.kinds import wire
 from monitor.model import Entity, Kind, Phase, phase_of
+from monitor.platform.kinds import wire
 
 T = TypeVar("T")
 Key = tuple[Kind, str]

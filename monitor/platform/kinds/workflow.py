@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import msgspec
 
 from monitor.errors import MalformedAnswer
-from monitor.kinds import detail, wire
 from monitor.model import Entity, Kind, Phase, Target
+from monitor.platform.kinds import detail, wire
 
 NAME = "workflow"
 SERVED = (

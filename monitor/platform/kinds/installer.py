@@ -12,8 +12,8 @@ from typing import NamedTuple
 import msgspec
 
 from monitor.errors import MalformedAnswer
-from monitor.kinds import detail, wire
 from monitor.model import Entity, Kind, Target
+from monitor.platform.kinds import detail, wire
 
 NAME = "installer"
 SERVED = (

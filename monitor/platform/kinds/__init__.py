@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from monitor.errors import NuonError, NuonGone, NuonRejected
-from monitor.kinds import approvals, installer, release, run, workflow
-from monitor.kinds.wire import Finder, WatchKind
 from monitor.model import Target
+from monitor.platform.kinds import approvals, installer, release, run, workflow
+from monitor.platform.kinds.wire import Finder, WatchKind
 
 KINDS: Mapping[str, WatchKind] = {
     release.NAME: release.WATCH_KIND,

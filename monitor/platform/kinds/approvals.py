@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import msgspec
 
-from monitor.kinds import detail, wire
-from monitor.kinds.wire import Beside, Wanted
 from monitor.model import Entity, Kind
+from monitor.platform.kinds import detail, wire
+from monitor.platform.kinds.wire import Beside, Wanted
 
 NAME = "approvals"
 SERVED = (

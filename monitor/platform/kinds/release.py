@@ -14,8 +14,8 @@ from typing import NamedTuple
 import msgspec
 
 from monitor.errors import MalformedAnswer, NuonRejected
-from monitor.kinds import detail, wire
 from monitor.model import Entity, Kind, Target, phase_of
+from monitor.platform.kinds import detail, wire
 
 NAME = "release"
 SERVED = (
