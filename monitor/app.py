@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from monitor import notify, policy, render
+from monitor import notify, render
 from monitor.clock import WallClock
 from monitor.clockwork import Clockwork
 from monitor.closing import close_cards
@@ -22,11 +22,14 @@ from monitor.config import Config
 from monitor.config import Watch as WatchEntry
 from monitor.cycle import Cycle, Watch
 from monitor.daemon import Daemon
+from monitor.decide import events
+from monitor.decide.dispatch import Dispatch
+from monitor.decide.reachability import Sight
+from monitor.decide.routing import Named
+from monitor.decide.selection import NamePatterns
 from monitor.delivery import Delivery, Pace, Sink
 from monitor.discovery import Discovery, Listing
-from monitor.dispatch import Dispatch
 from monitor.errors import SinkError, StoreError
-from monitor.finding import NamePatterns
 from monitor.health import Check, HealthServer, Probes
 from monitor.heartbeat import Heartbeat
 from monitor.metrics import Metrics
@@ -35,8 +38,6 @@ from monitor.platform.client import NuonClient
 from monitor.platform.kinds import KINDS
 from monitor.platform.lookups import Names
 from monitor.roster import Roster
-from monitor.routing import Named
-from monitor.sight import Sight
 from monitor.sinks import Sinks, digests_of, home_of, plan_of
 from monitor.slack import SlackClient
 from monitor.store import Store, StoreThread
@@ -252,7 +253,7 @@ async def build(
             sight=sight,
             metrics=metrics,
             links=render.Links(config.nuon.dashboard_url, config.nuon.org_id or ""),
-            patience=policy.Patience(config.stall.after, config.stall.remind_every),
+            patience=events.Patience(config.stall.after, config.stall.remind_every),
             permalink=slack.permalink,
             channels=sinks,
             directory=slack,

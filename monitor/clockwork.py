@@ -16,11 +16,11 @@ from functools import partial
 import structlog
 
 from monitor import digest, notify, render, summaries
+from monitor.decide.routing import Named
 from monitor.digest import Account, Digest, Issue
 from monitor.errors import StoreError
 from monitor.model import Event, EventKind, Form, Level, Notification, Target
 from monitor.roster import Roster
-from monitor.routing import Named
 from monitor.store import Store
 from monitor.summaries import Bundle
 from monitor.surroundings import Surroundings

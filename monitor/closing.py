@@ -8,8 +8,8 @@ import msgspec
 import structlog
 
 from monitor import render
+from monitor.decide.reachability import scope_of
 from monitor.model import Card, EventKind, Target
-from monitor.sight import scope_of
 from monitor.store import Observation, Store, Watched
 from monitor.surroundings import Surroundings
 

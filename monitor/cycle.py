@@ -17,17 +17,18 @@ from typing import Any
 import msgspec
 import structlog
 
-from monitor import notify, policy, render
-from monitor.diff import Difference, diff, keep_absent
-from monitor.dispatch import Dispatch, Scene, dispatch
+from monitor import notify, render
+from monitor.decide import events
+from monitor.decide.diff import Difference, diff, keep_absent
+from monitor.decide.dispatch import Dispatch, Scene, dispatch
+from monitor.decide.routing import Named, Silence
+from monitor.decide.selection import NamePatterns
 from monitor.errors import NuonError
-from monitor.finding import NamePatterns
 from monitor.lookout import Lookout
 from monitor.model import Called, Memory, Snapshot, Target
 from monitor.platform.fetch import Gathered, gather
 from monitor.platform.kinds import KINDS
 from monitor.platform.kinds.wire import Beside, Memo, WatchKind
-from monitor.routing import Named, Silence
 from monitor.store import Observation, Store
 from monitor.surroundings import Outcome, Surroundings
 
@@ -154,16 +155,16 @@ class Cycle:
     @property
     def is_settled(self) -> bool:
         seen, now = self._seen, self._around.now()
-        return seen is not None and policy.is_settled(seen.snapshot, seen.memory, now)
+        return seen is not None and events.is_settled(seen.snapshot, seen.memory, now)
 
     async def _load(self) -> None:
         stored = await self._around.store.call(Store.load, self.watch.target)
         if stored is not None:
-            memory = policy.not_beyond(stored.memory, self._around.now())
+            memory = events.not_beyond(stored.memory, self._around.now())
             if memory.has_card and not memory.card_sinks:  # from before there were routes
                 memory = msgspec.structs.replace(memory, card_sinks=self.watch.homes)
             self._is_stale = memory.is_closed
-            memory = policy.looked_at_anew(memory, self._around.now())
+            memory = events.looked_at_anew(memory, self._around.now())
             memory = msgspec.structs.replace(memory, is_closed=False)
             self._lacks_link = memory.attempt > 1
             self._remember(stored.snapshot, memory, stored.digest)
@@ -175,14 +176,14 @@ class Cycle:
         if jumped == self._jumped:
             return
         if seen is not None:
-            memory = policy.moved(seen.memory, jumped - self._jumped)
+            memory = events.moved(seen.memory, jumped - self._jumped)
             observation = Observation(seen.snapshot, memory, seen.digest)
             await self._around.store.call(Store.save, observation)
             self._remember(seen.snapshot, memory, seen.digest)
         self._jumped = jumped
 
     def _remember(self, snapshot: Snapshot, memory: Memory, digest: bytes) -> None:
-        wakes_at = policy.wakes_at(snapshot, memory, self._around.patience)
+        wakes_at = events.wakes_at(snapshot, memory, self._around.patience)
         self._seen = _Seen(snapshot, memory, digest, wakes_at)
         for target in self._kind.leads_to(snapshot.root):
             self._lead(target)
@@ -229,7 +230,7 @@ class Cycle:
         self, snapshot: Snapshot, difference: Difference, digest: bytes, now: datetime
     ) -> Outcome:
         seen, hush = self._seen, self._around.hush
-        decision = policy.decide(
+        decision = events.decide(
             seen.snapshot if seen else None,
             snapshot,
             difference,
@@ -297,7 +298,7 @@ class Cycle:
             self._around.has_news()
         return Outcome.CHANGED
 
-    def _ids(self, snapshot: Snapshot, decision: policy.Decision) -> tuple[str, ...]:
+    def _ids(self, snapshot: Snapshot, decision: events.Decision) -> tuple[str, ...]:
         memory = decision.memory
         if not memory.has_card:
             return ()
@@ -367,7 +368,7 @@ class Cycle:
         seen: _Seen | None,
         snapshot: Snapshot,
         difference: Difference,
-        decision: policy.Decision,
+        decision: events.Decision,
     ) -> None:
         metrics = self._around.metrics
         metrics.transitions.inc(len(difference.transitions))

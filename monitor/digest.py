@@ -13,9 +13,10 @@ from datetime import datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from monitor import render, rollout
+from monitor import render
+from monitor.decide.progress import add_up, last_change
+from monitor.decide.windows import EVERY_DAY, instant
 from monitor.model import Entity, EventKind, Memory, Phase
-from monitor.quiet import EVERY_DAY, instant
 from monitor.render import DigestFacts, DigestInstall, DigestRollout, SummaryLine
 
 TROUBLES_OF = timedelta(days=7)
@@ -191,8 +192,8 @@ def _is_of(root: Entity, memory: Memory, issue: Issue) -> bool:
 
 def _rollout(view: render.View, issue: Issue, title: str, url: str | None) -> DigestRollout:
     root, memory = view.snapshot.root, view.memory
-    progress = rollout.add_up(tuple(stage.progress for stage in view.stages))
-    end = rollout.last_change(root) if memory.ended else issue.until
+    progress = add_up(tuple(stage.progress for stage in view.stages))
+    end = last_change(root) if memory.ended else issue.until
     took = end - root.created_at if end and root.created_at else None
     # Of what is done at one install the parts are no installs.
     is_at_one = bool(root.install_id)

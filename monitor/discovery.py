@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from monitor.decide.routing import Named
+from monitor.decide.selection import Choice, NamePatterns, choose, has_begun_since, is_news
 from monitor.errors import NuonError
-from monitor.finding import Choice, NamePatterns, choose, has_begun_since, is_news
 from monitor.lookout import Lookout
 from monitor.model import Target
 from monitor.platform.fetch import located, pages
 from monitor.platform.kinds import FINDERS
 from monitor.platform.kinds.wire import Found
-from monitor.routing import Named
 from monitor.store import Find, Store
 from monitor.surroundings import Outcome, Surroundings
 

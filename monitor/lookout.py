@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 import structlog
 
 from monitor import notify, render
+from monitor.decide.reachability import SightNews
+from monitor.decide.routing import Mention, Named, Subject, route
 from monitor.errors import NuonError, NuonUnavailable
 from monitor.model import EventKind, Message, Target
 from monitor.platform.kinds import explained
-from monitor.routing import Mention, Named, Subject, route
-from monitor.sight import SightNews
 from monitor.store import Store
 from monitor.surroundings import Surroundings
 

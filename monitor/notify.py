@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from monitor import render, rollout
-from monitor.dispatch import Dispatch, HeldBack, News
+from monitor import render
+from monitor.decide.dispatch import Dispatch, HeldBack, News
+from monitor.decide.progress import add_up, last_change, starter_of
+from monitor.decide.routing import Mention, MentionKind, Named
 from monitor.model import (
     Card,
     Entity,
@@ -26,7 +28,6 @@ from monitor.model import (
     Phase,
     Target,
 )
-from monitor.routing import Mention, MentionKind, Named
 from monitor.text import duration_words
 from monitor.wording import Facts, Worded, Wording
 
@@ -92,10 +93,10 @@ def worded(
         return None
     root, called = view.snapshot.root, view.names
     stages = view.stages
-    progress = rollout.add_up(tuple(stage.progress for stage in stages))
+    progress = add_up(tuple(stage.progress for stage in stages))
     current = next((i for i, s in enumerate(stages, 1) if s.step.phase is not Phase.SUCCEEDED), 0)
     app_id = root.app_id or view.apps.get(root.component_id, "")
-    changed_at = rollout.last_change(root)
+    changed_at = last_change(root)
     took = changed_at - root.created_at if changed_at and root.created_at else None
     return wording.fill(
         Facts(
@@ -110,7 +111,7 @@ def worded(
             revision=root.revision,
             commit_message=root.fact("message"),
             commit_author=root.fact("author_name"),
-            started_by=rollout.starter_of(root, view.people),
+            started_by=starter_of(root, view.people),
             status=root.status,
             attempt=view.memory.attempt,
             installs=progress.total,

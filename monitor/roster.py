@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from monitor.cycle import Cycle, Watch
+from monitor.decide.routing import Named
 from monitor.discovery import Discovery, Listing
 from monitor.model import Target
-from monitor.routing import Named
 from monitor.store import Find, Store
 from monitor.surroundings import Surroundings
 

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from monitor import render, rollout
-from monitor.dispatch import Plan
+from monitor import render
+from monitor.decide import progress
+from monitor.decide.dispatch import Plan
+from monitor.decide.windows import Window
 from monitor.model import Alert, EventKind, Form, HeldLine, Notification, Phase, Target
-from monitor.quiet import Window
 from monitor.render import SummaryLine
 from monitor.text import plain
 
@@ -147,7 +148,7 @@ class _Teller:
     def __init__(self, lines: Sequence[HeldLine], view: render.View | None) -> None:
         self._lines = lines
         self._view = None if view is None or view.memory.is_closed else view
-        self._places = rollout.PlaceBook(self._view.snapshot.root) if self._view else None
+        self._places = progress.PlaceBook(self._view.snapshot.root) if self._view else None
         told = {(line.place, line.event) for line in lines if line.place}
         alerts = self._view.memory.alerts if self._view else ()
         self.standing = {

@@ -9,13 +9,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from monitor import policy, render
-from monitor.dispatch import Dispatch, Plan
+from monitor import render
+from monitor.decide import events
+from monitor.decide.dispatch import Dispatch, Plan
+from monitor.decide.reachability import Sight
+from monitor.decide.routing import Silence
 from monitor.metrics import Metrics
 from monitor.model import Called, MessageRef, Snapshot
 from monitor.platform.fetch import Source
-from monitor.routing import Silence
-from monitor.sight import Sight
 from monitor.store import StoreThread
 from monitor.wording import Wording
 
@@ -80,7 +81,7 @@ class Surroundings:
     sight: Sight
     metrics: Metrics
     links: render.Links
-    patience: policy.Patience
+    patience: events.Patience
     permalink: Callable[[MessageRef], str | None]
     channels: Channels
     directory: Directory

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 from hypothesis import settings
 
-from monitor.diff import Difference, diff, keep_absent
+from monitor.decide.diff import Difference, diff, keep_absent
+from monitor.decide.events import Patience, decide
 from monitor.model import Entity, Event, Kind, Memory, Snapshot, Target, Transition
-from monitor.policy import Patience, decide
 
 NOON = datetime(2025, 12, 1, 12, 0, tzinfo=UTC)
 RELEASE_ID = "relk2v9q7m3x8c4b6n1z5w0y2a"

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from monitor.diff import keep_absent
+from monitor.decide.diff import keep_absent
+from monitor.decide.progress import progress_of
 from monitor.errors import MalformedAnswer
 from monitor.model import Entity, Kind, Phase, Snapshot, Target
 from monitor.platform.kinds import KINDS, approvals
 from monitor.platform.kinds.wire import Beside, Document, Memo, Wanted
-from monitor.rollout import progress_of
 from tests.benchmarks import fuzz
 
 Row = dict[str, Any]

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.diff import Difference, diff, keep_absent
+from monitor.decide.diff import Difference, diff, keep_absent
 from monitor.model import Entity, Kind, Level, PastStatus, Snapshot, Transition
 from monitor.platform.kinds import release as release_kind
 from monitor.platform.kinds.wire import Memo

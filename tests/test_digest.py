@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 
 from monitor import render
+from monitor.decide.windows import EVERY_DAY
 from monitor.digest import (
     Account,
     Digest,
@@ -42,7 +43,6 @@ from monitor.model import (
     Target,
     Transition,
 )
-from monitor.quiet import EVERY_DAY
 from monitor.render import DigestFacts, DigestRollout, Links
 from monitor.simulation.slack import Posted, plain_text
 from monitor.store import Observation, Store

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.finding import NamePatterns, choose, has_begun_since, is_news
+from monitor.decide.selection import NamePatterns, choose, has_begun_since, is_news
 from monitor.model import Target
 from monitor.platform.kinds.wire import Found
 from tests.builders import NOON, after, fixed

@@ -8,10 +8,10 @@ import random
 import msgspec
 import pytest
 
-from monitor.diff import Difference, diff
+from monitor.decide.diff import Difference, diff
+from monitor.decide.events import Decision
 from monitor.model import Entity, Event, EventKind, Kind, Level, Transition
 from monitor.platform.kinds import KINDS
-from monitor.policy import Decision
 from tests.benchmarks import fuzz
 from tests.builders import deploy, memory, release, snapshot, step
 

@@ -27,13 +27,13 @@ from rich.console import Console
 from monitor import logs, render
 from monitor.app import App, build
 from monitor.cli import main
+from monitor.decide.diff import Difference
+from monitor.decide.events import decide
 from monitor.delivery import Pace
-from monitor.diff import Difference
 from monitor.health import HealthServer
 from monitor.model import Entity, Message, MessageRef, Snapshot, Target
 from monitor.platform.kinds import KINDS
 from monitor.platform.kinds.wire import Memo
-from monitor.policy import decide
 from monitor.simulation.platform import SimulatedPlatform
 from monitor.simulation.screen import draw_channel
 from monitor.simulation.slack import Posted, Version

@@ -10,12 +10,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from monitor.diff import diff, keep_absent
+from monitor.decide.diff import diff, keep_absent
+from monitor.decide.progress import units_of
 from monitor.errors import MalformedAnswer
 from monitor.model import Entity, Kind, Phase, Snapshot, Target
 from monitor.platform.kinds import KINDS, installer
 from monitor.platform.kinds.wire import Memo
-from monitor.rollout import units_of
 from tests import documents
 from tests.benchmarks import fuzz
 from tests.statuses import Distinct

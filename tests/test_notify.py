@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from monitor import render
-from monitor.dispatch import Dispatch, HeldBack, News
+from monitor.decide.dispatch import Dispatch, HeldBack, News
+from monitor.decide.routing import Mention, MentionKind
 from monitor.model import (
     Entity,
     Event,
@@ -22,7 +23,6 @@ from monitor.model import (
 )
 from monitor.notify import Mail, compose, of_sight
 from monitor.render import Links, View
-from monitor.routing import Mention, MentionKind
 from tests.builders import RELEASE_ID, Reader, after, deploy, memory, release, snapshot, step
 
 BOT, OTHER, HOOK = "C1", "C2", "hook"

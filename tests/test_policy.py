@@ -17,11 +17,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.decide.events import Patience, is_settled, wakes_at
 from monitor.errors import MalformedAnswer
 from monitor.model import Entity, Event, EventKind, Kind, Level, PastStatus, Phase, Stall
 from monitor.platform.kinds import release as release_kind
 from monitor.platform.kinds.wire import Memo
-from monitor.policy import Patience, is_settled, wakes_at
 from monitor.simulation.scenarios import SCENARIOS, Occurrence, Rollout, timeline
 from tests.builders import NOON, Reader, after, deploy, fixed, release, step, words
 

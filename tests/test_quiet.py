@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.quiet import EVERY_DAY, Once, Span, Then, Weekly, Window, clock_words, hold_at, instant
+from monitor.decide.windows import (
+    EVERY_DAY,
+    Once,
+    Span,
+    Then,
+    Weekly,
+    Window,
+    clock_words,
+    hold_at,
+    instant,
+)
 from tests.builders import NOON, fixed
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from monitor import render
+from monitor.decide.routing import Mention, MentionKind
 from monitor.model import (
     Alert,
     Commit,
@@ -36,7 +37,6 @@ from monitor.render import (
     SummaryLine,
     View,
 )
-from monitor.routing import Mention, MentionKind
 from monitor.wording import Worded
 from tests.block_kit import complaints, drawn
 from tests.builders import NOON, RELEASE_ID, after, deploy, fixed, memory, release, snapshot, step

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor import rollout
+from monitor.decide import progress
+from monitor.decide.progress import Progress
 from monitor.model import Kind, Level, known_statuses
-from monitor.rollout import Progress
 from tests.builders import after, deploy, fixed, release, step
 
 
 def counted(*statuses: str, planned: tuple[str, ...] = ()) -> Progress:
     deploys = [deploy(str(number), status) for number, status in enumerate(statuses)]
-    return rollout.progress_of(step(1, "polling_install_deploys", *deploys, planned=planned))
+    return progress.progress_of(step(1, "polling_install_deploys", *deploys, planned=planned))
 
 
 # Places and units
@@ -25,7 +25,7 @@ def counted(*statuses: str, planned: tuple[str, ...] = ()) -> Progress:
 def test_an_install_keeps_its_place_when_another_deploy_takes_over() -> None:
     first, second = deploy("a", "error", id="dpl1"), deploy("a", "queued", id="dpl2")
 
-    (place,) = rollout.places_of(step(1, "queued", first, second))
+    (place,) = progress.places_of(step(1, "queued", first, second))
 
     assert (place.key, place.unit) == ("rel-step-1/a", second)
 
@@ -33,14 +33,14 @@ def test_an_install_keeps_its_place_when_another_deploy_takes_over() -> None:
 def test_an_install_has_a_place_of_its_own_in_each_step() -> None:
     root = release("executing", step(1, "active", deploy("a")), step(2, "active", deploy("a")))
 
-    assert [place.key for one in root.children for place in rollout.places_of(one)] == [
+    assert [place.key for one in root.children for place in progress.places_of(one)] == [
         "rel-step-1/a",
         "rel-step-2/a",
     ]
 
 
 def test_deploys_of_unknown_installs_are_kept_apart() -> None:
-    units = rollout.units_of(step(1, "active", deploy("", id="dpl1"), deploy("", id="dpl2")))
+    units = progress.units_of(step(1, "active", deploy("", id="dpl1"), deploy("", id="dpl2")))
 
     assert [unit.id for unit in units] == ["dpl1", "dpl2"]
 
@@ -49,14 +49,14 @@ def test_a_newer_deploy_speaks_for_its_install_even_while_it_is_missing() -> Non
     failed = deploy("a", "error", id="dpl1")
     retried = deploy("a", "executing", id="dpl2", is_absent=True)
 
-    assert rollout.units_of(step(1, "queued", failed, retried)) == (retried,)
+    assert progress.units_of(step(1, "queued", failed, retried)) == (retried,)
 
 
 def test_what_stands_at_a_place_is_found_again() -> None:
     unit = deploy("a")
     parent = step(1, "active", unit)
     root = release("active", parent)
-    book = rollout.PlaceBook(root)
+    book = progress.PlaceBook(root)
 
     assert book.entity(book.place(Level.ROLLOUT, root)) == (Level.ROLLOUT, root)
     assert book.entity(book.place(Level.STEP, parent)) == (Level.STEP, parent)
@@ -86,7 +86,7 @@ def test_planned_installs_without_a_deploy_are_counted_once() -> None:
 def test_a_replaced_deploy_is_not_counted() -> None:
     replaced = step(1, "active", deploy("a", "error", id="dpl1"), deploy("a", "active", id="dpl2"))
 
-    assert rollout.progress_of(replaced) == Progress(total=1, succeeded=1)
+    assert progress.progress_of(replaced) == Progress(total=1, succeeded=1)
 
 
 @fixed(100)
@@ -106,7 +106,7 @@ def test_every_unit_is_counted_exactly_once(statuses: list[str], planned: int) -
 def test_the_progress_of_steps_adds_up() -> None:
     parts = (counted("active", "error", "noop"), counted("active", "strange", "executing", "x"))
 
-    assert rollout.add_up(parts) == counted(
+    assert progress.add_up(parts) == counted(
         "active", "error", "noop", "active", "strange", "executing", "x"
     )
 
@@ -138,13 +138,13 @@ def test_a_part_agrees_with_success_or_not(
         status = {"noop": "queued", "cancelled": "error"}.get(status, status)
         root = release("active", step(1, status, is_absent=is_absent))
 
-    assert rollout.is_in_agreement(root) == agrees
+    assert progress.is_in_agreement(root) == agrees
 
 
 def test_a_failure_that_was_made_good_agrees_with_success() -> None:
     deploys = deploy("a", "error", id="dpl1"), deploy("a", "active", id="dpl2")
 
-    assert rollout.is_in_agreement(release("active", step(1, "active", *deploys)))
+    assert progress.is_in_agreement(release("active", step(1, "active", *deploys)))
 
 
 @pytest.mark.parametrize(
@@ -157,13 +157,13 @@ def test_a_failure_that_was_made_good_agrees_with_success() -> None:
 def test_a_unit_can_still_move_or_not(status: str, can_move: bool) -> None:
     root = release("error", step(1, "error", deploy("a", status)))
 
-    assert rollout.has_units_in_flight(root) == can_move
+    assert progress.has_units_in_flight(root) == can_move
 
 
 def test_a_missing_unit_is_not_waited_for() -> None:
     root = release("error", step(1, "error", deploy("a", "executing", is_absent=True)))
 
-    assert not rollout.has_units_in_flight(root)
+    assert not progress.has_units_in_flight(root)
 
 
 # Time
@@ -172,11 +172,11 @@ def test_a_missing_unit_is_not_waited_for() -> None:
 def test_the_last_change_is_the_newest_time_anywhere() -> None:
     units = deploy("a", updated_at=after(3)), deploy("b", status_at=after(5))
 
-    assert rollout.last_change(release("active", step(1, "active", *units))) == after(5)
+    assert progress.last_change(release("active", step(1, "active", *units))) == after(5)
 
 
 def test_without_any_time_there_is_no_last_change() -> None:
-    assert rollout.last_change(release("active", created_at=None)) is None
+    assert progress.last_change(release("active", created_at=None)) is None
 
 
 def test_a_step_lasts_from_its_first_deploy_on() -> None:
@@ -185,46 +185,46 @@ def test_a_step_lasts_from_its_first_deploy_on() -> None:
         deploy("b", created_at=after(11), updated_at=after(14)),
     ]
 
-    (stage,) = rollout.stages_of(release("active", step(1, "active", *deploys)))
+    (stage,) = progress.stages_of(release("active", step(1, "active", *deploys)))
 
     assert stage.duration == timedelta(minutes=4)
 
 
 def test_a_step_without_deploys_has_no_duration() -> None:
-    (stage,) = rollout.stages_of(release("active", step(1, "queued", updated_at=after(5))))
+    (stage,) = progress.stages_of(release("active", step(1, "queued", updated_at=after(5))))
 
     assert stage.duration is None
 
 
-def lasting(number: int, status: str, minutes: float) -> rollout.Stage:
+def lasting(number: int, status: str, minutes: float) -> progress.Stage:
     unit = deploy("a", updated_at=after(minutes))
-    return rollout.stages_of(release("executing", step(number, status, unit)))[0]
+    return progress.stages_of(release("executing", step(number, status, unit)))[0]
 
 
-def waiting_step(delay: float = 0.0) -> rollout.Stage:
-    return rollout.stages_of(release("executing", step(9, "queued", delay=delay)))[0]
+def waiting_step(delay: float = 0.0) -> progress.Stage:
+    return progress.stages_of(release("executing", step(9, "queued", delay=delay)))[0]
 
 
 def test_no_time_is_estimated_before_a_step_is_done() -> None:
-    assert rollout.time_left([lasting(1, "polling_install_deploys", 3), waiting_step()]) is None
+    assert progress.time_left([lasting(1, "polling_install_deploys", 3), waiting_step()]) is None
 
 
 def test_a_step_to_come_takes_as_long_as_the_median_and_its_delay() -> None:
     done = [lasting(number, "active", minutes) for number, minutes in enumerate((4, 30, 5))]
 
-    assert rollout.time_left([*done, waiting_step(delay=60)]) == timedelta(minutes=6)
+    assert progress.time_left([*done, waiting_step(delay=60)]) == timedelta(minutes=6)
 
 
 def test_what_a_running_step_has_spent_is_no_longer_left() -> None:
     stages = [lasting(1, "active", 5), lasting(2, "polling_install_deploys", 3)]
 
-    assert rollout.time_left(stages) == timedelta(minutes=2)
+    assert progress.time_left(stages) == timedelta(minutes=2)
 
 
 def test_a_step_that_takes_longer_than_others_leaves_nothing() -> None:
     stages = [lasting(1, "active", 5), lasting(2, "polling_install_deploys", 9)]
 
-    assert rollout.time_left(stages) == timedelta()
+    assert progress.time_left(stages) == timedelta()
 
 
 # Who started it
@@ -244,4 +244,4 @@ def test_who_started_a_rollout_is_said_by_e_mail_or_not_at_all(
 ) -> None:
     root = release("queued", created_by=created_by)
 
-    assert rollout.starter_of(root, people) == starter
+    assert progress.starter_of(root, people) == starter

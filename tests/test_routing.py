@@ -11,9 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.model import EventKind, Level
-from monitor.quiet import Once, Then, Weekly, Window
-from monitor.routing import (
+from monitor.decide.routing import (
     MATCH_KEYS,
     Destination,
     Matcher,
@@ -27,6 +25,8 @@ from monitor.routing import (
     card_sinks,
     route,
 )
+from monitor.decide.windows import Once, Then, Weekly, Window
+from monitor.model import EventKind, Level
 from tests.builders import NOON, fixed
 
 HOME = "#releases"

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from monitor.diff import diff, keep_absent
+from monitor.decide.diff import diff, keep_absent
+from monitor.decide.progress import progress_of, reason_of, units_of
 from monitor.errors import MalformedAnswer, NuonError, NuonGone, NuonUnavailable
 from monitor.model import Entity, Kind, Phase, Snapshot, Target
 from monitor.platform.fetch import gather
 from monitor.platform.kinds import FINDERS, KINDS, run
 from monitor.platform.kinds.wire import Beside, Document, Memo, Wanted
-from monitor.rollout import progress_of, reason_of, units_of
 from tests.benchmarks import fuzz
 
 Row = dict[str, Any]

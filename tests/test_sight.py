@@ -6,6 +6,7 @@ from datetime import datetime
 
 import pytest
 
+from monitor.decide.reachability import PLATFORM, Sight, SightNews, scope_of
 from monitor.errors import (
     MalformedAnswer,
     NuonError,
@@ -14,7 +15,6 @@ from monitor.errors import (
     NuonUnavailable,
 )
 from monitor.model import Blindness, EventKind, Target
-from monitor.sight import PLATFORM, Sight, SightNews, scope_of
 from tests.builders import NOON, after
 
 ONE, OTHER = Target("release", "rel1"), Target("release", "rel2")

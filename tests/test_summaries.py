@@ -14,7 +14,8 @@ from sqlalchemy import event
 
 from monitor import daemon, render
 from monitor.app import App
-from monitor.dispatch import Plan
+from monitor.decide.dispatch import Plan
+from monitor.decide.windows import Once, Window
 from monitor.model import (
     Alert,
     EventKind,
@@ -24,7 +25,6 @@ from monitor.model import (
     Notification,
     Target,
 )
-from monitor.quiet import Once, Window
 from monitor.render import Links
 from monitor.simulation.slack import Posted, plain_text
 from monitor.store import Store

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from monitor.cli import cli
-from monitor.diff import diff, keep_absent
+from monitor.decide.diff import diff, keep_absent
 from monitor.model import Memory, Snapshot, Target
 from monitor.platform.kinds import KINDS
 from monitor.platform.kinds.wire import Memo

@@ -18,8 +18,8 @@ import msgspec
 from monitor import render
 from monitor.app import App, build
 from monitor.config import Config, load_config
+from monitor.decide.diff import keep_absent
 from monitor.delivery import Pace
-from monitor.diff import keep_absent
 from monitor.model import Entity, Memory, Snapshot, Target
 from monitor.platform.client import NuonClient
 from monitor.platform.fetch import gather

@@ -17,7 +17,7 @@ from rich.text import Text
 from monitor.cli.common import ago
 from monitor.cli.standing import Row, Standing, View
 from monitor.config import Config
-from monitor.sight import scope_of
+from monitor.decide.reachability import scope_of
 from monitor.text import duration_words, plain
 
 _ALERTS_SHOWN = 3

@@ -11,9 +11,9 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from monitor.decide.routing import Destination, Verdict, Waiting
+from monitor.decide.windows import Then, clock_words
 from monitor.model import EventKind, Message
-from monitor.quiet import Then, clock_words
-from monitor.routing import Destination, Verdict, Waiting
 from monitor.simulation.screen import draw_message
 from monitor.text import counted, join_names, plain
 

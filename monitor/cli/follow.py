@@ -12,15 +12,16 @@ from typing import Any
 
 import msgspec
 
-from monitor import policy, render
-from monitor.diff import diff, keep_absent
+from monitor import render
+from monitor.decide import events
+from monitor.decide.diff import diff, keep_absent
+from monitor.decide.reachability import Sight
 from monitor.errors import NuonError, NuonGone, NuonRejected, NuonUnavailable
 from monitor.model import Entity, Event, EventKind, Memory, Phase, Snapshot, Target
 from monitor.platform.fetch import Source, gather
 from monitor.platform.kinds import KINDS, explained
 from monitor.platform.kinds.wire import Memo, parse
 from monitor.platform.lookups import Names
-from monitor.sight import Sight
 from monitor.text import duration_words, plain
 
 SUCCEEDED, FAILED, UNDECIDED = 0, 1, 3
@@ -78,7 +79,7 @@ class Follower:
         target: Target,
         *,
         links: render.Links,
-        patience: policy.Patience,
+        patience: events.Patience,
         waits_for_approval: bool,
         now: Callable[[], datetime],
         is_kind_sure: bool = True,
@@ -125,8 +126,8 @@ class Follower:
         slower = min(interval * float(2 ** min(max(failures - 1, 0), 8)), _LONGEST_PAUSE)
         return max(interval, slower, timedelta(seconds=self._retry_after))
 
-    async def _take(self, after: Snapshot) -> policy.Decision:
-        decision = policy.decide(
+    async def _take(self, after: Snapshot) -> events.Decision:
+        decision = events.decide(
             self._seen,
             after,
             diff(self._seen, after),

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import msgspec
 
-from monitor import render, rollout
+from monitor import render
 from monitor.config import Config, Watch
-from monitor.dispatch import Scene
+from monitor.decide import progress
+from monitor.decide.dispatch import Scene
+from monitor.decide.routing import Named
 from monitor.errors import MonitorError
 from monitor.model import Alert, Entity, Event, Level, Memory, Snapshot, Target
 from monitor.platform.kinds import KINDS
-from monitor.routing import Named
 from monitor.sinks import home_of
 from monitor.store import Store, Watched
 from monitor.text import join_names, plain
@@ -53,7 +54,7 @@ class Known:
 
     def troubles(self) -> Iterator[tuple[Alert, Event]]:
         """Yield what stands, and the event by which it would be told now."""
-        places = rollout.PlaceBook(self.snapshot.root)
+        places = progress.PlaceBook(self.snapshot.root)
         for alert in self.memory.alerts:
             found = places.entity(alert.place)
             if found is not None:
@@ -66,7 +67,7 @@ class Known:
         yield Level.ROLLOUT, root
         for step in root.children:
             yield Level.STEP, step
-            yield from ((Level.UNIT, unit) for unit in rollout.units_of(step))
+            yield from ((Level.UNIT, unit) for unit in progress.units_of(step))
 
 
 class Knowledge:

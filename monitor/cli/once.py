@@ -21,9 +21,9 @@ from monitor.cli.common import (
 
 if TYPE_CHECKING:
     from monitor.config import Config
-    from monitor.dispatch import Dispatch
+    from monitor.decide.dispatch import Dispatch
+    from monitor.decide.routing import Verdict
     from monitor.model import EventKind, Snapshot, Target
-    from monitor.routing import Verdict
     from monitor.store import Edit, Outgoing, Store
 
 _NAMES_SHOWN = 5

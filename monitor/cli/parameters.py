@@ -35,7 +35,7 @@ class Moment(click.ParamType[datetime]):
 def _moment(text: str) -> datetime:
     from zoneinfo import ZoneInfo
 
-    from monitor.quiet import instant
+    from monitor.decide.windows import instant
 
     local, _, zone = text.rpartition(" ")
     if zone[:1].isalpha():

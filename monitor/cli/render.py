@@ -17,9 +17,9 @@ from monitor.model import EventKind, Form, Message
 if TYPE_CHECKING:
     from monitor.cli.known import Known
     from monitor.config import Config
+    from monitor.decide.routing import Destination, Mention, Silence
     from monitor.model import Event
     from monitor.render import View
-    from monitor.routing import Destination, Mention, Silence
 
 _MOST_TROUBLES = 5
 _MOST_BLOCKS = 50
@@ -111,8 +111,8 @@ def _newest(known: Known) -> Event:
 
 def _of_sample(config: Config, kind: str, event: EventKind, *, is_webhook: bool) -> list[Sheet]:
     from monitor.cli.known import Known
-    from monitor.dispatch import Scene
-    from monitor.routing import Named
+    from monitor.decide.dispatch import Scene
+    from monitor.decide.routing import Named
     from monitor.sinks import home_of
     from monitor.text import join_names
 
@@ -169,7 +169,7 @@ def _sheets(
 ) -> Iterator[Sheet]:
     """Yield what the daemon would send, were these the events of one poll after another."""
     from monitor import notify
-    from monitor.dispatch import Dispatch, News
+    from monitor.decide.dispatch import Dispatch, News
     from monitor.sinks import Sinks
     from monitor.store import message_digest
 
@@ -218,7 +218,7 @@ def _view(config: Config, known: Known, silences: Sequence[Silence]) -> View:
 
     from monitor import notify
     from monitor.app import wording_of
-    from monitor.dispatch import dispatch
+    from monitor.decide.dispatch import dispatch
     from monitor.sinks import plan_of
 
     now, scene = datetime.now(UTC), known.scene
@@ -240,8 +240,8 @@ def _view(config: Config, known: Known, silences: Sequence[Silence]) -> View:
 
 def _destinations(config: Config, known: Known, event: Event) -> list[Destination]:
     """Return where an event goes by the routes, sooner or later."""
-    from monitor.dispatch import joined, subject_of
-    from monitor.routing import route
+    from monitor.decide.dispatch import joined, subject_of
+    from monitor.decide.routing import route
     from monitor.sinks import plan_of
 
     subject = replace(subject_of(known.scene, event), told_sinks=None)

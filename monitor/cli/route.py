@@ -18,7 +18,7 @@ from monitor.text import counted, duration_words, join_names
 if TYPE_CHECKING:
     from monitor.cli.question import Question
     from monitor.config import Config
-    from monitor.routing import Destination, Verdict
+    from monitor.decide.routing import Destination, Verdict
     from monitor.store import Store
 
 _LEVELS = ("part", "rollout")

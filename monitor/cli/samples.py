@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from monitor.diff import diff, keep_absent
+from monitor.decide.diff import diff, keep_absent
+from monitor.decide.events import Patience, decide
 from monitor.model import (
     Entity,
     Event,
@@ -23,7 +24,6 @@ from monitor.model import (
     known_statuses,
     phase_of,
 )
-from monitor.policy import Patience, decide
 
 _PATIENCE = Patience(stalled_after=timedelta(minutes=30), remind_every=timedelta(hours=4))
 _MINUTE = timedelta(minutes=1)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from monitor.cli.known import Knowledge
     from monitor.config import Config
-    from monitor.routing import Matcher, Silence
+    from monitor.decide.routing import Matcher, Silence
 
 _LONGEST = timedelta(days=90)
 _LONGEST_WORDS = 200
@@ -80,7 +80,7 @@ def add(
     character. It lasts at most 90 days. A running daemon takes it up within seconds.
     """
     from monitor.cli.known import Knowledge
-    from monitor.routing import Matcher
+    from monitor.decide.routing import Matcher
     from monitor.store import Store
 
     if not id_ and not pairs:
@@ -187,7 +187,7 @@ def _patterns(pairs: Iterable[tuple[str, str]]) -> Mapping[str, tuple[str, ...]]
 
 
 def _check_key(key: str) -> None:
-    from monitor.routing import LABEL, MATCH_KEYS
+    from monitor.decide.routing import LABEL, MATCH_KEYS
     from monitor.text import plain
 
     if key in MATCH_KEYS or (key.startswith(LABEL) and key != LABEL):
@@ -201,7 +201,7 @@ def _check_key(key: str) -> None:
 def _matching(knowledge: Knowledge, matcher: Matcher, config: Config) -> Iterator[str]:
     """Yield what is open and would be silenced: whole rollouts, or parts of one."""
     from monitor import render
-    from monitor.dispatch import subject_of
+    from monitor.decide.dispatch import subject_of
     from monitor.model import Event, EventKind, Level
     from monitor.text import join_names, plain, short_id
 
@@ -268,7 +268,7 @@ def _table(silences: Iterable[Silence], now: datetime) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from monitor.quiet import clock_words
+    from monitor.decide.windows import clock_words
     from monitor.text import duration_words, plain
 
     table = Table(box=None, pad_edge=False, header_style="dim")

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
 
-from monitor import policy, render, rollout
+from monitor import render
 from monitor.cli.common import part_names
 from monitor.config import Config, Watch
+from monitor.decide import events, progress
+from monitor.decide.reachability import scope_of
 from monitor.model import Alert, Blindness, EventKind, Level, Target
 from monitor.platform.kinds import KINDS
-from monitor.sight import scope_of
 from monitor.store import Counts, Store, Watched
 from monitor.text import plain, short_id
 
@@ -58,7 +59,7 @@ class Row:
         """The alerts that say something of their own: a part that failed speaks for its whole."""
         if self.watched is None:
             return ()
-        places = rollout.PlaceBook(self.watched.snapshot.root)
+        places = progress.PlaceBook(self.watched.snapshot.root)
         units = [a for a in self.alerts if (places.entity(a.place) or (None,))[0] is Level.UNIT]
         others = [alert for alert in self.alerts if alert not in units]
         if any(alert.kind is EventKind.FAILED for alert in units):
@@ -66,10 +67,10 @@ class Row:
         return (*units, *others)
 
     @property
-    def progress(self) -> rollout.Progress:
+    def progress(self) -> progress.Progress:
         root = self.watched.snapshot.root if self.watched else None
         steps = () if root is None or root.kind.is_standing else root.children
-        return rollout.add_up(tuple(rollout.progress_of(step) for step in steps))
+        return progress.add_up(tuple(progress.progress_of(step) for step in steps))
 
     @property
     def standing(self) -> Standing:
@@ -91,7 +92,7 @@ class Row:
         """Whether it was found, not asked for, and has been settled for long."""
         if self.found_by is None or self.watched is None:
             return False
-        is_settled = policy.is_settled(self.watched.snapshot, self.watched.memory, now)
+        is_settled = events.is_settled(self.watched.snapshot, self.watched.memory, now)
         return is_settled and now - self.watched.changed_at > _LONG_AGO
 
 

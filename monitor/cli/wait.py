@@ -126,7 +126,7 @@ async def wait(
 
     from monitor.app import nuon_client, utc_now
     from monitor.cli.follow import Follower
-    from monitor.policy import Patience
+    from monitor.decide.events import Patience
     from monitor.render import Links
 
     async def end() -> End:

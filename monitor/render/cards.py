@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from monitor import rollout
+from monitor.decide import progress
+from monitor.decide.routing import Mention
 from monitor.model import Event, Memory, Message, Snapshot
 from monitor.render.blocks import Element, Line, Section, bare_message, date, headed_message, line
 from monitor.render.facts import fact_lines
@@ -18,7 +19,6 @@ from monitor.render.said import lines_of, page_of_said, text_of
 from monitor.render.standing import standing_lines
 from monitor.render.steps import step_lines
 from monitor.render.troubles import troubles_of
-from monitor.routing import Mention
 
 _MOST_NAMES_WANTED = 40
 
@@ -126,7 +126,7 @@ def shown_ids(snapshot: Snapshot, memory: Memory, events: Sequence[Event] = ()) 
         root.app_id,
         "" if root.fact("message") else root.build_id,
         root.install_id,
-        root.created_by if rollout.is_account(root.created_by) else "",
+        root.created_by if progress.is_account(root.created_by) else "",
     )
     wanted = dict.fromkeys((*of_what, *list(installs)[:_MOST_NAMES_WANTED]))
     wanted.pop("", None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from monitor import rollout
+from monitor.decide.progress import Progress, starter_of, time_left
 from monitor.model import Commit, Entity, Kind, Phase
 from monitor.render.blocks import WORD_LIMIT, Element, Line, bold, date, line, link
 from monitor.render.links import URL_LIMIT
@@ -41,11 +41,11 @@ def _progress_lines(picture: Picture, room: Room) -> Iterator[Line]:
         )
 
 
-def reached(picture: Picture, progress: rollout.Progress) -> str:
+def reached(picture: Picture, progress: Progress) -> str:
     return f"{progress.succeeded:,} of {counted(progress.total, picture.terms.unit)}"
 
 
-def extras_of(progress: rollout.Progress) -> str:
+def extras_of(progress: Progress) -> str:
     """Return how many units are neither done nor simply on their way; empty if none is."""
     waits = "waits" if progress.waiting == 1 else "wait"
     counts = (
@@ -106,7 +106,7 @@ def _origin(picture: Picture, commit: Commit, room: Room) -> Iterator[tuple[Part
         yield (f"image {tag}",)
     if picture.progress.total and picture.is_plan_only and any(s.units for s in picture.stages):
         yield ("a plan only, changes nothing",)
-    if starter := rollout.starter_of(root, view.people):
+    if starter := starter_of(root, view.people):
         yield (f"by {plain(starter, room.name)}",)
     if root.created_at and not root.kind.is_standing:
         yield ("started ", date(root.created_at))
@@ -168,7 +168,7 @@ def _lines_of_the_user(picture: Picture, room: Room) -> Iterator[Line]:
 _CELLS = 16
 
 
-def _bar(progress: rollout.Progress) -> str:
+def _bar(progress: Progress) -> str:
     """Full only when all are done, empty only when none is."""
     cells = progress.succeeded * _CELLS // progress.total
     done = max(cells, 1 if progress.succeeded else 0)
@@ -206,5 +206,5 @@ def _words_for_time_left(picture: Picture) -> str | None:
         return None
     if progress.failed or progress.waiting or progress.ended or progress.unknown:
         return None
-    left = rollout.time_left(picture.stages)
+    left = time_left(picture.stages)
     return duration_words(left) if left else None

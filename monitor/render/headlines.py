@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from monitor import rollout
+from monitor.decide import progress
 from monitor.model import Entity, Event, EventKind, Kind, Level, Phase, Stall
 from monitor.render.blocks import HEADER_LIMIT
 from monitor.render.facts import reached
@@ -79,7 +79,7 @@ def _state(picture: Picture) -> tuple[str, str]:
         return icon, f": {words}"
     if root.phase is Phase.FAILED:
         return "❌", failure_words(picture)
-    if root.phase is Phase.SUCCEEDED and rollout.is_in_agreement(root):
+    if root.phase is Phase.SUCCEEDED and progress.is_in_agreement(root):
         return "✅", success_words(picture)
     if picture.stalls:
         return "⚠️", _stall_words(picture)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from monitor import rollout
+from monitor.decide import progress
 from monitor.model import Alert, Entity, Event, EventKind, Level, Phase
 from monitor.render.headlines import failure_words, success_words
 from monitor.render.pages import OPEN, Page, page_of_rollout, page_of_step
@@ -111,7 +111,7 @@ def _step_said(picture: Picture, event: Event) -> Said:
     return _parent_said(picture, event, f"{picture.terms.step} {short_id(event.entity.id)}")
 
 
-def _step_tail(picture: Picture, event: Event, stage: rollout.Stage) -> str:
+def _step_tail(picture: Picture, event: Event, stage: progress.Stage) -> str:
     is_progress = event.kind is EventKind.PROGRESSED and not picture.root.kind.is_standing
     if not is_progress or not stage.progress.total:
         return ""

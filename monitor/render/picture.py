@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from monitor import rollout
+from monitor.decide.progress import Progress, Stage, add_up, stages_of
 from monitor.model import Alert, Commit, Entity, EventKind, Kind, Memory, Phase, Snapshot
 from monitor.platform.kinds import KINDS
 from monitor.platform.kinds.wire import Terms
@@ -45,9 +45,9 @@ class View:
     commits: Mapping[str, Commit] = field(default_factory=dict)
 
     @cached_property
-    def stages(self) -> tuple[rollout.Stage, ...]:
+    def stages(self) -> tuple[Stage, ...]:
         """The steps, worked out once for all that is drawn from this view."""
-        return rollout.stages_of(self.snapshot.root)
+        return stages_of(self.snapshot.root)
 
     @cached_property
     def owners(self) -> Mapping[str, Entity]:
@@ -64,8 +64,8 @@ class Picture:
 
     view: View
     terms: Terms
-    stages: tuple[rollout.Stage, ...]
-    progress: rollout.Progress
+    stages: tuple[Stage, ...]
+    progress: Progress
     changed_at: datetime
     stalls: tuple[Alert, ...]
 
@@ -198,6 +198,6 @@ def look(view: View) -> Picture:
     times = (root.updated_at, root.status_at, root.created_at, *(s.changed_at for s in stages))
     changed_at = max((time for time in times if time), default=view.snapshot.taken_at)
     stalls = tuple(alert for alert in view.memory.alerts if alert.kind is EventKind.STALLED)
-    progress = rollout.add_up(tuple(stage.progress for stage in stages))
+    progress = add_up(tuple(stage.progress for stage in stages))
     kind = KINDS.get(view.snapshot.target.kind)
     return Picture(view, kind.terms if kind else Terms(), stages, progress, changed_at, stalls)

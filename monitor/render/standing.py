@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from monitor import rollout
+from monitor.decide import progress
 from monitor.model import Entity, Kind, Phase
 from monitor.render.blocks import WORD_LIMIT, Line, bold, date, line
 from monitor.render.facts import commit_of, commit_words, message_words
@@ -91,12 +91,12 @@ def _status_word(entity: Entity, limit: int = WORD_LIMIT) -> str:
     return plain(entity.status, limit, fallback="").replace("_", " ")
 
 
-def _is_well(stage: rollout.Stage) -> bool:
+def _is_well(stage: progress.Stage) -> bool:
     parts = (stage.step, *stage.units)
     return not any(part.phase in TROUBLES for part in parts)
 
 
-def _app_line(picture: Picture, stage: rollout.Stage, room: Room) -> Line:
+def _app_line(picture: Picture, stage: progress.Stage, room: Room) -> Line:
     app = stage.step
     if app.is_absent:
         mark, words = "⊘", "removed" if picture.is_gone(app) else ABSENT.strip(" ()")
@@ -106,13 +106,13 @@ def _app_line(picture: Picture, stage: rollout.Stage, room: Room) -> Line:
     return line(f"{mark} ", bold(_name(app, room.name)), words and f" · {words}", *behind(page))
 
 
-def _mark(stage: rollout.Stage) -> str:
+def _mark(stage: progress.Stage) -> str:
     phases = [stage.step.phase, *(unit.phase for unit in stage.units)]
     worst = min((p for p in phases if p in TROUBLES), key=lambda p: TROUBLES[p], default=phases[0])
     return MARKS[worst]
 
 
-def _app_words(stage: rollout.Stage, room: Room) -> Iterator[str]:
+def _app_words(stage: progress.Stage, room: Room) -> Iterator[str]:
     app = stage.step
     if app.phase is not Phase.SUCCEEDED and (word := _status_word(app, room.name)):
         yield f"in {word}" if app.phase is Phase.FAILED else word

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
-from monitor import rollout
+from monitor.decide import progress
 from monitor.model import Entity, Phase
 from monitor.render.blocks import WORD_LIMIT, Line, bold, line
 from monitor.render.facts import extras_of, reached
@@ -39,7 +39,7 @@ def step_lines(picture: Picture, room: Room) -> list[Line]:
     return lines
 
 
-def not_attempted(picture: Picture) -> tuple[rollout.Stage, ...]:
+def not_attempted(picture: Picture) -> tuple[progress.Stage, ...]:
     """Return the last steps, those that a rollout never came to before it failed."""
     if picture.root.phase is not Phase.FAILED:
         return ()
@@ -47,13 +47,13 @@ def not_attempted(picture: Picture) -> tuple[rollout.Stage, ...]:
     return tuple(last_steps)[::-1]
 
 
-def units_of(picture: Picture, stages: Sequence[rollout.Stage]) -> str:
+def units_of(picture: Picture, stages: Sequence[progress.Stage]) -> str:
     """Return how many units the steps have, as words; empty if none is known."""
     units = sum(stage.progress.total for stage in stages)
     return counted(units, picture.terms.unit) if units else ""
 
 
-def _is_untouched(stage: rollout.Stage) -> bool:
+def _is_untouched(stage: progress.Stage) -> bool:
     return stage.step.phase is Phase.PENDING and stage.progress.pending == stage.progress.total
 
 
@@ -85,7 +85,7 @@ def _is_stalled(picture: Picture, index: int) -> bool:
     return picture.root.id in places and index == picture.current
 
 
-def _step_words(picture: Picture, stage: rollout.Stage, room: Room) -> Iterator[str]:
+def _step_words(picture: Picture, stage: progress.Stage, room: Room) -> Iterator[str]:
     step, progress = stage.step, stage.progress
     if step.phase is Phase.UNKNOWN:
         yield f"unknown status {plain(step.status, min(room.words, WORD_LIMIT))}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 
-from monitor import rollout
+from monitor.decide.progress import Stage, has_parts_that_wait, place_of, reason_of
 from monitor.model import Entity, EventKind, Kind, Level, Phase, Stall, phase_of
 from monitor.render.pages import Page, page_of_step
 from monitor.render.phases import FAILED, MARKS, TROUBLES, says_of
@@ -101,7 +101,7 @@ def _troubles_of_units(picture: Picture, told: AbstractSet[str]) -> Iterator[Sai
         for unit in stage.units:
             is_bad, failure = (unit.kind, unit.status) in bad, None
             if retried:
-                failure = retried.get(rollout.place_of(Level.UNIT, unit, stage.step))
+                failure = retried.get(place_of(Level.UNIT, unit, stage.step))
             is_tried_again = failure is not None and not unit.phase.is_terminal
             if (is_bad or is_tried_again) and unit.id not in told:
                 key = (unit.kind, unit.status, _reason_of(unit), unit.is_absent, failure)
@@ -112,10 +112,10 @@ def _troubles_of_units(picture: Picture, told: AbstractSet[str]) -> Iterator[Sai
 
 def _reason_of(unit: Entity) -> str:
     """Return what explains a unit; most have nothing below them that could."""
-    return rollout.reason_of(unit) if unit.children else unit.description.strip()
+    return reason_of(unit) if unit.children else unit.description.strip()
 
 
-def _is_over_and_done(picture: Picture, stage: rollout.Stage) -> bool:
+def _is_over_and_done(picture: Picture, stage: Stage) -> bool:
     """Whether it was part of something that has no end, and is not any more."""
     return stage.step.is_absent and picture.root.kind.is_standing
 
@@ -143,7 +143,7 @@ def _troubles_of_parents(picture: Picture, told: AbstractSet[str]) -> Iterator[S
             continue
         if _speak_for(stage):
             is_explained |= step.phase is not Phase.WAITING
-        elif step.phase in TROUBLES and (step.phase is not Phase.FAILED or rollout.reason_of(step)):
+        elif step.phase in TROUBLES and (step.phase is not Phase.FAILED or reason_of(step)):
             is_explained |= step.phase is Phase.FAILED
             if step.id not in told:
                 subject = picture.step_words(index)
@@ -156,13 +156,13 @@ def _troubles_of_parents(picture: Picture, told: AbstractSet[str]) -> Iterator[S
 def _is_said_already(root: Entity, *, is_explained: bool) -> bool:
     """Whether its parts, or the headline, leave nothing to add to how it stands."""
     if root.phase is Phase.WAITING:
-        return rollout.has_parts_that_wait(Level.ROLLOUT, root)
+        return has_parts_that_wait(Level.ROLLOUT, root)
     if root.phase is not Phase.FAILED:
         return False
-    return is_explained or (says_of(root) != FAILED and not rollout.reason_of(root))
+    return is_explained or (says_of(root) != FAILED and not reason_of(root))
 
 
-def _speak_for(stage: rollout.Stage) -> bool:
+def _speak_for(stage: Stage) -> bool:
     """Whether a step's units say what there is to say: who waits, what ended, or why one failed."""
     progress = stage.progress
     match stage.step.phase:
@@ -177,7 +177,7 @@ def _speak_for(stage: rollout.Stage) -> bool:
 
 
 def _trouble_of_parent(entity: Entity, subject: str, page: Page | None = None) -> Said:
-    phase, reason = entity.phase, rollout.reason_of(entity)
+    phase, reason = entity.phase, reason_of(entity)
     one, many = says_of(entity)
     has_no_reason = (one, many) == FAILED and not reason
     return Said(

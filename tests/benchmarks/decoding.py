@@ -22,7 +22,7 @@ from functools import partial
 import msgspec
 
 from monitor import render
-from monitor.diff import diff, keep_absent
+from monitor.decide.diff import diff, keep_absent
 from monitor.model import Memory, Snapshot, Target
 from monitor.platform.kinds import release
 from monitor.platform.kinds.wire import Memo

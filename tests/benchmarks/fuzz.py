@@ -25,9 +25,10 @@ from typing import Any
 
 import msgspec
 
-from monitor import notify, policy, render
-from monitor.diff import Difference, diff, keep_absent
-from monitor.dispatch import Dispatch, Plan, Scene, dispatch
+from monitor import notify, render
+from monitor.decide import events
+from monitor.decide.diff import Difference, diff, keep_absent
+from monitor.decide.dispatch import Dispatch, Plan, Scene, dispatch
 from monitor.errors import MalformedAnswer
 from monitor.model import (
     Entity,
@@ -64,7 +65,7 @@ POLLS_OF_A_LIFE = 20
 _MOMENTS = 12
 _MOST_ROUNDS = 20
 _COURSES: tuple[Course, ...] = (WAITS, NOOP, DENIED, FLICKERS)
-_PATIENCE = policy.Patience(timedelta(minutes=30), timedelta(hours=4))
+_PATIENCE = events.Patience(timedelta(minutes=30), timedelta(hours=4))
 _HOMES = ("C1", "hook")
 _LINKS = render.Links("https://app.nuon.co", "orgk2v9q7m3x8c4b6n1z5w0y2a")
 
@@ -473,21 +474,21 @@ class Life:
             or self.statuses.keys() <= {*ids, *bygone},
         )
 
-    def _decide(self, after: Snapshot, difference: Difference) -> policy.Decision:
-        decision = policy.decide(
+    def _decide(self, after: Snapshot, difference: Difference) -> events.Decision:
+        decision = events.decide(
             self.seen, after, difference, self.memory, now=self.now, patience=_PATIENCE
         )
-        policy.wakes_at(after, decision.memory, _PATIENCE)
-        policy.is_settled(after, decision.memory, self.now)
+        events.wakes_at(after, decision.memory, _PATIENCE)
+        events.is_settled(after, decision.memory, self.now)
         return decision
 
-    def _dispatch(self, after: Snapshot, decision: policy.Decision) -> Dispatch:
+    def _dispatch(self, after: Snapshot, decision: events.Decision) -> Dispatch:
         scene = Scene(after, _HOMES)
         return dispatch(
             scene, decision.events, decision.memory, plan=Plan(), silences=(), now=self.now
         )
 
-    def _draw(self, after: Snapshot, decision: policy.Decision, dispatched: Dispatch) -> None:
+    def _draw(self, after: Snapshot, decision: events.Decision, dispatched: Dispatch) -> None:
         if self.chance.random() > (0.3 if decision.events else 0.03):
             return
         mail = notify.compose(
@@ -547,7 +548,7 @@ def law(sentence: str, *, holds: bool) -> None:
 
 
 def check_events(
-    after: Snapshot, difference: Difference, decision: policy.Decision, earlier: Memory | None
+    after: Snapshot, difference: Difference, decision: events.Decision, earlier: Memory | None
 ) -> None:
     """Check that what is told is what the document says."""
     reached = {

@@ -13,8 +13,18 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from monitor import rollout
-from monitor.diff import Difference
+from monitor.decide.diff import Difference
+from monitor.decide.progress import (
+    PlaceBook,
+    has_parts_that_wait,
+    has_units_in_flight,
+    is_in_agreement,
+    last_change,
+    places_of,
+    progress_of,
+    reason_of,
+    units_of,
+)
 from monitor.model import (
     Alert,
     Entity,
@@ -118,7 +128,7 @@ def is_settled(snapshot: Snapshot, memory: Memory, now: datetime) -> bool:
     if memory.ended is None or any(alert.is_kept_back for alert in memory.alerts):
         return False
     is_quiet = now - memory.changed_at > PLATFORM_GIVES_UP_AFTER
-    return is_quiet or not rollout.has_units_in_flight(snapshot.root)
+    return is_quiet or not has_units_in_flight(snapshot.root)
 
 
 def moved(memory: Memory, by: timedelta) -> Memory:
@@ -166,14 +176,14 @@ def _without_what_was_told(decision: Decision, root: Entity, until: datetime) ->
     if memory.ended is None and root.phase is not Phase.ENDED:
         events = tuple(e for e in decision.events if e.kind is EventKind.STARTED)
         return Decision(msgspec.structs.replace(memory, told=len(events)), events)
-    changed_at = rollout.last_change(root)
+    changed_at = last_change(root)
     if changed_at is None or changed_at <= until:
         return Decision(msgspec.structs.replace(memory, has_card=False, told=0), ())
     return decision
 
 
 def _begin(snapshot: Snapshot, now: datetime) -> Memory:
-    changed_at = rollout.last_change(snapshot.root) or now
+    changed_at = last_change(snapshot.root) or now
     return Memory(changed_at=min(changed_at, now))
 
 
@@ -184,7 +194,7 @@ _DEAD_ENDS = frozenset({Stall.DEAD_END, Stall.DISAGREES})
 
 
 def _is_done_well(root: Entity) -> bool:
-    return root.phase is Phase.SUCCEEDED and rollout.is_in_agreement(root)
+    return root.phase is Phase.SUCCEEDED and is_in_agreement(root)
 
 
 def _is_in_flight(root: Entity, memory: Memory) -> bool:
@@ -219,8 +229,8 @@ class _Desk:
     def __post_init__(self) -> None:
         self.root = self.snapshot.root
         self.alerts = {(alert.place, alert.kind): alert for alert in self.memory.alerts}
-        self.places = rollout.PlaceBook(self.root)
-        self.places_before = rollout.PlaceBook((self.before or self.snapshot).root)
+        self.places = PlaceBook(self.root)
+        self.places_before = PlaceBook((self.before or self.snapshot).root)
 
     # The beginning and the end
 
@@ -322,7 +332,7 @@ class _Desk:
         self._stand(Level.ROLLOUT, self.root, self.root.phase, self.root.description)
         for step in self.root.children:
             self._stand(Level.STEP, step, step.phase, step.description)
-            for unit in rollout.units_of(step):
+            for unit in units_of(step):
                 phase = unit.phase
                 # Of ten thousand units that go well, none is worth a second look.
                 if phase in _TROUBLES or (alerted and f"{step.id}/{unit.work}" in alerted):
@@ -350,7 +360,7 @@ class _Desk:
         elif failed is not None:
             self._mend(failed, place, level, entity, phase)
         if phase is Phase.WAITING:
-            if waiting is None and not rollout.has_parts_that_wait(level, entity):
+            if waiting is None and not has_parts_that_wait(level, entity):
                 self._raise(EventKind.WAITING, place, level, entity, description)
         elif waiting is not None:
             self._drop(place, EventKind.WAITING)
@@ -413,7 +423,7 @@ class _Desk:
                 fact = change.fact.replace("_", " ")
                 reason = f"has another {fact}: {change.after}" if change.before else f"has a {fact}"
                 self._tell(EventKind.PROGRESSED, change.level, change.entity, reason)
-        current = {unit.id for step in self.root.children for unit in rollout.units_of(step)}
+        current = {unit.id for step in self.root.children for unit in units_of(step)}
         for transition in difference.transitions:
             entity = transition.entity
             is_a_part = transition.level is Level.STEP or (
@@ -485,14 +495,14 @@ class _Desk:
         if self.memory.ended is not None or self.root.kind.is_standing:
             return
         if self.root.phase is Phase.SUCCEEDED:
-            if not rollout.has_units_in_flight(self.root):
+            if not has_units_in_flight(self.root):
                 yield self.root.id, Stall.DISAGREES
             return
         for step in self.root.children:
             told = self.alerts.get((step.id, EventKind.STALLED))
             if step.is_absent and told is not None and told.stall is Stall.DEAD_END:
                 yield step.id, Stall.DEAD_END  # no news of it: what was told stands
-            progress = rollout.progress_of(step)
+            progress = progress_of(step)
             is_at_work = (
                 step.kind is Kind.STEP
                 and step.phase is Phase.RUNNING
@@ -519,11 +529,7 @@ class _Desk:
         match stall:
             case Stall.DEAD_END:
                 ends = sorted(
-                    {
-                        p.unit.status
-                        for p in rollout.places_of(entity)
-                        if p.unit.phase is Phase.ENDED
-                    }
+                    {p.unit.status for p in places_of(entity) if p.unit.phase is Phase.ENDED}
                 )
                 return (
                     f"will never go on: the platform does not count {' or '.join(ends)} as an end"
@@ -570,7 +576,7 @@ class _Desk:
         stall: Stall | None = None,
     ) -> None:
         if kind in (EventKind.FAILED, EventKind.WAITING) and entity.phase in _TROUBLES:
-            reason = rollout.reason_of(entity) or reason
+            reason = reason_of(entity) or reason
         self.alerts[place, kind] = Alert(
             place, kind, since=self.now, told_at=self.now, reason=reason, stall=stall
         )

@@ -18,8 +18,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 
+from monitor.decide.windows import Hold, Then, Window, clock_words, hold_at
 from monitor.model import EventKind, Level
-from monitor.quiet import Hold, Then, Window, clock_words, hold_at
 from monitor.text import counted, duration_words, join_names, plain
 
 _LASTING = frozenset({EventKind.FAILED, EventKind.STALLED, EventKind.WAITING})

@@ -14,10 +14,8 @@ from functools import cached_property
 
 import msgspec
 
-from monitor import rollout
-from monitor.model import Alert, Event, EventKind, Kind, Level, Memory, Snapshot
-from monitor.quiet import Then, Window
-from monitor.routing import (
+from monitor.decide import progress
+from monitor.decide.routing import (
     Destination,
     Mention,
     MentionKind,
@@ -30,6 +28,8 @@ from monitor.routing import (
     card_sinks,
     route,
 )
+from monitor.decide.windows import Then, Window
+from monitor.model import Alert, Event, EventKind, Kind, Level, Memory, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class _Facts:
 
     @cached_property
     def _failed(self) -> int:
-        return sum(rollout.progress_of(step).failed for step in self._root.children)
+        return sum(progress.progress_of(step).failed for step in self._root.children)
 
     def subject(self, event: Event, standing: timedelta) -> Subject:
         scene, root, entity = self._scene, self._root, event.entity
@@ -146,7 +146,7 @@ class _Facts:
             watch=scene.watch,
             name=scene.title or root.name,
             labels=scene.labels,
-            started_by=rollout.starter_of(root, scene.people),
+            started_by=progress.starter_of(root, scene.people),
             # What failed between two looks may be well again by now.
             failed=max(self._failed, event.kind is EventKind.FAILED),
             standing=standing,
@@ -242,7 +242,7 @@ class _Counter:
             self._hold(event, verdict)
 
     def _serve_again(self, alert: Alert) -> None:
-        found = rollout.PlaceBook(self._scene.snapshot.root).entity(alert.place)
+        found = progress.PlaceBook(self._scene.snapshot.root).entity(alert.place)
         if found is not None:
             level, entity = found
             event = Event(alert.kind, level, entity, alert.reason, place=alert.place)
