@@ -14,10 +14,11 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from monitor import notify, render
 from monitor.clock import WallClock
 from monitor.clockwork import Clockwork
 from monitor.closing import close_cards
+from monitor.compose import notifications, render
+from monitor.compose.templates import Wording
 from monitor.config import Config
 from monitor.config import Watch as WatchEntry
 from monitor.cycle import Cycle, Watch
@@ -42,7 +43,6 @@ from monitor.sinks import Sinks, digests_of, home_of, plan_of
 from monitor.slack import SlackClient
 from monitor.store import Store, StoreThread
 from monitor.surroundings import Hush, Outcome, Surroundings
-from monitor.wording import Wording
 
 log = structlog.get_logger(__name__)
 
@@ -334,7 +334,7 @@ async def _own_up_to_loss(
     reason = f"it was damaged and is kept as {name}; a new one was begun"
     lost = Blindness(EventKind.GONE, aside.written_at, reason)
     log.error("store_was_damaged", kept_as=name, known_until=lost.since.isoformat())
-    told = notify.of_sight(
+    told = notifications.of_sight(
         EventKind.GONE,
         render.store_lost(name, lost.since),
         key=f"{_STORE}/{name}",

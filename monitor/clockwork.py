@@ -15,14 +15,14 @@ from functools import partial
 
 import structlog
 
-from monitor import digest, notify, render, summaries
+from monitor.compose import digest, notifications, render, window_summary
+from monitor.compose.digest import Account, Digest, Issue
+from monitor.compose.window_summary import Bundle
 from monitor.decide.routing import Named
-from monitor.digest import Account, Digest, Issue
 from monitor.errors import StoreError
 from monitor.model import Event, EventKind, Form, Level, Notification, Target
 from monitor.roster import Roster
 from monitor.store import Store
-from monitor.summaries import Bundle
 from monitor.surroundings import Surroundings
 
 log = structlog.get_logger(__name__)
@@ -66,22 +66,22 @@ class Clockwork:
         if due is None or due > now:
             return
         lines = await store.call(Store.held)
-        for until, longer in summaries.prolonged(lines, self._around.plan, now).items():
+        for until, longer in window_summary.prolonged(lines, self._around.plan, now).items():
             await store.call(Store.hold_longer, longer, until)
             log.info("held_for_longer", lines=len(longer), until=until.isoformat())
         lines = await store.call(Store.held)
-        for bundle in summaries.due_bundles(lines, now):
+        for bundle in window_summary.due_bundles(lines, now):
             await self._guarded(partial(self._tell_summary, bundle, now))
 
     async def _tell_summary(self, bundle: Bundle, now: datetime) -> None:
         around = self._around
         stories = [
-            summaries.story_of(lines, await self._view(target), now)
+            window_summary.story_of(lines, await self._view(target), now)
             for target, lines in bundle.by_target.items()
         ]
-        if summaries.awaits_poll(bundle, stories, now):
+        if window_summary.awaits_poll(bundle, stories, now):
             return
-        summary = summaries.summary_of(bundle, stories, around.plan)
+        summary = window_summary.summary_of(bundle, stories, around.plan)
         told = (summary,) if summary else ()
         await around.store.call(Store.summed_up, bundle.lines, told, now)
         log.info("quiet_window_over", sink=bundle.sink, lines=len(bundle.lines))
@@ -162,7 +162,9 @@ class Clockwork:
             commits=called.commits,
         )
         entry, labels = (watch.entry, watch.labels) if watch else (Named(), {})
-        return replace(view, worded=notify.worded(around.wording, view, watch=entry, labels=labels))
+        return replace(
+            view, worded=notifications.worded(around.wording, view, watch=entry, labels=labels)
+        )
 
 
 def _page(view: render.View) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 import msgspec
 import structlog
 
-from monitor import render
+from monitor.compose import render
 from monitor.decide.reachability import scope_of
 from monitor.model import Card, EventKind, Target
 from monitor.store import Observation, Store, Watched

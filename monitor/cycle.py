@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from monitor import notify, render
+from monitor.compose import notifications, render
 from monitor.decide import events
 from monitor.decide.diff import Difference, diff, keep_absent
 from monitor.decide.dispatch import Dispatch, Scene, dispatch
@@ -320,7 +320,7 @@ class Cycle:
 
     async def _compose(
         self, snapshot: Snapshot, dispatched: Dispatch, called: Called
-    ) -> notify.Mail:
+    ) -> notifications.Mail:
         around, memory, now = self._around, dispatched.memory, snapshot.taken_at
         view = render.View(
             snapshot=snapshot,
@@ -333,14 +333,14 @@ class Cycle:
             commits=called.commits,
             silences=tuple(silence.words(now) for silence in dispatched.silences),
         )
-        worded = notify.worded(
+        worded = notifications.worded(
             around.wording, view, watch=self.watch.entry, labels=self.watch.labels
         )
         for problem in worded.problems if worded else ():
             log.warning("template_failed", target=str(snapshot.target), problem=str(problem))
         previous = await self._cards_of(memory.attempt - 1)
         self._lacks_link = memory.attempt > 1 and not previous
-        return notify.compose(
+        return notifications.compose(
             replace(view, worded=worded),
             dispatched,
             earlier=self._seen.memory if self._seen else None,

@@ -19,7 +19,7 @@ from typing import Protocol
 
 import structlog
 
-from monitor import notify, render
+from monitor.compose import notifications, render
 from monitor.errors import (
     CannotLook,
     Refusal,
@@ -301,7 +301,7 @@ class Delivery:
         sinks: Sequence[str],
     ) -> None:
         key = _key(name, lost, kind)
-        notes = notify.of_sight(kind, message, key=key, target=None, sinks=sinks)
+        notes = notifications.of_sight(kind, message, key=key, target=None, sinks=sinks)
         stands = lost if kind is EventKind.UNREACHABLE else None
         await self._store.call(Store.save_sight, _SCOPE + name, stands, notes, now=self._now())
         self._metrics.events.labels(kind).inc()

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from monitor import notify, render
+from monitor.compose import notifications, render
 from monitor.decide.reachability import SightNews
 from monitor.decide.routing import Mention, Named, Subject, route
 from monitor.errors import NuonError, NuonUnavailable
@@ -123,7 +123,7 @@ class Lookout:
         notifications = [
             notification
             for sink, mentions in (await self._sinks(news)).items()
-            for notification in notify.of_sight(
+            for notification in notifications.of_sight(
                 news.kind,
                 self._message(news, mentions, was_seen=was_seen),
                 key=key,

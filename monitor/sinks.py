@@ -13,13 +13,13 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from monitor.compose.digest import Digest, Timetable
 from monitor.config import DAYS, Config, Match, Quiet, Route
 from monitor.config import Digest as DigestEntry
 from monitor.config import Watch as WatchEntry
 from monitor.decide.dispatch import Plan
 from monitor.decide.routing import LABEL, Matcher, Mention, Rule
 from monitor.decide.windows import EVERY_DAY, Once, Then, Weekly, Window
-from monitor.digest import Digest, Timetable
 
 WEBHOOK = "webhook"
 """The name of the sink behind `slack.webhook_url`."""

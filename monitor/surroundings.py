@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from monitor import render
+from monitor.compose import render
+from monitor.compose.templates import Wording
 from monitor.decide import events
 from monitor.decide.dispatch import Dispatch, Plan
 from monitor.decide.reachability import Sight
@@ -18,7 +19,6 @@ from monitor.metrics import Metrics
 from monitor.model import Called, MessageRef, Snapshot
 from monitor.platform.fetch import Source
 from monitor.store import StoreThread
-from monitor.wording import Wording
 
 
 class Outcome(StrEnum):

@@ -13,9 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import event
 
-from monitor import render
-from monitor.decide.windows import EVERY_DAY
-from monitor.digest import (
+from monitor.compose import render
+from monitor.compose.digest import (
     Account,
     Digest,
     Issue,
@@ -28,6 +27,8 @@ from monitor.digest import (
     told_until,
     with_names,
 )
+from monitor.compose.render import DigestFacts, DigestRollout, Links
+from monitor.decide.windows import EVERY_DAY
 from monitor.model import (
     Alert,
     Card,
@@ -43,7 +44,6 @@ from monitor.model import (
     Target,
     Transition,
 )
-from monitor.render import DigestFacts, DigestRollout, Links
 from monitor.simulation.slack import Posted, plain_text
 from monitor.store import Observation, Store
 from tests.builders import NOON, after, deploy, fixed, memory, release, snapshot, step

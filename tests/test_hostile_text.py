@@ -24,9 +24,11 @@ import structlog
 from aiohttp import web
 from rich.console import Console
 
-from monitor import logs, render
+from monitor import logs
 from monitor.app import App, build
 from monitor.cli import main
+from monitor.compose import render
+from monitor.compose.terminal import draw_channel
 from monitor.decide.diff import Difference
 from monitor.decide.events import decide
 from monitor.delivery import Pace
@@ -35,7 +37,6 @@ from monitor.model import Entity, Message, MessageRef, Snapshot, Target
 from monitor.platform.kinds import KINDS
 from monitor.platform.kinds.wire import Memo
 from monitor.simulation.platform import SimulatedPlatform
-from monitor.simulation.screen import draw_channel
 from monitor.simulation.slack import Posted, Version
 from monitor.slack import SlackClient
 from monitor.store import Store

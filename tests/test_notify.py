@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import pytest
 
-from monitor import render
+from monitor.compose import render
+from monitor.compose.notifications import Mail, compose, of_sight
+from monitor.compose.render import Links, View
 from monitor.decide.dispatch import Dispatch, HeldBack, News
 from monitor.decide.routing import Mention, MentionKind
 from monitor.model import (
@@ -21,8 +23,6 @@ from monitor.model import (
     Notification,
     Target,
 )
-from monitor.notify import Mail, compose, of_sight
-from monitor.render import Links, View
 from tests.builders import RELEASE_ID, Reader, after, deploy, memory, release, snapshot, step
 
 BOT, OTHER, HOOK = "C1", "C2", "hook"

@@ -10,7 +10,16 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from monitor import render
+from monitor.compose import render
+from monitor.compose.render import (
+    DigestFacts,
+    DigestInstall,
+    DigestRollout,
+    Links,
+    SummaryLine,
+    View,
+)
+from monitor.compose.templates import Worded
 from monitor.decide.routing import Mention, MentionKind
 from monitor.model import (
     Alert,
@@ -29,15 +38,6 @@ from monitor.model import (
 )
 from monitor.platform.kinds import release as release_kind
 from monitor.platform.kinds.wire import Memo
-from monitor.render import (
-    DigestFacts,
-    DigestInstall,
-    DigestRollout,
-    Links,
-    SummaryLine,
-    View,
-)
-from monitor.wording import Worded
 from tests.block_kit import complaints, drawn
 from tests.builders import NOON, RELEASE_ID, after, deploy, fixed, memory, release, snapshot, step
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from monitor.simulation.screen import draw_channel, draw_message, plain_mrkdwn, plain_text
+from monitor.compose.terminal import draw_channel, draw_message, plain_mrkdwn, plain_text
 
 NOON = datetime(2026, 3, 5, 12, 0, tzinfo=UTC)
 AT_NOON = int(NOON.timestamp())

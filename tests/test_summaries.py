@@ -12,8 +12,18 @@ import msgspec
 import pytest
 from sqlalchemy import event
 
-from monitor import daemon, render
+from monitor import daemon
 from monitor.app import App
+from monitor.compose import render
+from monitor.compose.render import Links
+from monitor.compose.window_summary import (
+    PATIENCE,
+    awaits_poll,
+    due_bundles,
+    prolonged,
+    story_of,
+    summary_of,
+)
 from monitor.decide.dispatch import Plan
 from monitor.decide.windows import Once, Window
 from monitor.model import (
@@ -25,10 +35,8 @@ from monitor.model import (
     Notification,
     Target,
 )
-from monitor.render import Links
 from monitor.simulation.slack import Posted, plain_text
 from monitor.store import Store
-from monitor.summaries import PATIENCE, awaits_poll, due_bundles, prolonged, story_of, summary_of
 from tests.builders import NOON, RELEASE_ID, after, deploy, memory, release, snapshot, step
 from tests.processes import until
 from tests.world import World, a_world

@@ -19,10 +19,10 @@ from typing import Self
 import pytest
 from rich.console import Console
 
-from monitor import render
 from monitor.cli.displays import LineDisplay
 from monitor.cli.follow import End, Look
 from monitor.cli.wait import wait
+from monitor.compose import render
 from monitor.config import load_config
 from monitor.errors import NuonGone, NuonRejected
 from monitor.model import EventKind, Target

@@ -8,9 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.errors import ConfigError
-from monitor.text import plain
-from monitor.wording import (
+from monitor.compose.templates import (
     FIELD_LIMIT,
     LINK_LIMIT,
     TEMPLATE_LIMIT,
@@ -20,6 +18,8 @@ from monitor.wording import (
     Worded,
     Wording,
 )
+from monitor.errors import ConfigError
+from monitor.text import plain
 
 CHECKOUT = Facts(
     kind="release",

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import msgspec
 
-from monitor import render
 from monitor.app import App, build
+from monitor.compose import render
 from monitor.config import Config, load_config
 from monitor.decide.diff import keep_absent
 from monitor.delivery import Pace

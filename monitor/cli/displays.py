@@ -11,9 +11,9 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.text import Text
 
-from monitor import render
 from monitor.cli.follow import FAILED, SUCCEEDED, End, Look
-from monitor.simulation.screen import draw_blocks, plain_text
+from monitor.compose import render
+from monitor.compose.terminal import draw_blocks, plain_text
 from monitor.text import duration_words
 
 _LONGEST_SILENCE = timedelta(minutes=1)

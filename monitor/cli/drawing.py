@@ -11,10 +11,10 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from monitor.compose.terminal import draw_message
 from monitor.decide.routing import Destination, Verdict, Waiting
 from monitor.decide.windows import Then, clock_words
 from monitor.model import EventKind, Message
-from monitor.simulation.screen import draw_message
 from monitor.text import counted, join_names, plain
 
 WIDEST = 100

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from monitor import render
+from monitor.compose import render
 from monitor.decide import events
 from monitor.decide.diff import diff, keep_absent
 from monitor.decide.reachability import Sight

@@ -234,8 +234,8 @@ def _told_line(told: Told) -> Text:
     """Write what was sent by its first words, as its readers see them."""
     from rich.text import Text
 
+    from monitor.compose.terminal import plain_text
     from monitor.model import Form
-    from monitor.simulation.screen import plain_text
     from monitor.store import State
     from monitor.text import plain
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from monitor import render
+from monitor.compose import render
 from monitor.config import Config, Watch
 from monitor.decide import progress
 from monitor.decide.dispatch import Scene

@@ -10,11 +10,11 @@ from typing import Any
 import click
 
 from monitor.cli.known import Knowledge, Known
+from monitor.compose.notifications import LOUD
 from monitor.config import Config, Watch
 from monitor.decide.dispatch import Plan, joined, subject_of
 from monitor.decide.routing import LABEL, MATCH_KEYS, Named, Silence, Subject, Verdict, route
 from monitor.model import Entity, Event, EventKind, Level
-from monitor.notify import LOUD
 from monitor.sinks import Sinks, home_of
 from monitor.store import Store
 from monitor.text import join_names, plain

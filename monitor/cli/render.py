@@ -16,10 +16,10 @@ from monitor.model import EventKind, Form, Message
 
 if TYPE_CHECKING:
     from monitor.cli.known import Known
+    from monitor.compose.render import View
     from monitor.config import Config
     from monitor.decide.routing import Destination, Mention, Silence
     from monitor.model import Event
-    from monitor.render import View
 
 _MOST_TROUBLES = 5
 _MOST_BLOCKS = 50
@@ -141,7 +141,7 @@ _SIGHT = (EventKind.UNREACHABLE, EventKind.REACHABLE, EventKind.GONE)
 
 
 def _of_sight(event: EventKind, kind: str, now: datetime) -> Message:
-    from monitor import render
+    from monitor.compose import render
 
     since = now - _SINCE
     match event:
@@ -168,7 +168,7 @@ def _sheets(
     is_webhook: bool,
 ) -> Iterator[Sheet]:
     """Yield what the daemon would send, were these the events of one poll after another."""
-    from monitor import notify
+    from monitor.compose import notifications
     from monitor.decide.dispatch import Dispatch, News
     from monitor.sinks import Sinks
     from monitor.store import message_digest
@@ -183,7 +183,7 @@ def _sheets(
             for one in _destinations(config, known, event):
                 told.setdefault(one.sink, []).append((event, one.mentions))
         news = {sink: News(tuple(its)) for sink, its in told.items()}
-        mail = notify.compose(
+        mail = notifications.compose(
             view,
             Dispatch(view.memory, news, held=(), silences=()),
             earlier=view.memory,
@@ -216,8 +216,8 @@ def _view(config: Config, known: Known, silences: Sequence[Silence]) -> View:
     """Return what the messages are drawn from, the user's own words and silences among it."""
     import msgspec
 
-    from monitor import notify
     from monitor.app import wording_of
+    from monitor.compose import notifications
     from monitor.decide.dispatch import dispatch
     from monitor.sinks import plan_of
 
@@ -232,7 +232,7 @@ def _view(config: Config, known: Known, silences: Sequence[Silence]) -> View:
         memory=memory,
         silences=tuple(silence.words(now) for silence in dispatched.silences),
     )
-    worded = notify.worded(wording_of(config), view, watch=scene.watch, labels=scene.labels)
+    worded = notifications.worded(wording_of(config), view, watch=scene.watch, labels=scene.labels)
     for problem in worded.problems if worded else ():
         click.echo(f"nuon-monitor: {problem}", err=True)
     return replace(view, worded=worded)

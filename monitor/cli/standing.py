@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
 
-from monitor import render
 from monitor.cli.common import part_names
+from monitor.compose import render
 from monitor.config import Config, Watch
 from monitor.decide import events, progress
 from monitor.decide.reachability import scope_of

@@ -29,8 +29,8 @@ def command(config_path: Path | None, *, channel: str | None) -> int:
 async def _send(config: Config, channel: str | None) -> int:
     from uuid import uuid4
 
-    from monitor import render
     from monitor.app import sink_of, slack_client, utc_now
+    from monitor.compose import render
     from monitor.errors import ConfigError, Problem, SinkError
     from monitor.sinks import Sinks
 

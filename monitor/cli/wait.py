@@ -126,8 +126,8 @@ async def wait(
 
     from monitor.app import nuon_client, utc_now
     from monitor.cli.follow import Follower
+    from monitor.compose.render import Links
     from monitor.decide.events import Patience
-    from monitor.render import Links
 
     async def end() -> End:
         while True:

@@ -235,7 +235,7 @@ def unsound_templates(given: Mapping[str, Any]) -> Iterator[Problem]:
     if not templates:
         return
     # Jinja2 takes a while to load, and most configurations have no templates.
-    from monitor.wording import Wording  # noqa: PLC0415
+    from monitor.compose.templates import Wording
 
     for key, value in templates.items():
         try:

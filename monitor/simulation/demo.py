@@ -30,6 +30,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from monitor.compose.terminal import draw_message
 from monitor.model import Phase, phase_of
 from monitor.simulation.audit import Audit, audit, changes_of
 from monitor.simulation.cast import Cast
@@ -47,7 +48,6 @@ from monitor.simulation.scenarios import (
     Stage,
     timeline,
 )
-from monitor.simulation.screen import draw_message
 from monitor.simulation.slack import Channel, Posted, Rates, SimulatedSlack, plain_text
 
 CHANNEL = "releases"

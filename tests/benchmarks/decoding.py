@@ -21,7 +21,7 @@ from functools import partial
 
 import msgspec
 
-from monitor import render
+from monitor.compose import render
 from monitor.decide.diff import diff, keep_absent
 from monitor.model import Memory, Snapshot, Target
 from monitor.platform.kinds import release

@@ -25,7 +25,7 @@ from typing import Any
 
 import msgspec
 
-from monitor import notify, render
+from monitor.compose import notifications, render
 from monitor.decide import events
 from monitor.decide.diff import Difference, diff, keep_absent
 from monitor.decide.dispatch import Dispatch, Plan, Scene, dispatch
@@ -491,7 +491,7 @@ class Life:
     def _draw(self, after: Snapshot, decision: events.Decision, dispatched: Dispatch) -> None:
         if self.chance.random() > (0.3 if decision.events else 0.03):
             return
-        mail = notify.compose(
+        mail = notifications.compose(
             render.View(after, dispatched.memory, _LINKS),
             dispatched,
             earlier=self.memory,

@@ -25,8 +25,7 @@ from datetime import UTC, datetime
 from itertools import cycle, islice, pairwise
 from pathlib import Path
 
-from monitor import render
-from monitor.simulation import screen
+from monitor.compose import render, terminal
 from monitor.simulation.audit import audit
 from monitor.simulation.platform import SimulatedPlatform
 from monitor.simulation.scenarios import SCENARIOS, Clock, Scenario, Stage, install_of
@@ -217,7 +216,7 @@ class Soak:
         snapshot, memory = self.world.stored(release_id)
         links = render.Links("https://app.nuon.co", self.world.platform.org_id)
         view = render.View(snapshot, memory, links, names=_NAMES)
-        return plain_text(card).replace(" · the attempt before", "") == screen.plain_text(
+        return plain_text(card).replace(" · the attempt before", "") == terminal.plain_text(
             render.card(view).blocks, text=""
         )
 

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from monitor import render
+from monitor.compose import render
+from monitor.compose.render import SummaryLine
 from monitor.decide import progress
 from monitor.decide.dispatch import Plan
 from monitor.decide.windows import Window
 from monitor.model import Alert, EventKind, Form, HeldLine, Notification, Phase, Target
-from monitor.render import SummaryLine
 from monitor.text import plain
 
 PATIENCE = timedelta(minutes=5)

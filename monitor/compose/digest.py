@@ -13,11 +13,11 @@ from datetime import datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from monitor import render
+from monitor.compose import render
+from monitor.compose.render import DigestFacts, DigestInstall, DigestRollout, SummaryLine
 from monitor.decide.progress import add_up, last_change
 from monitor.decide.windows import EVERY_DAY, instant
 from monitor.model import Entity, EventKind, Memory, Phase
-from monitor.render import DigestFacts, DigestInstall, DigestRollout, SummaryLine
 
 TROUBLES_OF = timedelta(days=7)
 """What has failed for longer than that is known by now, or given up."""

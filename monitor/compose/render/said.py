@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from monitor.compose.render.blocks import Line, bold, line
+from monitor.compose.render.pages import Page, behind, page_of_units
+from monitor.compose.render.picture import Picture
+from monitor.compose.render.room import Room
 from monitor.model import Entity
-from monitor.render.blocks import Line, bold, line
-from monitor.render.pages import Page, behind, page_of_units
-from monitor.render.picture import Picture
-from monitor.render.room import Room
 from monitor.text import gist, join_names, plain
 
 ABSENT = " (not in the newest answer)"

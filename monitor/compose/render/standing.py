@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from monitor.compose.render.blocks import WORD_LIMIT, Line, bold, date, line
+from monitor.compose.render.facts import commit_of, commit_words, message_words
+from monitor.compose.render.pages import behind, page_of_step, page_of_unit
+from monitor.compose.render.phases import FAILED, MARKS, TROUBLES, says_of
+from monitor.compose.render.picture import Picture
+from monitor.compose.render.room import Room
+from monitor.compose.render.said import ABSENT, reason_words
 from monitor.decide import progress
 from monitor.model import Entity, Kind, Phase
-from monitor.render.blocks import WORD_LIMIT, Line, bold, date, line
-from monitor.render.facts import commit_of, commit_words, message_words
-from monitor.render.pages import behind, page_of_step, page_of_unit
-from monitor.render.phases import FAILED, MARKS, TROUBLES, says_of
-from monitor.render.picture import Picture
-from monitor.render.room import Room
-from monitor.render.said import ABSENT, reason_words
 from monitor.text import counted, join_names, plain, short_id
 
 _MOST_APPS_NAMED = 3

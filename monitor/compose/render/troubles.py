@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 
+from monitor.compose.render.pages import Page, page_of_step
+from monitor.compose.render.phases import FAILED, MARKS, TROUBLES, says_of
+from monitor.compose.render.picture import Picture
+from monitor.compose.render.said import ABSENT, Advice, Said
 from monitor.decide.progress import Stage, has_parts_that_wait, place_of, reason_of
 from monitor.model import Entity, EventKind, Kind, Level, Phase, Stall, phase_of
-from monitor.render.pages import Page, page_of_step
-from monitor.render.phases import FAILED, MARKS, TROUBLES, says_of
-from monitor.render.picture import Picture
-from monitor.render.said import ABSENT, Advice, Said
 
 _RETRIED = 5
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from monitor.compose.render.blocks import Element, link
+from monitor.compose.render.links import URL_LIMIT
+from monitor.compose.render.picture import Picture
 from monitor.model import Entity, Kind
-from monitor.render.blocks import Element, link
-from monitor.render.links import URL_LIMIT
-from monitor.render.picture import Picture
 
 OPEN = "Open in Nuon"
 

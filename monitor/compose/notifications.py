@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from monitor import render
+from monitor.compose import render
+from monitor.compose.templates import Facts, Worded, Wording
 from monitor.decide.dispatch import Dispatch, HeldBack, News
 from monitor.decide.progress import add_up, last_change, starter_of
 from monitor.decide.routing import Mention, MentionKind, Named
@@ -29,7 +30,6 @@ from monitor.model import (
     Target,
 )
 from monitor.text import duration_words
-from monitor.wording import Facts, Worded, Wording
 
 LOUD = frozenset(
     {

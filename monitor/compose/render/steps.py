@@ -6,13 +6,13 @@ import itertools
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
+from monitor.compose.render.blocks import WORD_LIMIT, Line, bold, line
+from monitor.compose.render.facts import extras_of, reached
+from monitor.compose.render.phases import MARKS
+from monitor.compose.render.picture import Picture
+from monitor.compose.render.room import Room
 from monitor.decide import progress
 from monitor.model import Entity, Phase
-from monitor.render.blocks import WORD_LIMIT, Line, bold, line
-from monitor.render.facts import extras_of, reached
-from monitor.render.phases import MARKS
-from monitor.render.picture import Picture
-from monitor.render.room import Room
 from monitor.text import counted, duration_words, plain
 
 _STEP_LINES = 10

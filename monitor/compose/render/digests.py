@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from monitor.compose.render.blocks import TITLE_LIMIT, Line, bold, date, headed_message, line
+from monitor.compose.render.pages import Page, behind
+from monitor.compose.render.room import Room, fitting
 from monitor.model import EventKind, Message
-from monitor.render.blocks import TITLE_LIMIT, Line, bold, date, headed_message, line
-from monitor.render.pages import Page, behind
-from monitor.render.room import Room, fitting
 from monitor.text import counted, duration_words, gist, plain
 
 

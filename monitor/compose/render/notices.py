@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from monitor.compose.render.blocks import TITLE_LIMIT, bold, date, headed_message, line, title_words
 from monitor.decide.routing import Mention
 from monitor.model import Message
-from monitor.render.blocks import TITLE_LIMIT, bold, date, headed_message, line, title_words
 from monitor.text import duration_words, plain
 
 

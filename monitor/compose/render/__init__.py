@@ -8,7 +8,7 @@ Slack's limits whatever it is drawn from.
 
 from __future__ import annotations
 
-from monitor.render.cards import (
+from monitor.compose.render.cards import (
     card,
     headline,
     page_of,
@@ -20,7 +20,7 @@ from monitor.render.cards import (
     title_of,
     words_of,
 )
-from monitor.render.digests import (
+from monitor.compose.render.digests import (
     DigestFacts,
     DigestInstall,
     DigestRollout,
@@ -28,8 +28,8 @@ from monitor.render.digests import (
     digest,
     quiet_summary,
 )
-from monitor.render.links import Links
-from monitor.render.notices import (
+from monitor.compose.render.links import Links
+from monitor.compose.render.notices import (
     gone,
     reachable,
     refused,
@@ -38,7 +38,7 @@ from monitor.render.notices import (
     test_message,
     unreachable,
 )
-from monitor.render.picture import View
+from monitor.compose.render.picture import View
 
 __all__ = [
     "DigestFacts",

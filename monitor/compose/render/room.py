@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from monitor.compose.render.blocks import BLOCKS_LIMIT
 from monitor.model import Message
-from monitor.render.blocks import BLOCKS_LIMIT
 
 
 @dataclass(frozen=True, slots=True)

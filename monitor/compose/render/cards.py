@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from monitor.compose.render.blocks import (
+    Element,
+    Line,
+    Section,
+    bare_message,
+    date,
+    headed_message,
+    line,
+)
+from monitor.compose.render.facts import fact_lines
+from monitor.compose.render.headlines import headline_of, is_headline, state_of
+from monitor.compose.render.links import Links
+from monitor.compose.render.news import news_of
+from monitor.compose.render.pages import OPEN, given, page_of_rollout
+from monitor.compose.render.picture import Picture, View, look
+from monitor.compose.render.room import ROOMS, Room, fitting
+from monitor.compose.render.said import lines_of, page_of_said, text_of
+from monitor.compose.render.standing import standing_lines
+from monitor.compose.render.steps import step_lines
+from monitor.compose.render.troubles import troubles_of
 from monitor.decide import progress
 from monitor.decide.routing import Mention
 from monitor.model import Event, Memory, Message, Snapshot
-from monitor.render.blocks import Element, Line, Section, bare_message, date, headed_message, line
-from monitor.render.facts import fact_lines
-from monitor.render.headlines import headline_of, is_headline, state_of
-from monitor.render.links import Links
-from monitor.render.news import news_of
-from monitor.render.pages import OPEN, given, page_of_rollout
-from monitor.render.picture import Picture, View, look
-from monitor.render.room import ROOMS, Room, fitting
-from monitor.render.said import lines_of, page_of_said, text_of
-from monitor.render.standing import standing_lines
-from monitor.render.steps import step_lines
-from monitor.render.troubles import troubles_of
 
 _MOST_NAMES_WANTED = 40
 

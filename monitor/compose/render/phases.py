@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from monitor.compose.render.blocks import WORD_LIMIT
 from monitor.model import Entity, Kind, Phase
-from monitor.render.blocks import WORD_LIMIT
 from monitor.text import plain
 
 MARKS: Mapping[Phase, str] = {

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from monitor.compose.render.blocks import HEADER_LIMIT
+from monitor.compose.render.facts import reached
+from monitor.compose.render.phases import FAILED, TROUBLES, awaits_approval, says_of, waits
+from monitor.compose.render.picture import Picture
+from monitor.compose.render.standing import state_of_standing
 from monitor.decide import progress
 from monitor.model import Entity, Event, EventKind, Kind, Level, Phase, Stall
-from monitor.render.blocks import HEADER_LIMIT
-from monitor.render.facts import reached
-from monitor.render.phases import FAILED, TROUBLES, awaits_approval, says_of, waits
-from monitor.render.picture import Picture
-from monitor.render.standing import state_of_standing
 from monitor.text import counted
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from monitor.compose.render.headlines import failure_words, success_words
+from monitor.compose.render.pages import OPEN, Page, page_of_rollout, page_of_step
+from monitor.compose.render.phases import FAILED, MARKS, says_of, waits
+from monitor.compose.render.picture import Picture
+from monitor.compose.render.said import ABSENT, Said
+from monitor.compose.render.steps import not_attempted, units_of
+from monitor.compose.render.troubles import advice_on
 from monitor.decide import progress
 from monitor.model import Alert, Entity, Event, EventKind, Level, Phase
-from monitor.render.headlines import failure_words, success_words
-from monitor.render.pages import OPEN, Page, page_of_rollout, page_of_step
-from monitor.render.phases import FAILED, MARKS, says_of, waits
-from monitor.render.picture import Picture
-from monitor.render.said import ABSENT, Said
-from monitor.render.steps import not_attempted, units_of
-from monitor.render.troubles import advice_on
 from monitor.text import counted, duration_words, short_id
 
 _RANKS: Mapping[EventKind, int] = {

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from monitor.compose.render.blocks import WORD_LIMIT, Element, Line, bold, date, line, link
+from monitor.compose.render.links import URL_LIMIT
+from monitor.compose.render.pages import given, links_to_origin
+from monitor.compose.render.picture import Picture
+from monitor.compose.render.room import Room
 from monitor.decide.progress import Progress, starter_of, time_left
 from monitor.model import Commit, Entity, Kind, Phase
-from monitor.render.blocks import WORD_LIMIT, Element, Line, bold, date, line, link
-from monitor.render.links import URL_LIMIT
-from monitor.render.pages import given, links_to_origin
-from monitor.render.picture import Picture
-from monitor.render.room import Room
 from monitor.text import WEB_ADDRESS, counted, duration_words, first_line, plain, short_id
 
 _MESSAGE_LIMIT = 120
