@@ -28,7 +28,9 @@ from monitor.decide.dispatch import Dispatch
 from monitor.decide.reachability import Sight
 from monitor.decide.routing import Named
 from monitor.decide.selection import NamePatterns
-from monitor.delivery import Delivery, Pace, Sink
+from monitor.deliver.destinations import Sinks, digests_of, home_of, plan_of
+from monitor.deliver.slack import SlackClient
+from monitor.deliver.worker import Delivery, Pace, Sink
 from monitor.discovery import Discovery, Listing
 from monitor.errors import SinkError, StoreError
 from monitor.health import Check, HealthServer, Probes
@@ -39,8 +41,6 @@ from monitor.platform.client import NuonClient
 from monitor.platform.kinds import KINDS
 from monitor.platform.lookups import Names
 from monitor.roster import Roster
-from monitor.sinks import Sinks, digests_of, home_of, plan_of
-from monitor.slack import SlackClient
 from monitor.store import Store, StoreThread
 from monitor.surroundings import Hush, Outcome, Surroundings
 

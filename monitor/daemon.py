@@ -20,7 +20,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from monitor.agenda import Agenda, following, spread
 from monitor.clockwork import Clockwork
 from monitor.cycle import Cycle
-from monitor.delivery import Delivery
+from monitor.deliver.worker import Delivery
 from monitor.discovery import Discovery
 from monitor.errors import StoreError
 from monitor.metrics import Metrics

@@ -33,7 +33,7 @@ from monitor import logs
 from monitor.app import build, secrets_of
 from monitor.config import load_config
 from monitor.daemon import stop_on_signals
-from monitor.delivery import Pace
+from monitor.deliver.worker import Pace
 from tests.processes import clean_environment, until
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import pytest
 from monitor.app import App, build
 from monitor.clock import WallClock
 from monitor.config import Config
-from monitor.delivery import Pace
+from monitor.deliver.worker import Pace
 from monitor.simulation.audit import audit
 from monitor.simulation.slack import plain_text
 from monitor.store import Seen, Store, Told

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from monitor.app import App, build
 from monitor.cycle import Cycle
-from monitor.delivery import Pace
+from monitor.deliver.worker import Pace
 from monitor.model import Target
 from monitor.simulation.platform import Fault, FaultKind
 from monitor.simulation.scenarios import Clock

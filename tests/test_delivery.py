@@ -23,8 +23,9 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import pytest
 from structlog.testing import capture_logs
 
-from monitor import delivery as module
-from monitor.delivery import Delivery, Pace, Sink, backoff
+from monitor.deliver import worker as module
+from monitor.deliver.slack import SlackClient
+from monitor.deliver.worker import Delivery, Pace, Sink, backoff
 from monitor.errors import Refusal, SinkRejected, StoreError
 from monitor.metrics import Metrics
 from monitor.model import (
@@ -38,7 +39,6 @@ from monitor.model import (
     Target,
 )
 from monitor.simulation.slack import Channel, Rates, SimulatedSlack, plain_text
-from monitor.slack import SlackClient
 from monitor.store import Observation, Outgoing, Store, StoreThread
 from tests.builders import memory, release, snapshot
 from tests.faults import FaultyServer, hang
@@ -197,11 +197,11 @@ async def monitor(slack: SimulatedSlack, tmp_path: Path, clock: Clock) -> AsyncI
 @asynccontextmanager
 async def running(monitor: Monitor) -> AsyncIterator[None]:
     """Run the loop itself, and stop it in the end."""
-    task = asyncio.create_task(monitor.delivery.run())
+    task = asyncio.create_task(monitor.deliver.worker.run())
     try:
         yield
     finally:
-        monitor.delivery.stop()
+        monitor.deliver.worker.stop()
         await task
 
 
@@ -262,7 +262,7 @@ async def test_posts_go_out_in_the_order_they_were_enqueued(monitor: Monitor) ->
 
     await monitor.deliver()
 
-    assert keys(monitor.slack.channel("releases")) == ["a", "b", "c"]
+    assert keys(monitor.deliver.slack.channel("releases")) == ["a", "b", "c"]
     assert await monitor.outbox() == ()
     assert monitor.count("notifications_sent") == 3
 
@@ -274,7 +274,7 @@ async def test_the_same_news_enqueued_twice_is_told_once(monitor: Monitor) -> No
     await monitor.save(*notes("a", "b"))
     await monitor.deliver()
 
-    assert keys(monitor.slack.channel("releases")) == ["a", "b"]
+    assert keys(monitor.deliver.slack.channel("releases")) == ["a", "b"]
 
 
 async def test_a_reply_goes_into_its_cards_thread(monitor: Monitor) -> None:
@@ -283,7 +283,7 @@ async def test_a_reply_goes_into_its_cards_thread(monitor: Monitor) -> None:
 
     await monitor.deliver()
 
-    (root,) = monitor.slack.channel("releases").messages
+    (root,) = monitor.deliver.slack.channel("releases").messages
     assert [plain_text(one) for one in root.replies] == ["r1"]
 
 
@@ -294,7 +294,7 @@ async def test_a_broadcast_reply_is_seen_in_the_channel(monitor: Monitor) -> Non
 
     await monitor.deliver()
 
-    assert monitor.slack.channel("releases").notifications() == ["0 of 3", "r1"]
+    assert monitor.deliver.slack.channel("releases").notifications() == ["0 of 3", "r1"]
 
 
 async def test_through_a_webhook_messages_go_out_in_order(monitor: Monitor) -> None:
@@ -302,7 +302,7 @@ async def test_through_a_webhook_messages_go_out_in_order(monitor: Monitor) -> N
 
     await monitor.deliver()
 
-    assert monitor.slack.channel("releases").notifications() == ["a", "b"]
+    assert monitor.deliver.slack.channel("releases").notifications() == ["a", "b"]
     assert await monitor.outbox() == ()
 
 
@@ -310,9 +310,9 @@ async def test_the_loop_delivers_what_comes_in_while_it_runs(monitor: Monitor) -
     async with running(monitor):
         for key in ("a", "b"):
             await monitor.save(*notes(key))
-            monitor.delivery.wake()
-            await monitor.slack.wait_until(
-                lambda key=key: key in keys(monitor.slack.channel("releases"))  # type: ignore[misc]
+            monitor.deliver.worker.wake()
+            await monitor.deliver.slack.wait_until(
+                lambda key=key: key in keys(monitor.deliver.slack.channel("releases"))  # type: ignore[misc]
             )
 
     assert await monitor.outbox() == ()
@@ -331,7 +331,7 @@ async def test_the_loop_tries_again_when_the_time_has_come(
 
     async with life(slack, tmp_path, Running()) as monitor, running(monitor):
         await monitor.save(*notes("a"))
-        monitor.delivery.wake()
+        monitor.deliver.worker.wake()
         await slack.wait_until(lambda: outcomes(slack, POST) == ["429", "ok"])
 
 
@@ -347,7 +347,7 @@ async def test_three_changes_before_delivery_are_one_edit(monitor: Monitor) -> N
         await monitor.save(cards=[card(words)])
     await monitor.deliver()
 
-    (seen,) = monitor.slack.channel("releases").messages
+    (seen,) = monitor.deliver.slack.channel("releases").messages
     assert plain_text(seen) == "3 of 3"
     assert len(seen.edits) == 1
 
@@ -371,7 +371,7 @@ async def test_a_card_is_posted_with_its_newest_content(monitor: Monitor) -> Non
 
     await monitor.deliver()
 
-    (seen,) = monitor.slack.channel("releases").messages
+    (seen,) = monitor.deliver.slack.channel("releases").messages
     assert plain_text(seen) == "2 of 3"
     assert seen.edits == []
 
@@ -385,7 +385,7 @@ async def test_edits_give_way_to_posts(monitor: Monitor) -> None:
     await monitor.save(*notes("a", "b"))
     await monitor.deliver()
 
-    assert [request.method for request in monitor.slack.requests] == [POST] * 3 + [EDIT]
+    assert [request.method for request in monitor.deliver.slack.requests] == [POST] * 3 + [EDIT]
 
 
 async def test_while_an_edit_waits_for_its_turn_a_post_goes_first(
@@ -398,11 +398,11 @@ async def test_while_an_edit_waits_for_its_turn_a_post_goes_first(
             await slack.wait_until(lambda: len(slack.requests) == 1)
             for words in ("1 of 3", "2 of 3"):
                 await monitor.save(cards=[card(words)])
-                monitor.delivery.wake()
+                monitor.deliver.worker.wake()
                 await slack.wait_until(lambda: outcomes(slack, EDIT) == ["ok"])
 
             await monitor.save(*notes("a"))
-            monitor.delivery.wake()
+            monitor.deliver.worker.wake()
             await slack.wait_until(lambda: "a" in keys(slack.channel("releases")))
 
         assert outcomes(slack, EDIT) == ["ok"]
@@ -418,7 +418,7 @@ async def test_while_an_edit_waits_for_its_turn_the_store_is_left_alone(
             await slack.wait_until(lambda: len(slack.requests) == 1)
             for words in ("1 of 3", "2 of 3"):
                 await monitor.save(cards=[card(words)])
-                monitor.delivery.wake()
+                monitor.deliver.worker.wake()
                 await slack.wait_until(lambda: outcomes(slack, EDIT) == ["ok"])
             monitor.store.calls = 0
 
@@ -433,17 +433,21 @@ async def test_a_limit_on_edits_holds_for_all_cards_and_for_no_post(monitor: Mon
     there, its = first_card(sink="#ops")
     await monitor.save(posted, there, cards=[shown, its])
     await monitor.deliver()
-    monitor.slack.fail("429", EDIT, retry_after=3600)
+    monitor.deliver.slack.fail("429", EDIT, retry_after=3600)
 
     await monitor.save(cards=[card("1 of 3")])
     async with running(monitor):
-        await monitor.slack.wait_until(lambda: outcomes(monitor.slack, EDIT) == ["429"])
+        await monitor.deliver.slack.wait_until(lambda: outcomes(monitor.slack, EDIT) == ["429"])
         while not monitor.count("delivery_failures", next="again later"):
             await asyncio.sleep(0)
         await monitor.save(*notes("a"), *notes("b", sink="#ops"), cards=[card("1 of 3", "#ops")])
-        monitor.delivery.wake()
-        await monitor.slack.wait_until(lambda: "b" in keys(monitor.slack.channel("ops")))
-        await monitor.slack.wait_until(lambda: "a" in keys(monitor.slack.channel("releases")))
+        monitor.deliver.worker.wake()
+        await monitor.deliver.slack.wait_until(
+            lambda: "b" in keys(monitor.deliver.slack.channel("ops"))
+        )
+        await monitor.deliver.slack.wait_until(
+            lambda: "a" in keys(monitor.deliver.slack.channel("releases"))
+        )
 
     await monitor.deliver(after=3599)
     assert outcomes(monitor.slack, EDIT) == ["429"]
@@ -456,7 +460,7 @@ async def test_when_the_limit_on_edits_has_passed_all_cards_are_brought_up_to_da
     there, its = first_card(sink="#ops")
     await monitor.save(posted, there, cards=[shown, its])
     await monitor.deliver()
-    monitor.slack.fail("429", EDIT, retry_after=60)
+    monitor.deliver.slack.fail("429", EDIT, retry_after=60)
     await monitor.save(cards=[card("1 of 3")])
     await monitor.deliver()
     await monitor.save(cards=[card("1 of 3", "#ops")])
@@ -466,7 +470,7 @@ async def test_when_the_limit_on_edits_has_passed_all_cards_are_brought_up_to_da
     await monitor.deliver(after=60)
 
     for channel in ("releases", "ops"):
-        assert plain_text(monitor.slack.channel(channel).messages[0]) == "1 of 3"
+        assert plain_text(monitor.deliver.slack.channel(channel).messages[0]) == "1 of 3"
 
 
 @pytest.mark.parametrize("kind", ["reset_after", "reset_before", "502", "500", "garbage"])
@@ -474,13 +478,13 @@ async def test_an_edit_that_failed_is_made_again(monitor: Monitor, kind: str) ->
     posted, shown = first_card()
     await monitor.save(posted, cards=[shown])
     await monitor.deliver()
-    monitor.slack.fail(kind, EDIT)
+    monitor.deliver.slack.fail(kind, EDIT)
     await monitor.save(cards=[card("1 of 3")])
 
     await monitor.deliver()
     await monitor.deliver(after=2)
 
-    (seen,) = monitor.slack.channel("releases").messages
+    (seen,) = monitor.deliver.slack.channel("releases").messages
     assert plain_text(seen) == "1 of 3"
     assert outcomes(monitor.slack, EDIT) == [kind, "ok"]
 
@@ -494,7 +498,7 @@ async def test_an_edit_whose_blocks_are_refused_is_made_as_plain_text(monitor: M
     await monitor.deliver()
     await monitor.deliver(after=3600)
 
-    (seen,) = monitor.slack.channel("releases").messages
+    (seen,) = monitor.deliver.slack.channel("releases").messages
     assert (seen.text, list(seen.blocks)) == ("plain", [])
     assert outcomes(monitor.slack, EDIT) == ["invalid_blocks", "ok"]
 
@@ -513,7 +517,7 @@ async def test_an_edit_that_is_refused_altogether_waits_for_the_next_version(
     await monitor.save(cards=[card("1 of 3")])
     await monitor.deliver()
 
-    (seen,) = monitor.slack.channel("releases").messages
+    (seen,) = monitor.deliver.slack.channel("releases").messages
     assert plain_text(seen) == "1 of 3"
 
 
@@ -524,33 +528,38 @@ async def test_a_card_that_is_gone_is_posted_anew_when_it_changes(monitor: Monit
     posted, shown = first_card()
     await monitor.save(posted, cards=[shown])
     await monitor.deliver()
-    (old,) = monitor.slack.channel("releases").messages
-    monitor.slack.delete_message(old.ts)
+    (old,) = monitor.deliver.slack.channel("releases").messages
+    monitor.deliver.slack.delete_message(old.ts)
 
     await monitor.save(cards=[card("1 of 3")])
     await monitor.deliver()
     await monitor.save(reply("r1"), cards=[card("2 of 3")])
     await monitor.deliver()
 
-    (new,) = monitor.slack.channel("releases").messages
+    (new,) = monitor.deliver.slack.channel("releases").messages
     assert plain_text(new) == "2 of 3"
     assert [plain_text(one) for one in new.replies] == ["r1"]
-    assert keys(monitor.slack.channel("releases"))[1] == "card/1/#releases"
+    assert keys(monitor.deliver.slack.channel("releases"))[1] == "card/1/#releases"
 
 
 async def test_replies_to_a_card_that_is_gone_follow_a_new_one_in_order(monitor: Monitor) -> None:
     posted, shown = first_card()
     await monitor.save(posted, cards=[shown])
     await monitor.deliver()
-    (old,) = monitor.slack.channel("releases").messages
-    monitor.slack.delete_message(old.ts)
+    (old,) = monitor.deliver.slack.channel("releases").messages
+    monitor.deliver.slack.delete_message(old.ts)
 
     await monitor.save(reply("r1"), reply("r2"), note("m"), cards=[card("1 of 3")])
     await monitor.deliver()
     await monitor.deliver(after=2)
 
-    assert keys(monitor.slack.channel("releases"))[1:] == ["card/1/#releases", "r1", "r2", "m"]
-    new = monitor.slack.channel("releases").messages[0]
+    assert keys(monitor.deliver.slack.channel("releases"))[1:] == [
+        "card/1/#releases",
+        "r1",
+        "r2",
+        "m",
+    ]
+    new = monitor.deliver.slack.channel("releases").messages[0]
     assert [plain_text(one) for one in new.replies] == ["r1", "r2"]
 
 
@@ -560,11 +569,11 @@ async def test_a_new_card_that_has_to_wait_does_not_keep_the_loop_spinning(
     posted, shown = first_card()
     await monitor.save(posted, cards=[shown])
     await monitor.deliver()
-    (old,) = monitor.slack.channel("releases").messages
-    monitor.slack.delete_message(old.ts)
+    (old,) = monitor.deliver.slack.channel("releases").messages
+    monitor.deliver.slack.delete_message(old.ts)
     await monitor.save(reply("r1"), cards=[card("1 of 3")])
-    monitor.slack.fail("error:thread_not_found", POST)
-    monitor.slack.fail("429", POST, retry_after=60)
+    monitor.deliver.slack.fail("error:thread_not_found", POST)
+    monitor.deliver.slack.fail("429", POST, retry_after=60)
 
     async with asyncio.timeout(5):
         await monitor.deliver()
@@ -572,7 +581,7 @@ async def test_a_new_card_that_has_to_wait_does_not_keep_the_loop_spinning(
     assert outcomes(monitor.slack, POST) == ["ok", "error:thread_not_found", "429"]
 
     await monitor.deliver(after=60)
-    assert keys(monitor.slack.channel("releases"))[1:] == ["card/1/#releases", "r1"]
+    assert keys(monitor.deliver.slack.channel("releases"))[1:] == ["card/1/#releases", "r1"]
 
 
 async def test_a_thread_that_never_takes_a_reply_does_not_flood_the_channel_with_cards(
@@ -594,39 +603,39 @@ async def test_a_thread_that_never_takes_a_reply_does_not_flood_the_channel_with
         for _ in range(60):
             await monitor.deliver(after=1)
 
-    assert len(monitor.slack.channel("releases").messages) < 12
+    assert len(monitor.deliver.slack.channel("releases").messages) < 12
 
 
 # Rates
 
 
 async def test_over_the_rate_it_waits_as_long_as_slack_says(monitor: Monitor) -> None:
-    monitor.slack.fail("429", POST, retry_after=30)
+    monitor.deliver.slack.fail("429", POST, retry_after=30)
     await monitor.save(*notes("a", "b"))
 
     await monitor.deliver()
     await monitor.deliver(after=29.9)
-    assert keys(monitor.slack.channel("releases")) == []
+    assert keys(monitor.deliver.slack.channel("releases")) == []
 
     await monitor.deliver(after=0.1)
-    assert keys(monitor.slack.channel("releases")) == ["a", "b"]
+    assert keys(monitor.deliver.slack.channel("releases")) == ["a", "b"]
 
 
 async def test_a_limit_on_one_channel_holds_up_no_other(monitor: Monitor) -> None:
-    monitor.slack.rates = Rates(seconds_per_message=3600, burst=1)
+    monitor.deliver.slack.rates = Rates(seconds_per_message=3600, burst=1)
     await monitor.save(*notes("a", "b"), *notes("c", sink="#ops"))
 
     await monitor.deliver()
 
-    assert keys(monitor.slack.channel("releases")) == ["a"]
-    assert keys(monitor.slack.channel("ops")) == ["c"]
+    assert keys(monitor.deliver.slack.channel("releases")) == ["a"]
+    assert keys(monitor.deliver.slack.channel("ops")) == ["c"]
 
 
 async def test_a_limit_on_posts_holds_up_no_edit(monitor: Monitor) -> None:
     posted, shown = first_card()
     await monitor.save(posted, cards=[shown])
     await monitor.deliver()
-    monitor.slack.fail("429", POST, retry_after=60)
+    monitor.deliver.slack.fail("429", POST, retry_after=60)
 
     await monitor.save(*notes("a"), cards=[card("1 of 3")])
     await monitor.deliver()
@@ -635,8 +644,8 @@ async def test_a_limit_on_posts_holds_up_no_edit(monitor: Monitor) -> None:
 
 
 async def test_being_limited_is_no_failure_that_lengthens_later_waits(monitor: Monitor) -> None:
-    monitor.slack.fail("429", POST, times=20, retry_after=1)
-    monitor.slack.fail("503", POST)
+    monitor.deliver.slack.fail("429", POST, times=20, retry_after=1)
+    monitor.deliver.slack.fail("503", POST)
     await monitor.save(*notes("a"))
     for _ in range(20):
         await monitor.deliver(after=1)
@@ -644,7 +653,7 @@ async def test_being_limited_is_no_failure_that_lengthens_later_waits(monitor: M
     await monitor.deliver(after=1)
     await monitor.deliver(after=1)
 
-    assert keys(monitor.slack.channel("releases")) == ["a"]
+    assert keys(monitor.deliver.slack.channel("releases")) == ["a"]
 
 
 async def test_a_limited_edit_does_not_lengthen_later_waits(monitor: Monitor) -> None:
@@ -664,7 +673,7 @@ async def test_a_limited_edit_does_not_lengthen_later_waits(monitor: Monitor) ->
 
 
 async def test_being_limited_does_not_make_slack_unusable(monitor: Monitor) -> None:
-    monitor.slack.fail("429", POST, retry_after=60)
+    monitor.deliver.slack.fail("429", POST, retry_after=60)
     await monitor.save(*notes("a"))
 
     await monitor.deliver()
@@ -673,14 +682,14 @@ async def test_being_limited_does_not_make_slack_unusable(monitor: Monitor) -> N
 
 
 async def test_a_storm_of_limits_costs_neither_a_message_nor_the_order(monitor: Monitor) -> None:
-    monitor.slack.fail("429", POST, times=None, probability=0.7)
+    monitor.deliver.slack.fail("429", POST, times=None, probability=0.7)
     expected = [f"n{number}" for number in range(20)]
     await monitor.save(*notes(*expected))
 
     while await monitor.outbox():
         await monitor.deliver(after=1)
 
-    assert keys(monitor.slack.channel("releases")) == expected
+    assert keys(monitor.deliver.slack.channel("releases")) == expected
 
 
 async def test_a_limit_is_remembered_over_a_restart(
@@ -708,7 +717,7 @@ async def test_two_posts_of_a_sink_keep_their_distance_and_sinks_do_not_wait_for
             await slack.wait_until(lambda: len(slack.requests) == 2)
             for number in range(20):
                 await monitor.save(*notes(f"later {number}"))
-                monitor.delivery.wake()
+                monitor.deliver.worker.wake()
 
         assert keys(slack.channel("releases")) == ["a"]
         assert keys(slack.channel("ops")) == ["c"]
@@ -733,7 +742,7 @@ async def test_at_its_real_pace_slack_never_has_to_limit_it(tmp_path: Path, cloc
 async def test_a_passing_failure_is_tried_again_with_growing_waits(
     monitor: Monitor, kind: str
 ) -> None:
-    monitor.slack.fail(kind, POST, times=3)
+    monitor.deliver.slack.fail(kind, POST, times=3)
     await monitor.save(*notes("a", "b"))
 
     await monitor.deliver()
@@ -742,7 +751,7 @@ async def test_a_passing_failure_is_tried_again_with_growing_waits(
     await monitor.deliver(after=2)
     await monitor.deliver(after=4)
 
-    assert keys(monitor.slack.channel("releases")) == ["a", "b"]
+    assert keys(monitor.deliver.slack.channel("releases")) == ["a", "b"]
     assert outcomes(monitor.slack, HISTORY) == []
 
 
@@ -755,18 +764,18 @@ def test_waits_grow_to_some_minutes_and_no_further() -> None:
 
 
 async def test_an_outage_of_slack_is_survived_with_everything_in_order(monitor: Monitor) -> None:
-    await monitor.slack.stop()
+    await monitor.deliver.slack.stop()
     await monitor.save(*notes("a", "b"), *notes("c", sink="#ops"))
     for _ in range(5):
         await monitor.deliver(after=300)
     await monitor.save(*notes("d"))
     assert monitor.problem() is not None
 
-    await monitor.slack.start()
+    await monitor.deliver.slack.start()
     await monitor.deliver(after=300)
 
-    assert keys(monitor.slack.channel("releases")) == ["a", "b", "d"]
-    assert keys(monitor.slack.channel("ops")) == ["c"]
+    assert keys(monitor.deliver.slack.channel("releases")) == ["a", "b", "d"]
+    assert keys(monitor.deliver.slack.channel("ops")) == ["c"]
     assert monitor.problem() is None
 
 
@@ -813,7 +822,7 @@ async def test_a_post_that_did_not_arrive_is_looked_for_and_then_posted_again(
 
 
 async def test_a_post_in_doubt_is_not_looked_for_at_once(monitor: Monitor) -> None:
-    monitor.slack.fail("reset_after", POST)
+    monitor.deliver.slack.fail("reset_after", POST)
     await monitor.save(*notes("a"))
 
     await monitor.deliver()
@@ -826,13 +835,13 @@ async def test_a_reply_in_doubt_is_looked_for_in_its_thread(monitor: Monitor) ->
     posted, shown = first_card()
     await monitor.save(posted, cards=[shown])
     await monitor.deliver()
-    monitor.slack.fail("reset_after", POST)
+    monitor.deliver.slack.fail("reset_after", POST)
     await monitor.save(reply("r1"), reply("r2"))
 
     await monitor.deliver()
     await monitor.deliver(after=2)
 
-    (root,) = monitor.slack.channel("releases").messages
+    (root,) = monitor.deliver.slack.channel("releases").messages
     assert [plain_text(one) for one in root.replies] == ["r1", "r2"]
     assert outcomes(monitor.slack, "conversations.replies") == ["ok"]
 
@@ -841,14 +850,14 @@ async def test_a_card_in_doubt_is_found_and_shows_the_newest_all_the_same(
     monitor: Monitor,
 ) -> None:
     posted, shown = first_card()
-    monitor.slack.fail("reset_after", POST)
+    monitor.deliver.slack.fail("reset_after", POST)
     await monitor.save(posted, cards=[shown])
     await monitor.deliver()
 
     await monitor.save(reply("r1"), cards=[card("1 of 3")])
     await monitor.deliver(after=2)
 
-    (root,) = monitor.slack.channel("releases").messages
+    (root,) = monitor.deliver.slack.channel("releases").messages
     assert plain_text(root) == "1 of 3"
     assert [plain_text(one) for one in root.replies] == ["r1"]
 
@@ -857,29 +866,29 @@ async def test_a_card_in_doubt_is_found_and_shows_the_newest_all_the_same(
 async def test_a_look_that_fails_is_repeated_before_anything_is_posted(
     monitor: Monitor, kind: str
 ) -> None:
-    monitor.slack.fail("reset_after", POST)
-    monitor.slack.fail(kind, HISTORY, times=2, retry_after=30)
+    monitor.deliver.slack.fail("reset_after", POST)
+    monitor.deliver.slack.fail(kind, HISTORY, times=2, retry_after=30)
     await monitor.save(*notes("a", "b"))
 
     await monitor.deliver()
     for _ in range(4):
         await monitor.deliver(after=30)
 
-    assert keys(monitor.slack.channel("releases")) == ["a", "b"]
+    assert keys(monitor.deliver.slack.channel("releases")) == ["a", "b"]
 
 
 async def test_where_nobody_can_look_it_is_posted_again_counted_and_logged(
     monitor: Monitor,
 ) -> None:
-    monitor.slack.scopes.remove("channels:history")
-    monitor.slack.fail("reset_after", POST)
+    monitor.deliver.slack.scopes.remove("channels:history")
+    monitor.deliver.slack.fail("reset_after", POST)
     await monitor.save(*notes("a", "b"))
     await monitor.deliver()
 
     with capture_logs() as logs:
         await monitor.deliver(after=2)
 
-    assert keys(monitor.slack.channel("releases")) == ["a", "a", "b"]
+    assert keys(monitor.deliver.slack.channel("releases")) == ["a", "a", "b"]
     assert monitor.count("ambiguous_posts", resolution="unknown") == 1
     (entry,) = [log for log in logs if log["event"] == "sent_again_perhaps_twice"]
     assert (entry["key"], "channels:history" in entry["reason"]) == ("a", True)
@@ -888,41 +897,41 @@ async def test_where_nobody_can_look_it_is_posted_again_counted_and_logged(
 async def test_through_a_webhook_a_post_in_doubt_is_posted_again_and_counted(
     monitor: Monitor,
 ) -> None:
-    monitor.slack.fail("reset_after", "webhook")
+    monitor.deliver.slack.fail("reset_after", "webhook")
     await monitor.save(*notes("a", "b", sink=HOOK))
 
     await monitor.deliver()
     await monitor.deliver(after=2)
 
-    assert monitor.slack.channel("releases").notifications() == ["a", "a", "b"]
+    assert monitor.deliver.slack.channel("releases").notifications() == ["a", "a", "b"]
     assert monitor.count("ambiguous_posts", resolution="unknown") == 1
 
 
 async def test_a_doubt_outlives_a_token_that_is_revoked_meanwhile(monitor: Monitor) -> None:
-    monitor.slack.fail("reset_after", POST)
+    monitor.deliver.slack.fail("reset_after", POST)
     await monitor.save(*notes("a", "b"))
     await monitor.deliver()
-    monitor.slack.revoke_token()
+    monitor.deliver.slack.revoke_token()
     await monitor.deliver(after=2)
     await monitor.deliver(after=30)
     assert monitor.count("ambiguous_posts", resolution="unknown") == 0
 
-    monitor.slack.restore_token()
+    monitor.deliver.slack.restore_token()
     await monitor.deliver(after=30)
 
-    assert keys(monitor.slack.channel("releases")) == ["a", "b"]
+    assert keys(monitor.deliver.slack.channel("releases")) == ["a", "b"]
     assert monitor.count("ambiguous_posts", resolution="found") == 1
 
 
 async def test_one_post_in_doubt_through_an_outage_is_counted_once(monitor: Monitor) -> None:
-    monitor.slack.fail("reset_after", "webhook")
-    monitor.slack.fail("503", "webhook", times=5)
+    monitor.deliver.slack.fail("reset_after", "webhook")
+    monitor.deliver.slack.fail("503", "webhook", times=5)
     await monitor.save(*notes("a", sink=HOOK))
 
     while await monitor.outbox():
         await monitor.deliver(after=60)
 
-    assert monitor.slack.channel("releases").notifications() == ["a", "a"]
+    assert monitor.deliver.slack.channel("releases").notifications() == ["a", "a"]
     assert monitor.count("ambiguous_posts", resolution="unknown") == 1
 
 
@@ -954,25 +963,25 @@ async def test_with_a_bad_token_all_is_kept_and_goes_on_when_it_is_mended(
     posted, shown = first_card()
     await monitor.save(posted, cards=[shown])
     await monitor.deliver()
-    monitor.slack.revoke_token()
+    monitor.deliver.slack.revoke_token()
     await monitor.save(reply("r1"), note("a", "#ops"), cards=[card("1 of 3")])
     for _ in range(10):
         await monitor.deliver(after=30)
     assert "Slack answered token_revoked to chat." in (monitor.problem() or "")
     assert len(await monitor.outbox()) == 2
 
-    monitor.slack.restore_token()
+    monitor.deliver.slack.restore_token()
     await monitor.deliver(after=30)
 
-    (root,) = monitor.slack.channel("releases").messages
+    (root,) = monitor.deliver.slack.channel("releases").messages
     assert plain_text(root) == "1 of 3"
     assert [plain_text(one) for one in root.replies] == ["r1"]
-    assert keys(monitor.slack.channel("ops")) == ["a"]
+    assert keys(monitor.deliver.slack.channel("ops")) == ["a"]
     assert monitor.problem() is None
 
 
 async def test_a_bad_token_is_probed_once_in_a_while_only(monitor: Monitor) -> None:
-    monitor.slack.revoke_token()
+    monitor.deliver.slack.revoke_token()
     await monitor.save(*notes("a", "b", "c"))
 
     for _ in range(60):
@@ -985,23 +994,23 @@ async def test_a_bad_token_found_by_an_edit_is_a_problem_too(monitor: Monitor) -
     posted, shown = first_card()
     await monitor.save(posted, cards=[shown])
     await monitor.deliver()
-    monitor.slack.revoke_token()
+    monitor.deliver.slack.revoke_token()
     await monitor.save(cards=[card("1 of 3")])
     await monitor.deliver()
     assert monitor.problem() == "Slack answered token_revoked to chat.update"
 
-    monitor.slack.restore_token()
+    monitor.deliver.slack.restore_token()
     await monitor.deliver(after=30)
 
     assert monitor.problem() is None
-    assert plain_text(monitor.slack.channel("releases").messages[0]) == "1 of 3"
+    assert plain_text(monitor.deliver.slack.channel("releases").messages[0]) == "1 of 3"
 
 
 async def test_edits_that_do_not_come_through_are_a_problem_too(monitor: Monitor) -> None:
     posted, shown = first_card()
     await monitor.save(posted, cards=[shown])
     await monitor.deliver()
-    monitor.slack.fail("503", EDIT)
+    monitor.deliver.slack.fail("503", EDIT)
     await monitor.save(cards=[card("1 of 3")])
 
     await monitor.deliver()
@@ -1010,55 +1019,55 @@ async def test_edits_that_do_not_come_through_are_a_problem_too(monitor: Monitor
 
 
 async def test_a_revoked_webhook_keeps_all_until_it_is_restored(monitor: Monitor) -> None:
-    monitor.slack.revoke_webhook()
+    monitor.deliver.slack.revoke_webhook()
     await monitor.save(*notes("a", "b", sink=HOOK))
     await monitor.deliver()
     assert monitor.problem() == "Slack answered no_service to the incoming webhook"
 
-    monitor.slack.restore_webhook()
+    monitor.deliver.slack.restore_webhook()
     await monitor.deliver(after=30)
 
-    assert monitor.slack.channel("releases").notifications() == ["a", "b"]
+    assert monitor.deliver.slack.channel("releases").notifications() == ["a", "b"]
 
 
 # A channel
 
 
 async def test_what_is_for_a_closed_channel_waits_and_others_go_on(monitor: Monitor) -> None:
-    monitor.slack.archive("releases")
+    monitor.deliver.slack.archive("releases")
     await monitor.save(*notes("a", "b"), *notes("c", sink="#ops"))
     for _ in range(10):
         await monitor.deliver(after=60)
-    assert keys(monitor.slack.channel("ops")) == ["c"]
+    assert keys(monitor.deliver.slack.channel("ops")) == ["c"]
     assert outcomes(monitor.slack, POST).count("is_archived") == 2
 
-    monitor.slack.unarchive("releases")
+    monitor.deliver.slack.unarchive("releases")
     await monitor.deliver(after=300)
 
-    assert keys(monitor.slack.channel("releases")) == ["a", "b"]
+    assert keys(monitor.deliver.slack.channel("releases")) == ["a", "b"]
 
 
 async def test_one_closed_channel_is_no_problem_of_the_whole_but_is_visible(
     monitor: Monitor,
 ) -> None:
-    monitor.delivery.problem = "cannot connect to Slack"
-    monitor.slack.archive("releases")
+    monitor.deliver.worker.problem = "cannot connect to Slack"
+    monitor.deliver.slack.archive("releases")
     await monitor.save(*notes("a"))
     with capture_logs() as logs:
         await monitor.deliver()
         await monitor.deliver(after=300)
     assert monitor.problem() is None
-    (refused,) = monitor.delivery.refusing.items()
+    (refused,) = monitor.deliver.worker.refusing.items()
     assert (refused[0], refused[1].reason) == (
         "#releases",
         "Slack answered is_archived to chat.postMessage",
     )
     assert [log["log_level"] for log in logs if log["event"] == "sink_refuses"] == ["error"]
 
-    monitor.slack.unarchive("releases")
+    monitor.deliver.slack.unarchive("releases")
     await monitor.deliver(after=300)
 
-    assert monitor.delivery.refusing == {}
+    assert monitor.deliver.worker.refusing == {}
 
 
 async def test_a_channel_that_refuses_posts_and_takes_edits_is_not_told_to_work_again(
@@ -1067,47 +1076,49 @@ async def test_a_channel_that_refuses_posts_and_takes_edits_is_not_told_to_work_
     posted, shown = first_card()
     await monitor.save(posted, cards=[shown])
     await monitor.deliver()
-    monitor.slack.fail("error:restricted_action", POST, times=None)
+    monitor.deliver.slack.fail("error:restricted_action", POST, times=None)
     await monitor.save(reply("r1"), cards=[card("1 of 3")])
 
     with capture_logs() as logs:
         await monitor.deliver()
         await monitor.deliver(after=300)
 
-    assert plain_text(monitor.slack.channel("releases").messages[0]) == "1 of 3"
-    assert list(monitor.delivery.refusing) == ["#releases"]
+    assert plain_text(monitor.deliver.slack.channel("releases").messages[0]) == "1 of 3"
+    assert list(monitor.deliver.worker.refusing) == ["#releases"]
     assert [log["event"] for log in logs if log["event"].startswith("sink_")] == ["sink_refuses"]
 
 
 async def test_a_post_that_is_found_in_a_closed_channel_does_not_mean_that_it_is_open(
     monitor: Monitor,
 ) -> None:
-    monitor.slack.fail("reset_after", POST)
+    monitor.deliver.slack.fail("reset_after", POST)
     await monitor.save(*notes("a"))
     await monitor.deliver()
-    monitor.slack.archive("releases")
+    monitor.deliver.slack.archive("releases")
     closed = Blindness(EventKind.UNREACHABLE, monitor.clock(), "it is archived")
-    monitor.delivery.refusing["#releases"] = closed
+    monitor.deliver.worker.refusing["#releases"] = closed
 
     await monitor.deliver(after=60)
 
     assert await monitor.outbox() == ()
-    assert list(monitor.delivery.refusing) == ["#releases"]
+    assert list(monitor.deliver.worker.refusing) == ["#releases"]
 
 
 async def test_what_another_process_makes_due_is_sent_while_the_loop_is_idle(
     monitor: Monitor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_IDLE", 0.05)
-    monitor.slack.fail("error:message_limit_exceeded", POST)
+    monitor.deliver.slack.fail("error:message_limit_exceeded", POST)
     await monitor.save(*notes("a"))
     async with running(monitor):
-        await monitor.slack.wait_until(lambda: len(outcomes(monitor.slack, POST)) == 1)
+        await monitor.deliver.slack.wait_until(lambda: len(outcomes(monitor.slack, POST)) == 1)
         with Store.open_beside(f"sqlite:///{tmp_path}/store.db") as beside:
             async with asyncio.timeout(10):
                 while not beside.retry(None, monitor.clock()):
                     await asyncio.sleep(0.01)
-        await monitor.slack.wait_until(lambda: keys(monitor.slack.channel("releases")) == ["a"])
+        await monitor.deliver.slack.wait_until(
+            lambda: keys(monitor.deliver.slack.channel("releases")) == ["a"]
+        )
 
 
 async def test_a_card_in_a_closed_channel_is_edited_when_it_is_open_again(
@@ -1116,32 +1127,32 @@ async def test_a_card_in_a_closed_channel_is_edited_when_it_is_open_again(
     posted, shown = first_card()
     await monitor.save(posted, cards=[shown])
     await monitor.deliver()
-    monitor.slack.archive("releases")
+    monitor.deliver.slack.archive("releases")
     await monitor.save(cards=[card("1 of 3")])
     await monitor.deliver()
-    assert list(monitor.delivery.refusing) == ["#releases"]
+    assert list(monitor.deliver.worker.refusing) == ["#releases"]
 
-    monitor.slack.unarchive("releases")
+    monitor.deliver.slack.unarchive("releases")
     await monitor.deliver(after=300)
 
-    assert plain_text(monitor.slack.channel("releases").messages[0]) == "1 of 3"
-    assert monitor.delivery.refusing == {}
+    assert plain_text(monitor.deliver.slack.channel("releases").messages[0]) == "1 of 3"
+    assert monitor.deliver.worker.refusing == {}
 
 
 async def test_what_is_for_a_sink_that_is_configured_no_more_waits_and_is_listed(
     monitor: Monitor,
 ) -> None:
-    gone = monitor.sinks.pop("#ops")
+    gone = monitor.deliver.destinations.pop("#ops")
     await monitor.save(*notes("a", sink="#ops"), *notes("b"))
     await monitor.deliver()
     (kept,) = await monitor.outbox()
     assert (kept.key, kept.error) == ("a", "the configuration has no such sink now")
-    assert keys(monitor.slack.channel("releases")) == ["b"]
+    assert keys(monitor.deliver.slack.channel("releases")) == ["b"]
 
     monitor.sinks["#ops"] = gone
     await monitor.deliver(after=300)
 
-    assert keys(monitor.slack.channel("ops")) == ["a"]
+    assert keys(monitor.deliver.slack.channel("ops")) == ["a"]
 
 
 # Our message
@@ -1155,9 +1166,9 @@ async def test_a_message_whose_blocks_are_refused_goes_out_as_plain_text(
 
     await monitor.deliver()
 
-    first, _ = monitor.slack.channel("releases").messages
+    first, _ = monitor.deliver.slack.channel("releases").messages
     assert (first.text, list(first.blocks)) == ("words", [])
-    assert keys(monitor.slack.channel("releases")) == ["a", "b"]
+    assert keys(monitor.deliver.slack.channel("releases")) == ["a", "b"]
 
 
 async def test_a_card_posted_as_plain_text_is_not_edited_for_ever(monitor: Monitor) -> None:
@@ -1168,13 +1179,13 @@ async def test_a_card_posted_as_plain_text_is_not_edited_for_ever(monitor: Monit
     await monitor.deliver()
     await monitor.deliver(after=3600)
 
-    assert [request.method for request in monitor.slack.requests] == [POST, POST]
+    assert [request.method for request in monitor.deliver.slack.requests] == [POST, POST]
 
 
 async def test_a_message_refused_twice_is_set_aside_visibly_and_others_go_on(
     monitor: Monitor,
 ) -> None:
-    monitor.slack.fail("error:msg_too_long", POST, times=2)
+    monitor.deliver.slack.fail("error:msg_too_long", POST, times=2)
     await monitor.save(*notes("a", "b"))
 
     with capture_logs() as logs:
@@ -1183,7 +1194,7 @@ async def test_a_message_refused_twice_is_set_aside_visibly_and_others_go_on(
     (aside,) = await monitor.outbox()
     assert (aside.key, str(aside.state)) == ("a", "set aside")
     assert aside.error == "Slack answered msg_too_long to chat.postMessage"
-    assert keys(monitor.slack.channel("releases")) == ["b"]
+    assert keys(monitor.deliver.slack.channel("releases")) == ["b"]
     assert [log["key"] for log in logs if log["event"] == "set_aside"] == ["a"]
     assert monitor.count("delivery_failures", next="set aside") == 1
 
@@ -1191,7 +1202,7 @@ async def test_a_message_refused_twice_is_set_aside_visibly_and_others_go_on(
 async def test_what_an_unknown_code_refuses_waits_a_while_before_it_is_set_aside(
     monitor: Monitor,
 ) -> None:
-    monitor.slack.fail("error:a_code_of_tomorrow", POST, times=None)
+    monitor.deliver.slack.fail("error:a_code_of_tomorrow", POST, times=None)
     await monitor.save(*notes("a", "b"), *notes("c", sink="#ops"))
 
     await monitor.deliver()
@@ -1206,25 +1217,25 @@ async def test_what_an_unknown_code_refuses_waits_a_while_before_it_is_set_aside
 
 
 async def test_an_unknown_code_that_passes_costs_nothing(monitor: Monitor) -> None:
-    monitor.slack.fail("error:a_code_of_tomorrow", POST, times=8)
+    monitor.deliver.slack.fail("error:a_code_of_tomorrow", POST, times=8)
     await monitor.save(*notes("a", "b"))
 
     for _ in range(10):
         await monitor.deliver(after=60)
 
-    assert keys(monitor.slack.channel("releases")) == ["a", "b"]
+    assert keys(monitor.deliver.slack.channel("releases")) == ["a", "b"]
     assert monitor.problem() is None
 
 
 async def test_what_an_unknown_code_means_by_blocks_goes_out_as_plain_text_at_once(
     monitor: Monitor,
 ) -> None:
-    monitor.slack.fail("error:blocks_of_yesterday", POST)
+    monitor.deliver.slack.fail("error:blocks_of_yesterday", POST)
     await monitor.save(*notes("a"))
 
     await monitor.deliver()
 
-    (post,) = monitor.slack.channel("releases").messages
+    (post,) = monitor.deliver.slack.channel("releases").messages
     assert (post.text, list(post.blocks)) == ("a", [])
 
 
@@ -1234,17 +1245,17 @@ async def test_an_edit_that_an_unknown_code_refuses_is_made_when_it_passes(
     posted, shown = first_card()
     await monitor.save(posted, cards=[shown])
     await monitor.deliver()
-    monitor.slack.fail("error:a_code_of_tomorrow", EDIT, times=6)
+    monitor.deliver.slack.fail("error:a_code_of_tomorrow", EDIT, times=6)
     await monitor.save(cards=[card("1 of 3")])
 
     for _ in range(5):
         await monitor.deliver(after=60)
 
-    assert plain_text(monitor.slack.channel("releases").messages[0]) == "1 of 3"
+    assert plain_text(monitor.deliver.slack.channel("releases").messages[0]) == "1 of 3"
 
 
 async def test_what_was_set_aside_goes_out_when_a_person_asks_for_it(monitor: Monitor) -> None:
-    monitor.slack.fail("error:message_limit_exceeded", POST)
+    monitor.deliver.slack.fail("error:message_limit_exceeded", POST)
     await monitor.save(*notes("a"))
     await monitor.deliver()
     (aside,) = await monitor.outbox()
@@ -1253,17 +1264,17 @@ async def test_what_was_set_aside_goes_out_when_a_person_asks_for_it(monitor: Mo
     await monitor.store.call(Store.retry, None, monitor.clock())
     await monitor.deliver()
 
-    assert keys(monitor.slack.channel("releases")) == ["a"]
+    assert keys(monitor.deliver.slack.channel("releases")) == ["a"]
 
 
 async def test_replies_whose_card_was_set_aside_are_told_in_the_channel(monitor: Monitor) -> None:
     posted, shown = first_card()
-    monitor.slack.fail("error:message_limit_exceeded", POST)
+    monitor.deliver.slack.fail("error:message_limit_exceeded", POST)
     await monitor.save(posted, reply("r1"), cards=[shown])
 
     await monitor.deliver()
 
-    assert monitor.slack.channel("releases").notifications() == ["r1"]
+    assert monitor.deliver.slack.channel("releases").notifications() == ["r1"]
 
 
 # Crashes
@@ -1314,7 +1325,7 @@ async def test_cancelled_while_slack_has_the_request_it_looks_after_the_restart(
     slack.fail("hang_after", POST)
     async with life(slack, tmp_path, clock) as monitor:
         await monitor.save(*notes("a", "b"))
-        task = asyncio.create_task(monitor.delivery.run())
+        task = asyncio.create_task(monitor.deliver.worker.run())
         await slack.wait_until(lambda: outcomes(slack, POST) == ["hang_after"])
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -1430,9 +1441,9 @@ async def test_asked_to_stop_it_finishes_what_is_in_hand_and_begins_nothing(
 ) -> None:
     async with life(slack, tmp_path, clock) as monitor:
         await monitor.save(*notes("a", "b"), *notes("c", "d", sink="#ops"))
-        task = asyncio.create_task(monitor.delivery.run())
+        task = asyncio.create_task(monitor.deliver.worker.run())
         await slack.wait_until(lambda: len(slack.requests) >= 1)
-        monitor.delivery.stop()
+        monitor.deliver.worker.stop()
         await task
         sent = len(slack.requests)
 
@@ -1454,7 +1465,7 @@ async def test_asked_to_stop_while_it_waits_it_stops_at_once(
 
 async def test_stopped_before_it_began_a_single_pass_ends(monitor: Monitor) -> None:
     await monitor.save(*notes("a"))
-    monitor.delivery.stop()
+    monitor.deliver.worker.stop()
 
     async with asyncio.timeout(5):
         await monitor.deliver()
@@ -1478,10 +1489,12 @@ async def test_a_store_that_fails_for_a_while_costs_nothing(
                 await asyncio.sleep(0)
             monitor.store.broken.clear()
             monitor.clock.advance(2)
-            monitor.delivery.wake()
-            await monitor.slack.wait_until(lambda: "b" in keys(monitor.slack.channel("releases")))
+            monitor.deliver.worker.wake()
+            await monitor.deliver.slack.wait_until(
+                lambda: "b" in keys(monitor.deliver.slack.channel("releases"))
+            )
 
-    assert keys(monitor.slack.channel("releases")) == ["a", "b"]
+    assert keys(monitor.deliver.slack.channel("releases")) == ["a", "b"]
     assert {log["error"] for log in logs if log["log_level"] == "error"} == {"the disk is full"}
 
 
@@ -1532,15 +1545,19 @@ async def test_a_bug_in_one_lane_is_counted_and_survived(
     monitor.sinks["#releases"] = _Replaced(real, broken)
     await monitor.save(*notes("a", "b"), *notes("c", sink="#ops"))
     async with running(monitor):
-        await monitor.slack.wait_until(lambda: keys(monitor.slack.channel("ops")) == ["c"])
+        await monitor.deliver.slack.wait_until(
+            lambda: keys(monitor.deliver.slack.channel("ops")) == ["c"]
+        )
         while not monitor.count("unexpected_errors", where="delivery"):
             await asyncio.sleep(0)
         monitor.sinks["#releases"] = real
         monitor.clock.advance(2)
-        monitor.delivery.wake()
-        await monitor.slack.wait_until(lambda: "b" in keys(monitor.slack.channel("releases")))
+        monitor.deliver.worker.wake()
+        await monitor.deliver.slack.wait_until(
+            lambda: "b" in keys(monitor.deliver.slack.channel("releases"))
+        )
 
-    assert keys(monitor.slack.channel("releases")) == ["a", "b"]
+    assert keys(monitor.deliver.slack.channel("releases")) == ["a", "b"]
 
 
 async def test_a_bug_in_the_loop_itself_is_counted_and_survived(
@@ -1553,7 +1570,9 @@ async def test_a_bug_in_the_loop_itself_is_counted_and_survived(
         while not monitor.count("unexpected_errors", where="delivery"):
             await asyncio.sleep(0)
         monitor.store.broken.clear()
-        await monitor.slack.wait_until(lambda: keys(monitor.slack.channel("releases")) == ["a"])
+        await monitor.deliver.slack.wait_until(
+            lambda: keys(monitor.deliver.slack.channel("releases")) == ["a"]
+        )
 
 
 async def test_a_bug_in_a_single_pass_is_raised_when_the_other_sinks_are_done(
@@ -1568,7 +1587,7 @@ async def test_a_bug_in_a_single_pass_is_raised_when_the_other_sinks_are_done(
     with pytest.raises(ZeroDivisionError):
         await monitor.deliver()
 
-    assert keys(monitor.slack.channel("ops")) == ["b", "c"]
+    assert keys(monitor.deliver.slack.channel("ops")) == ["b", "c"]
 
 
 # Lanes
@@ -1584,11 +1603,11 @@ async def test_a_channel_that_hangs_delays_no_other(
     ):
         monitor.sinks["#apps"] = stuck.channel("#apps")
         await monitor.save(*notes("a", sink="#apps"), *notes("b"), *notes("c", sink="#ops"))
-        task = asyncio.create_task(monitor.delivery.run())
+        task = asyncio.create_task(monitor.deliver.worker.run())
         await hanging.until(lambda: hanging.in_flight == 1)
         for number in range(5):
             await monitor.save(*notes(f"b{number}"), *notes(f"c{number}", sink="#ops"))
-            monitor.delivery.wake()
+            monitor.deliver.worker.wake()
         await slack.wait_until(lambda: len(outcomes(slack, POST)) == 12)
         assert hanging.in_flight == 1
         task.cancel()
@@ -1600,7 +1619,7 @@ async def test_a_long_queue_is_not_loaded_at_once(monitor: Monitor) -> None:
     words = "x" * 2_000
     queue = (note(str(number), message=Message(words)) for number in range(20_000))
     await monitor.save(*queue)
-    monitor.slack.fail("429", POST, times=None)
+    monitor.deliver.slack.fail("429", POST, times=None)
     tracemalloc.start()
     try:
         await monitor.deliver()

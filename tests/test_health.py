@@ -17,7 +17,7 @@ from aiohttp import web
 from rich.text import Text
 
 from monitor.app import build
-from monitor.delivery import Pace
+from monitor.deliver.worker import Pace
 from monitor.health import Check
 from monitor.heartbeat import Heartbeat
 from monitor.simulation.platform import Fault, FaultKind

@@ -31,14 +31,14 @@ from monitor.compose import render
 from monitor.compose.terminal import draw_channel
 from monitor.decide.diff import Difference
 from monitor.decide.events import decide
-from monitor.delivery import Pace
+from monitor.deliver.slack import SlackClient
+from monitor.deliver.worker import Pace
 from monitor.health import HealthServer
 from monitor.model import Entity, Message, MessageRef, Snapshot, Target
 from monitor.platform.kinds import KINDS
 from monitor.platform.kinds.wire import Memo
 from monitor.simulation.platform import SimulatedPlatform
 from monitor.simulation.slack import Posted, Version
-from monitor.slack import SlackClient
 from monitor.store import Store
 from tests import documents
 from tests.block_kit import complaints

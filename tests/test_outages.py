@@ -17,7 +17,7 @@ import pytest
 
 from monitor.app import App, build
 from monitor.config import Config
-from monitor.delivery import Pace
+from monitor.deliver.worker import Pace
 from monitor.errors import SinkError
 from monitor.simulation.audit import Audit, audit
 from monitor.simulation.slack import Channel, Posted

@@ -22,11 +22,11 @@ import structlog
 from monitor import logs
 from monitor.app import nuon_client, secrets_of, slack_client
 from monitor.config import Config, load_config
+from monitor.deliver.slack import SlackClient
 from monitor.errors import ConfigError, MonitorError, Refusal, SinkError, SinkRejected
 from monitor.heartbeat import Heartbeat
 from monitor.model import Entity, Message
 from monitor.platform.client import NuonClient
-from monitor.slack import SlackClient
 from tests import conftest
 from tests.faults import FaultyServer, Scene, answer, hang, raw, redirect, reset, response, truncate
 from tests.secret_scan import MARK, Said, leaks

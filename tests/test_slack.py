@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+from monitor.deliver.slack import SlackChannel, SlackClient, SlackWebhook
 from monitor.errors import CannotLook, Refusal, SinkError, SinkRejected, SinkUnavailable
 from monitor.model import Message, MessageRef
 from monitor.simulation.slack import Rates, SimulatedSlack
-from monitor.slack import SlackChannel, SlackClient, SlackWebhook
 from tests.faults import (
     FaultyServer,
     Scene,

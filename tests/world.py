@@ -19,7 +19,7 @@ from monitor.app import App, build
 from monitor.compose import render
 from monitor.config import Config, load_config
 from monitor.decide.diff import keep_absent
-from monitor.delivery import Pace
+from monitor.deliver.worker import Pace
 from monitor.model import Entity, Memory, Snapshot, Target
 from monitor.platform.client import NuonClient
 from monitor.platform.fetch import gather

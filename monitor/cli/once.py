@@ -62,7 +62,7 @@ async def _show(config: Config) -> int:
     import tempfile
 
     from monitor.app import build
-    from monitor.sinks import Sinks
+    from monitor.deliver.destinations import Sinks
     from monitor.store import Store, copy_of
 
     decided: list[tuple[Snapshot, Dispatch]] = []

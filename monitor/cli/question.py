@@ -14,8 +14,8 @@ from monitor.compose.notifications import LOUD
 from monitor.config import Config, Watch
 from monitor.decide.dispatch import Plan, joined, subject_of
 from monitor.decide.routing import LABEL, MATCH_KEYS, Named, Silence, Subject, Verdict, route
+from monitor.deliver.destinations import Sinks, home_of
 from monitor.model import Entity, Event, EventKind, Level
-from monitor.sinks import Sinks, home_of
 from monitor.store import Store
 from monitor.text import join_names, plain
 

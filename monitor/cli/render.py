@@ -113,7 +113,7 @@ def _of_sample(config: Config, kind: str, event: EventKind, *, is_webhook: bool)
     from monitor.cli.known import Known
     from monitor.decide.dispatch import Scene
     from monitor.decide.routing import Named
-    from monitor.sinks import home_of
+    from monitor.deliver.destinations import home_of
     from monitor.text import join_names
 
     now = datetime.now(UTC)
@@ -154,7 +154,7 @@ def _of_sight(event: EventKind, kind: str, now: datetime) -> Message:
 
 
 def _homes(config: Config) -> tuple[str, ...]:
-    from monitor.sinks import Sinks
+    from monitor.deliver.destinations import Sinks
 
     return Sinks(config).homes
 
@@ -170,7 +170,7 @@ def _sheets(
     """Yield what the daemon would send, were these the events of one poll after another."""
     from monitor.compose import notifications
     from monitor.decide.dispatch import Dispatch, News
-    from monitor.sinks import Sinks
+    from monitor.deliver.destinations import Sinks
     from monitor.store import message_digest
 
     view = _view(config, known, silences)
@@ -219,7 +219,7 @@ def _view(config: Config, known: Known, silences: Sequence[Silence]) -> View:
     from monitor.app import wording_of
     from monitor.compose import notifications
     from monitor.decide.dispatch import dispatch
-    from monitor.sinks import plan_of
+    from monitor.deliver.destinations import plan_of
 
     now, scene = datetime.now(UTC), known.scene
     memory = msgspec.structs.replace(known.memory, has_card=True)
@@ -242,7 +242,7 @@ def _destinations(config: Config, known: Known, event: Event) -> list[Destinatio
     """Return where an event goes by the routes, sooner or later."""
     from monitor.decide.dispatch import joined, subject_of
     from monitor.decide.routing import route
-    from monitor.sinks import plan_of
+    from monitor.deliver.destinations import plan_of
 
     subject = replace(subject_of(known.scene, event), told_sinks=None)
     now, rules = datetime.now(UTC), plan_of(config).rules

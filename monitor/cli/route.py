@@ -81,7 +81,7 @@ def test(config_path: Path | None, *, is_json: bool, at: datetime | None, **give
     Nothing is sent or written. What is not said of the event counts as not known.
     """
     from monitor.cli.question import Asked, question_of
-    from monitor.sinks import plan_of
+    from monitor.deliver.destinations import plan_of
 
     config = load(config_path)
     asked, when = Asked(**given), at or datetime.now(UTC)
@@ -191,7 +191,7 @@ def _fact_lines(question: Question) -> Iterator[str]:
 
 
 def _hints(config: Config, question: Question, *, has_watch: bool) -> Iterator[str]:
-    from monitor.sinks import Sinks
+    from monitor.deliver.destinations import Sinks
 
     if len(Sinks(config).homes) > 1 and not has_watch and not question.is_of_sight:
         yield "The watches have several channels: --watch says of which one."

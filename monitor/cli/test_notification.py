@@ -31,8 +31,8 @@ async def _send(config: Config, channel: str | None) -> int:
 
     from monitor.app import sink_of, slack_client, utc_now
     from monitor.compose import render
+    from monitor.deliver.destinations import Sinks
     from monitor.errors import ConfigError, Problem, SinkError
-    from monitor.sinks import Sinks
 
     if channel is not None and config.slack.bot_token is None:
         problem = Problem("--channel", "leave it out: an incoming webhook has a channel of its own")

@@ -32,7 +32,7 @@ from httpx_aiohttp import AiohttpTransport
 
 from monitor.app import build
 from monitor.config import load_config
-from monitor.delivery import Pace
+from monitor.deliver.worker import Pace
 from monitor.simulation.scenarios import SCENARIOS, timeline
 from tests.faults import self_signed
 
