@@ -16,12 +16,10 @@ import structlog
 
 from monitor.clock import WallClock
 from monitor.clockwork import Clockwork
-from monitor.closing import close_cards
 from monitor.compose import notifications, render
 from monitor.compose.templates import Wording
 from monitor.config import Config
 from monitor.config import Watch as WatchEntry
-from monitor.cycle import Cycle, Watch
 from monitor.daemon import Daemon
 from monitor.decide import events
 from monitor.decide.dispatch import Dispatch
@@ -31,7 +29,6 @@ from monitor.decide.selection import NamePatterns
 from monitor.deliver.destinations import Sinks, digests_of, home_of, plan_of
 from monitor.deliver.slack import SlackClient
 from monitor.deliver.worker import Delivery, Pace, Sink
-from monitor.discovery import Discovery, Listing
 from monitor.errors import SinkError, StoreError
 from monitor.health import Check, HealthServer, Probes
 from monitor.heartbeat import Heartbeat
@@ -40,9 +37,12 @@ from monitor.model import Blindness, EventKind, Snapshot, Target
 from monitor.platform.client import NuonClient
 from monitor.platform.kinds import KINDS
 from monitor.platform.lookups import Names
-from monitor.roster import Roster
 from monitor.store import Store, StoreThread
-from monitor.surroundings import Hush, Outcome, Surroundings
+from monitor.watch.closing import close_cards
+from monitor.watch.context import Hush, Outcome, Surroundings
+from monitor.watch.list_poller import Discovery, Listing
+from monitor.watch.registry import Roster
+from monitor.watch.rollout_poller import Cycle, Watch
 
 log = structlog.get_logger(__name__)
 

@@ -21,9 +21,9 @@ from monitor.compose.window_summary import Bundle
 from monitor.decide.routing import Named
 from monitor.errors import StoreError
 from monitor.model import Event, EventKind, Form, Level, Notification, Target
-from monitor.roster import Roster
 from monitor.store import Store
-from monitor.surroundings import Surroundings
+from monitor.watch.context import Surroundings
+from monitor.watch.registry import Roster
 
 log = structlog.get_logger(__name__)
 

@@ -19,15 +19,15 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from monitor.agenda import Agenda, following, spread
 from monitor.clockwork import Clockwork
-from monitor.cycle import Cycle
 from monitor.deliver.worker import Delivery
-from monitor.discovery import Discovery
 from monitor.errors import StoreError
 from monitor.metrics import Metrics
 from monitor.model import Target
-from monitor.roster import Roster
 from monitor.store import Store, StoreThread
-from monitor.surroundings import Outcome
+from monitor.watch.context import Outcome
+from monitor.watch.list_poller import Discovery
+from monitor.watch.registry import Roster
+from monitor.watch.rollout_poller import Cycle
 
 log = structlog.get_logger(__name__)
 

@@ -14,14 +14,14 @@ import pytest
 from aiohttp import web
 
 from monitor.app import App, build
-from monitor.cycle import Cycle
 from monitor.deliver.worker import Pace
 from monitor.model import Target
 from monitor.simulation.platform import Fault, FaultKind
 from monitor.simulation.scenarios import Clock
 from monitor.simulation.slack import Posted, SimulatedSlack
 from monitor.store import Store
-from monitor.surroundings import Outcome
+from monitor.watch.context import Outcome
+from monitor.watch.rollout_poller import Cycle
 from tests.processes import Place, a_place, until
 
 AT_ONCE = Pace(post=0, edit=0)

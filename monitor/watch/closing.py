@@ -11,7 +11,7 @@ from monitor.compose import render
 from monitor.decide.reachability import scope_of
 from monitor.model import Card, EventKind, Target
 from monitor.store import Observation, Store, Watched
-from monitor.surroundings import Surroundings
+from monitor.watch.context import Surroundings
 
 log = structlog.get_logger(__name__)
 

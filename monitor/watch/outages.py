@@ -14,7 +14,7 @@ from monitor.errors import NuonError, NuonUnavailable
 from monitor.model import EventKind, Message, Target
 from monitor.platform.kinds import explained
 from monitor.store import Store
-from monitor.surroundings import Surroundings
+from monitor.watch.context import Surroundings
 
 log = structlog.get_logger(__name__)
 

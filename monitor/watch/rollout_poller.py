@@ -24,13 +24,13 @@ from monitor.decide.dispatch import Dispatch, Scene, dispatch
 from monitor.decide.routing import Named, Silence
 from monitor.decide.selection import NamePatterns
 from monitor.errors import NuonError
-from monitor.lookout import Lookout
 from monitor.model import Called, Memory, Snapshot, Target
 from monitor.platform.fetch import Gathered, gather
 from monitor.platform.kinds import KINDS
 from monitor.platform.kinds.wire import Beside, Memo, WatchKind
 from monitor.store import Observation, Store
-from monitor.surroundings import Outcome, Surroundings
+from monitor.watch.context import Outcome, Surroundings
+from monitor.watch.outages import Lookout
 
 log = structlog.get_logger(__name__)
 

@@ -12,13 +12,13 @@ import structlog
 from monitor.decide.routing import Named
 from monitor.decide.selection import Choice, NamePatterns, choose, has_begun_since, is_news
 from monitor.errors import NuonError
-from monitor.lookout import Lookout
 from monitor.model import Target
 from monitor.platform.fetch import located, pages
 from monitor.platform.kinds import FINDERS
 from monitor.platform.kinds.wire import Found
 from monitor.store import Find, Store
-from monitor.surroundings import Outcome, Surroundings
+from monitor.watch.context import Outcome, Surroundings
+from monitor.watch.outages import Lookout
 
 log = structlog.get_logger(__name__)
 

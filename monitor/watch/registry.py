@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from monitor.cycle import Cycle, Watch
 from monitor.decide.routing import Named
-from monitor.discovery import Discovery, Listing
 from monitor.model import Target
 from monitor.store import Find, Store
-from monitor.surroundings import Surroundings
+from monitor.watch.context import Surroundings
+from monitor.watch.list_poller import Discovery, Listing
+from monitor.watch.rollout_poller import Cycle, Watch
 
 
 class Roster:
