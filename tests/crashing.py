@@ -28,12 +28,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import monitor.daemon
-from monitor import logs
-from monitor.app import build, secrets_of
+import monitor.service.scheduler
 from monitor.config import load_config
-from monitor.daemon import stop_on_signals
 from monitor.deliver.worker import Pace
+from monitor.service import logs
+from monitor.service.build import build, secrets_of
+from monitor.service.scheduler import stop_on_signals
 from tests.processes import clean_environment, until
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _live(birth: Birth) -> NoReturn:
             _arm({**POINTS, **SIGHT_POINTS, **FINDING_POINTS}[birth.at], birth.passing)
         if birth.prune_every is not None:
             # An hour, which a compressed month cannot wait for.
-            monitor.daemon._PRUNE_EVERY = birth.prune_every
+            monitor.service.scheduler._PRUNE_EVERY = birth.prune_every
         asyncio.run(_run(config))
     except BaseException:  # noqa: BLE001 - nothing may return into the nursery
         traceback.print_exc()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.agenda import Agenda, following, spread
+from monitor.service.due_queue import Agenda, following, spread
 from tests.builders import fixed
 
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from monitor.app import App, build
-from monitor.clock import WallClock
 from monitor.config import Config
 from monitor.deliver.worker import Pace
+from monitor.service.build import App, build
+from monitor.service.wall_clock import WallClock
 from monitor.simulation.audit import audit
 from monitor.simulation.slack import plain_text
 from monitor.store import Seen, Store, Told

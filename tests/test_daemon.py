@@ -13,9 +13,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from monitor.app import App, build
 from monitor.deliver.worker import Pace
 from monitor.model import Target
+from monitor.service.build import App, build
 from monitor.simulation.platform import Fault, FaultKind
 from monitor.simulation.scenarios import Clock
 from monitor.simulation.slack import Posted, SimulatedSlack

@@ -1488,7 +1488,7 @@ async def test_a_store_that_fails_for_a_while_costs_nothing(
             while not monitor.store.failures:
                 await asyncio.sleep(0)
             monitor.store.broken.clear()
-            monitor.clock.advance(2)
+            monitor.service.wall_clock.advance(2)
             monitor.deliver.worker.wake()
             await monitor.deliver.slack.wait_until(
                 lambda: "b" in keys(monitor.deliver.slack.channel("releases"))
@@ -1551,7 +1551,7 @@ async def test_a_bug_in_one_lane_is_counted_and_survived(
         while not monitor.count("unexpected_errors", where="delivery"):
             await asyncio.sleep(0)
         monitor.sinks["#releases"] = real
-        monitor.clock.advance(2)
+        monitor.service.wall_clock.advance(2)
         monitor.deliver.worker.wake()
         await monitor.deliver.slack.wait_until(
             lambda: "b" in keys(monitor.deliver.slack.channel("releases"))

@@ -24,8 +24,6 @@ import structlog
 from aiohttp import web
 from rich.console import Console
 
-from monitor import logs
-from monitor.app import App, build
 from monitor.cli import main
 from monitor.compose import render
 from monitor.compose.terminal import draw_channel
@@ -33,10 +31,12 @@ from monitor.decide.diff import Difference
 from monitor.decide.events import decide
 from monitor.deliver.slack import SlackClient
 from monitor.deliver.worker import Pace
-from monitor.health import HealthServer
 from monitor.model import Entity, Message, MessageRef, Snapshot, Target
 from monitor.platform.kinds import KINDS
 from monitor.platform.kinds.wire import Memo
+from monitor.service import logs
+from monitor.service.build import App, build
+from monitor.service.health import HealthServer
 from monitor.simulation.platform import SimulatedPlatform
 from monitor.simulation.slack import Posted, Version
 from monitor.store import Store

@@ -14,7 +14,7 @@ import pytest
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from monitor import logs
+from monitor.service import logs
 
 SECRET = "xoxb-very-secret"
 HOSTILE = "red \x1b[31malert\x1b]0;title\x07\nevent=forged \u202egnp.exe \x9b2J end"

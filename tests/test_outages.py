@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from monitor.app import App, build
 from monitor.config import Config
 from monitor.deliver.worker import Pace
 from monitor.errors import SinkError
+from monitor.service.build import App, build
 from monitor.simulation.audit import Audit, audit
 from monitor.simulation.slack import Channel, Posted
 from monitor.store import State, Store

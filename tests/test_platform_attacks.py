@@ -19,11 +19,11 @@ import msgspec
 import pytest
 from sqlalchemy import text
 
-from monitor.app import App
 from monitor.errors import MalformedAnswer, StoreError
 from monitor.model import Entity, Level, Memory, Snapshot
 from monitor.platform.kinds import release
 from monitor.platform.kinds.wire import Memo
+from monitor.service.build import App
 from monitor.simulation.platform import Fault, FaultKind
 from monitor.simulation.slack import plain_text
 from monitor.store import Seen, Store

@@ -19,14 +19,14 @@ from pathlib import Path
 import pytest
 import structlog
 
-from monitor import logs
-from monitor.app import nuon_client, secrets_of, slack_client
 from monitor.config import Config, load_config
 from monitor.deliver.slack import SlackClient
 from monitor.errors import ConfigError, MonitorError, Refusal, SinkError, SinkRejected
-from monitor.heartbeat import Heartbeat
 from monitor.model import Entity, Message
 from monitor.platform.client import NuonClient
+from monitor.service import logs
+from monitor.service.build import nuon_client, secrets_of, slack_client
+from monitor.service.heartbeat import Heartbeat
 from tests import conftest
 from tests.faults import FaultyServer, Scene, answer, hang, raw, redirect, reset, response, truncate
 from tests.secret_scan import MARK, Said, leaks

@@ -12,8 +12,6 @@ import msgspec
 import pytest
 from sqlalchemy import event
 
-from monitor import daemon
-from monitor.app import App
 from monitor.compose import render
 from monitor.compose.render import Links
 from monitor.compose.window_summary import (
@@ -35,6 +33,8 @@ from monitor.model import (
     Notification,
     Target,
 )
+from monitor.service import scheduler
+from monitor.service.build import App
 from monitor.simulation.slack import Posted, plain_text
 from monitor.store import Store
 from tests.builders import NOON, RELEASE_ID, after, deploy, memory, release, snapshot, step
@@ -501,8 +501,8 @@ async def test_a_silence_that_is_ended_by_hand_holds_no_longer(tmp_path: Path) -
 async def test_the_daemon_looks_at_silences_and_windows_by_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(daemon, "_LOOK_AT_SILENCES_EVERY", 0.1)
-    monkeypatch.setattr(daemon, "_LOOK_AT_TIME_EVERY", 0.1)
+    monkeypatch.setattr(scheduler, "_LOOK_AT_SILENCES_EVERY", 0.1)
+    monkeypatch.setattr(scheduler, "_LOOK_AT_TIME_EVERY", 0.1)
     async with a_world(tmp_path) as world:
         world.more = FREEZE.format(to="14:00")
         release_id = world.platform.add("happy", seed=1)

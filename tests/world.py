@@ -15,7 +15,6 @@ from pathlib import Path
 
 import msgspec
 
-from monitor.app import App, build
 from monitor.compose import render
 from monitor.config import Config, load_config
 from monitor.decide.diff import keep_absent
@@ -25,6 +24,7 @@ from monitor.platform.client import NuonClient
 from monitor.platform.fetch import gather
 from monitor.platform.kinds import KINDS
 from monitor.platform.kinds.wire import Memo
+from monitor.service.build import App, build
 from monitor.simulation.platform import SimulatedPlatform
 from monitor.simulation.scenarios import Clock, Scenario
 from monitor.simulation.slack import Channel, Posted, SimulatedSlack

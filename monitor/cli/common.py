@@ -55,8 +55,8 @@ def log_to_stderr(config: Config) -> None:
     """Keep stdout for the command's own result; only what is wrong is logged."""
     import sys
 
-    from monitor import logs
-    from monitor.app import secrets_of
+    from monitor.service import logs
+    from monitor.service.build import secrets_of
 
     level = "warning" if config.log.level == "info" else config.log.level
     logs.configure(level, config.log.format, stream=sys.stderr, secrets=secrets_of(config))

@@ -43,7 +43,7 @@ def command(config_path: Path | None, *, dry_run: bool) -> int:
 
 
 async def _deliver(config: Config) -> int:
-    from monitor.app import build
+    from monitor.service.build import build
     from monitor.store import Store
 
     async with build(config) as app:
@@ -61,8 +61,8 @@ async def _show(config: Config) -> int:
     """Poll on a copy of the store, and print what stands in its outbox afterwards, and why."""
     import tempfile
 
-    from monitor.app import build
     from monitor.deliver.destinations import Sinks
+    from monitor.service.build import build
     from monitor.store import Store, copy_of
 
     decided: list[tuple[Snapshot, Dispatch]] = []
@@ -89,7 +89,7 @@ async def _show(config: Config) -> int:
 
 def _edits(copy: Store, sink: str) -> list[Edit]:
     """Return every edit that is due, each taken for made, which only a copy can bear."""
-    from monitor.app import utc_now
+    from monitor.service.build import utc_now
 
     edits = []
     while (edit := copy.next_edit(sink, utc_now())) is not None:
@@ -172,8 +172,8 @@ def _print_kept(reasons: list[_Reason]) -> None:
     """Print what is not told now, and why."""
     from rich.text import Text
 
-    from monitor.app import utc_now
     from monitor.cli.drawing import indented, led, outcome_lines
+    from monitor.service.build import utc_now
 
     kept = [reason for reason in reasons if reason.is_kept]
     screen = console()

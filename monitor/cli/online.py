@@ -14,7 +14,6 @@ from typing import Protocol
 import click
 import msgspec
 
-from monitor.app import nuon_client, slack_client, utc_now
 from monitor.cli.common import report
 from monitor.config import WATCH_KINDS, Config, Watch, format_duration
 from monitor.deliver.destinations import Sinks
@@ -23,6 +22,7 @@ from monitor.model import Target
 from monitor.platform.fetch import Source, gather, located, pages
 from monitor.platform.kinds import FINDERS, KINDS, explained
 from monitor.platform.kinds.wire import Found, Memo, parse
+from monitor.service.build import nuon_client, slack_client, utc_now
 from monitor.text import counted, join_names, plain
 
 _NOBODY = "0" * 26

@@ -216,10 +216,10 @@ def _view(config: Config, known: Known, silences: Sequence[Silence]) -> View:
     """Return what the messages are drawn from, the user's own words and silences among it."""
     import msgspec
 
-    from monitor.app import wording_of
     from monitor.compose import notifications
     from monitor.decide.dispatch import dispatch
     from monitor.deliver.destinations import plan_of
+    from monitor.service.build import wording_of
 
     now, scene = datetime.now(UTC), known.scene
     memory = msgspec.structs.replace(known.memory, has_card=True)

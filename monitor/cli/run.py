@@ -38,7 +38,7 @@ def command(config_path: Path | None) -> None:
 
 
 async def _run(config_path: Path | None) -> None:
-    from monitor.service import Service, wishes_from_signals
+    from monitor.service.reload import Service, wishes_from_signals
 
     await Service(lambda: load(config_path), wishes_from_signals()).run()
 

@@ -29,10 +29,10 @@ def command(config_path: Path | None, *, channel: str | None) -> int:
 async def _send(config: Config, channel: str | None) -> int:
     from uuid import uuid4
 
-    from monitor.app import sink_of, slack_client, utc_now
     from monitor.compose import render
     from monitor.deliver.destinations import Sinks
     from monitor.errors import ConfigError, Problem, SinkError
+    from monitor.service.build import sink_of, slack_client, utc_now
 
     if channel is not None and config.slack.bot_token is None:
         problem = Problem("--channel", "leave it out: an incoming webhook has a channel of its own")

@@ -124,10 +124,10 @@ async def wait(
     """
     import asyncio
 
-    from monitor.app import nuon_client, utc_now
     from monitor.cli.follow import Follower
     from monitor.compose.render import Links
     from monitor.decide.events import Patience
+    from monitor.service.build import nuon_client, utc_now
 
     async def end() -> End:
         while True:

@@ -30,9 +30,9 @@ import structlog
 from aiohttp import web
 from httpx_aiohttp import AiohttpTransport
 
-from monitor.app import build
 from monitor.config import load_config
 from monitor.deliver.worker import Pace
+from monitor.service.build import build
 from monitor.simulation.scenarios import SCENARIOS, timeline
 from tests.faults import self_signed
 

@@ -14,13 +14,10 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from monitor.clock import WallClock
-from monitor.clockwork import Clockwork
 from monitor.compose import notifications, render
 from monitor.compose.templates import Wording
 from monitor.config import Config
 from monitor.config import Watch as WatchEntry
-from monitor.daemon import Daemon
 from monitor.decide import events
 from monitor.decide.dispatch import Dispatch
 from monitor.decide.reachability import Sight
@@ -30,13 +27,16 @@ from monitor.deliver.destinations import Sinks, digests_of, home_of, plan_of
 from monitor.deliver.slack import SlackClient
 from monitor.deliver.worker import Delivery, Pace, Sink
 from monitor.errors import SinkError, StoreError
-from monitor.health import Check, HealthServer, Probes
-from monitor.heartbeat import Heartbeat
 from monitor.metrics import Metrics
 from monitor.model import Blindness, EventKind, Snapshot, Target
 from monitor.platform.client import NuonClient
 from monitor.platform.kinds import KINDS
 from monitor.platform.lookups import Names
+from monitor.service.health import Check, HealthServer, Probes
+from monitor.service.heartbeat import Heartbeat
+from monitor.service.scheduler import Daemon
+from monitor.service.timers import Clockwork
+from monitor.service.wall_clock import WallClock
 from monitor.store import Store, StoreThread
 from monitor.watch.closing import close_cards
 from monitor.watch.context import Hush, Outcome, Surroundings

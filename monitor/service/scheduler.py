@@ -17,12 +17,12 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from monitor.agenda import Agenda, following, spread
-from monitor.clockwork import Clockwork
 from monitor.deliver.worker import Delivery
 from monitor.errors import StoreError
 from monitor.metrics import Metrics
 from monitor.model import Target
+from monitor.service.due_queue import Agenda, following, spread
+from monitor.service.timers import Clockwork
 from monitor.store import Store, StoreThread
 from monitor.watch.context import Outcome
 from monitor.watch.list_poller import Discovery

@@ -15,11 +15,12 @@ from collections.abc import Callable
 
 import structlog
 
-from monitor import __version__, logs
-from monitor.app import build, secrets_of
+from monitor import __version__
 from monitor.config import Config, warnings
-from monitor.daemon import stop_on_signals
 from monitor.errors import ConfigError, MonitorError, StoreDamaged
+from monitor.service import logs
+from monitor.service.build import build, secrets_of
+from monitor.service.scheduler import stop_on_signals
 
 log = structlog.get_logger(__name__)
 
