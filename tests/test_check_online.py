@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from monitor.cli import main
-from monitor.cli.online import ask
+from monitor.cli.support.online_checks import ask
 from monitor.config import load_config
 from monitor.simulation.platform import Age
 from tests.processes import Place, a_place

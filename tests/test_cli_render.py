@@ -13,7 +13,7 @@ import pytest
 from slack_sdk.models.blocks import Block
 
 from monitor.cli import main
-from monitor.cli.samples import KINDS
+from monitor.cli.support.samples import KINDS
 from monitor.model import Alert, EventKind, Message
 from monitor.store import Name, Observation, Store
 from tests.block_kit import complaints

@@ -19,8 +19,8 @@ from typing import Self
 import pytest
 from rich.console import Console
 
-from monitor.cli.displays import LineDisplay
-from monitor.cli.follow import End, Look
+from monitor.cli.support.wait_displays import LineDisplay
+from monitor.cli.support.wait_poller import End, Look
 from monitor.cli.wait import wait
 from monitor.compose import render
 from monitor.config import load_config

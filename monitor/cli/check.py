@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from monitor.cli.common import load, log_to_stderr, run_async, with_config
+from monitor.cli.support.common import load, log_to_stderr, run_async, with_config
 
 
 @click.command("check")
@@ -28,7 +28,7 @@ def command(config_path: Path | None, *, online: bool) -> int:
     click.echo(f"The configuration is well formed: {len(config.watch)} {noun}.")
     if not online:
         return 0
-    from monitor.cli.online import ask
+    from monitor.cli.support.online_checks import ask
 
     log_to_stderr(config)
     return 0 if run_async(ask(config)) else 1

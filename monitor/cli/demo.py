@@ -6,7 +6,7 @@ import contextlib
 
 import click
 
-from monitor.cli.common import console, run_async
+from monitor.cli.support.common import console, run_async
 
 
 @click.command("demo")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from monitor.cli.common import load, report, with_config
+from monitor.cli.support.common import load, report, with_config
 
 _TIMEOUT = 5.0
 

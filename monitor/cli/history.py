@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import click
 
-from monitor.cli.common import (
+from monitor.cli.support.common import (
     as_json,
     console,
     echo_json,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from monitor.cli.common import (
+from monitor.cli.support.common import (
     console,
     load,
     log_to_stderr,
@@ -147,7 +147,7 @@ def _reasons(store: Store, decided: list[tuple[Snapshot, Dispatch]]) -> list[_Re
 
 
 def _print(posts: tuple[Outgoing, ...], edits: list[Edit], reasons: list[_Reason]) -> None:
-    from monitor.cli.drawing import draw
+    from monitor.cli.support.drawing import draw
 
     screen = console()
     if not posts and not edits:
@@ -172,7 +172,7 @@ def _print_kept(reasons: list[_Reason]) -> None:
     """Print what is not told now, and why."""
     from rich.text import Text
 
-    from monitor.cli.drawing import indented, led, outcome_lines
+    from monitor.cli.support.drawing import indented, led, outcome_lines
     from monitor.service.build import utc_now
 
     kept = [reason for reason in reasons if reason.is_kept]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from monitor.cli.common import ago, as_json, console, echo_json, load, with_config
+from monitor.cli.support.common import ago, as_json, console, echo_json, load, with_config
 
 if TYPE_CHECKING:
     from rich.table import Table

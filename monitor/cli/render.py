@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from monitor.cli.common import as_json, console, echo_json, known_ids, load, with_config
-from monitor.cli.samples import KINDS, kinds_of_events, sample
+from monitor.cli.support.common import as_json, console, echo_json, known_ids, load, with_config
+from monitor.cli.support.samples import KINDS, kinds_of_events, sample
 from monitor.model import EventKind, Form, Message
 
 if TYPE_CHECKING:
-    from monitor.cli.known import Known
+    from monitor.cli.support.stored_targets import Known
     from monitor.compose.render import View
     from monitor.config import Config
     from monitor.decide.routing import Destination, Mention, Silence
@@ -83,7 +83,7 @@ def command(
 
 
 def _of_known(config: Config, target_id: str, *, is_webhook: bool) -> list[Sheet]:
-    from monitor.cli.known import Knowledge
+    from monitor.cli.support.stored_targets import Knowledge
     from monitor.store import Store
 
     now = datetime.now(UTC)
@@ -110,7 +110,7 @@ def _newest(known: Known) -> Event:
 
 
 def _of_sample(config: Config, kind: str, event: EventKind, *, is_webhook: bool) -> list[Sheet]:
-    from monitor.cli.known import Known
+    from monitor.cli.support.stored_targets import Known
     from monitor.decide.dispatch import Scene
     from monitor.decide.routing import Named
     from monitor.deliver.destinations import home_of
@@ -264,7 +264,7 @@ def _page(messages: Sequence[Message]) -> dict[str, Any]:
 
 
 def _print(sheets: Sequence[Sheet]) -> None:
-    from monitor.cli.drawing import draw
+    from monitor.cli.support.drawing import draw
 
     screen = console()
     for sheet in sheets:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from monitor.cli.common import as_json, console, echo_json, known_ids, load, with_config
-from monitor.cli.parameters import Moment, Pair, Span
+from monitor.cli.support.common import as_json, console, echo_json, known_ids, load, with_config
+from monitor.cli.support.parameters import Moment, Pair, Span
 from monitor.model import EventKind, Level
 from monitor.text import counted, duration_words, join_names
 
 if TYPE_CHECKING:
-    from monitor.cli.question import Question
+    from monitor.cli.support.route_query import Question
     from monitor.config import Config
     from monitor.decide.routing import Destination, Verdict
     from monitor.store import Store
@@ -80,7 +80,7 @@ def test(config_path: Path | None, *, is_json: bool, at: datetime | None, **give
 
     Nothing is sent or written. What is not said of the event counts as not known.
     """
-    from monitor.cli.question import Asked, question_of
+    from monitor.cli.support.route_query import Asked, question_of
     from monitor.deliver.destinations import plan_of
 
     config = load(config_path)
@@ -160,7 +160,7 @@ def _as_dict(destination: Destination) -> dict[str, Any]:
 def _print(config: Config, question: Question, verdict: Verdict, *, has_watch: bool) -> None:
     from rich.text import Text
 
-    from monitor.cli.drawing import indented, led, outcome_lines
+    from monitor.cli.support.drawing import indented, led, outcome_lines
 
     subject, screen = question.subject, console()
     of_what = "the rollout as a whole" if subject.level is Level.ROLLOUT else "a part"

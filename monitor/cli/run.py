@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from monitor.cli.common import load, run_async, with_config
+from monitor.cli.support.common import load, run_async, with_config
 
 if TYPE_CHECKING:
     from types import FrameType

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from monitor.cli.common import as_json, console, echo_json, known_ids, load, with_config
-from monitor.cli.parameters import Moment, Pair, Span
+from monitor.cli.support.common import as_json, console, echo_json, known_ids, load, with_config
+from monitor.cli.support.parameters import Moment, Pair, Span
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from monitor.cli.known import Knowledge
+    from monitor.cli.support.stored_targets import Knowledge
     from monitor.config import Config
     from monitor.decide.routing import Matcher, Silence
 
@@ -79,7 +79,7 @@ def add(
     started_by, and labels.NAME for a label of a watch. In a pattern * is any text and ? any
     character. It lasts at most 90 days. A running daemon takes it up within seconds.
     """
-    from monitor.cli.known import Knowledge
+    from monitor.cli.support.stored_targets import Knowledge
     from monitor.decide.routing import Matcher
     from monitor.store import Store
 

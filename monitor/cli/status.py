@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from monitor.cli.common import as_json, console, echo_json, load, with_config
+from monitor.cli.support.common import as_json, console, echo_json, load, with_config
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from monitor.cli.standing import Row, View
+    from monitor.cli.support.read_status import Row, View
     from monitor.config import Config
 
 _EVERY = 2.0
@@ -38,7 +38,7 @@ def command(
     """
     if is_json and is_watched:
         raise click.UsageError("--json shows one moment: leave out --watch, or call it again")
-    from monitor.cli.board import Board
+    from monitor.cli.support.status_table import Board
 
     config = load(config_path)
     if is_watched:
@@ -52,7 +52,7 @@ def command(
 
 
 def _look(config: Config) -> View:
-    from monitor.cli.standing import look
+    from monitor.cli.support.read_status import look
 
     return look(config, datetime.now(UTC))
 
@@ -133,7 +133,7 @@ def _refresh(config: Config, screen: Console, *, is_all: bool) -> NoReturn:
     from rich.live import Live
     from rich.text import Text
 
-    from monitor.cli.board import Board
+    from monitor.cli.support.status_table import Board
     from monitor.errors import StoreError
     from monitor.text import plain
 
@@ -153,7 +153,7 @@ def _refresh(config: Config, screen: Console, *, is_all: bool) -> NoReturn:
 def _print_changes(config: Config, screen: Console, *, is_all: bool) -> NoReturn:
     from rich.text import Text
 
-    from monitor.cli.board import Board
+    from monitor.cli.support.status_table import Board
 
     shown: object = None
     while True:
@@ -169,7 +169,7 @@ def _print_changes(config: Config, screen: Console, *, is_all: bool) -> NoReturn
 
 def _news(config: Config, view: View) -> object:
     """Return what is worth another table: not that time went by."""
-    from monitor.cli.board import warnings
+    from monitor.cli.support.status_table import warnings
 
     page = _page(view)
     for row in page["watches"]:

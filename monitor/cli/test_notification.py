@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from monitor.cli.common import load, log_to_stderr, report, run_async, with_config
+from monitor.cli.support.common import load, log_to_stderr, report, run_async, with_config
 
 if TYPE_CHECKING:
     from monitor.config import Config

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from monitor.cli.common import console, known_ids, log_to_stderr, run_async, with_config
-from monitor.cli.parameters import Span
+from monitor.cli.support.common import console, known_ids, log_to_stderr, run_async, with_config
+from monitor.cli.support.parameters import Span
 
 if TYPE_CHECKING:
-    from monitor.cli.follow import End, Look
+    from monitor.cli.support.wait_poller import End, Look
     from monitor.config import Config
     from monitor.model import Target
 
@@ -70,7 +70,7 @@ def command(
     """
     import sys
 
-    from monitor.cli.displays import LineDisplay, LiveDisplay
+    from monitor.cli.support.wait_displays import LineDisplay, LiveDisplay
     from monitor.config import load_config
     from monitor.model import Target
 
@@ -124,7 +124,7 @@ async def wait(
     """
     import asyncio
 
-    from monitor.cli.follow import Follower
+    from monitor.cli.support.wait_poller import Follower
     from monitor.compose.render import Links
     from monitor.decide.events import Patience
     from monitor.service.build import nuon_client, utc_now

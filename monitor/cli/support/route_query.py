@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from monitor.cli.known import Knowledge, Known
+from monitor.cli.support.stored_targets import Knowledge, Known
 from monitor.compose.notifications import LOUD
 from monitor.config import Config, Watch
 from monitor.decide.dispatch import Plan, joined, subject_of

@@ -11,7 +11,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.text import Text
 
-from monitor.cli.follow import FAILED, SUCCEEDED, End, Look
+from monitor.cli.support.wait_poller import FAILED, SUCCEEDED, End, Look
 from monitor.compose import render
 from monitor.compose.terminal import draw_blocks, plain_text
 from monitor.text import duration_words

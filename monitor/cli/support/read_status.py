@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
 
-from monitor.cli.common import part_names
+from monitor.cli.support.common import part_names
 from monitor.compose import render
 from monitor.config import Config, Watch
 from monitor.decide import events, progress

@@ -14,8 +14,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from monitor.cli.common import ago
-from monitor.cli.standing import Row, Standing, View
+from monitor.cli.support.common import ago
+from monitor.cli.support.read_status import Row, Standing, View
 from monitor.config import Config
 from monitor.decide.reachability import scope_of
 from monitor.text import duration_words, plain

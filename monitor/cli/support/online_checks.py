@@ -14,7 +14,7 @@ from typing import Protocol
 import click
 import msgspec
 
-from monitor.cli.common import report
+from monitor.cli.support.common import report
 from monitor.config import WATCH_KINDS, Config, Watch, format_duration
 from monitor.deliver.destinations import Sinks
 from monitor.errors import NuonError, NuonGone, NuonRejected, SinkError
