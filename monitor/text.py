@@ -49,6 +49,11 @@ _DRAWN = re.compile("[\u2500-\u257f]")
 _ERROR = re.compile(r"^\W{0,8}error\b", re.IGNORECASE | re.MULTILINE)
 
 
+def quoted(foreign: str, limit: int = 60) -> str:
+    """Return foreign text as `plain` does, between quotation marks."""
+    return f'"{plain(foreign, limit)}"'
+
+
 def gist(foreign: str, limit: int) -> str:
     """Return a reason as one line, from its first telling part on; empty where it says nothing.
 

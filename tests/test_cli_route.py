@@ -16,9 +16,9 @@ import pytest
 
 from monitor.cli import main
 from monitor.config import DAYS, format_duration
-from monitor.decide.routing import Named, Rule, Silence, Subject
+from monitor.decide.routing import Rule, Silence
 from monitor.decide.windows import Once, Window
-from monitor.model import Alert, EventKind, Level
+from monitor.model import Alert, EventKind, Level, Named, Subject
 from monitor.store import Name, Observation, Store
 from tests.builders import NOON, deploy, memory, release, snapshot, step
 from tests.processes import CHANNEL, Result, a_place

@@ -10,9 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.decide.dispatch import Dispatch, Plan, Scene, dispatch
-from monitor.decide.routing import Matcher, Mention, MentionKind, Named, Rule, Silence
+from monitor.decide.routing import Rule, Silence
 from monitor.decide.windows import Once, Then, Window
-from monitor.model import Entity, EventKind, Kind, Memory, Target
+from monitor.model import (
+    Entity,
+    EventKind,
+    Kind,
+    Matcher,
+    Memory,
+    Mention,
+    MentionKind,
+    Named,
+    Target,
+)
 from tests.builders import NOON, RELEASE_ID, Reader, after, deploy, fixed, release, snapshot, step
 
 HOME, ONCALL = "#releases", "#oncall"

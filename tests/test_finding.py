@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.decide.selection import NamePatterns, choose, has_begun_since, is_news
-from monitor.model import Target
-from monitor.platform.kinds.wire import Found
+from monitor.decide.selection import choose, has_begun_since, is_news
+from monitor.model import Found, NamePatterns, Target
 from tests.builders import NOON, after, fixed
 
 

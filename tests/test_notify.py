@@ -11,7 +11,6 @@ from monitor.compose import render
 from monitor.compose.notifications import Mail, compose, of_sight
 from monitor.compose.render import Links, View
 from monitor.decide.dispatch import Dispatch, HeldBack, News
-from monitor.decide.routing import Mention, MentionKind
 from monitor.model import (
     Entity,
     Event,
@@ -19,6 +18,8 @@ from monitor.model import (
     Form,
     Level,
     Memory,
+    Mention,
+    MentionKind,
     Message,
     Notification,
     Target,

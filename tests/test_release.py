@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.errors import MalformedAnswer, NuonRejected
-from monitor.model import Entity, Kind, PastStatus, Phase, Target, known_statuses, phase_of
+from monitor.model import Entity, Found, Kind, PastStatus, Phase, Target, known_statuses, phase_of
 from monitor.platform.kinds import FINDERS, KINDS, detail, release, wire
-from monitor.platform.kinds.wire import Found, Memo
+from monitor.platform.kinds.wire import Memo
 from monitor.simulation.scenarios import SCENARIOS, timeline
 from tests import documents
 from tests.builders import fixed

@@ -20,7 +20,6 @@ from monitor.compose.render import (
     View,
 )
 from monitor.compose.templates import Worded
-from monitor.decide.routing import Mention, MentionKind
 from monitor.model import (
     Alert,
     Commit,
@@ -30,6 +29,8 @@ from monitor.model import (
     Kind,
     Level,
     Memory,
+    Mention,
+    MentionKind,
     Message,
     Snapshot,
     Stall,

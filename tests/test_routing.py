@@ -11,22 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.decide.routing import (
+from monitor.decide.routing import Destination, Rule, Silence, Verdict, card_sinks, route
+from monitor.decide.windows import Once, Then, Weekly, Window
+from monitor.model import (
     MATCH_KEYS,
-    Destination,
+    EventKind,
+    Level,
     Matcher,
     Mention,
     MentionKind,
     Named,
-    Rule,
-    Silence,
     Subject,
-    Verdict,
-    card_sinks,
-    route,
 )
-from monitor.decide.windows import Once, Then, Weekly, Window
-from monitor.model import EventKind, Level
 from tests.builders import NOON, fixed
 
 HOME = "#releases"

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.errors import MalformedAnswer
-from monitor.model import Entity, Kind, Phase, Target, known_statuses
+from monitor.model import Entity, Found, Kind, Phase, Target, known_statuses
 from monitor.platform.kinds import FINDERS, KINDS, detail, workflow
-from monitor.platform.kinds.wire import Document, Found, Memo
+from monitor.platform.kinds.wire import Document, Memo
 from tests import documents
 from tests.builders import fixed
 from tests.statuses import Distinct

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from monitor.cli.support.stored_targets import Known
     from monitor.compose.render import View
     from monitor.config import Config
-    from monitor.decide.routing import Destination, Mention, Silence
-    from monitor.model import Event
+    from monitor.decide.routing import Destination, Silence
+    from monitor.model import Event, Mention
 
 _MOST_TROUBLES = 5
 _MOST_BLOCKS = 50
@@ -112,8 +112,8 @@ def _newest(known: Known) -> Event:
 def _of_sample(config: Config, kind: str, event: EventKind, *, is_webhook: bool) -> list[Sheet]:
     from monitor.cli.support.stored_targets import Known
     from monitor.decide.dispatch import Scene
-    from monitor.decide.routing import Named
     from monitor.deliver.destinations import home_of
+    from monitor.model import Named
     from monitor.text import join_names
 
     now = datetime.now(UTC)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from monitor.cli.support.stored_targets import Knowledge
     from monitor.config import Config
-    from monitor.decide.routing import Matcher, Silence
+    from monitor.decide.routing import Silence
+    from monitor.model import Matcher
 
 _LONGEST = timedelta(days=90)
 _LONGEST_WORDS = 200
@@ -80,7 +81,7 @@ def add(
     character. It lasts at most 90 days. A running daemon takes it up within seconds.
     """
     from monitor.cli.support.stored_targets import Knowledge
-    from monitor.decide.routing import Matcher
+    from monitor.model import Matcher
     from monitor.store import Store
 
     if not id_ and not pairs:
@@ -187,7 +188,7 @@ def _patterns(pairs: Iterable[tuple[str, str]]) -> Mapping[str, tuple[str, ...]]
 
 
 def _check_key(key: str) -> None:
-    from monitor.decide.routing import LABEL, MATCH_KEYS
+    from monitor.model import LABEL, MATCH_KEYS
     from monitor.text import plain
 
     if key in MATCH_KEYS or (key.startswith(LABEL) and key != LABEL):

@@ -14,7 +14,6 @@ from monitor.compose import render
 from monitor.compose.templates import Facts, Worded, Wording
 from monitor.decide.dispatch import Dispatch, HeldBack, News
 from monitor.decide.progress import add_up, last_change, starter_of
-from monitor.decide.routing import Mention, MentionKind, Named
 from monitor.model import (
     Card,
     Entity,
@@ -24,7 +23,10 @@ from monitor.model import (
     HeldLine,
     Kind,
     Memory,
+    Mention,
+    MentionKind,
     Message,
+    Named,
     Notification,
     Phase,
     Target,

@@ -17,19 +17,27 @@ import msgspec
 from monitor.decide import progress
 from monitor.decide.routing import (
     Destination,
-    Mention,
-    MentionKind,
-    Named,
     Rule,
     Silence,
-    Subject,
     Verdict,
     active_silence,
     card_sinks,
     route,
 )
 from monitor.decide.windows import Then, Window
-from monitor.model import Alert, Event, EventKind, Kind, Level, Memory, Snapshot
+from monitor.model import (
+    Alert,
+    Event,
+    EventKind,
+    Kind,
+    Level,
+    Memory,
+    Mention,
+    MentionKind,
+    Named,
+    Snapshot,
+    Subject,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,169 +11,17 @@ was held by a window that is over, or was silenced until now is told of itself, 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
-from functools import lru_cache
 
 from monitor.decide.windows import Hold, Then, Window, clock_words, hold_at
-from monitor.model import EventKind, Level
-from monitor.text import counted, duration_words, join_names, plain
+from monitor.model import EventKind, Level, Matcher, Mention, MentionKind, Subject
+from monitor.text import counted, duration_words, join_names, plain, quoted
 
 _LASTING = frozenset({EventKind.FAILED, EventKind.STALLED, EventKind.WAITING})
 _RELIEF = frozenset({EventKind.RECOVERED, EventKind.REACHABLE})
 _SHOWN = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """What has an id and a name: a pattern may mean either. Both empty: not known."""
-
-    id: str = ""
-    name: str = ""
-
-
-_NOBODY = Named()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """All that can be asked of one event.
-
-    `kind` is the rollout's, `part_kind` that of what the event is about; `name` is the
-    rollout's title, `watch` has the target's id, `started_by` is an e-mail address.
-    `failed` counts the installs that have failed so far, `standing` is how long the trouble
-    has lasted. `told_sinks` are those that were told of this very trouble before: they are
-    not told again, and that it is over is told to them only. None says that nobody keeps
-    count, as for a reminder.
-    """
-
-    event: EventKind
-    level: Level = Level.ROLLOUT
-    kind: str = ""
-    part_kind: str = ""
-    app: Named = _NOBODY
-    component: Named = _NOBODY
-    install: Named = _NOBODY
-    installer: Named = _NOBODY
-    rollout: Named = _NOBODY
-    watch: Named = _NOBODY
-    name: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
-    started_by: str = ""
-    failed: int = 0
-    standing: timedelta = timedelta(0)
-    told_sinks: tuple[str, ...] | None = None
-
-    def known(self, key: str) -> tuple[str, ...]:
-        """Return what is known under one of `MATCH_KEYS` or a label's, the best to show first."""
-        if key.startswith(LABEL):
-            values: tuple[str, ...] = (self.labels.get(key.removeprefix(LABEL), ""),)
-        else:
-            values = _VALUES[key](self)
-        return tuple(value for value in values if value)
-
-
-LABEL = "labels."
-"""What stands before a label's name in a matcher's key."""
-
-
-def _both(named: Named) -> tuple[str, str]:
-    return named.name, named.id
-
-
-_VALUES: Mapping[str, Callable[[Subject], tuple[str, ...]]] = {
-    "kind": lambda subject: (subject.kind, subject.part_kind),
-    "app": lambda subject: _both(subject.app),
-    "component": lambda subject: _both(subject.component),
-    "install": lambda subject: _both(subject.install),
-    "installer": lambda subject: _both(subject.installer),
-    "rollout": lambda subject: _both(subject.rollout),
-    "watch": lambda subject: _both(subject.watch),
-    "name": lambda subject: (subject.name,),
-    "started_by": lambda subject: (subject.started_by,),
-}
-MATCH_KEYS = tuple(_VALUES)
-
-
-@dataclass(frozen=True, slots=True)
-class Matcher:
-    """Patterns by key: any of a key's, and all keys. One without patterns matches everything.
-
-    The keys are `MATCH_KEYS`, and `labels.team` for a label. In a pattern `*` is any text,
-    `?` any character; case does not count. What is not known is an empty text, so that of
-    all patterns only `*` matches it.
-    """
-
-    patterns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-    def matches(self, subject: Subject) -> bool:
-        return self.mismatch(subject) is None
-
-    def mismatch(self, subject: Subject) -> str | None:
-        """Return what does not match first, such as `is for app "pay-*", this is "shop"`."""
-        for key, patterns in self.patterns.items():
-            known = subject.known(key)
-            if not any(_glob(pattern).fullmatch(v) for pattern in patterns for v in known or ("",)):
-                wanted = " or ".join(_quoted(pattern) for pattern in patterns)
-                found = f"this is {_quoted(known[0])}" if known else "this has none"
-                return f"is for {key} {wanted}, {found}"
-        return None
-
-
-@lru_cache(maxsize=1024)
-def _glob(pattern: str) -> re.Pattern[str]:
-    first, *others = (re.escape(part).replace(r"\?", ".") for part in re.split(r"\*+", pattern))
-    # Each part is taken where it comes first and never looked for again: foreign text may be
-    # long, and trying every combination of places would take for ever.
-    middle = "".join(f"(?>.*?{part})" for part in others[:-1])
-    last = f".*{others[-1]}" if others else ""
-    return re.compile(first + middle + last, re.IGNORECASE | re.DOTALL)
-
-
-class MentionKind(StrEnum):
-    """Whom a mention pings."""
-
-    HERE = "@here"
-    CHANNEL = "@channel"
-    STARTED_BY = "started_by"
-    USER = "user"
-    GROUP = "user group"
-
-
-_WORDS = {str(kind): kind for kind in list(MentionKind)[:3]}
-_LETTERS = {"U": MentionKind.USER, "W": MentionKind.USER, "S": MentionKind.GROUP}
-
-
-@dataclass(frozen=True, slots=True)
-class Mention:
-    """A ping. `id` is Slack's id of a user or a group; of who started it, an e-mail address."""
-
-    kind: MentionKind
-    id: str = ""
-
-    @classmethod
-    def of(cls, word: str) -> Mention:
-        """Return what a configuration's word means, such as `@here` or `U024BE7LH`.
-
-        Raises ValueError for a word that means nothing.
-        """
-        if word in _WORDS:
-            return cls(_WORDS[word])
-        if word[:1] in _LETTERS:
-            return cls(_LETTERS[word[0]], word)
-        raise ValueError(f"{word!r} is nobody that can be mentioned")
-
-    def __str__(self) -> str:
-        match self.kind:
-            case MentionKind.USER | MentionKind.GROUP:
-                return f"@{self.id}"
-            case MentionKind.STARTED_BY if self.id:
-                return plain(self.id, _SHOWN)
-            case _:
-                return self.kind.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -335,7 +183,7 @@ def _stops(subject: Subject, rules: Sequence[Rule], home: str) -> Iterator[_Stop
     """Yield what matches, in order, and a sentence for each route that does not."""
     has_matched = False
     for number, rule in enumerate(rules, start=1):
-        label = f"route {number} {_quoted(rule.name)}" if rule.name else f"route {number}"
+        label = f"route {number} {quoted(rule.name)}" if rule.name else f"route {number}"
         mismatch = rule.mismatch(subject)
         if mismatch is not None:
             yield f"{label}: {mismatch}"
@@ -462,7 +310,3 @@ def _held_once(held: Sequence[Held]) -> tuple[Held, ...]:
         )
         for destination in _merged(one.destination for one in held)
     )
-
-
-def _quoted(words: str) -> str:
-    return f'"{plain(words, _SHOWN)}"'

@@ -7,14 +7,11 @@ between two pages, and come in any order.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from fnmatch import translate
 
-from monitor.model import Target
-from monitor.platform.kinds.wire import Found
+from monitor.model import Found, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,33 +20,6 @@ class Choice:
 
     follow: tuple[Found, ...]
     left_out: int
-
-
-class NamePatterns:
-    """Which names count: those that match one of `include`, if there are any, and no `exclude`.
-
-    Patterns have `*` and `?`; the case of letters does not matter.
-    """
-
-    def __init__(self, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
-        self._include = _pattern(include)
-        self._exclude = _pattern(exclude)
-
-    @property
-    def are_all(self) -> bool:
-        return self._include is None and self._exclude is None
-
-    def admit(self, names: Collection[str]) -> bool:
-        """Whether something with these names is meant."""
-        if self._exclude is not None and any(map(self._exclude.fullmatch, names)):
-            return False
-        return self._include is None or any(map(self._include.fullmatch, names))
-
-
-def _pattern(globs: Sequence[str]) -> re.Pattern[str] | None:
-    if not globs:
-        return None
-    return re.compile("|".join(f"(?:{translate(glob)})" for glob in globs), re.IGNORECASE)
 
 
 def is_news(row: Found, *, known: Mapping[Target, bool], began_at: datetime) -> bool:

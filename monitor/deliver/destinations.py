@@ -18,8 +18,9 @@ from monitor.config import DAYS, Config, Match, Quiet, Route
 from monitor.config import Digest as DigestEntry
 from monitor.config import Watch as WatchEntry
 from monitor.decide.dispatch import Plan
-from monitor.decide.routing import LABEL, Matcher, Mention, Rule
+from monitor.decide.routing import Rule
 from monitor.decide.windows import EVERY_DAY, Once, Then, Weekly, Window
+from monitor.model import LABEL, Matcher, Mention
 
 WEBHOOK = "webhook"
 """The name of the sink behind `slack.webhook_url`."""

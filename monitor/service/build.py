@@ -21,14 +21,12 @@ from monitor.config import Watch as WatchEntry
 from monitor.decide import events
 from monitor.decide.dispatch import Dispatch
 from monitor.decide.reachability import Sight
-from monitor.decide.routing import Named
-from monitor.decide.selection import NamePatterns
 from monitor.deliver.destinations import Sinks, digests_of, home_of, plan_of
 from monitor.deliver.slack import SlackClient
 from monitor.deliver.worker import Delivery, Pace, Sink
 from monitor.errors import SinkError, StoreError
 from monitor.metrics import Metrics
-from monitor.model import Blindness, EventKind, Snapshot, Target
+from monitor.model import Blindness, EventKind, Named, NamePatterns, Snapshot, Target
 from monitor.platform.client import NuonClient
 from monitor.platform.kinds import KINDS
 from monitor.platform.lookups import Names

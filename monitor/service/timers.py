@@ -18,9 +18,8 @@ import structlog
 from monitor.compose import digest, notifications, render, window_summary
 from monitor.compose.digest import Account, Digest, Issue
 from monitor.compose.window_summary import Bundle
-from monitor.decide.routing import Named
 from monitor.errors import StoreError
-from monitor.model import Event, EventKind, Form, Level, Notification, Target
+from monitor.model import Event, EventKind, Form, Level, Named, Notification, Target
 from monitor.store import Store
 from monitor.watch.context import Surroundings
 from monitor.watch.registry import Roster

@@ -9,13 +9,11 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from monitor.decide.routing import Named
-from monitor.decide.selection import Choice, NamePatterns, choose, has_begun_since, is_news
+from monitor.decide.selection import Choice, choose, has_begun_since, is_news
 from monitor.errors import NuonError
-from monitor.model import Target
+from monitor.model import Found, Named, NamePatterns, Target
 from monitor.platform.fetch import located, pages
 from monitor.platform.kinds import FINDERS
-from monitor.platform.kinds.wire import Found
 from monitor.store import Find, Store
 from monitor.watch.context import Outcome, Surroundings
 from monitor.watch.outages import Lookout

@@ -9,9 +9,9 @@ import structlog
 
 from monitor.compose import notifications, render
 from monitor.decide.reachability import SightNews
-from monitor.decide.routing import Mention, Named, Subject, route
+from monitor.decide.routing import route
 from monitor.errors import NuonError, NuonUnavailable
-from monitor.model import EventKind, Message, Target
+from monitor.model import EventKind, Mention, Message, Named, Subject, Target
 from monitor.platform.kinds import explained
 from monitor.store import Store
 from monitor.watch.context import Surroundings

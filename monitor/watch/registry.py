@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from monitor.decide.routing import Named
-from monitor.model import Target
+from monitor.model import Named, Target
 from monitor.store import Find, Store
 from monitor.watch.context import Surroundings
 from monitor.watch.list_poller import Discovery, Listing

@@ -21,10 +21,9 @@ from monitor.compose import notifications, render
 from monitor.decide import events
 from monitor.decide.diff import Difference, diff, keep_absent
 from monitor.decide.dispatch import Dispatch, Scene, dispatch
-from monitor.decide.routing import Named, Silence
-from monitor.decide.selection import NamePatterns
+from monitor.decide.routing import Silence
 from monitor.errors import NuonError
-from monitor.model import Called, Memory, Snapshot, Target
+from monitor.model import Called, Memory, Named, NamePatterns, Snapshot, Target
 from monitor.platform.fetch import Gathered, gather
 from monitor.platform.kinds import KINDS
 from monitor.platform.kinds.wire import Beside, Memo, WatchKind

@@ -13,9 +13,9 @@ from monitor.cli.support.stored_targets import Knowledge, Known
 from monitor.compose.notifications import LOUD
 from monitor.config import Config, Watch
 from monitor.decide.dispatch import Plan, joined, subject_of
-from monitor.decide.routing import LABEL, MATCH_KEYS, Named, Silence, Subject, Verdict, route
+from monitor.decide.routing import Silence, Verdict, route
 from monitor.deliver.destinations import Sinks, home_of
-from monitor.model import Entity, Event, EventKind, Level
+from monitor.model import LABEL, MATCH_KEYS, Entity, Event, EventKind, Level, Named, Subject
 from monitor.store import Store
 from monitor.text import join_names, plain
 

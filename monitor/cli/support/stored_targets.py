@@ -11,10 +11,9 @@ from monitor.compose import render
 from monitor.config import Config, Watch
 from monitor.decide import progress
 from monitor.decide.dispatch import Scene
-from monitor.decide.routing import Named
 from monitor.deliver.destinations import home_of
 from monitor.errors import MonitorError
-from monitor.model import Alert, Entity, Event, Level, Memory, Snapshot, Target
+from monitor.model import Alert, Entity, Event, Level, Memory, Named, Snapshot, Target
 from monitor.platform.kinds import KINDS
 from monitor.store import Store, Watched
 from monitor.text import join_names, plain

@@ -12,8 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from monitor.decide.routing import Mention, MentionKind
-from monitor.model import Message
+from monitor.model import Mention, MentionKind, Message
 from monitor.text import mrkdwn_escape, plain
 
 # https://docs.slack.dev/reference/block-kit/blocks: 150 characters in a header. All blocks

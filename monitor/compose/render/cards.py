@@ -25,8 +25,7 @@ from monitor.compose.render.standing import standing_lines
 from monitor.compose.render.steps import step_lines
 from monitor.compose.render.troubles import troubles_of
 from monitor.decide import progress
-from monitor.decide.routing import Mention
-from monitor.model import Event, Memory, Message, Snapshot
+from monitor.model import Event, Memory, Mention, Message, Snapshot
 
 _MOST_NAMES_WANTED = 40
 

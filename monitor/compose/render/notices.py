@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from monitor.compose.render.blocks import TITLE_LIMIT, bold, date, headed_message, line, title_words
-from monitor.decide.routing import Mention
-from monitor.model import Message
+from monitor.model import Mention, Message
 from monitor.text import duration_words, plain
 
 

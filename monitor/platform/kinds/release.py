@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from monitor.errors import MalformedAnswer, NuonRejected
-from monitor.model import Entity, Kind, Target, phase_of
+from monitor.model import Entity, Found, Kind, Target, phase_of
 from monitor.platform.kinds import detail, wire
 
 NAME = "release"
@@ -337,7 +337,7 @@ def of_component(component_id: str) -> str:
     return f"/v1/components/{wire.path_segment(component_id)}/releases"
 
 
-def find(body: bytes, _of: str) -> tuple[wire.Found, ...]:
+def find(body: bytes, _of: str) -> tuple[Found, ...]:
     """Read one page of releases; raises MalformedAnswer.
 
     The newest platforms list bills of materials at the path of an app's releases, which never
@@ -352,9 +352,9 @@ def find(body: bytes, _of: str) -> tuple[wire.Found, ...]:
     return tuple(_found(row) for row in rows)
 
 
-def _found(row: _Listed) -> wire.Found:
+def _found(row: _Listed) -> Found:
     build = row.build if isinstance(row.build, detail.Build) else detail.Build()
-    return wire.Found(
+    return Found(
         target=Target(NAME, _required(row.id, "a release")),
         is_over=phase_of(Kind.RELEASE, row.status or "").is_terminal,
         created_at=wire.read_time(row.created_at),

@@ -14,9 +14,9 @@ from typing import NamedTuple
 import msgspec
 
 from monitor.errors import MalformedAnswer, NuonGone
-from monitor.model import Entity, Kind, Phase, Target, phase_of
+from monitor.model import Entity, Found, Kind, Phase, Target, phase_of
 from monitor.platform.kinds import detail, wire
-from monitor.platform.kinds.wire import Beside, Found, Wanted
+from monitor.platform.kinds.wire import Beside, Wanted
 
 NAME = "run"
 BRANCH = "app_branch"

@@ -17,7 +17,7 @@ import msgspec
 import xxhash
 
 from monitor.errors import MalformedAnswer
-from monitor.model import Entity, PastStatus, Target
+from monitor.model import Entity, Found, PastStatus, Target
 
 T = TypeVar("T")
 
@@ -67,20 +67,6 @@ class WatchKind:
     """What else is to be watched because of what this tree holds."""
     webhooks: Callable[[bytes], Mapping[str, str]] | None = None
     """The webhooks that the platform holds for apps, by the apps' ids: secrets, never kept."""
-
-
-class Found(NamedTuple):
-    """One row of a list that leads to things to watch.
-
-    `is_over` says that it came to an end, good or bad. `names` are the words that patterns are
-    matched against; `ids` those of things whose names count as well, such as its install.
-    """
-
-    target: Target
-    is_over: bool
-    created_at: datetime | None
-    names: tuple[str, ...] = ()
-    ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

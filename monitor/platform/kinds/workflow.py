@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from monitor.errors import MalformedAnswer
-from monitor.model import Entity, Kind, Phase, Target
+from monitor.model import Entity, Found, Kind, Phase, Target
 from monitor.platform.kinds import detail, wire
 
 NAME = "workflow"
@@ -169,17 +169,17 @@ def of_install(install_id: str) -> str:
     return f"/v1/installs/{wire.path_segment(install_id)}/workflows"
 
 
-def find(body: bytes, _install_id: str) -> tuple[wire.Found, ...]:
+def find(body: bytes, _install_id: str) -> tuple[Found, ...]:
     """Read one page of workflows; raises MalformedAnswer."""
     return tuple(_found(row) for row in wire.present(wire.parse(body, _list_decoder)))
 
 
-def _found(row: detail.Workflow) -> wire.Found:
+def _found(row: detail.Workflow) -> Found:
     key = detail.text(row.id)
     if not key:
         raise MalformedAnswer("a workflow in the answer has no id")
     install_id = detail.install_of(row)
-    return wire.Found(
+    return Found(
         target=Target(NAME, key),
         is_over=detail.is_over(row),
         created_at=wire.read_time(row.created_at),

@@ -1,0 +1,108 @@
+"""What is worth notifying people of, and what is remembered of a target between two polls."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from monitor.model.tree import Entity, Level
+
+
+class EventKind(StrEnum):
+    """What people are told; the words that routes, logs, metrics and JSON use."""
+
+    STARTED = "started"
+    PROGRESSED = "progressed"
+    WAITING = "waiting"
+    STALLED = "stalled"
+    FAILED = "failed"
+    RECOVERED = "recovered"
+    SUCCEEDED = "succeeded"
+    GONE = "gone"
+    UNREACHABLE = "unreachable"
+    REACHABLE = "reachable"
+
+
+class Event(msgspec.Struct, frozen=True):
+    """What happened, as it is told. `reason` is a phrase; it may hold the platform's own words.
+
+    `place` is that of the alert that it belongs to. `is_reminder` marks what was told before
+    and still holds. `told` are the sinks that were told of the trouble that is over now; None
+    where nobody kept count.
+    """
+
+    kind: EventKind
+    level: Level
+    entity: Entity
+    reason: str = ""
+    is_reminder: bool = False
+    place: str = ""
+    told: tuple[str, ...] | None = None
+
+
+class Stall(StrEnum):
+    """Why something is taken to hang."""
+
+    DEAD_END = "dead end"
+    """All open units of a step came to an end that the platform does not count."""
+    QUIET = "quiet"
+    """Nothing changed for as long as `stall.after` says."""
+    GIVEN_UP = "given up"
+    """Nothing changed for longer than the platform itself keeps working at a release."""
+    DISAGREES = "disagrees"
+    """The rollout says that it succeeded, its parts do not."""
+
+
+class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A trouble that was told and still stands: it is told once, and reminded of.
+
+    `place` is what is in trouble (see `rollout.place_of`): an install keeps its place when
+    another deploy takes over. `is_retrying` marks something that failed, is under way
+    again, and has not succeeded yet. `told` are the sinks that were told of it; None where
+    nobody kept count. Where `is_kept_back`, it may have to be told to more of them, at
+    `look_again_at` or when something moves.
+    """
+
+    place: str
+    kind: EventKind
+    since: datetime
+    told_at: datetime
+    reason: str = ""
+    stall: Stall | None = None
+    is_retrying: bool = False
+    told: tuple[str, ...] | None = None
+    is_kept_back: bool = False
+    look_again_at: datetime | None = None
+
+
+class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is known of a target beside its last snapshot; stored with it in one transaction.
+
+    `changed_at` is when, by our clock, anything last changed. `suspects` are the steps
+    that looked like a dead end in the last poll: a second one has to confirm it. `told`
+    counts what was told of this target, which gives each notification its stable key.
+    `ended` is `succeeded`, `failed`, or `progressed` for an end that is neither.
+    `card_sinks` are those where this attempt has its card, which `is_closed` while it is not
+    watched any more.
+    """
+
+    changed_at: datetime
+    attempt: int = 1
+    alerts: tuple[Alert, ...] = ()
+    suspects: tuple[str, ...] = ()
+    has_card: bool = False
+    ended: EventKind | None = None
+    ended_at: datetime | None = None
+    told: int = 0
+    card_sinks: tuple[str, ...] = ()
+    is_closed: bool = False
+
+
+class Blindness(msgspec.Struct, frozen=True):
+    """What was told not to be visible, since when and why: `unreachable` or `gone`."""
+
+    kind: EventKind
+    since: datetime
+    reason: str

@@ -1,0 +1,131 @@
+"""What goes to Slack: messages, cards, mentions, and the notifications that carry them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from monitor.model.events import EventKind
+from monitor.model.tree import Target
+from monitor.text import plain
+
+_SHOWN = 60
+"""Characters of a name that are shown."""
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One Slack message: the Block Kit blocks and their plain-text twin, both complete."""
+
+    text: str
+    blocks: tuple[dict[str, Any], ...] = ()
+
+
+class MessageRef(msgspec.Struct, frozen=True):
+    """Where a message stands in Slack: a thread is named by its first message's.
+
+    Both are empty for a message through an incoming webhook, which does not say.
+    """
+
+    channel_id: str
+    ts: str
+
+
+class Form(StrEnum):
+    """How a notification appears in its sink."""
+
+    CARD = "card"
+    """The rollout's card, posted once and edited from then on."""
+    REPLY = "reply"
+    """A reply in the card's thread."""
+    MESSAGE = "message"
+    """A message that stands alone."""
+
+
+class Notification(msgspec.Struct, frozen=True):
+    """Events addressed to one sink. `key` is stable: the same news never has two keys."""
+
+    key: str
+    sink: str
+    form: Form
+    message: Message
+    target: Target | None = None
+    attempt: int = 1
+    events: tuple[EventKind, ...] = ()
+    is_broadcast: bool = False
+
+
+class HeldLine(msgspec.Struct, frozen=True):
+    """What happened in a quiet window, as its summary will say it: words of a title, and a page.
+
+    `id` is the store's, 0 before it has one.
+    """
+
+    sink: str
+    window: str
+    until: datetime
+    target: Target
+    event: EventKind
+    place: str
+    title: str
+    words: str
+    url: str
+    at: datetime
+    id: int = 0
+
+
+class Card(msgspec.Struct, frozen=True):
+    """What a rollout's card in one sink ought to show now."""
+
+    target: Target
+    attempt: int
+    sink: str
+    message: Message
+
+
+class MentionKind(StrEnum):
+    """Whom a mention pings."""
+
+    HERE = "@here"
+    CHANNEL = "@channel"
+    STARTED_BY = "started_by"
+    USER = "user"
+    GROUP = "user group"
+
+
+_WORDS = {str(kind): kind for kind in list(MentionKind)[:3]}
+
+
+_LETTERS = {"U": MentionKind.USER, "W": MentionKind.USER, "S": MentionKind.GROUP}
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A ping. `id` is Slack's id of a user or a group; of who started it, an e-mail address."""
+
+    kind: MentionKind
+    id: str = ""
+
+    @classmethod
+    def of(cls, word: str) -> Mention:
+        """Return what a configuration's word means, such as `@here` or `U024BE7LH`.
+
+        Raises ValueError for a word that means nothing.
+        """
+        if word in _WORDS:
+            return cls(_WORDS[word])
+        if word[:1] in _LETTERS:
+            return cls(_LETTERS[word[0]], word)
+        raise ValueError(f"{word!r} is nobody that can be mentioned")
+
+    def __str__(self) -> str:
+        match self.kind:
+            case MentionKind.USER | MentionKind.GROUP:
+                return f"@{self.id}"
+            case MentionKind.STARTED_BY if self.id:
+                return plain(self.id, _SHOWN)
+            case _:
+                return self.kind.value
