@@ -1,5 +1,5 @@
 """What holds for every test: nobody may say a secret."""
 
-from tests.secret_scan import _listening, pytest_runtest_makereport
+from tests.support.secret_scan import _listening, pytest_runtest_makereport
 
 __all__ = ["_listening", "pytest_runtest_makereport"]

@@ -13,8 +13,8 @@ from typing import Protocol
 import xxhash
 
 from monitor.errors import MalformedAnswer, NuonError
+from monitor.kinds.wire import Document, Finder, Wanted, WatchKind
 from monitor.model import Entity
-from monitor.platform.kinds.wire import Document, Finder, Wanted, WatchKind
 
 _MOST_ROUNDS = 50
 """How often more may be wanted: an answer that always calls for more is nonsense."""

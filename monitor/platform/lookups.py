@@ -10,9 +10,9 @@ import msgspec
 import structlog
 
 from monitor.errors import NuonError, NuonGone, NuonRejected, StoreError
+from monitor.kinds import wire
 from monitor.model import Called
 from monitor.platform.fetch import Source, pages
-from monitor.platform.kinds import wire
 from monitor.store import Name, Store, StoreThread
 from monitor.store.names import ACCOUNT, BUILD, called
 

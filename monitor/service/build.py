@@ -25,10 +25,10 @@ from monitor.deliver.destinations import Sinks, digests_of, home_of, plan_of
 from monitor.deliver.slack import SlackClient
 from monitor.deliver.worker import Delivery, Pace, Sink
 from monitor.errors import SinkError, StoreError
+from monitor.kinds import KINDS
 from monitor.metrics import Metrics
 from monitor.model import Blindness, EventKind, Named, NamePatterns, Snapshot, Target
 from monitor.platform.client import NuonClient
-from monitor.platform.kinds import KINDS
 from monitor.platform.lookups import Names
 from monitor.service.health import Check, HealthServer, Probes
 from monitor.service.heartbeat import Heartbeat

@@ -11,9 +11,9 @@ import structlog
 
 from monitor.decide.selection import Choice, choose, has_begun_since, is_news
 from monitor.errors import NuonError
+from monitor.kinds import FINDERS
 from monitor.model import Found, Named, NamePatterns, Target
 from monitor.platform.fetch import located, pages
-from monitor.platform.kinds import FINDERS
 from monitor.store import Find, Store
 from monitor.watch.context import Outcome, Surroundings
 from monitor.watch.outages import Lookout

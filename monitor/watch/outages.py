@@ -11,8 +11,8 @@ from monitor.compose import notifications, render
 from monitor.decide.reachability import SightNews
 from monitor.decide.routing import route
 from monitor.errors import NuonError, NuonUnavailable
+from monitor.kinds import explained
 from monitor.model import EventKind, Mention, Message, Named, Subject, Target
-from monitor.platform.kinds import explained
 from monitor.store import Store
 from monitor.watch.context import Surroundings
 

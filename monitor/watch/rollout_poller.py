@@ -23,10 +23,10 @@ from monitor.decide.diff import Difference, diff, keep_absent
 from monitor.decide.dispatch import Dispatch, Scene, dispatch
 from monitor.decide.routing import Silence
 from monitor.errors import NuonError
+from monitor.kinds import KINDS
+from monitor.kinds.wire import Beside, Memo, WatchKind
 from monitor.model import Called, Memory, Named, NamePatterns, Snapshot, Target
 from monitor.platform.fetch import Gathered, gather
-from monitor.platform.kinds import KINDS
-from monitor.platform.kinds.wire import Beside, Memo, WatchKind
 from monitor.store import Observation, Store
 from monitor.watch.context import Outcome, Surroundings
 from monitor.watch.outages import Lookout

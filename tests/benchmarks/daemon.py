@@ -23,7 +23,7 @@ import msgspec
 
 from monitor.simulation.scenarios import SCENARIOS, Rollout, timeline
 from tests.benchmarks.stage import Daemon, Stage
-from tests.processes import clean_environment, until
+from tests.support.processes import clean_environment, until
 
 _INTERVAL = 30.0
 _SCALED = 3.0

@@ -23,9 +23,9 @@ import msgspec
 
 from monitor.compose import render
 from monitor.decide.diff import diff, keep_absent
+from monitor.kinds import release
+from monitor.kinds.wire import Memo
 from monitor.model import Memory, Snapshot, Target
-from monitor.platform.kinds import release
-from monitor.platform.kinds.wire import Memo
 from monitor.simulation.answers import Detail
 from monitor.simulation.scenarios import SCENARIOS, timeline
 

@@ -30,6 +30,8 @@ from monitor.decide import events
 from monitor.decide.diff import Difference, diff, keep_absent
 from monitor.decide.dispatch import Dispatch, Plan, Scene, dispatch
 from monitor.errors import MalformedAnswer
+from monitor.kinds import KINDS, approvals, release, workflow
+from monitor.kinds.wire import Document, Memo, WatchKind
 from monitor.model import (
     Entity,
     EventKind,
@@ -44,8 +46,6 @@ from monitor.model import (
 )
 from monitor.platform.client import NuonClient
 from monitor.platform.fetch import gather
-from monitor.platform.kinds import KINDS, approvals, release, workflow
-from monitor.platform.kinds.wire import Document, Memo, WatchKind
 from monitor.simulation.platform import SimulatedPlatform
 from monitor.simulation.scenarios import (
     BEGINNING,
@@ -59,7 +59,7 @@ from monitor.simulation.scenarios import (
     Course,
     Scenario,
 )
-from tests.block_kit import complaints
+from tests.support.block_kit import complaints
 
 POLLS_OF_A_LIFE = 20
 _MOMENTS = 12

@@ -34,7 +34,7 @@ from monitor.config import load_config
 from monitor.deliver.worker import Pace
 from monitor.service.build import build
 from monitor.simulation.scenarios import SCENARIOS, timeline
-from tests.faults import self_signed
+from tests.support.faults import self_signed
 
 _ORG, _TOKEN = "org" + "b" * 23, "benchmark-token"
 

@@ -30,9 +30,9 @@ from monitor.simulation.audit import audit
 from monitor.simulation.platform import SimulatedPlatform
 from monitor.simulation.scenarios import SCENARIOS, Clock, Scenario, Stage, install_of
 from monitor.simulation.slack import Channel, Posted, SimulatedSlack, plain_text
-from tests.crashing import Birth, Life, Nursery, Rounds, a_nursery
-from tests.processes import until
-from tests.world import CHANNEL, World
+from tests.support.crashing import Birth, Life, Nursery, Rounds, a_nursery
+from tests.support.processes import until
+from tests.support.world import CHANNEL, World
 
 _RELEASES = 500
 _AT_A_TIME = 100

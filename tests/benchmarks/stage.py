@@ -20,7 +20,7 @@ import aiohttp
 from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.processes import clean_environment, free_port, until
+from tests.support.processes import clean_environment, free_port, until
 
 _CHANNEL = "C000000001"
 _ROOT = str(Path(__file__).parent.parent.parent)

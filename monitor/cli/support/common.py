@@ -99,9 +99,9 @@ def ago(then: datetime, now: datetime) -> str:
 def part_names(store: Store, snapshot: Snapshot) -> dict[str, str]:
     """Return what people call the parts of a rollout, by the parts' ids and by their places."""
     from monitor.decide.progress import place_of
+    from monitor.kinds import KINDS
+    from monitor.kinds.wire import Terms
     from monitor.model import Level
-    from monitor.platform.kinds import KINDS
-    from monitor.platform.kinds.wire import Terms
     from monitor.text import plain, short_id
 
     root = snapshot.root

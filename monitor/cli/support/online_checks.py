@@ -18,10 +18,10 @@ from monitor.cli.support.common import report
 from monitor.config import WATCH_KINDS, Config, Watch, format_duration
 from monitor.deliver.destinations import Sinks
 from monitor.errors import NuonError, NuonGone, NuonRejected, SinkError
+from monitor.kinds import FINDERS, KINDS, explained
+from monitor.kinds.wire import Memo, parse
 from monitor.model import Found, Target
 from monitor.platform.fetch import Source, gather, located, pages
-from monitor.platform.kinds import FINDERS, KINDS, explained
-from monitor.platform.kinds.wire import Memo, parse
 from monitor.service.build import nuon_client, slack_client, utc_now
 from monitor.text import counted, join_names, plain
 

@@ -12,8 +12,8 @@ from monitor.compose import render
 from monitor.config import Config, Watch
 from monitor.decide import events, progress
 from monitor.decide.reachability import scope_of
+from monitor.kinds import KINDS
 from monitor.model import Alert, Blindness, EventKind, Level, Target
-from monitor.platform.kinds import KINDS
 from monitor.store import Counts, Store, Watched
 from monitor.text import plain, short_id
 

@@ -13,8 +13,8 @@ from monitor.decide import progress
 from monitor.decide.dispatch import Scene
 from monitor.deliver.destinations import home_of
 from monitor.errors import MonitorError
+from monitor.kinds import KINDS
 from monitor.model import Alert, Entity, Event, Level, Memory, Named, Snapshot, Target
-from monitor.platform.kinds import KINDS
 from monitor.store import Store, Watched
 from monitor.text import join_names, plain
 

@@ -17,10 +17,10 @@ from monitor.decide import events
 from monitor.decide.diff import diff, keep_absent
 from monitor.decide.reachability import Sight
 from monitor.errors import NuonError, NuonGone, NuonRejected, NuonUnavailable
+from monitor.kinds import KINDS, explained
+from monitor.kinds.wire import Memo, parse
 from monitor.model import Entity, Event, EventKind, Memory, Phase, Snapshot, Target
 from monitor.platform.fetch import Source, gather
-from monitor.platform.kinds import KINDS, explained
-from monitor.platform.kinds.wire import Memo, parse
 from monitor.platform.lookups import Names
 from monitor.text import duration_words, plain
 

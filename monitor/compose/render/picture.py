@@ -11,9 +11,9 @@ from monitor.compose.render.blocks import WORD_LIMIT, title_words
 from monitor.compose.render.links import Links
 from monitor.compose.templates import Worded
 from monitor.decide.progress import Progress, Stage, add_up, stages_of
+from monitor.kinds import KINDS
+from monitor.kinds.wire import Terms
 from monitor.model import Alert, Commit, Entity, EventKind, Kind, Memory, Phase, Snapshot
-from monitor.platform.kinds import KINDS
-from monitor.platform.kinds.wire import Terms
 from monitor.text import counted, join_names, plain, short_id
 
 _MOST_STEPS_NAMED = 3

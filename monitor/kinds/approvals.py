@@ -1,0 +1,143 @@
+"""All that waits for an approval, in the whole organisation.
+
+The list (`GET /v1/workflows/pending-approvals`) holds every approval that was never answered,
+also those whose step was cancelled, retried or overtaken since: only a step that says itself
+that it waits does. It is drawn as the workflows that wait, and below each its approvals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from monitor.kinds import detail, wire
+from monitor.kinds.wire import Beside, Wanted
+from monitor.model import Entity, Kind
+
+NAME = "approvals"
+SERVED = (
+    "The organisation's pending approvals are served since API 0.19.852. Watch install= or"
+    " workflow= on an older platform: a workflow that waits for an approval is told there too."
+)
+
+_WAITS = "approval-awaiting"
+_PAGE = 100
+
+
+class _Step(detail.Step, gc=False):
+    owner_id: object = None
+    owner_type: object = None
+    workflow_id: object = None
+    install_workflow_id: object = None
+
+
+class _Approval(detail.Approval, gc=False):
+    workflow_step: _Step | detail.Odd = None
+
+
+_decoder = msgspec.json.Decoder(list[_Approval | detail.Odd] | None)
+
+
+def path(_organisation: str) -> str:
+    """Return the endpoint's path; which organisation is asked for is in the request's headers."""
+    return _page(0)
+
+
+def _page(offset: int) -> str:
+    start = f"&offset={offset}" if offset else ""
+    return f"/v1/workflows/pending-approvals?limit={_PAGE}{start}"
+
+
+def further(
+    body: bytes, _organisation: str, beside: Beside, _seen: Entity | None
+) -> tuple[Wanted, ...]:
+    """Return the next page of the list, as long as there is one.
+
+    A platform that knows no pages answers with the whole list whatever it is asked for.
+    """
+    if len(wire.parse(body, _decoder) or ()) < _PAGE:
+        return ()
+    for offset in range(_PAGE, _PAGE * len(beside) + 2 * _PAGE, _PAGE):
+        page = _page(offset)
+        document = beside.get(page)
+        if document is None:
+            return (Wanted(page),)
+        if not document.has_more:
+            break
+    return ()
+
+
+def decode(
+    body: bytes,
+    organisation: str,
+    _memo: wire.Memo[Entity],
+    beside: Beside = wire.NOTHING_BESIDE,
+) -> Entity:
+    """Read all pages; raises MalformedAnswer."""
+    bodies = [body, *(document.body for document in beside.values() if document is not None)]
+    waiting: dict[str, list[Entity]] = {}
+    for approval in wire.in_order(one for page in bodies for one in _approvals(page)):
+        waiting.setdefault(approval.workflow_id, []).append(approval)
+    return Entity(
+        kind=Kind.APPROVALS,
+        id=organisation,
+        name="Pending approvals",
+        children=wire.in_order(
+            _workflow(workflow_id, tuple(approvals)) for workflow_id, approvals in waiting.items()
+        ),
+    )
+
+
+def _approvals(body: bytes) -> Iterator[Entity]:
+    rows = wire.parse(body, _decoder, "the list of approvals")
+    for row in detail.rows(rows, _Approval):
+        step = row.workflow_step
+        is_answered = isinstance(row.response, detail.Response) and bool(row.response.type)
+        if detail.text(row.id) and isinstance(step, _Step) and not is_answered:
+            status = detail.standing(Kind.WORKFLOW_STEP, step)
+            if status.status == _WAITS:
+                yield _approval(row, step, status)
+
+
+def _approval(row: _Approval, step: _Step, status: wire.Status) -> Entity:
+    identifier, name = detail.text(row.id), detail.text(step.name)
+    workflow_id = detail.text(step.workflow_id) or detail.text(step.install_workflow_id)
+    return Entity(
+        kind=Kind.APPROVAL,
+        id=identifier,
+        status=status.status,
+        description=detail.to_approve(name, detail.text(row.type)),
+        name=name,
+        created_at=wire.read_time(row.created_at),
+        updated_at=wire.read_time(row.updated_at),
+        status_at=status.at,
+        install_id=detail.text(step.owner_id) if step.owner_type == "installs" else "",
+        workflow_id=workflow_id or identifier,
+        slot=identifier,  # an install can wait for several at a time
+        facts=detail.facts_of(type=row.type),
+    )
+
+
+def _workflow(workflow_id: str, approvals: tuple[Entity, ...]) -> Entity:
+    """Return a workflow that waits; the list says no more of it than its steps do."""
+    first = approvals[0]
+    return Entity(
+        kind=Kind.WORKFLOW,
+        id=workflow_id,
+        status=_WAITS,
+        name=first.name,
+        created_at=first.created_at,
+        install_id=first.install_id,
+        workflow_id=workflow_id,
+        children=approvals,
+    )
+
+
+WATCH_KIND = wire.WatchKind(
+    path=path,
+    decode=decode,
+    served=SERVED,
+    terms=wire.Terms(step="workflow", unit="approval"),
+    further=further,
+)

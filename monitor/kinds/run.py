@@ -1,0 +1,610 @@
+"""An app branch run: one commit of an app's config, rolled out to ordered groups of installs.
+
+The run is a workflow (`GET /v1/workflows/{workflow_id}`) that holds the branch run and the plan
+of its install groups. Which installs a group works at is a second document, and what became of
+each install is the install's own workflow: that is asked for where it says more than the group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import msgspec
+
+from monitor.errors import MalformedAnswer, NuonGone
+from monitor.kinds import detail, wire
+from monitor.kinds.wire import Beside, Wanted
+from monitor.model import Entity, Found, Kind, Phase, Target, phase_of
+
+NAME = "run"
+BRANCH = "app_branch"
+SERVED = (
+    "App branch runs with their install groups are served since API 0.19.1012. Watch release=,"
+    " app= or component= on a platform before 0.19.821, install= or workflow= on one between."
+)
+
+_MOST_WORKFLOWS = 20
+"""How many of the installs' workflows one poll asks for: the others have their turn later."""
+_PAGE = 100
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
+_OPEN = frozenset({Phase.PENDING, Phase.RUNNING, Phase.WAITING})
+
+
+class _Branch(detail.Row, gc=False):
+    app_id: object = None
+    name: object = None
+
+
+class _PlannedGroup(detail.Row, gc=False):
+    name: object = None
+    order: object = None
+    install_ids: list[detail.Odd] | detail.NoList = None
+
+
+class _Plan(msgspec.Struct, gc=False):
+    install_groups: list[_PlannedGroup | detail.Odd] | detail.NoList = None
+
+
+class _Run(detail.Stated, gc=False):
+    """An `AppBranchRun`, which stands in its workflow; its status is a word of its own."""
+
+    app_branch: _Branch | detail.Odd = None
+    app_branch_config: _Plan | detail.Odd = None
+    app_branch_id: object = None
+    awaiting_approval: object = None
+    base_branch: object = None
+    commit_sha: object = None
+    completed_at: object = None
+    created_by: detail.Account | detail.Odd = None
+    error_message: object = None
+    event_type: object = None
+    head_sha: object = None
+    no_config_changes: object = None
+    plan_only: object = None
+    preview: object = None
+    run_type: object = None
+    vcs_connection_commit: detail.Commit | detail.Odd = None
+
+
+class _Workflow(detail.Workflow, gc=False):
+    app_branch_runs: list[_Run | detail.Odd] | detail.NoList = None
+    owner_name: object = None
+
+
+class _Runbook(msgspec.Struct, gc=False):
+    runbook_name: object = None
+    status: object = None
+    workflow_id: object = None
+
+
+class _Install(msgspec.Struct, gc=False):
+    """How one install fares in a group. The runbooks that follow the deploy count apart."""
+
+    install_id: object = None
+    runbooks: list[_Runbook | detail.Odd] | detail.NoList = None
+    status: object = None
+    workflow_id: object = None
+
+
+class _GroupRun(detail.Stated, gc=False):
+    """One try at an install group; a group that was retried has several."""
+
+    completed_at: object = None
+    install_group: _PlannedGroup | detail.Odd = None
+    install_group_id: object = None
+    install_group_name: object = None
+    installs: list[_Install | detail.Odd] | detail.NoList = None
+    total_installs: object = None
+
+
+_workflow_answer = msgspec.json.Decoder(_Workflow)
+_workflows = msgspec.json.Decoder(list[_Workflow | detail.Odd] | None)
+_install_workflow = msgspec.json.Decoder(detail.Workflow)
+_branch_answer = msgspec.json.Decoder(_Branch | detail.Odd)
+_branches = msgspec.json.Decoder(list[_Branch | detail.Odd] | None)
+_group_runs = msgspec.json.Decoder(list[_GroupRun | detail.Odd] | None)
+
+
+# The run
+
+
+def path(run_id: str) -> str:
+    """Return the endpoint's path; a run goes by the id of its workflow."""
+    return f"/v1/workflows/{wire.path_segment(run_id)}"
+
+
+def decode(
+    body: bytes,
+    run_id: str,
+    memo: wire.Memo[Entity | None],
+    beside: Beside = wire.NOTHING_BESIDE,
+) -> Entity:
+    """Read a run; raises MalformedAnswer, also for a document about another workflow."""
+    workflow, run = _read(body, run_id)
+    branch = _branch_of(workflow, run, beside)
+    commit = run.vcs_connection_commit
+    standing = _standing(workflow, run)
+    groups = _groups(run, _group_runs_of(run, beside), beside, memo)
+    created_at = wire.read_time(run.created_at)
+    return Entity(
+        kind=Kind.BRANCH_RUN,
+        id=run_id,
+        status=standing.status,
+        description=standing.description,
+        name=detail.text(branch.name),
+        created_at=created_at or wire.read_time(workflow.created_at),
+        updated_at=_newest(run.updated_at, run.completed_at, workflow.updated_at),
+        revision=_first(run.commit_sha, detail.sha(commit), run.head_sha),
+        workflow_id=run_id,
+        app_id=detail.text(branch.app_id),
+        created_by=detail.email(run.created_by) or detail.email(workflow.created_by),
+        facts=detail.commit_facts(commit)
+        + detail.facts_of(
+            branch=branch.name,
+            base_branch=run.base_branch,
+            run_type=run.run_type,
+            event_type=run.event_type,
+            no_config_changes="true" if run.no_config_changes is True else None,
+        ),
+        plan_only=_is_preview(workflow, run),
+        children=detail.once(groups, {(Kind.BRANCH_RUN, run_id)}),
+    )
+
+
+def further(body: bytes, run_id: str, beside: Beside, seen: Entity | None) -> tuple[Wanted, ...]:
+    """Return what else a run needs: its app, its groups, and the workflows of its installs."""
+    workflow, run = _read(body, run_id)
+    if not detail.text(run.id):
+        return ()
+    found = detail.text(_branch_of(workflow, run, beside).app_id) or (seen.app_id if seen else "")
+    if not found:
+        try:
+            branch = _find(_branch_id(workflow, run), beside)
+        except NuonGone:
+            return ()  # a branch that is gone takes the groups with it, not the run
+        return branch if isinstance(branch, tuple) else ()
+    groups = f"{_branch_path(found, _branch_id(workflow, run))}{_groups_of(detail.text(run.id))}"
+    if groups not in beside:
+        return (Wanted(groups),)
+    wanted = _worth_asking(_group_runs_of(run, beside) or {}, seen)
+    return tuple(Wanted(path(workflow_id), is_needed=False) for workflow_id in wanted)
+
+
+def _read(body: bytes, run_id: str) -> tuple[_Workflow, _Run]:
+    workflow = wire.parse(body, _workflow_answer)
+    if workflow.id != run_id:
+        about = detail.text(workflow.id, 60)
+        raise MalformedAnswer(f"the answer is about {about!r}, not about {run_id!r}")
+    return workflow, _run_of(workflow)
+
+
+def _run_of(workflow: _Workflow) -> _Run:
+    """Return a workflow's branch run; one without any fields where it has none yet."""
+    return next(iter(detail.rows(workflow.app_branch_runs, _Run)), _Run())
+
+
+def _object(value: object, sort: type[detail.T]) -> detail.T:
+    """Return an object that may be missing or something else; then one without any fields."""
+    return value if isinstance(value, sort) else sort()
+
+
+def _first(*texts: object) -> str:
+    return next(filter(None, map(detail.text, texts)), "")
+
+
+def _newest(*times: object) -> datetime | None:
+    return max(filter(None, (wire.read_time(time) for time in times)), default=None)
+
+
+def _is_preview(workflow: _Workflow, run: _Run) -> bool:
+    is_preview = run.run_type == "git-preview-run" or bool(run.preview)
+    return is_preview or run.plan_only is True or workflow.plan_only is True
+
+
+def _standing(document: _Workflow, run: _Run) -> wire.Status:
+    """Read a run's status. That it waits for a person is said by its workflow alone."""
+    workflow = detail.workflow(document)
+    whole = wire.Status(workflow.status, workflow.description, workflow.status_at, workflow.history)
+    status = detail.standing(Kind.BRANCH_RUN, run)
+    if not status.status:
+        status = whole
+    phase = phase_of(Kind.BRANCH_RUN, status.status)
+    if phase.is_terminal:
+        failed = [one.description for one in _steps(workflow) if phase is one.phase is Phase.FAILED]
+        reasons = (detail.text(run.error_message), status.description, *reversed(failed))
+        return msgspec.structs.replace(status, description=next(filter(None, reasons), ""))
+    waiting = _waiting(workflow)
+    if waiting is not None:
+        is_approval = waiting.status == "approval-awaiting"
+        word = "awaiting_approval" if is_approval else waiting.status
+        return msgspec.structs.replace(status, status=word, description=waiting.description)
+    if run.awaiting_approval is True:
+        return msgspec.structs.replace(status, status="awaiting_approval")
+    return status
+
+
+def _waiting(workflow: Entity) -> Entity | None:
+    """Return what waits for a person: one of a workflow's steps, or else the workflow itself."""
+    candidates = (*_steps(workflow), workflow)
+    return next((one for one in candidates if one.phase is Phase.WAITING), None)
+
+
+def _steps(workflow: Entity) -> tuple[Entity, ...]:
+    return detail.current(one for one in workflow.children if one.kind is Kind.WORKFLOW_STEP)
+
+
+# Its install groups
+
+
+def _groups_of(branch_run_id: str) -> str:
+    # Of all that is asked for by a run's id, this alone wants the branch run's.
+    return f"/runs/{wire.path_segment(branch_run_id)}/install-group-runs"
+
+
+def _group_runs_of(run: _Run, beside: Beside) -> Mapping[str, Sequence[_GroupRun]] | None:
+    """Return the tries at each group, the oldest first; None where they could not be had."""
+    tail = _groups_of(detail.text(run.id))
+    document = next((answer for known, answer in beside.items() if known.endswith(tail)), None)
+    if document is None:
+        return None
+    tries: dict[str, list[_GroupRun]] = {}
+    rows = wire.parse(document.body, _group_runs, "the list of install groups")
+    for row in sorted(detail.rows(rows, _GroupRun), key=_age):
+        tries.setdefault(_group_id(row), []).append(row)
+    return tries
+
+
+def _age(row: _GroupRun) -> tuple[datetime, str]:
+    created_at = wire.read_time(row.created_at)
+    return created_at or _EARLIEST, detail.text(row.id)
+
+
+def _group_id(row: _GroupRun) -> str:
+    return _first(row.install_group_id, row.install_group_name, row.id) or "install group"
+
+
+def _groups(
+    run: _Run,
+    tries: Mapping[str, Sequence[_GroupRun]] | None,
+    beside: Beside,
+    memo: wire.Memo[Entity | None],
+) -> tuple[Entity, ...]:
+    """Return the groups in the order of the plan; what is not in it comes last."""
+    plan = _object(run.app_branch_config, _Plan)
+    planned = {
+        detail.text(group.id) or detail.text(group.name): group
+        for group in sorted(
+            detail.rows(plan.install_groups, _PlannedGroup),
+            key=lambda group: (detail.number(group.order), detail.text(group.name)),
+        )
+    }
+    begun = tries or {}
+    groups: list[Entity] = []
+    for group_id in dict.fromkeys([*planned, *begun]):
+        group = planned.get(group_id, _PlannedGroup())
+        if group_id in begun:
+            groups.append(_group(group_id, group, begun[group_id], beside, memo))
+        elif group_id:
+            groups.append(_group_to_come(group_id, group))
+    return tuple(groups)
+
+
+def _group_to_come(group_id: str, plan: _PlannedGroup) -> Entity:
+    """Return a group of the plan that has no row, as before it begins.
+
+    Its status is empty: one that had a row before stands as it was last seen.
+    """
+    return Entity(
+        kind=Kind.INSTALL_GROUP,
+        id=group_id,
+        name=detail.text(plan.name),
+        planned=_sorted(detail.rows(plan.install_ids, str)),
+    )
+
+
+def _group(
+    group_id: str,
+    plan: _PlannedGroup,
+    tries: Sequence[_GroupRun],
+    beside: Beside,
+    memo: wire.Memo[Entity | None],
+) -> Entity:
+    newest = tries[-1]
+    given = _object(newest.install_group, _PlannedGroup)
+    status = detail.standing(Kind.INSTALL_GROUP, newest)
+    installs = _installs_of(newest)
+    # The row names all of its installs only a moment after it says how many these are.
+    is_whole = len(installs) >= max(detail.number(newest.total_installs), 1)
+    return Entity(
+        kind=Kind.INSTALL_GROUP,
+        id=group_id,
+        status=status.status,
+        description=status.description,
+        name=_first(plan.name, newest.install_group_name, given.name),
+        created_at=wire.read_time(tries[0].created_at),
+        updated_at=_newest(newest.updated_at, newest.completed_at),
+        status_at=status.at,
+        history=status.history,
+        planned=_sorted(
+            installs
+            if is_whole
+            else detail.rows(plan.install_ids, str) or detail.rows(given.install_ids, str)
+        ),
+        children=wire.in_order(
+            _unit(row, install_id, install, beside, memo)
+            for row in tries
+            for install_id, install in _installs_of(row).items()
+        ),
+    )
+
+
+def _sorted(ids: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(filter(None, ids))))
+
+
+def _installs_of(row: _GroupRun) -> dict[str, _Install]:
+    return {
+        install_id: install
+        for install in detail.rows(row.installs, _Install)
+        if (install_id := detail.text(install.install_id))
+    }
+
+
+# Its installs
+
+
+class _Work(NamedTuple):
+    """What is being done at an install: the deploy, or after it one of the runbooks."""
+
+    status: str
+    workflow_id: str
+    runbook: str = ""
+
+    @property
+    def phase(self) -> Phase:
+        return phase_of(Kind.INSTALL_RUN, self.status)
+
+
+def _work_at(install: _Install) -> _Work:
+    deploy = _Work(detail.text(install.status), detail.text(install.workflow_id))
+    if deploy.phase is not Phase.SUCCEEDED:
+        return deploy
+    runbooks = (
+        _Work(
+            detail.text(one.status),
+            detail.text(one.workflow_id),
+            f"runbook {detail.text(one.runbook_name)}".rstrip(),
+        )
+        for one in detail.rows(install.runbooks, _Runbook)
+    )
+    return next((work for work in runbooks if work.phase is not Phase.SUCCEEDED), deploy)
+
+
+def _unit_id(row: _GroupRun, install_id: str) -> str:
+    return f"{detail.text(row.id) or _group_id(row)}/{install_id}"
+
+
+def _unit(
+    row: _GroupRun,
+    install_id: str,
+    install: _Install,
+    beside: Beside,
+    memo: wire.Memo[Entity | None],
+) -> Entity:
+    work = _work_at(install)
+    workflow = _workflow_at(work, beside, memo)
+    status, description = _said_of(work, workflow)
+    return Entity(
+        kind=Kind.INSTALL_RUN,
+        id=_unit_id(row, install_id),
+        status=status,
+        description=description,
+        created_at=wire.read_time(row.created_at),
+        updated_at=workflow.updated_at if workflow else None,
+        install_id=install_id,
+        workflow_id=work.workflow_id,
+        children=(workflow,) if workflow else (),
+    )
+
+
+def _workflow_at(work: _Work, beside: Beside, memo: wire.Memo[Entity | None]) -> Entity | None:
+    document = beside.get(path(work.workflow_id)) if work.workflow_id else None
+    if document is None:
+        return None
+    workflow = memo.get(msgspec.Raw(document.body), _install_workflow_of)
+    return workflow if workflow is not None and workflow.id == work.workflow_id else None
+
+
+def _install_workflow_of(part: msgspec.Raw) -> Entity | None:
+    try:
+        return detail.workflow(wire.parse(part, _install_workflow))
+    except MalformedAnswer:
+        return None  # it only adds to the run
+
+
+def _said_of(work: _Work, workflow: Entity | None) -> tuple[str, str]:
+    """Return how an install fares, and why.
+
+    A group takes note of its installs one after another, so that one which it takes to be under
+    way may have ended long ago: there the install's own workflow is believed. Where it was not
+    read, nothing is known, and what was seen last stands.
+    """
+    is_open = work.phase in _OPEN
+    if workflow is None:
+        is_unread = is_open and work.workflow_id and not work.runbook
+        return "" if is_unread else work.status, work.runbook
+    if is_open and workflow.phase is Phase.SUCCEEDED:
+        # After one runbook there can be another.
+        return (work.status, work.runbook) if work.runbook else (workflow.status, "")
+    if is_open and workflow.phase.is_terminal:
+        return workflow.status, workflow.description or work.runbook
+    if is_open and (waiting := _waiting(workflow)) is not None:
+        return waiting.status, waiting.description
+    reason = workflow.description if workflow.phase is work.phase is Phase.FAILED else ""
+    return work.status, reason or work.runbook
+
+
+def _worth_asking(tries: Mapping[str, Sequence[_GroupRun]], seen: Entity | None) -> Iterator[str]:
+    """Yield the workflows that say more than is known, those that failed first.
+
+    Where there are too many for one poll, those that were left out last time come before the
+    others: what the last answers lacked is marked as absent.
+    """
+    units = {unit.id: unit for group in (seen.children if seen else ()) for unit in group.children}
+    ranked: list[tuple[int, str]] = []
+    for row in (attempts[-1] for attempts in tries.values()):
+        for install_id, install in _installs_of(row).items():
+            work = _work_at(install)
+            unit = units.get(_unit_id(row, install_id))
+            known = [one for one in unit.children if one.id == work.workflow_id] if unit else []
+            rank = _rank(work, known[0] if known else None)
+            if rank is not None and work.workflow_id:
+                ranked.append((rank, work.workflow_id))
+    ranked.sort(key=lambda one: one[0])
+    yield from list(dict.fromkeys(workflow_id for _, workflow_id in ranked))[:_MOST_WORKFLOWS]
+
+
+def _rank(work: _Work, known: Entity | None) -> int | None:
+    """Return how soon a workflow is to be asked for; None where it can tell nothing new."""
+    if work.phase is Phase.FAILED:
+        return None if known is not None and known.phase.is_terminal else 0
+    if work.phase not in _OPEN or (known is not None and known.phase is Phase.SUCCEEDED):
+        return None
+    return 1 if known is None else 2 if known.is_absent else 3
+
+
+# The app that a branch belongs to
+
+
+def _branch_path(app_id: str, branch_id: str) -> str:
+    return f"/v1/apps/{wire.path_segment(app_id)}/branches/{wire.path_segment(branch_id)}"
+
+
+def _branch_id(workflow: _Workflow, run: _Run) -> str:
+    return _first(run.app_branch_id, workflow.owner_id)
+
+
+def _branch_of(workflow: _Workflow, run: _Run, beside: Beside) -> _Branch:
+    """Return what is known of a run's branch without asking for more."""
+    given = _object(run.app_branch, _Branch)
+    found = _known(_branch_id(workflow, run), beside)
+    return _Branch(
+        app_id=given.app_id or found.app_id,
+        name=given.name or found.name or workflow.owner_name,
+    )
+
+
+def _known(branch_id: str, beside: Beside) -> _Branch:
+    try:
+        found = _find(branch_id, beside)
+    except NuonGone:
+        return _Branch()
+    return found if isinstance(found, _Branch) else _Branch()
+
+
+class _Listed(NamedTuple):
+    """The rows of all pages that are at hand, and the page to ask for next."""
+
+    rows: list[_Branch]
+    wanted: Wanted | None
+    is_whole: bool
+
+
+def _listed(first: str, beside: Beside, *, is_needed: bool) -> _Listed:
+    rows: list[_Branch] = []
+    for offset in range(0, _PAGE * len(beside) + _PAGE, _PAGE):
+        page = f"{first}?limit={_PAGE}&offset={offset}"
+        if page not in beside:
+            return _Listed(rows, Wanted(page, is_needed), is_whole=False)
+        document = beside[page]
+        if document is None:
+            break
+        rows += detail.rows(wire.parse(document.body, _branches, "the list"), _Branch)
+        if not document.has_more:
+            return _Listed(rows, None, is_whole=True)
+    return _Listed(rows, None, is_whole=False)
+
+
+def _find(branch_id: str, beside: Beside) -> _Branch | tuple[Wanted, ...]:
+    """Return a branch with its app, or what to ask for next; raises NuonGone where none has it.
+
+    A newer platform lists the branches of all apps; an older one is asked app by app.
+    """
+    branches = _listed("/v1/branches", beside, is_needed=False)
+    found = next((row for row in branches.rows if row.id == branch_id and row.app_id), None)
+    if found is not None:
+        return found
+    if branches.wanted is not None:
+        return (branches.wanted,)
+    if branches.is_whole:
+        raise NuonGone(f"no app has the branch {branch_id}")
+    apps = _listed("/v1/apps", beside, is_needed=True)
+    if apps.wanted is not None:
+        return (apps.wanted,)
+    paths = {
+        _branch_path(app_id, branch_id): app_id
+        for app in apps.rows
+        if (app_id := detail.text(app.id))
+    }
+    for where, app_id in paths.items():
+        document = beside.get(where)
+        branch = wire.parse(document.body, _branch_answer, "the branch") if document else None
+        if isinstance(branch, _Branch) and branch.id == branch_id:
+            return msgspec.structs.replace(branch, app_id=app_id)
+    if missing := tuple(Wanted(one, is_needed=False) for one in paths if one not in beside):
+        return missing
+    raise NuonGone(f"no app has the branch {branch_id}")
+
+
+# What finds runs
+
+
+def list_path(identifier: str) -> str:
+    """Return the path of a branch's runs, for the ids of the app and the branch."""
+    app_id, _, branch_id = identifier.partition("/")
+    return f"{_branch_path(app_id, branch_id)}/runs"
+
+
+def locate(identifier: str, beside: Beside) -> Wanted | str:
+    """Return a branch's id behind that of its app, or what to ask for next to find that.
+
+    Raises NuonGone where no app has the branch.
+    """
+    if "/" in identifier:
+        return identifier
+    found = _find(identifier, beside)
+    if isinstance(found, tuple):
+        return found[0]
+    return f"{detail.text(found.app_id)}/{identifier}"
+
+
+def decode_list(body: bytes, _identifier: str) -> tuple[Found, ...]:
+    """Read one page of a branch's runs; raises MalformedAnswer."""
+    rows = wire.parse(body, _workflows, "the list of runs")
+    return tuple(_found(row) for row in detail.rows(rows, _Workflow) if detail.text(row.id))
+
+
+def _found(workflow: _Workflow) -> Found:
+    run = _run_of(workflow)
+    branch = _object(run.app_branch, _Branch)
+    created_at = wire.read_time(run.created_at)
+    names = (branch.name, workflow.owner_name, run.run_type, workflow.type)
+    return Found(
+        target=Target(NAME, detail.text(workflow.id)),
+        is_over=phase_of(Kind.BRANCH_RUN, _standing(workflow, run).status).is_terminal,
+        created_at=created_at or wire.read_time(workflow.created_at),
+        names=tuple(dict.fromkeys(filter(None, map(detail.text, names)))),
+        ids=tuple(filter(None, (detail.text(branch.app_id),))),
+    )
+
+
+WATCH_KIND = wire.WatchKind(
+    path=path,
+    decode=decode,
+    served=SERVED,
+    terms=wire.Terms(step="group", unit="install"),
+    further=further,
+)
+FINDER = wire.Finder(path=list_path, decode=decode_list, served=SERVED, locate=locate)

@@ -1,0 +1,294 @@
+"""The machine under the daemon: its disk, its files, its signals, its limits."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from monitor.simulation.audit import audit
+from monitor.store import Store
+from tests.support.processes import Daemon, Place, a_place, clean_environment, until
+from tests.support.world import NOON, a_world
+
+_IS_ROOT = os.geteuid() == 0
+_IS_LONG = os.environ.get("NUON_MONITOR_LONG_TESTS") == "1"
+needs_root = pytest.mark.skipif(not _IS_ROOT, reason="mounts a file system of its own")
+
+
+@contextmanager
+def a_disk(folder: Path, size: str, *options: str) -> Iterator[Path]:
+    """Mount a small disk in memory."""
+    folder.mkdir()
+    flags = ",".join((f"size={size}", *options))
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", flags, "none", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Use up a disk with one file, and return it."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file:
+        for size in (1 << 16, 1 << 12, 1):
+            try:
+                while True:
+                    file.write(bytes(size))
+            except OSError:
+                continue
+    return filler
+
+
+@contextmanager
+def limited(daemon: Daemon, what: int, soft: int) -> Iterator[None]:
+    """Lower a limit of a running daemon for a while."""
+    pid = daemon.process.pid
+    _, hard = resource.prlimit(pid, what)
+    before = resource.prlimit(pid, what, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, what, before)
+
+
+def keys(place: Place) -> list[str]:
+    posts = place.slack.channel("releases").posts
+    return [str((post.metadata or {})["event_payload"]["key"]) for post in posts]
+
+
+async def told_once_each(place: Place, release_id: str) -> None:
+    """Wait until a release's failure was told, and require all else to be told exactly once."""
+    channel, rollout = place.slack.channel("releases"), place.platform.rollout(release_id)
+    await until(lambda: not audit(rollout, channel, knows_waits=False).lost)
+    findings = audit(rollout, channel, knows_waits=False)
+    assert (findings.lost, findings.repeated, findings.false) == ((), (), ())
+    assert len(keys(place)) == len(set(keys(place)))
+
+
+def to_its_end(place: Place, release_id: str) -> None:
+    place.platform.clock.advance(place.platform.rollout(release_id).settles_after + 60)
+
+
+def polls(place: Place, release_id: str) -> int:
+    path = f"/v1/releases/{release_id}"
+    return sum(request.path == path for request in place.platform.requests)
+
+
+# The disk
+
+
+@needs_root
+async def test_a_full_disk_is_said_and_all_is_told_once_there_is_space_again(
+    tmp_path: Path,
+) -> None:
+    with a_disk(tmp_path / "disk", "1m") as disk:
+        async with a_place(disk) as place:
+            release_id = place.platform.add("failure")
+            async with place.daemon(release_id) as daemon:
+                await daemon.logged("sent")
+                await daemon.answers("/readyz", 200)
+                filler = fill(disk)
+                to_its_end(place, release_id)
+
+                said = await daemon.logged("poll_not_kept")
+                assert "the disk is full; free some space" in said["error"]
+                page = await daemon.answers("/readyz", 503)
+                assert "free some space" in page["checks"]["store"]
+                before = polls(place, release_id)
+                await until(lambda: polls(place, release_id) > before + 3)
+                assert keys(place) == keys(place)[:1]
+
+                filler.unlink()
+                await told_once_each(place, release_id)
+                await daemon.answers("/readyz", 200)
+
+
+async def test_a_disk_that_refuses_to_write_is_survived_and_all_is_told_afterwards(
+    tmp_path: Path,
+) -> None:
+    async with a_place(tmp_path) as place:
+        release_id = place.platform.add("failure")
+        async with place.daemon(release_id) as daemon:
+            await daemon.logged("sent")
+            with limited(daemon, resource.RLIMIT_FSIZE, 0):
+                to_its_end(place, release_id)
+                said = await daemon.logged("poll_not_kept")
+                assert "look at its space, quota and health" in said["error"]
+
+            await told_once_each(place, release_id)
+
+
+@needs_root
+async def test_a_store_that_cannot_be_written_is_refused_in_one_line(tmp_path: Path) -> None:
+    with a_disk(tmp_path / "disk", "1m", "ro"):
+        async with a_place(tmp_path) as place:
+            file = place.write(place.platform.add("happy"))
+            file.write_text(file.read_text().replace("/nuon-monitor.db", "/disk/nuon-monitor.db"))
+
+            refused = await place.command("run")
+
+    assert (refused.code, refused.err.count("\n")) == (1, 1)
+    assert "check the disk and who owns it" in refused.err
+
+
+async def test_what_takes_a_disk_long_delays_and_loses_nothing(tmp_path: Path) -> None:
+    """Another program, such as a backup, holds the file for longer than SQLite waits for it."""
+    async with a_place(tmp_path) as place:
+        release_id = place.platform.add("failure")
+        async with place.daemon(release_id) as daemon:
+            await daemon.logged("sent")
+            with closing(sqlite3.connect(tmp_path / "nuon-monitor.db")) as backup:
+                backup.isolation_level = None
+                backup.execute("BEGIN IMMEDIATE")
+                to_its_end(place, release_id)
+                said = await daemon.logged("poll_not_kept")
+                assert "another program keeps it locked" in said["error"]
+                assert (await daemon.page("/healthz"))[0] == 200
+
+            await told_once_each(place, release_id)
+
+
+async def test_what_slack_took_while_the_disk_was_full_is_not_sent_again(tmp_path: Path) -> None:
+    """By a webhook, through which nobody can look whether a message arrived."""
+    async with a_world(tmp_path, has_webhook=True) as world:
+        release_id = world.platform.add("already-failed")
+        async with world.monitor(release_id) as app:
+            with closing(sqlite3.connect(tmp_path / "nuon-monitor.db")) as disk:
+                disk.execute(_NOTHING_IS_MARKED)
+                with pytest.raises(IntegrityError):
+                    await world.look(app)
+                disk.execute("DROP TRIGGER full")
+            await world.look(app, after=60)
+
+            assert await app.store.call(Store.outbox) == ()
+        assert len(world.channel.notifications()) == 1
+
+
+_NOTHING_IS_MARKED = """
+    CREATE TRIGGER full BEFORE UPDATE ON notification WHEN new.state = 'sent'
+    BEGIN SELECT RAISE(ABORT, 'as on a full disk'); END
+"""
+
+
+# Limits
+
+
+async def test_without_file_descriptors_it_waits_and_goes_on_when_there_are_some(
+    tmp_path: Path,
+) -> None:
+    async with a_place(tmp_path) as place:
+        release_id = place.platform.add("failure")
+        async with place.daemon(release_id, listen="") as daemon:
+            await daemon.logged("sent")
+            with limited(daemon, resource.RLIMIT_NOFILE, 3):
+                # What was connected is not any more, and nothing can be connected anew.
+                await place.platform.stop()
+                await place.platform.start()
+                to_its_end(place, release_id)
+                said = await daemon.logged("poll_failed")
+
+            await told_once_each(place, release_id)
+    assert "Too many open files" in said["error"]
+
+
+@pytest.mark.skipif(not _IS_LONG, reason="takes its time: NUON_MONITOR_LONG_TESTS=1")
+async def test_a_release_to_a_thousand_installs_needs_little_more_memory(tmp_path: Path) -> None:
+    async with a_place(tmp_path) as place:
+        release_id = place.platform.add("large")
+        async with place.daemon(release_id, listen="") as daemon:
+            await daemon.logged("sent")
+            in_use = int(Path(f"/proc/{daemon.process.pid}/statm").read_text().split()[0])
+            allowed = in_use * os.sysconf("SC_PAGESIZE") + (128 << 20)
+            with limited(daemon, resource.RLIMIT_AS, allowed):
+                to_its_end(place, release_id)
+
+                await told_once_each(place, release_id)
+            assert daemon.count("poll_failed") == 0
+
+
+# Signals
+
+
+async def test_a_signal_while_it_still_starts_ends_it_in_order(tmp_path: Path) -> None:
+    async with a_place(tmp_path) as place:
+        with Store.open(f"sqlite:///{tmp_path}/nuon-monitor.db", now=NOON):
+            pass
+        with closing(sqlite3.connect(tmp_path / "nuon-monitor.db")) as backup:
+            backup.isolation_level = None
+            backup.execute("BEGIN IMMEDIATE")
+            async with place.daemon(place.platform.add("happy")) as daemon:
+                lock = tmp_path / "nuon-monitor.db.lock"
+                await until(lambda: lock.read_text().startswith(f"{daemon.process.pid}\n"))
+
+                daemon.send(signal.SIGTERM)
+
+                assert await daemon.end(within=10) == 0
+    assert daemon.errors == ""
+    assert daemon.count("started") == 0
+
+
+async def test_terminated_at_any_moment_of_its_start_it_loses_and_repeats_nothing(
+    tmp_path: Path,
+) -> None:
+    async with a_place(tmp_path) as place:
+        release_id = place.platform.add("already-failed")
+        file = str(place.write(release_id, listen=""))
+        codes = set()
+        for tenths in (4, 7, 11):
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "monitor", "run", "-c", file),
+                stdout=asyncio.subprocess.DEVNULL,
+                env=clean_environment(),
+            )
+            await asyncio.sleep(tenths / 10)
+            process.terminate()
+            async with asyncio.timeout(10):
+                codes.add(await process.wait())
+        async with place.daemon(release_id):
+            await until(lambda: len(keys(place)) == 2)
+
+        # Before Python itself is ready for them, a signal ends a process in the old way.
+        assert codes <= {0, -signal.SIGTERM}
+        assert len(set(keys(place))) == len(keys(place)) == 2
+
+
+@needs_root
+async def test_as_a_containers_first_process_it_leaves_on_sigterm(tmp_path: Path) -> None:
+    unshare = ("unshare", "--pid", "--fork", "--kill-child")
+    if subprocess.run((*unshare, "true"), capture_output=True, check=False).returncode:
+        pytest.skip("no namespaces here")
+    async with a_place(tmp_path) as place:
+        file = str(place.write(place.platform.add("happy")))
+        around = await asyncio.create_subprocess_exec(
+            *(*unshare, sys.executable, "-m", "monitor", "run", "-c", file),
+            stdout=asyncio.subprocess.DEVNULL,
+            env=clean_environment(),
+        )
+        try:
+            await until(lambda: len(keys(place)) == 1)
+            children = Path(f"/proc/{around.pid}/task/{around.pid}/children").read_text().split()
+            os.kill(int(children[0]), signal.SIGTERM)
+            async with asyncio.timeout(10):
+                code = await around.wait()
+        finally:
+            if around.returncode is None:
+                around.kill()
+                await around.wait()
+
+    assert code == 0

@@ -1,0 +1,318 @@
+"""What `check` says before anything is told: of templates, of the platform, and of each watch."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monitor.cli import main
+from monitor.cli.support.online_checks import ask
+from monitor.config import load_config
+from monitor.simulation.platform import Age
+from tests.support.processes import Place, a_place
+from tests.support.small_platform import GONE, TOKEN, Refusal, SmallPlatform
+
+RELEASE, APP, BRANCH = "rel1", "app1", "abr1"
+OLD_ROUTES = {
+    "/v1/releases/*": GONE,
+    "/v1/apps/*": GONE,
+    "/v1/components/*": GONE,
+}
+TODAYS_ROUTES = {
+    "/v1/apps/*": GONE,
+    "/v1/workflows/*": GONE,
+    "/v1/installs/*": GONE,
+    "/v1/workflows/pending-approvals": [],
+}
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    async with a_place(tmp_path) as place:
+        yield place
+
+
+@dataclass
+class Checked:
+    """How `check --online` went."""
+
+    is_well: bool
+    lines: list[str]
+
+    def of(self, subject: str) -> str:
+        """Return the mark and the finding of one line."""
+        (line,) = (line for line in self.lines if line[2:].startswith(f"{subject}: "))
+        return line[:2] + line[2:].removeprefix(f"{subject}: ")
+
+
+class Checker:
+    """Checks watches, each a table of TOML, against one platform or another."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self._file = folder / "monitor.toml"
+        self._capsys = capsys
+
+    async def simulated(self, place: Place, *watches: str) -> Checked:
+        place.write(more="\n".join(f"[[watch]]\n{watch}" for watch in watches))
+        return await self._ask(place.file)
+
+    async def small(self, platform: SmallPlatform, *watches: str) -> Checked:
+        self._file.write_text(
+            f'[nuon]\napi_url = "{platform.url}"\norg_id = "org1"\napi_token = "{TOKEN}"\n'
+            '[slack]\nwebhook_url = "https://hooks.slack.com/services/T0/B0/x"\n'
+            + "\n".join(f"[[watch]]\n{watch}" for watch in watches)
+        )
+        return await self._ask(self._file)
+
+    async def _ask(self, file: Path) -> Checked:
+        is_well = await ask(load_config(file, {}))
+        return Checked(is_well, self._capsys.readouterr().out.splitlines())
+
+
+@pytest.fixture
+def check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Checker:
+    return Checker(tmp_path, capsys)
+
+
+# Offline
+
+
+def test_a_templates_mistakes_are_said_with_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "monitor.toml"
+    file.write_text(
+        '[nuon]\norg_id = "org1"\napi_token = "x"\n'
+        '[slack]\nwebhook_url = "https://hooks.slack.com/services/T0/B0/x"\n'
+        f'[[watch]]\nrelease = "{RELEASE}"\ninterval = "soon"\n'
+        '[templates]\ntitle = "{{ componnent }}"\nfields.Team = "{{ labels.team"\nlinks = 3\n'
+    )
+
+    with pytest.raises(SystemExit) as ended:
+        main(["check", "-c", str(file)])
+
+    assert ended.value.code == 2
+    said = capsys.readouterr().err.splitlines()
+    assert sorted(line.split(": ")[1] for line in said) == [
+        "[[watch]] #1 interval",
+        "templates.fields.Team",
+        "templates.links",
+        "templates.title",
+    ]
+    assert any("unknown variable `componnent`; did you mean component?" in line for line in said)
+
+
+# The platform
+
+
+@pytest.mark.parametrize(
+    ("age", "version", "kinds"),
+    [
+        (
+            Age.OLD,
+            "API 0.19.700 (git ref 5f1c0de5f1c0)",
+            (
+                "serves release, app, component and installer;"
+                " not workflow, install, app_branch and approvals"
+            ),
+        ),
+        (
+            Age.TODAY,
+            "API 0.19.1125 (git ref 5f1c0de5f1c0)",
+            (
+                "serves workflow, install, app_branch and approvals;"
+                " not release, app, component and installer"
+            ),
+        ),
+        (
+            Age.ALL,
+            "API 0.19.700 (git ref 5f1c0de5f1c0)",
+            (
+                "serves release, app, component, installer, workflow, install, app_branch and"
+                " approvals"
+            ),
+        ),
+    ],
+)
+async def test_check_says_which_platform_it_found_and_what_that_serves(
+    place: Place, check: Checker, age: Age, version: str, kinds: str
+) -> None:
+    place.platform.age = age
+
+    checked = await check.simulated(place, f'release = "{RELEASE}"')
+
+    assert checked.lines[0] == f"✓ platform: {version}"
+    assert checked.lines[1] == f"✓ kinds of watch: {kinds}"
+
+
+async def test_a_platform_that_hides_its_version_is_known_by_what_it_was_built_from(
+    check: Checker,
+) -> None:
+    ref = "5f1c0de5f1c0de5f1c0de5f1c0de5f1c0de5f1c0"
+    async with SmallPlatform(dict(OLD_ROUTES), {"X-Nuon-API-Version": ref}) as platform:
+        checked = await check.small(platform, f'release = "{RELEASE}"')
+
+    assert checked.of("platform") == "✓ does not say its version (git ref 5f1c0de5f1c0)"
+
+
+async def test_a_platform_that_cannot_be_asked_is_said_once(check: Checker) -> None:
+    async with SmallPlatform({"/v1/*": Refusal(401, "invalid token")}) as platform:
+        checked = await check.small(platform, f'release = "{RELEASE}"', f'app = "{APP}"')
+
+    assert not checked.is_well
+    assert [line[:1] for line in checked.lines] == ["✗", "–"]
+    assert "check nuon.api_token" in checked.of("platform")
+    assert TOKEN not in "".join(checked.lines)
+
+
+async def test_what_is_no_platform_at_all_makes_one_doubt_the_address(check: Checker) -> None:
+    async with SmallPlatform() as platform:
+        checked = await check.small(platform, f'release = "{RELEASE}"')
+
+    assert not checked.is_well
+    assert checked.of("kinds of watch").startswith("✓ serves none; not release, app")
+    assert "is nuon.api_url right? Releases are served until" in checked.of(f"release {RELEASE}")
+
+
+async def test_a_list_that_leads_to_nothing_that_is_served_does_not_count(check: Checker) -> None:
+    answers = {**TODAYS_ROUTES, "/v1/apps/app1/releases": [], "/v1/components/*": []}
+    async with SmallPlatform(answers) as platform:
+        checked = await check.small(platform, f'app = "{APP}"', 'component = "cmp1"')
+
+    for subject in (f"app {APP}", "component cmp1"):
+        assert checked.of(subject) == (
+            "✗ this platform does not serve it; watch app_branch, install or workflow instead"
+        )
+
+
+async def test_a_path_that_an_older_platform_takes_for_an_id_is_not_served(check: Checker) -> None:
+    answers = {"/v1/workflows/*": GONE, "/v1/installs/*": []}
+    async with SmallPlatform(answers) as platform:
+        checked = await check.small(platform, "approvals = true")
+
+    assert checked.of("approvals org") == (
+        "✗ this platform does not serve it; watch install or workflow instead"
+    )
+
+
+async def test_a_feature_that_is_not_turned_on_is_no_missing_route(check: Checker) -> None:
+    refusal = Refusal(400, "feature not enabled: app-branches", "This needs 'app-branches'")
+    answers: dict[str, Any] = {**TODAYS_ROUTES, "/v1/apps/*": refusal}
+    async with SmallPlatform(answers) as platform:
+        checked = await check.small(platform, f'app_branch = "{APP}/{BRANCH}"')
+
+    assert "cannot tell of app_branch (GET /v1/apps/" in checked.of("kinds of watch")
+    assert "This needs 'app-branches'" in checked.of(f"app_branch {APP}/{BRANCH}")
+    assert "turn it on" in checked.of(f"app_branch {APP}/{BRANCH}")
+
+
+# Each watch
+
+
+@pytest.mark.parametrize(
+    ("age", "watch", "instead"),
+    [
+        (Age.TODAY, 'release = "rel1"', "app_branch, install or workflow"),
+        (Age.TODAY, 'installer = "int1"', "app_branch"),
+        (Age.OLD, 'app_branch = "app1/abr1"', "app, component or release"),
+        (Age.OLD, 'app_branch = "abr1"', "app, component or release"),
+        (Age.OLD, 'workflow = "inw1"', "app, component or release"),
+        (Age.OLD, 'install = "inl1"', "app, component or release"),
+        (Age.OLD, "approvals = true", "app"),
+    ],
+)
+async def test_a_watch_that_the_platform_does_not_serve_is_told_which_one_fits(
+    place: Place, check: Checker, age: Age, watch: str, instead: str
+) -> None:
+    place.platform.age = age
+
+    checked = await check.simulated(place, watch)
+
+    assert not checked.is_well
+    (line,) = (line for line in checked.lines if "does not serve it" in line)
+    assert line.endswith(f": this platform does not serve it; watch {instead} instead")
+
+
+async def test_a_bill_of_materials_is_not_taken_for_a_release(check: Checker) -> None:
+    bill = {"id": RELEASE, "status": "ready", "app_config_id": "apc1", "semantic_digest": "x"}
+    answers = {**OLD_ROUTES, **TODAYS_ROUTES, "/v1/apps/app1/releases": [bill]}
+    async with SmallPlatform(answers) as platform:
+        checked = await check.small(platform, f'app = "{APP}"')
+
+    finding = checked.of(f"app {APP}")
+    assert finding.startswith("✗ ")
+    assert "bill of materials" in finding
+    assert finding.endswith("watch app_branch, install or workflow instead")
+
+
+async def test_a_wrong_id_is_no_missing_route(place: Place, check: Checker) -> None:
+    checked = await check.simulated(place, f'release = "{RELEASE}"')
+
+    assert not checked.is_well
+    assert checked.of(f"release {RELEASE}").startswith("✗ no such release: check the id")
+
+
+async def test_what_has_a_status_shows_it(place: Place, check: Checker) -> None:
+    release = place.platform.add("already-done")
+    run = place.platform.add("already-done", dialect="workflow")
+
+    checked = await check.simulated(place, f'release = "{release}"', f'workflow = "{run}"')
+
+    assert checked.is_well
+    assert checked.of(f"release {release}") == "✓ active"
+    assert checked.of(f"workflow {run}") == "✓ success"
+
+
+async def test_what_has_no_end_shows_what_it_holds(place: Place, check: Checker) -> None:
+    installer = place.platform.add("already-done", dialect="installer")
+
+    checked = await check.simulated(place, f'installer = "{installer}"', "approvals = true")
+
+    assert checked.is_well
+    assert checked.of(f"installer {installer}").split()[2:] in (["app"], ["apps"])
+    assert checked.of("approvals org") == "✓ 0 workflows"
+
+
+async def test_a_watch_that_finds_things_says_what_it_would_find_now(
+    place: Place, check: Checker
+) -> None:
+    ids = [place.platform.add("already-done") for _ in range(3)]
+    ids.append(place.platform.add("already-failed"))
+    ids.append(place.platform.add("happy", starts_in=-60))
+    app_id = place.platform.rollout(ids[0]).cast.app_id
+
+    checked = await check.simulated(place, f'app = "{app_id}"')
+
+    assert checked.is_well
+    assert checked.of(f"app {app_id}") == "✓ 5 releases in the last 7d, 1 in flight"
+
+
+async def test_what_settled_long_ago_is_not_counted_and_not_read(check: Checker) -> None:
+    now = datetime.now(UTC)
+
+    def released(days_ago: int, status: str) -> dict[str, str]:
+        at = (now - timedelta(days=days_ago)).isoformat()
+        return {"id": f"rel{days_ago}", "status": status, "created_at": at, "build_id": "bld1"}
+
+    rows = [released(days, "active") for days in range(200)]
+    rows[5] = released(5, "executing_release_steps")
+    rows[8] = released(8, "queued")
+    answers = {**OLD_ROUTES, "/v1/apps/app1/releases": rows, "/v1/apps/app2/releases": rows[20:]}
+    async with SmallPlatform(answers) as platform:
+        checked = await check.small(
+            platform,
+            f'app = "{APP}"\nlimit = 1\ninclude = ["checkout-*"]',
+            'app = "app2"',
+        )
+
+    assert checked.of(f"app {APP}") == (
+        "✓ 8 releases in the last 7d, 2 in flight, at most 1 of them followed at one time,"
+        " before include and exclude"
+    )
+    assert checked.of("app app2") == "✓ nothing in the last 7d"
+    assert sum("/v1/apps/app1/releases" in path for path in platform.asked) == 2

@@ -1,0 +1,534 @@
+"""`nuon-monitor route test`: it says where an event goes in the very words of the decision."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+
+from monitor.cli import main
+from monitor.config import DAYS, format_duration
+from monitor.decide.routing import Rule, Silence
+from monitor.decide.windows import Once, Window
+from monitor.model import Alert, EventKind, Level, Named, Subject
+from monitor.store import Name, Observation, Store
+from tests.support.builders import NOON, deploy, memory, release, snapshot, step
+from tests.support.processes import CHANNEL, Result, a_place
+from tests.unit.test_routing import HOME, SITUATIONS, Situation
+
+Run: TypeAlias = Callable[..., Result]
+
+STORE_URL = "sqlite:///nuon-monitor.db"
+NOW = datetime.now(UTC)
+_CONFIG = """
+[nuon]
+api_url = "http://127.0.0.1:9"
+org_id = "org1"
+api_token = "a-s3cret-token"
+[slack]
+bot_token = "xoxb-s3cret"
+channel = "{home}"
+[store]
+url = "sqlite:///nuon-monitor.db"
+[http]
+listen = ""
+"""
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Run `nuon-monitor route test` in this process, in a folder with a configuration."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def test(*arguments: str) -> Result:
+        with pytest.raises(SystemExit) as ended:
+            main(("route", "test", *arguments))
+        said = capsys.readouterr()
+        return Result(int(ended.value.code or 0), said.out, said.err)
+
+    return test
+
+
+@pytest.fixture(scope="module")
+def first_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with the release and the names of the table of situations."""
+    file = tmp_path_factory.mktemp("store") / "first.db"
+    units = (deploy("inl1", "error", "helm upgrade timed out"), deploy("inl2", "executing"))
+    root = release("executing", step(1, "error", *units), id="rel1", component_id="cmp1")
+    failed = Alert("rel-step-1/inl1", EventKind.FAILED, NOON, NOON, "helm", told=("#oncall",))
+    names = {"inl1": Name("acme-prod"), "cmp1": Name("checkout-api", "app1"), "app1": Name("shop")}
+    with Store.open(f"sqlite:///{file}", now=NOON) as store:
+        store.save(Observation(snapshot(root), memory(alerts=(failed,)), b""))
+        store.save_names(names, NOON)
+    return file
+
+
+@pytest.fixture
+def store(run: Run, first_store: Path) -> Iterator[Store]:
+    """That store, to write into."""
+    shutil.copy(first_store, "nuon-monitor.db")
+    with Store.open_beside(STORE_URL) as opened:
+        yield opened
+
+
+def configure(*sections: str) -> None:
+    if not any("[[watch]]" in section for section in sections):
+        sections = ('[[watch]]\napp = "app1"', *sections)
+    text = "\n".join((_CONFIG.format(home=HOME), *sections))
+    Path("monitor.toml").write_text(text, encoding="utf-8")
+
+
+def asked(run: Run, *arguments: str) -> dict[str, Any]:
+    shown = run(*arguments, "--json")
+    assert shown.err == ""
+    assert shown.code == 0
+    page: dict[str, Any] = json.loads(shown.out)
+    return page
+
+
+# The table of tests/test_routing.py, typed as a person would: what each situation needs of the
+# configuration, of the store and of the command line
+
+
+def toml(value: object) -> str:
+    return json.dumps(value, ensure_ascii=True)
+
+
+def watch_of(subject: Subject) -> str:
+    labels = ", ".join(f"{name} = {toml(value)}" for name, value in subject.labels.items())
+    name = f"name = {toml(subject.watch.name)}" if subject.watch.name else ""
+    return f'[[watch]]\napp = "{subject.watch.id}"\n{name}\nlabels = {{ {labels} }}'
+
+
+def route_of(rule: Rule) -> str:
+    patterns = rule.matcher.patterns.items()
+    match = "\n".join(f"match.{key} = {toml(list(values))}" for key, values in patterns)
+    sink = "drop = true" if rule.sink is None else f"channel = {toml(rule.sink)}"
+    lines = [
+        "[[route]]",
+        sink,
+        match,
+        f"name = {toml(rule.name)}" if rule.name else "",
+        f"events = {toml([str(event) for event in rule.events])}",
+        f"mention = {toml([str(m.id or m.kind) for m in rule.mentions])}",
+        f"lasting = {toml(format_duration(rule.lasting))}" if rule.lasting else "",
+    ]
+    if rule.sink is not None:
+        lines += [
+            f"continue = {toml(rule.continues)}",
+            f"min_failed = {rule.min_failed}",
+        ]
+    return "\n".join(lines)
+
+
+def quiet_of(window: Window) -> str:
+    when = window.when
+    if isinstance(when, Once):
+        span = f"from = {when.begins.isoformat()}\nto = {when.ends.isoformat()}"
+    else:
+        days = toml([DAYS[day] for day in sorted(when.days)])
+        span = f'from = "{when.begins:%H:%M}"\nto = "{when.ends:%H:%M}"\ndays = {days}'
+    return "\n".join(
+        (
+            "[[quiet]]",
+            span,
+            f"name = {toml(window.name)}" if window.name else "",
+            f"zone = {toml(when.zone.key)}",
+            f"then = {toml(str(window.then))}",
+            f"routes = {toml(list(window.routes))}",
+            f"events = {toml([str(event) for event in window.events])}",
+        )
+    )
+
+
+def typed(subject: Subject, at: datetime) -> list[str]:
+    """Return the arguments that say what a subject is."""
+    arguments = ["--event", str(subject.event), "--at", at.isoformat()]
+    arguments += ["--level", "rollout" if subject.level is Level.ROLLOUT else "part"]
+    for key in ("app", "component", "install"):
+        named: Named = getattr(subject, key)
+        if named.id or named.name:
+            arguments += [f"--{key}", named.id]
+    arguments += ["--watch", subject.watch.name or subject.watch.id]
+    arguments += [x for kind in (subject.kind, subject.part_kind) if kind for x in ("--kind", kind)]
+    if subject.name:
+        arguments += ["--name", subject.name]
+    if subject.started_by:
+        arguments += ["--started-by", subject.started_by]
+    if subject.standing:
+        arguments += ["--lasting", format_duration(subject.standing)]
+    if subject.told_sinks is not None:
+        arguments += [x for sink in subject.told_sinks or ("",) for x in ("--told-in", sink)]
+    return [*arguments, "--failed", str(subject.failed)]
+
+
+def outcome_of(page: dict[str, Any]) -> list[str]:
+    """Write what JSON says as the table of situations does."""
+
+    def where(one: dict[str, Any]) -> str:
+        return " ".join((one["sink"], *one["mentions"]))
+
+    def until(one: dict[str, Any], form: str) -> str:
+        return f"{datetime.fromisoformat(one['until']):{form}}"
+
+    lines = [where(one) for one in page["told"]]
+    for one in page["held"]:
+        verb = "held" if one["then"] == "summary" else "dropped"
+        lines.append(f"{verb} {where(one)} until {until(one, '%Y-%m-%d %H:%M')}")
+    for one in page["waiting"]:
+        due = f" until {until(one, '%H:%M')}" if one["until"] else ""
+        needed = f" for {one['needs_failed']} failed" if one["needs_failed"] else ""
+        lines.append(f"waits {where(one)}{due}{needed}")
+    return lines + ["silenced"] * (page["silence"] is not None)
+
+
+# The configuration refuses quiet hours of a route that there is not.
+IMPOSSIBLE = "quiet hours of a route are none of the watch's own channel"
+POSSIBLE = {name: one for name, one in SITUATIONS.items() if name != IMPOSSIBLE}
+
+
+@pytest.mark.parametrize("situation", POSSIBLE.values(), ids=POSSIBLE)
+def test_route_test_explains_each_situation_in_the_same_words(
+    run: Run, store: Store, situation: Situation
+) -> None:
+    configure(
+        watch_of(situation.subject),
+        *map(route_of, situation.routes),
+        *map(quiet_of, situation.windows),
+    )
+    install = situation.subject.install
+    store.save_names({install.id: Name(install.name)} if install.id else {}, NOON)
+    arguments = typed(situation.subject, situation.at)
+    for silence in situation.silences:
+        keep(store, silence)
+        if "rollout" in silence.matcher.patterns:  # an id can only be that of something seen
+            arguments += ["--target", situation.subject.rollout.id]
+
+    page = asked(run, *arguments)
+
+    assert (outcome_of(page), page["steps"]) == (situation.told, situation.why)
+
+
+def keep(store: Store, silence: Silence) -> None:
+    store.add_silence(
+        silence.matcher.patterns,
+        until=silence.until,
+        author=silence.author,
+        reason=silence.reason,
+        now=silence.created_at,
+    )
+
+
+# For people
+
+ONCALL = """
+[[route]]
+name = "on-call"
+events = ["failed", "unreachable"]
+channel = "#oncall"
+mention = ["@here", "started_by"]
+lasting = "5m"
+continue = true
+"""
+ALWAYS_QUIET = """
+[[quiet]]
+name = "holidays"
+from = 2020-01-01T00:00:00Z
+to = 2120-01-01T00:00:00Z
+"""
+
+
+def lines_of(shown: Result) -> list[str]:
+    assert (shown.code, shown.err) == (0, "")
+    return [line.rstrip() for line in shown.out.splitlines()]
+
+
+def test_it_shows_what_it_was_asked_then_each_step_then_the_outcome(run: Run, store: Store) -> None:
+    configure(ONCALL)
+
+    shown = run("--event", "failed", "--install", "inl1", "--at", "2025-12-01T12:00Z")
+
+    assert lines_of(shown) == [
+        "failed, of a part, at 2025-12-01 12:00 UTC",
+        "  install: acme-prod, inl1",
+        "  failed so far: 1 install",
+        "",
+        '  route 1 "on-call": matches, not yet told in #oncall: only if it lasts 5 min',
+        "  (so far 0 s); looks further",
+        "  no further route matches: told in the watch's own channel #releases",
+        "",
+        "→ told in #releases",
+        "→ waits for #oncall with @here, until 12:05 UTC",
+    ]
+
+
+def test_a_mention_that_pings_nobody_is_said_to(run: Run, store: Store) -> None:
+    configure('[[route]]\nchannel = "#all"\nmention = ["@here"]')
+
+    assert lines_of(run("--event", "progressed"))[-1] == (
+        "→ told in #all with @here, but progressed pings nobody"
+    )
+    assert lines_of(run("--event", "failed"))[-1] == "→ told in #all with @here"
+
+
+def test_what_a_route_drops_is_told_to_nobody(run: Run, store: Store) -> None:
+    configure("[[route]]\ndrop = true")
+
+    assert lines_of(run("--event", "failed"))[-1] == "→ nobody is told"
+
+
+def test_what_quiet_hours_hold_says_until_when(run: Run, store: Store) -> None:
+    configure(ALWAYS_QUIET)
+
+    shown = lines_of(run("--event", "failed"))
+
+    assert shown[-1] == "→ held for the summary in #releases, until 2120-01-01 00:00 UTC"
+
+
+def test_that_nothing_can_be_seen_is_told_in_quiet_hours_and_in_every_channel(
+    run: Run, store: Store
+) -> None:
+    further = '[[watch]]\nrelease = "rel1"\nchannel = "#payments"\n[[watch]]\napp = "app1"'
+    configure(further, ALWAYS_QUIET)
+    store.add_silence(
+        {"kind": ("*",)}, until=NOW + timedelta(hours=1), author="anna", reason="known", now=NOW
+    )
+
+    for event in ("unreachable", "reachable"):
+        page = asked(run, "--event", event)
+        assert [one["sink"] for one in page["told"]] == ["#payments", HOME]
+        assert page["held"] == []
+
+
+def test_that_it_is_seen_again_goes_where_it_was_told_that_it_was_not(
+    run: Run, store: Store
+) -> None:
+    configure(ONCALL.replace("continue = true", "continue = false"))
+
+    page = asked(run, "--event", "reachable")
+
+    assert [one["sink"] for one in page["told"]] == ["#oncall"]
+    assert page["steps"][0] == "goes where unreachable went"
+
+
+def test_a_watch_brings_its_channel_and_its_labels(run: Run, store: Store) -> None:
+    watch = (
+        '[[watch]]\nrelease = "rel1"\nname = "pay"\nchannel = "#pay"\nlabels = { team = "core" }'
+    )
+    configure(watch, '[[watch]]\napp = "app1"')
+
+    page = asked(run, "--event", "failed", "--watch", "pay", "--label", "tier=gold")
+
+    assert page["told"] == [{"sink": "#pay", "mentions": [], "routes": [], "pings": True}]
+    assert page["facts"] == {
+        "watch": ["pay", "rel1"],
+        "labels.team": ["core"],
+        "labels.tier": ["gold"],
+    }
+
+
+def test_a_target_brings_the_facts_that_the_store_has_of_it(run: Run, store: Store) -> None:
+    configure('[[watch]]\nrelease = "rel1"\nname = "the shop"', ONCALL)
+
+    page = asked(run, "--event", "failed", "--target", "rel", "--at", "2025-12-01T12:02Z")
+
+    assert page["facts"] == {
+        "kind": ["release", "install deploy"],
+        "app": ["shop", "app1"],
+        "component": ["checkout-api", "cmp1"],
+        "install": ["acme-prod", "inl1"],
+        "rollout": ["rel1"],
+        "watch": ["the shop", "rel1"],
+        "name": ["the shop"],
+    }
+    assert (page["level"], page["failed"], page["standing_seconds"]) == ("part", 1, 120)
+    assert page["told_before_in"] == ["#oncall"]
+    assert (
+        page["steps"][0] == 'route 1 "on-call": matches, not told in #oncall again; looks further'
+    )
+
+
+def test_of_a_target_another_event_or_part_can_be_asked_about(run: Run, store: Store) -> None:
+    configure('[[watch]]\nrelease = "rel1"')
+
+    whole = asked(run, "--event", "succeeded", "--target", "rel1")
+    part = asked(run, "--event", "failed", "--target", "rel1", "--install", "inl2")
+
+    assert (whole["level"], "install" in whole["facts"]) == ("rollout", False)
+    assert (part["level"], part["facts"]["install"]) == ("part", ["inl2"])
+    assert part["told_before_in"] is None
+
+
+def test_the_zone_of_a_time_may_be_named(run: Run, store: Store) -> None:
+    configure()
+
+    assert [
+        asked(run, "--event", "failed", "--at", at)["at"]
+        for at in ("2026-12-24 18:00 Europe/Berlin", "2026-12-24T18:00+02:00")
+    ] == ["2026-12-24T17:00:00+00:00", "2026-12-24T16:00:00+00:00"]
+
+
+def test_a_time_without_a_zone_is_that_of_the_machine(
+    run: Run, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure()
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+
+    try:
+        at = asked(run, "--event", "failed", "--at", "2026-12-24 18:00")["at"]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+    assert at == "2026-12-24T09:00:00+00:00"
+
+
+def test_without_a_store_an_event_can_be_made_up(run: Run) -> None:
+    configure()
+
+    shown = run("--event", "failed")
+
+    assert shown.code == 0
+    assert "told in the watch's own channel #releases" in shown.out
+    assert shown.err == (
+        "nuon-monitor: without silences and names: no store yet at nuon-monitor.db:"
+        " has nuon-monitor run?\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ("--event failed --watch nix", 2, "No [[watch]] is nix: there are app1"),
+        ("--event failed --target zzz", 1, "nothing is known of zzz: known are rel1"),
+        ("--event failed --target rel1 --install x", 2, "there are acme-prod and inl2"),
+        ("--event waiting --target rel1 --level part", 2, "Say of which part: --install NAME"),
+        ("--event failed --at tomorrow", 2, "tomorrow is no date and time such as"),
+        ("--event failed --at '2026-12-24 18:00 Mars/Base'", 2, "is no date and time such as"),
+        ("--event failed --lasting long", 2, "long is no duration such as 90s"),
+        ("--event failed --label core", 2, "core is not of the form team=core"),
+        ("--event fialed", 2, "'fialed' is not one of 'started'"),
+    ],
+)
+def test_a_mistake_is_one_line_that_says_what_to_type(
+    run: Run, store: Store, arguments: str, code: int, said: str
+) -> None:
+    configure()
+
+    shown = run(*shlex.split(arguments))
+
+    assert (shown.code, shown.out, shown.err.count("\n")) == (code, "", 1)
+    assert said in shown.err
+
+
+def test_a_webhook_is_named_and_its_address_never_shown(run: Run, store: Store) -> None:
+    secret = "https://hooks.slack.com/services/T0/B0/s3cret"
+    configure(f'[[route]]\nname = "vendor"\nwebhook_url = "{secret}"')
+
+    shown = run("--event", "failed")
+
+    assert lines_of(shown)[-1] == "→ told in webhook of route vendor"
+    assert "s3cret" not in shown.out
+
+
+def test_foreign_words_stay_harmless(run: Run, store: Store) -> None:
+    configure()
+
+    shown = run("--event", "failed", "--name", "acme \x1b[31mred\x07\nforged \u202egnp.exe")
+
+    assert "name: acme red forged gnp.exe" in shown.out
+    assert all(sign.isprintable() for sign in shown.out.replace("\n", ""))
+
+
+def test_every_field_of_the_json_is_documented(run: Run, store: Store) -> None:
+    failed = ("--event", "failed", "--install", "acme-prod")
+    configure(ONCALL, ALWAYS_QUIET)
+    pages = [asked(run, *failed), asked(run, "--event", "unreachable")]
+    until = NOW + timedelta(hours=1)
+    store.add_silence({"kind": ("*",)}, until=until, author="anna", reason="known", now=NOW)
+    pages.append(asked(run, *failed))
+
+    document = (Path(__file__).parent.parent.parent / "docs" / "json.md").read_text("utf-8")
+    _, _, section = document.partition("## `nuon-monitor route test --json`")
+    documented = set(re.findall(r"^\| `([^`]+)` \|", section.partition("\n## ")[0], re.MULTILINE))
+
+    assert {field for page in pages for field in fields(page)} == documented
+
+
+def fields(page: dict[str, Any], before: str = "") -> Iterator[str]:
+    for key, value in page.items():
+        yield f"{before}{key}"
+        if isinstance(value, dict) and key != "facts":
+            yield from fields(value, f"{before}{key}.")
+        for one in value if isinstance(value, list) else ():
+            if isinstance(one, dict):
+                yield from fields(one, f"{before}{key}[].")
+
+
+# once --dry-run, and test-notification
+
+
+async def test_a_dry_run_says_of_each_message_why_it_goes_where_it_goes(tmp_path: Path) -> None:
+    routes = (
+        f'[[route]]\nname = "on-call"\nevents = ["failed"]\nchannel = "#{CHANNEL}"\n'
+        'mention = ["@here"]\n'
+    )
+    async with a_place(tmp_path) as place:
+        place.write(place.platform.add("already-failed"), more=routes)
+
+        shown = await place.command("once", "--dry-run")
+
+        assert (shown.code, shown.err) == (0, "")
+        assert (
+            "failed of the release, step 2 and soylent-staging: "
+            'route 1 "on-call": matches, told in #releases with @here; looks no further'
+        ) in " ".join(shown.out.split())
+        assert "Not told now" not in shown.out
+        assert place.slack.channel(CHANNEL).posts == []
+
+
+async def test_a_dry_run_shows_what_quiet_hours_would_hold(tmp_path: Path) -> None:
+    async with a_place(tmp_path) as place:
+        place.write(place.platform.add("already-failed"), more=ALWAYS_QUIET)
+
+        shown = await place.command("once", "--dry-run")
+
+        assert (shown.code, shown.err) == (0, "")
+        _, _, kept = shown.out.partition("Not told now:\n")
+        assert "failed of the release" in kept
+        assert "→ held for the summary in #releases, until 2120-01-01 00:00 UTC" in kept
+        # Its card is edited quietly, whatever the hour.
+        assert "a card stands where the start is told, at whatever hour" in shown.out
+
+
+async def test_a_test_notification_goes_to_every_sink_that_anything_leads_to(
+    tmp_path: Path,
+) -> None:
+    async with a_place(tmp_path) as place:
+        for name in ("oncall", "digests"):
+            place.slack.add_channel(name)
+        more = (
+            f'[[route]]\nname = "vendor"\nwebhook_url = "{place.slack.webhook_url}"\n'
+            '[[route]]\nchannel = "#oncall"\n[[digest]]\nchannel = "#digests"\n'
+        )
+        place.write("rel1", more=more)
+
+        shown = await place.command("test-notification")
+
+        assert shown == Result(
+            0,
+            "✓ #releases: sent\n✓ webhook of route vendor: sent\n"
+            "✓ #oncall: sent\n✓ #digests: sent\n",
+            "",
+        )
+        assert len(place.slack.channel("digests").posts) == 1

@@ -1,0 +1,373 @@
+"""What the running monitor says of itself, and what of that `nuon-monitor health` makes."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from rich.text import Text
+
+from monitor.deliver.worker import Pace
+from monitor.service.build import build
+from monitor.service.health import Check
+from monitor.service.heartbeat import Heartbeat
+from monitor.simulation.platform import Fault, FaultKind
+from tests.support.faults import FaultyServer, answer
+from tests.support.processes import PATIENCE, Place, a_place, command, free_port, until
+
+AT_ONCE = Pace(post=0, edit=0)
+
+
+class Pages:
+    """What a daemon serves."""
+
+    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
+        self._url = url
+        self._session = session
+
+    async def page(self, path: str) -> tuple[int, Any]:
+        async with self._session.get(self._url + path) as answer:
+            is_json = answer.content_type == "application/json"
+            return answer.status, await (answer.json() if is_json else answer.text())
+
+    async def answers(self, path: str, status: int) -> Any:
+        """Wait until a page answers with a status, and return its content."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                found, content = await self.page(path)
+                if found == status:
+                    return content
+                await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def serving(place: Place, scenario: str) -> AsyncIterator[Pages]:
+    """Run a daemon in this process, with the pages that it serves over HTTP."""
+    listen = f"127.0.0.1:{free_port()}"
+    config = place.config(place.platform.add(scenario), listen=listen)
+    async with build(config, pace=AT_ONCE) as app, aiohttp.ClientSession() as session:
+        running = asyncio.create_task(app.run())
+        try:
+            await until(lambda: app.probes.ready()[1].problem is None or running.done())
+            yield Pages(f"http://{listen}", session)
+        finally:
+            app.daemon.stop()
+            await running
+
+
+async def test_a_daemon_that_polls_is_alive_and_ready(tmp_path: Path) -> None:
+    async with a_place(tmp_path) as place, serving(place, "happy") as pages:
+        ready = await pages.answers("/readyz", 200)
+        alive = await pages.answers("/healthz", 200)
+
+    assert alive == {"status": "ok", "checks": {"polls": "ok"}}
+    assert ready == {
+        "status": "ok",
+        "checks": {
+            "polls": "ok",
+            "platform": "ok",
+            "slack": "ok",
+            "store": "ok",
+            "configuration": "ok",
+        },
+    }
+
+
+async def test_the_metrics_count_polls_and_say_that_all_is_well(tmp_path: Path) -> None:
+    async with a_place(tmp_path) as place, serving(place, "happy") as pages:
+        await until(lambda: len(place.slack.channel("releases").posts) == 1)
+        page = await pages.answers("/metrics", 200)
+
+    values = _values(page)
+    assert values['nuon_monitor_polls_total{outcome="changed"}'] == 1
+    assert values["nuon_monitor_notifications_sent_total"] == 1
+    assert values['nuon_monitor_watches{state="in flight"}'] == 1
+    assert values["nuon_monitor_platform_reachable"] == 1
+    assert values["nuon_monitor_slack_usable"] == 1
+    assert values["nuon_monitor_outbox_pending"] == 0
+
+
+def _values(page: str) -> Mapping[str, float]:
+    lines = (line.rpartition(" ") for line in page.splitlines() if not line.startswith("#"))
+    return {name: float(value) for name, _, value in lines}
+
+
+async def test_a_page_that_does_not_exist_is_not_served(tmp_path: Path) -> None:
+    async with a_place(tmp_path) as place, serving(place, "happy") as pages:
+        assert (await pages.page("/etc"))[0] == 404
+
+
+async def test_it_is_not_ready_while_the_platform_is_down_and_stays_alive(tmp_path: Path) -> None:
+    async with a_place(tmp_path) as place, serving(place, "happy") as pages:
+        await pages.answers("/readyz", 200)
+
+        await place.platform.stop()
+        down = await pages.answers("/readyz", 503)
+        assert (await pages.page("/healthz"))[0] == 200
+        await place.platform.start()
+
+        await pages.answers("/readyz", 200)
+
+    assert down["status"] == "not ok"
+    assert down["checks"]["platform"].startswith("unreachable since ")
+    assert down["checks"]["slack"] == "ok"
+
+
+async def test_it_is_not_ready_while_the_platform_refuses_the_token(tmp_path: Path) -> None:
+    async with a_place(tmp_path) as place, serving(place, "happy") as pages:
+        await pages.answers("/readyz", 200)
+
+        place.platform.fault = Fault(FaultKind.UNAUTHORIZED)
+        refused = await pages.answers("/readyz", 503)
+        place.platform.fault = None
+
+        await pages.answers("/readyz", 200)
+
+    assert "check nuon.api_token" in refused["checks"]["platform"]
+
+
+async def test_it_is_not_ready_until_slack_takes_the_token_though_there_is_nothing_to_send(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitor.service.build._GREET_EVERY", 0.05)
+    async with a_place(tmp_path) as place:
+        place.slack.revoke_token()
+        config = place.config(place.platform.add("already-done"))
+        async with build(config, pace=AT_ONCE) as app:
+            running = asyncio.create_task(app.run())
+            await until(lambda: _problem(app.probes.ready(), "slack") is not None)
+            refused = _problem(app.probes.ready(), "slack")
+
+            place.slack.restore_token()
+
+            await until(lambda: _problem(app.probes.ready(), "slack") is None)
+            app.daemon.stop()
+            await running
+
+    assert refused
+    assert "token_revoked" in refused
+
+
+def _problem(checks: tuple[Check, ...], name: str) -> str | None:
+    return next(check.problem for check in checks if check.name == name)
+
+
+async def test_it_is_not_alive_when_polls_no_longer_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitor.service.build._STUCK_AFTER", 0.2)
+    may_go_on = threading.Event()
+    async with a_place(tmp_path) as place:
+        config = place.config(place.platform.add("happy"), nuon='timeout = "100ms"')
+        async with build(config, pace=AT_ONCE) as app:
+            # As on a disk that hangs: whoever needs the store waits for ever.
+            disk = asyncio.create_task(app.store.call(lambda _: may_go_on.wait()))
+            running = asyncio.create_task(app.run())
+            try:
+                await until(lambda: _problem(app.probes.alive(), "polls") is not None)
+                assert _problem(app.probes.ready(), "polls") is not None
+            finally:
+                may_go_on.set()
+
+            await until(lambda: _problem(app.probes.alive(), "polls") is None)
+            await disk
+            app.daemon.stop()
+            await running
+
+
+async def test_a_platform_that_hangs_does_not_make_the_monitor_seem_dead(tmp_path: Path) -> None:
+    async with a_place(tmp_path) as place:
+        releases = [place.platform.add("happy") for _ in range(20)]
+        nuon = 'timeout = "100ms"\nmax_concurrent_requests = 1'
+        place.platform.fault = Fault(FaultKind.SLOW, delay=60)
+        async with build(place.config(*releases, nuon=nuon), pace=AT_ONCE) as app:
+            running = asyncio.create_task(app.run())
+            began, longest = time.monotonic(), 0.0
+            while app.metrics.registry.get_sample_value(*_FAILED) != 20:
+                longest = max(longest, app.daemon.overdue())
+                await asyncio.sleep(0.01)
+            app.daemon.stop()
+            await running
+
+    assert longest < (time.monotonic() - began) / 2
+
+
+_FAILED = ("nuon_monitor_polls_total", {"outcome": "failed"})
+
+
+async def test_health_exits_with_0_while_the_daemon_is_well(tmp_path: Path) -> None:
+    async with a_place(tmp_path) as place:
+        listen = f"127.0.0.1:{free_port()}"
+        async with place.daemon(place.platform.add("happy"), listen=listen) as daemon:
+            await daemon.answers("/readyz", 200)
+
+            alive, ready = await asyncio.gather(
+                place.command("health"), place.command("health", "--ready")
+            )
+
+    assert (alive.code, alive.out, alive.err) == (0, "✓ polls: ok\n", "")
+    assert (ready.code, ready.err) == (0, "")
+    lines = [f"✓ {name}: ok" for name in ("polls", "platform", "slack", "store", "configuration")]
+    assert ready.out.splitlines() == lines
+
+
+async def test_health_says_what_is_not_ready(tmp_path: Path) -> None:
+    async with a_place(tmp_path) as place:
+        listen = f"127.0.0.1:{free_port()}"
+        place.platform.fault = Fault(FaultKind.UNAUTHORIZED)
+        async with place.daemon(place.platform.add("happy"), listen=listen) as daemon:
+            await daemon.logged("unreachable")
+
+            alive, ready = await asyncio.gather(
+                place.command("health"), place.command("health", "--ready")
+            )
+
+    assert alive.code == 0
+    assert ready.code == 1
+    assert "✗ platform: unreachable since" in ready.out
+
+
+async def test_health_exits_with_1_when_the_daemon_is_frozen(tmp_path: Path) -> None:
+    async with a_place(tmp_path) as place:
+        listen = f"127.0.0.1:{free_port()}"
+        async with place.daemon(place.platform.add("happy"), listen=listen) as daemon:
+            await daemon.answers("/healthz", 200)
+            daemon.send(signal.SIGSTOP)
+
+            asked = await place.command("health")
+
+    assert (asked.code, asked.out) == (1, "")
+    assert asked.err == (
+        f"nuon-monitor: no answer from http://{listen}/healthz (timed out):"
+        " is nuon-monitor running?\n"
+    )
+
+
+async def test_health_exits_with_1_where_no_daemon_is(tmp_path: Path) -> None:
+    async with a_place(tmp_path) as place:
+        place.write(place.platform.add("happy"), listen=f"127.0.0.1:{free_port()}")
+
+        asked = await place.command("health")
+
+    assert (asked.code, asked.err.count("\n")) == (1, 1)
+    assert "is nuon-monitor running?" in asked.err
+
+
+@pytest.mark.parametrize("body", [b"<html>", b'{"checks": 1}'])
+async def test_health_is_not_taken_in_by_something_else_on_its_port(
+    tmp_path: Path, body: bytes
+) -> None:
+    async with FaultyServer(answer(body)) as other:
+        file = _config(tmp_path, listen=other.url.removeprefix("http://"))
+
+        asked = await command("health", "-c", str(file))
+
+    assert (asked.code, asked.err.count("\n")) == (1, 1)
+    assert "is not a nuon-monitor" in asked.err
+
+
+@pytest.mark.parametrize("listen", ["", "127.0.0.1:0"])
+async def test_health_says_when_nobody_can_be_asked(tmp_path: Path, listen: str) -> None:
+    asked = await command("health", "-c", str(_config(tmp_path, listen=listen)))
+
+    assert (asked.code, asked.err.count("\n")) == (1, 1)
+    assert asked.err.startswith("nuon-monitor: http.listen ")
+
+
+def _config(folder: Path, *, listen: str) -> Path:
+    file = folder / "monitor.toml"
+    file.write_text(
+        '[nuon]\norg_id = "org1"\napi_token = "t"\n[slack]\nbot_token = "xoxb-1"\n'
+        f'channel = "#r"\n[http]\nlisten = "{listen}"\n[[watch]]\nrelease = "rel1"\n'
+    )
+    return file
+
+
+# The heartbeat
+
+
+class Switch:
+    """A dead man's switch on loopback that counts what it hears."""
+
+    def __init__(self, status: int = 200) -> None:
+        self.beats = 0
+        self._status = status
+
+    async def _hear(self, _: web.Request) -> web.Response:
+        self.beats += 1
+        return web.Response(status=self._status, headers={"Location": "/elsewhere"})
+
+    async def __aenter__(self) -> str:
+        app = web.Application()
+        app.router.add_get("/ping/secret-part", self._hear)
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        return f"http://127.0.0.1:{self._runner.addresses[0][1]}/ping/secret-part"
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._runner.cleanup()
+
+
+async def test_the_heart_beats_while_the_daemon_is_alive() -> None:
+    switch = Switch()
+    async with switch as url:
+        await Heartbeat(url, lambda: True).beat()
+
+    assert switch.beats == 1
+
+
+async def test_the_heart_does_not_beat_when_the_daemon_is_stuck() -> None:
+    switch = Switch()
+    async with switch as url:
+        await Heartbeat(url, lambda: False).beat()
+
+    assert switch.beats == 0
+
+
+async def test_the_heart_beats_as_soon_as_the_daemon_is_there(tmp_path: Path) -> None:
+    switch = Switch()
+    async with switch as url, a_place(tmp_path) as place:
+        more = f'[heartbeat]\nurl = "{url}"'
+        async with place.daemon(place.platform.add("happy"), more=more) as daemon:
+            await until(lambda: switch.beats == 1)
+
+            assert daemon.count("heartbeat_failed") == 0
+
+
+@pytest.mark.parametrize("status", [301, 404, 500])
+async def test_a_heartbeat_that_is_refused_is_logged_without_its_address(
+    capsys: pytest.CaptureFixture[str], status: int
+) -> None:
+    async with Switch(status) as url:
+        await Heartbeat(url, lambda: True).beat()
+
+    written = capsys.readouterr().out
+    assert f"status={status}" in _uncoloured(written)
+    assert "secret-part" not in written
+
+
+async def test_a_heartbeat_that_nobody_hears_is_logged_without_its_address(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    url = f"http://127.0.0.1:{free_port()}/secret-part"
+
+    await Heartbeat(url, lambda: True).beat()
+
+    written = capsys.readouterr().out
+    assert "heartbeat_failed" in written
+    assert "secret-part" not in written
+
+
+def _uncoloured(written: str) -> str:
+
+    return Text.from_ansi(written).plain

@@ -1,0 +1,164 @@
+"""Every scenario, from the platform's first answer to what a person reads in the end.
+
+The oracle is the simulated platform, which knows what happened; what was told is read off
+the simulated Slack. Nothing of the monitor's own bookkeeping is believed. With
+`NUON_MONITOR_LONG_TESTS=1` over more seeds.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from monitor.model import EventKind
+from monitor.simulation.audit import Audit, audit
+from monitor.simulation.scenarios import SCENARIOS
+from monitor.simulation.slack import plain_text
+from tests.support.world import World, a_world, watch
+
+_IS_LONG = os.environ.get("NUON_MONITOR_LONG_TESTS") == "1"
+_WATCHED_FROM_THE_START = sorted(
+    set(SCENARIOS) - {"already-failed", "already-done", "deleted", "thin", "large", "fat"}
+)
+
+
+def told(world: World, release_id: str) -> str:
+    """Return all that was told of a release in its threads, as text."""
+    return "\n".join(plain_text(post) for post in world.replies(release_id))
+
+
+def judge(world: World, release_id: str) -> Audit:
+    return audit(world.platform.rollout(release_id), world.channel)
+
+
+@pytest.mark.parametrize("seed", [1, 2] if _IS_LONG else [1])
+@pytest.mark.parametrize("scenario", _WATCHED_FROM_THE_START)
+async def test_what_is_told_is_what_happened_each_once_over_any_restarts(
+    tmp_path: Path, scenario: str, seed: int
+) -> None:
+    async with a_world(tmp_path) as world:
+        release_id = await watch(world, scenario, seed=seed, restarts=0.3)
+
+        assert judge(world, release_id) == Audit(
+            told=judge(world, release_id).told, lost=(), repeated=(), false=()
+        )
+
+
+@pytest.mark.parametrize("scenario", sorted(set(SCENARIOS) - {"deleted", "large", "already-done"}))
+async def test_the_last_card_shows_the_last_snapshot_and_that_is_the_truth(
+    tmp_path: Path, scenario: str
+) -> None:
+    async with a_world(tmp_path) as world:
+        release_id = await watch(world, scenario, seed=3, restarts=0.1)
+
+        known, _ = world.stored(release_id)
+        assert known.root == (await world.truth(known)).root
+        assert tuple(world.cards(release_id)[-1].blocks) == world.card_of(release_id)
+
+
+@pytest.mark.parametrize("scenario", ["demo", "flicker", "failure"])
+@pytest.mark.parametrize("every", [5.0, 60.0, 300.0])
+async def test_polling_more_rarely_tells_the_same_failures(
+    tmp_path: Path, scenario: str, every: float
+) -> None:
+    async with a_world(tmp_path) as world:
+        release_id = await watch(world, scenario, seed=4, every=every, beyond=every * 3)
+
+        findings = audit(world.platform.rollout(release_id), world.channel, knows_waits=False)
+        lost = [sentence for sentence in findings.lost if sentence.endswith(" failed")]
+        assert (lost, findings.repeated, findings.false) == ([], (), ())
+
+
+async def test_a_thousand_installs_that_go_well_are_one_card(tmp_path: Path) -> None:
+    async with a_world(tmp_path) as world:
+        release_id = await watch(world, "large", seed=1, every=60)
+
+        assert len(world.channel.notifications()) == 2  # the card, and the end
+        (card,) = world.cards(release_id)
+        assert "✅ checkout-api is on all 1,000 installs" in plain_text(card)
+
+
+async def test_what_succeeded_before_it_was_watched_is_silent(tmp_path: Path) -> None:
+    async with a_world(tmp_path) as world:
+        await watch(world, "already-done", seed=1)
+
+        assert world.channel.posts == []
+
+
+async def test_what_failed_before_it_was_watched_is_told_once_by_its_card(tmp_path: Path) -> None:
+    async with a_world(tmp_path) as world:
+        release_id = await watch(world, "already-failed", seed=1, restarts=0.5)
+
+        assert len(world.channel.notifications()) == 1
+        (card,) = world.cards(release_id)
+        assert plain_text(card).startswith("❌ ")
+        assert told(world, release_id).count("❌") == 1
+
+
+@pytest.mark.parametrize("scenario", ["hang", "noop", "approval-denied"])
+async def test_a_dead_end_is_told_once_and_says_that_it_will_never_go_on(
+    tmp_path: Path, scenario: str
+) -> None:
+    async with a_world(tmp_path) as world:
+        release_id = await watch(world, scenario, seed=1, beyond=600, restarts=0.2)
+
+        assert told(world, release_id).count("will never go on") == 1
+        assert plain_text(world.cards(release_id)[0]).startswith("⚠️ ")
+
+
+async def test_what_the_platform_gave_up_is_told_when_it_is_quiet_and_when_it_is_dead(
+    tmp_path: Path,
+) -> None:
+    async with a_world(tmp_path) as world:
+        release_id = await watch(world, "slow", seed=1, every=60)
+
+        text = told(world, release_id)
+        assert text.count("nothing has changed for too long") == 1
+        assert text.count("stops working at a release without saying so") == 1
+        assert text.count("moves again") == 1
+
+
+async def test_a_retried_release_has_a_new_card_that_links_the_old_one(tmp_path: Path) -> None:
+    async with a_world(tmp_path) as world:
+        release_id = await watch(world, "retry", seed=1)
+
+        first, second = world.cards(release_id)
+        assert plain_text(first).startswith("❌ ")
+        assert plain_text(second).splitlines()[0].endswith("(attempt 2)")
+        assert f"/archives/{world.channel.id}/p{first.ts.replace('.', '')}" in str(second.blocks)
+
+
+async def test_a_release_that_the_platform_deletes_is_told_to_be_gone_once(tmp_path: Path) -> None:
+    async with a_world(tmp_path) as world:
+        await watch(world, "deleted", seed=1, beyond=300)
+
+        gone = [text for text in world.channel.notifications() if "not on Nuon any more" in text]
+        assert len(gone) == 1
+
+
+async def test_a_webhook_gets_the_start_each_trouble_and_the_end_but_no_progress(
+    tmp_path: Path,
+) -> None:
+    async with a_world(tmp_path, has_webhook=True) as world:
+        await watch(world, "demo", seed=1, restarts=0.2)
+
+        firsts = [text.split()[0] for text in world.channel.notifications()]
+        # The deploy fails, then the release; the retry begins; the failed install recovers.
+        assert firsts == ["🔵", "✋", "❌", "❌", "🔵", "🔵", "✅"]
+
+
+async def test_names_stand_for_installs_and_a_platform_without_them_is_no_obstacle(
+    tmp_path: Path,
+) -> None:
+    async with a_world(tmp_path) as world:
+        release_id = await watch(world, "failure", seed=1)
+
+        failed = next(
+            o.install_id
+            for o in world.platform.rollout(release_id).occurrences
+            if o.status == "error" and o.install_id
+        )
+        assert failed not in told(world, release_id)
+        assert EventKind.FAILED in {a.kind for a in world.stored(release_id)[1].alerts}

@@ -1,0 +1,74 @@
+"""The platform's two public documents, as the contract that served answers are held against.
+
+The samples are the example answers of the documents, unaltered: `"<string>"`, `123`, `true`
+stand for a type, a word for a closed set, `{}` for an object of any content and `"<any>"`
+for any value at all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+_SAMPLES = Path(__file__).parent.parent / "samples"
+_ANYTHING = "<any>"
+
+
+def release() -> dict[str, Any]:
+    """Return the documented answer of `GET /v1/releases/{release_id}`."""
+    return _sample("get-a-release")
+
+
+def installer() -> dict[str, Any]:
+    """Return the documented answer of `GET /v1/installers/{installer_id}`."""
+    return _sample("get-an-installer")
+
+
+def contradictions(served: Any, documented: Any, place: str = "$") -> Iterator[str]:
+    """Yield what an answer has that its document does not, or has of another type.
+
+    Null is never a contradiction: any field can be null.
+    """
+    if documented == _ANYTHING or served is None:
+        return
+    if _type_of(served) != _type_of(documented):
+        yield f"{place}: {_type_of(served)} instead of {_type_of(documented)}"
+    elif isinstance(documented, dict) and documented:
+        for key, value in served.items():
+            if key in documented:
+                yield from contradictions(value, documented[key], f"{place}.{key}")
+            else:
+                yield f"{place}.{key}: not in the document"
+    elif isinstance(documented, list):
+        for row in served:
+            yield from contradictions(row, documented[0], f"{place}[]")
+
+
+def omissions(served: Any, documented: Any, place: str = "$") -> Iterator[str]:
+    """Yield the documented fields that an answer does not have; lists by their first row."""
+    if documented == _ANYTHING:
+        return
+    if isinstance(documented, dict):
+        for key, value in documented.items():
+            if key in served:
+                yield from omissions(served[key], value, f"{place}.{key}")
+            else:
+                yield f"{place}.{key}"
+    elif isinstance(documented, list):
+        if served:
+            yield from omissions(served[0], documented[0], f"{place}[]")
+        else:
+            yield f"{place}[]"
+
+
+def _sample(name: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((_SAMPLES / f"{name}.json").read_bytes())
+    return document
+
+
+def _type_of(value: Any) -> str:
+    # The documents write every number as 123: integers, all of them.
+    names = {dict: "object", list: "list", str: "string", bool: "boolean", int: "integer"}
+    return names.get(type(value), type(value).__name__)

@@ -1,0 +1,258 @@
+"""`nuon-monitor` as a process of its own, against simulations on loopback.
+
+place = Place(tmp_path, platform, slack)
+async with place.daemon(release_id) as daemon:
+    await daemon.logged("baseline")
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from monitor.config import Config, load_config
+from monitor.simulation.platform import SimulatedPlatform
+from monitor.simulation.scenarios import Clock
+from monitor.simulation.slack import SimulatedSlack
+from tests.support.secret_scan import hear
+
+PATIENCE = 20.0
+CHANNEL = "releases"
+
+_CONFIG = """
+[nuon]
+api_url = "{platform}"
+org_id = "{org_id}"
+api_token = "{token}"
+{nuon}
+[slack]
+api_url = "{slack}"
+bot_token = "{slack_token}"
+channel = "#releases"
+[poll]
+interval = "100ms"
+settled_interval = "{settled}"
+unreachable_after = 2
+{poll}
+[store]
+url = "sqlite:///{folder}/nuon-monitor.db"
+[http]
+listen = "{listen}"
+{watches}
+"""
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    """Return this environment without what a monitor reads in it."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("NUON_", "SLACK_"))}
+    return {**kept, "PYTHONIOENCODING": "utf-8", **more}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def until(holds: Callable[[], bool], *, seconds: float = PATIENCE) -> None:
+    """Return once a condition holds; raises TimeoutError."""
+    async with asyncio.timeout(seconds):
+        while not holds():
+            await asyncio.sleep(0.02)
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+async def command(
+    *arguments: str, folder: Path | None = None, environment: dict[str, str] | None = None
+) -> Result:
+    """Run `nuon-monitor` to its end, not in a terminal."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "monitor", *arguments),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        cwd=folder,
+        env=_environment(environment),
+    )
+    try:
+        async with asyncio.timeout(2 * PATIENCE):
+            out, err = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    result = Result(process.returncode or 0, out.decode(), err.decode())
+    hear(f"what `{' '.join(arguments)}` wrote", f"{result.out}{result.err}")
+    return result
+
+
+def _environment(environment: dict[str, str] | None) -> dict[str, str]:
+    given = clean_environment() if environment is None else environment
+    return {**given, "PYTHONPATH": os.pathsep.join(filter(None, (_ROOT, given.get("PYTHONPATH"))))}
+
+
+_ROOT = str(Path(__file__).parent.parent.parent)
+
+
+@dataclass
+class Daemon:
+    """A running `nuon-monitor run`; `lines` are the entries that it logged so far."""
+
+    process: asyncio.subprocess.Process
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    errors: str = ""
+
+    async def logged(self, event: str, **fields: object) -> dict[str, Any]:
+        """Wait for a log entry and return it."""
+        await until(lambda: any(_is(line, event, fields) for line in self.lines))
+        return next(line for line in self.lines if _is(line, event, fields))
+
+    def count(self, event: str) -> int:
+        return sum(line["event"] == event for line in self.lines)
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    async def end(self, *, within: float = PATIENCE) -> int:
+        """Wait for its end and return its exit code; raises TimeoutError."""
+        async with asyncio.timeout(within):
+            return await self.process.wait()
+
+    async def read(self) -> None:
+        assert self.process.stdout is not None
+        async for line in self.process.stdout:
+            self.lines.append(json.loads(line))
+
+    async def read_errors(self) -> None:
+        assert self.process.stderr is not None
+        self.errors = (await self.process.stderr.read()).decode()
+
+    async def page(self, path: str) -> tuple[int, Any]:
+        """Return the status and the content of a page of its HTTP side."""
+        port = (await self.logged("listening"))["port"]
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"http://127.0.0.1:{port}{path}") as answer,
+        ):
+            is_json = answer.content_type == "application/json"
+            return answer.status, await (answer.json() if is_json else answer.text())
+
+    async def answers(self, path: str, status: int) -> Any:
+        """Wait until a page answers with a status, and return its content."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                with contextlib.suppress(aiohttp.ClientConnectorError):  # between two runs
+                    found, content = await self.page(path)
+                    if found == status:
+                        return content
+                await asyncio.sleep(0.05)
+
+
+def _is(line: dict[str, Any], event: str, fields: dict[str, object]) -> bool:
+    return line["event"] == event and fields.items() <= line.items()
+
+
+@dataclass
+class Place:
+    """A folder with a configuration, and the platform and Slack that it leads to."""
+
+    folder: Path
+    platform: SimulatedPlatform
+    slack: SimulatedSlack
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "monitor.toml"
+
+    def write(
+        self,
+        *release_ids: str,
+        listen: str = "127.0.0.1:0",
+        nuon: str = "",
+        settled: str = "100ms",
+        poll: str = "",
+        slack: str = "",
+        more: str = "",
+    ) -> Path:
+        """Write the configuration of a monitor that watches these releases."""
+        watches = "\n".join(f'[[watch]]\nrelease = "{i}"' for i in release_ids)
+        self.file.write_text(
+            _CONFIG.format(
+                platform=self.platform.base_url,
+                org_id=self.platform.org_id,
+                token=self.platform.token,
+                slack=slack or self.slack.api_url,
+                slack_token=self.slack.token,
+                folder=self.folder,
+                listen=listen,
+                nuon=nuon,
+                settled=settled,
+                poll=poll,
+                watches=watches + "\n" + more,
+            )
+        )
+        return self.file
+
+    def config(self, *release_ids: str, **more: str) -> Config:
+        return load_config(self.write(*release_ids, **more), {})
+
+    @asynccontextmanager
+    async def daemon(self, *release_ids: str, **more: str) -> AsyncIterator[Daemon]:
+        """Write the configuration and start a daemon with it, see `started`."""
+        self.write(*release_ids, **more)
+        async with self.started() as daemon:
+            yield daemon
+
+    @asynccontextmanager
+    async def started(self, **environment: str) -> AsyncIterator[Daemon]:
+        """Start a daemon as things are; it is killed in the end if it is still there."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "monitor", "run", "-c", str(self.file)),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=_environment(clean_environment(**environment)),
+        )
+        daemon = Daemon(process)
+        reading = asyncio.gather(daemon.read(), daemon.read_errors())
+        try:
+            yield daemon
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+            await reading
+            hear("what the daemon wrote", f"{daemon.lines}{daemon.errors}")
+
+    async def command(self, *arguments: str) -> Result:
+        return await command(*arguments, "-c", str(self.file))
+
+
+@asynccontextmanager
+async def a_place(folder: Path, *, speed: float = 0.0) -> AsyncIterator[Place]:
+    """Start both simulations; releases stand still unless there is a `speed`."""
+    async with (
+        SimulatedSlack((CHANNEL,), rates=False) as slack,
+        SimulatedPlatform(Clock(speed=speed)) as platform,
+    ):
+        yield Place(folder, platform, slack)

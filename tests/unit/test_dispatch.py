@@ -1,0 +1,381 @@
+"""Who is told of what, over the life of a trouble: at once, later, or never, and each once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.decide.dispatch import Dispatch, Plan, Scene, dispatch
+from monitor.decide.routing import Rule, Silence
+from monitor.decide.windows import Once, Then, Window
+from monitor.model import (
+    Entity,
+    EventKind,
+    Kind,
+    Matcher,
+    Memory,
+    Mention,
+    MentionKind,
+    Named,
+    Target,
+)
+from tests.support.builders import (
+    NOON,
+    RELEASE_ID,
+    Reader,
+    after,
+    deploy,
+    fixed,
+    release,
+    snapshot,
+    step,
+)
+
+HOME, ONCALL = "#releases", "#oncall"
+HERE = Mention(MentionKind.HERE)
+
+
+class Desk:
+    """A release that is watched, routed by a plan: what each sink is told, look by look."""
+
+    def __init__(
+        self, *rules: Rule, windows: Sequence[Window] = (), homes: Sequence[str] = (HOME,)
+    ) -> None:
+        self.reader = Reader()
+        self.plan = Plan(rules, tuple(windows))
+        self.homes = tuple(homes)
+        self.silences: list[Silence] = []
+
+    def look(self, root: Entity, minutes: float, **scene: object) -> Dispatch:
+        events = self.reader.poll(root, after(minutes))
+        assert self.reader.memory is not None
+        found = dispatch(
+            Scene(snapshot(root), self.homes, **scene),  # type: ignore[arg-type]
+            events,
+            self.reader.memory,
+            plan=self.plan,
+            silences=self.silences,
+            now=after(minutes),
+        )
+        self.reader.memory = found.memory
+        return found
+
+    @property
+    def memory(self) -> Memory:
+        assert self.reader.memory is not None
+        return self.reader.memory
+
+
+def rolling(*statuses: str, root: str = "executing_release_steps") -> Entity:
+    units = [deploy(name, status) for name, status in zip("abcdef", statuses, strict=False)]
+    return release(root, step(1, "polling_install_deploys", *units))
+
+
+def told(found: Dispatch) -> dict[str, list[str]]:
+    """Return by sink what is told, but for the beginning."""
+    news = {
+        sink: [str(e.kind) for e in one.events if e.kind not in _UNINTERESTING]
+        for sink, one in found.news.items()
+    }
+    return {sink: kinds for sink, kinds in news.items() if kinds}
+
+
+_UNINTERESTING = (EventKind.STARTED, EventKind.PROGRESSED)
+FAILING = (EventKind.FAILED,)
+
+
+def quiet(begins: float, ends: float, then: Then = Then.SUMMARY, **facts: object) -> Window:
+    return Window(Once(after(begins), after(ends)), "night", then=then, **facts)  # type: ignore[arg-type]
+
+
+def silence(until: float, **patterns: str) -> Silence:
+    return Silence(
+        id=1,
+        matcher=Matcher({key: (pattern,) for key, pattern in patterns.items()}),
+        until=after(until),
+        author="anna",
+        reason="known",
+        created_at=NOON,
+    )
+
+
+# Where it goes
+
+
+def test_without_routes_everything_is_told_at_home() -> None:
+    desk = Desk()
+    desk.look(rolling("executing"), 0)
+
+    assert told(desk.look(rolling("error"), 1)) == {HOME: ["failed"]}
+    assert desk.memory.card_sinks == (HOME,)
+
+
+def test_a_route_takes_what_is_its_own_and_leaves_the_rest() -> None:
+    desk = Desk(Rule(sink=ONCALL, events=FAILING, mentions=(HERE,)))
+    desk.look(rolling("executing"), 0)
+
+    failed = desk.look(rolling("error"), 1)
+    recovered = desk.look(rolling("active"), 2)
+
+    assert told(failed) == {ONCALL: ["failed"]}
+    assert failed.news[ONCALL].told[0][1] == (HERE,)
+    assert told(recovered) == {}
+
+
+def test_the_card_stands_where_the_beginning_is_told() -> None:
+    desk = Desk(Rule(sink="#checkout", matcher=Matcher({"component": ("checkout-*",)})))
+
+    desk.look(rolling("executing"), 0)
+
+    assert desk.memory.card_sinks == ("#checkout",)
+
+
+def test_two_watches_that_lead_to_one_release_are_both_told_once() -> None:
+    desk = Desk(Rule(sink=ONCALL, events=FAILING, continues=True), homes=(HOME, "#other"))
+    desk.look(rolling("executing"), 0)
+
+    found = told(desk.look(rolling("error"), 1))
+
+    assert found == {ONCALL: ["failed"], HOME: ["failed"], "#other": ["failed"]}
+
+
+def test_an_apps_own_webhook_is_told_of_that_app_too() -> None:
+    desk = Desk()
+    root = release("executing_release_steps", step(1, "polling_install_deploys"), app_id="app1")
+
+    found = desk.look(root, 0, app_sinks={"app1": "webhook of app app1"})
+
+    assert set(found.news) == {HOME, "webhook of app app1"}
+
+
+@pytest.mark.parametrize(
+    ("key", "pattern"),
+    [
+        ("kind", "release"),
+        ("kind", "install deploy"),
+        ("app", "Shop"),
+        ("component", "checkout-api"),
+        ("install", "acme"),
+        ("rollout", RELEASE_ID),
+        ("watch", "payments"),
+        ("labels.team", "core"),
+    ],
+)
+def test_a_failed_install_is_known_by_all_that_routes_can_ask_for(key: str, pattern: str) -> None:
+    desk = Desk(Rule(sink=ONCALL, events=FAILING, matcher=Matcher({key: (pattern,)})))
+    scene = {
+        "names": {"a": "acme", "app1": "Shop"},
+        "apps": {"cmp1": "app1"},
+        "watch": Named("w", "payments"),
+        "labels": {"team": "core"},
+    }
+
+    def root(status: str) -> Entity:
+        return release(
+            "executing_release_steps",
+            step(1, "polling_install_deploys", deploy("a", status)),
+            component_id="cmp1",
+        )
+
+    desk.look(root("executing"), 0, **scene)
+
+    assert told(desk.look(root("error"), 1, **scene)) == {ONCALL: ["failed"]}
+
+
+def test_a_failed_config_is_known_by_the_app_that_it_belongs_to() -> None:
+    def installer(status: str) -> Entity:
+        config = Entity(Kind.CONFIG, "cfg1", status, slot="config")
+        app = Entity(Kind.APP, "app1", "active", name="Shop", children=(config,))
+        return Entity(Kind.INSTALLER, "int1", name="Acme", children=(app,))
+
+    desk = Desk(Rule(sink="#shop", matcher=Matcher({"app": ("app1",)})))
+    desk.look(installer("syncing"), 0)
+
+    assert told(desk.look(installer("error"), 1)) == {"#shop": ["failed"]}
+
+
+# Thresholds
+
+
+def test_what_recovers_by_itself_wakes_nobody() -> None:
+    desk = Desk(Rule(sink=ONCALL, events=FAILING, lasting=timedelta(minutes=5)))
+    desk.look(rolling("executing"), 0)
+
+    assert told(desk.look(rolling("error"), 1)) == {}
+    assert told(desk.look(rolling("active"), 4)) == {}
+    assert told(desk.look(rolling("active"), 9)) == {}
+
+
+def test_what_lasts_is_told_once_its_time_has_come() -> None:
+    desk = Desk(Rule(sink=ONCALL, events=FAILING, lasting=timedelta(minutes=5)))
+    desk.look(rolling("executing"), 0)
+    desk.look(rolling("error"), 1)
+    (alert,) = desk.memory.alerts
+
+    late = desk.look(rolling("error"), 6)
+
+    assert alert.look_again_at == after(6)
+    assert told(late) == {ONCALL: ["failed"]}
+    assert told(desk.look(rolling("error"), 7)) == {}
+
+
+def test_the_first_failures_wait_until_enough_installs_have_failed() -> None:
+    desk = Desk(Rule(sink=ONCALL, events=FAILING, min_failed=2))
+    desk.look(rolling("executing", "executing"), 0)
+
+    assert told(desk.look(rolling("error", "executing"), 1)) == {}
+    assert told(desk.look(rolling("error", "error"), 2)) == {ONCALL: ["failed", "failed"]}
+
+
+def test_the_failure_of_the_whole_speaks_for_the_parts_that_waited() -> None:
+    desk = Desk(Rule(sink=ONCALL, events=FAILING, min_failed=3))
+    desk.look(rolling("executing"), 0)
+    desk.look(rolling("error"), 1)
+
+    found = told(desk.look(rolling("error", root="error"), 2))
+
+    assert found == {ONCALL: ["failed"]}
+    assert not any(alert.is_kept_back for alert in desk.memory.alerts)
+
+
+# Quiet hours
+
+
+def test_what_happens_in_a_quiet_window_is_kept_for_its_summary() -> None:
+    desk = Desk(windows=[quiet(1, 20)])
+    desk.look(rolling("executing"), 0)
+
+    found = desk.look(rolling("error"), 2)
+
+    assert told(found) == {}
+    assert [(one.event.kind, one.window, one.until) for one in found.held] == [
+        (EventKind.FAILED, "night", after(20))
+    ]
+
+
+@pytest.mark.parametrize("then", list(Then))
+def test_what_still_fails_when_a_window_ends_is_told_then(then: Then) -> None:
+    desk = Desk(windows=[quiet(1, 20, then)])
+    desk.look(rolling("executing"), 0)
+    desk.look(rolling("error"), 2)
+
+    at_the_end = desk.look(rolling("error"), 20)
+
+    assert told(at_the_end) == {HOME: ["failed"]}
+    assert told(desk.look(rolling("error"), 21)) == {}
+
+
+@pytest.mark.parametrize(("then", "lines"), [(Then.SUMMARY, 1), (Then.DROP, 0)])
+def test_only_a_window_with_a_summary_keeps_what_is_over_by_its_end(then: Then, lines: int) -> None:
+    desk = Desk(windows=[quiet(1, 20, then)])
+    desk.look(rolling("executing"), 0)
+
+    failed = desk.look(rolling("error"), 2)
+    recovered = desk.look(rolling("active"), 3)
+
+    assert len(failed.held) == lines
+    assert told(recovered) == {}
+    assert told(desk.look(rolling("active"), 20)) == {}
+
+
+# Silences
+
+
+def test_what_is_silenced_is_told_to_nobody_and_said_on_the_card() -> None:
+    desk = Desk()
+    desk.look(rolling("executing"), 0)
+    desk.silences = [silence(20, install="a")]
+
+    found = desk.look(rolling("error"), 1)
+
+    assert told(found) == {}
+    assert found.silences == tuple(desk.silences)
+
+
+def test_what_still_fails_when_a_silence_ends_is_told_then() -> None:
+    desk = Desk()
+    desk.look(rolling("executing"), 0)
+    desk.silences = [silence(20, install="a")]
+    desk.look(rolling("error"), 1)
+    (alert,) = desk.memory.alerts
+
+    assert alert.look_again_at == after(20)
+    assert told(desk.look(rolling("error"), 20)) == {HOME: ["failed"]}
+
+
+def test_a_silence_over_one_install_leaves_the_others_loud() -> None:
+    desk = Desk()
+    desk.look(rolling("executing", "executing"), 0)
+    desk.silences = [silence(20, install="a")]
+
+    found = desk.look(rolling("error", "error"), 1)
+
+    assert [event.entity.install_id for event in found.news[HOME].events] == ["b"]
+
+
+def test_a_silence_over_the_whole_release_is_said_before_anything_fails() -> None:
+    desk = Desk()
+    desk.silences = [silence(20, rollout=RELEASE_ID)]
+
+    found = desk.look(rolling("executing"), 0)
+
+    assert found.silences == tuple(desk.silences)
+
+
+# Laws
+
+
+_LIVES = st.lists(st.sampled_from(["executing", "error", "active"]), min_size=1, max_size=8)
+
+
+@fixed(150)
+@given(
+    life=_LIVES,
+    rules=st.lists(
+        st.builds(
+            Rule,
+            sink=st.sampled_from(["#one", "#two"]),
+            events=st.sampled_from([(), FAILING, (EventKind.RECOVERED,)]),
+            continues=st.booleans(),
+            min_failed=st.sampled_from([1, 2]),
+            lasting=st.sampled_from([timedelta(), timedelta(minutes=2)]),
+        ),
+        max_size=3,
+    ),
+    window=st.none() | st.builds(quiet, st.integers(0, 3), st.integers(4, 8)),
+)
+def test_no_sink_is_told_of_one_failure_twice(
+    life: list[str], rules: list[Rule], window: Window | None
+) -> None:
+    desk = Desk(*rules, windows=[window] if window else [])
+    heard: dict[str, int] = {}
+
+    for minute, status in enumerate(["executing", *life, life[-1], life[-1]]):
+        found = told(desk.look(rolling(status), minute))
+        if status != "error":
+            heard.clear()  # the next failure is another one
+        for sink, kinds in found.items():
+            for kind in kinds:
+                if kind == "failed":
+                    heard[sink] = heard.get(sink, 0) + 1
+        assert all(times == 1 for times in heard.values())
+
+
+def test_a_plan_without_rules_tells_what_policy_decided_and_no_more() -> None:
+    desk = Desk()
+    life = ["executing", "error", "executing", "error", "active"]
+
+    found = [told(desk.look(rolling(status), n)) for n, status in enumerate(life)]
+
+    assert [one.get(HOME, []) for one in found] == [
+        [],
+        ["failed"],
+        [],
+        ["failed"],
+        ["recovered"],
+    ]
+    assert snapshot(rolling("active")).target == Target("release", RELEASE_ID)
