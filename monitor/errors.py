@@ -78,7 +78,7 @@ class NuonRejected(NuonError):
         self.is_missing_route = is_missing_route
 
 
-class NuonGone(NuonError):
+class NuonNotFound(NuonError):
     """The platform's own 404: it knows the route, but has no such record."""
 
 
@@ -87,7 +87,7 @@ class MalformedAnswer(NuonError):
 
 
 class Refusal(StrEnum):
-    """What a sink refused, and so what becomes of the rest."""
+    """What a destination refused, and so what becomes of the rest."""
 
     CREDENTIALS = "credentials"
     """The token or the webhook itself: nothing goes out until it is mended."""
@@ -103,12 +103,12 @@ class Refusal(StrEnum):
     """The workspace is full: set aside."""
 
 
-class SinkError(MonitorError):
-    """A message that a sink did not accept."""
+class DestinationError(MonitorError):
+    """A message that a destination did not accept."""
 
 
-class SinkUnavailable(SinkError):
-    """Try again later; `retry_after` is what the sink asked for, in seconds.
+class DestinationUnavailable(DestinationError):
+    """Try again later; `retry_after` is what the destination asked for, in seconds.
 
     With `maybe_delivered` the connection broke after the request went out: the message
     may be there, and a post must be looked for before it is sent again.
@@ -122,8 +122,8 @@ class SinkUnavailable(SinkError):
         self.maybe_delivered = maybe_delivered
 
 
-class SinkRejected(SinkError):
-    """The sink answered no; `refusal` says to what, `code` is the sink's own word."""
+class DestinationRejected(DestinationError):
+    """The destination answered no; `refusal` says to what, `code` is the destination's own word."""
 
     def __init__(self, message: str, *, refusal: Refusal, code: str) -> None:
         super().__init__(message)
@@ -131,5 +131,5 @@ class SinkRejected(SinkError):
         self.code = code
 
 
-class CannotLook(SinkError):
-    """The sink does not let us see whether a message arrived."""
+class CannotLook(DestinationError):
+    """The destination does not let us see whether a message arrived."""

@@ -22,9 +22,9 @@ from monitor.cli.support.common import (
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from monitor.store import Seen, Told
+    from monitor.store import PastNotification, Seen
 
-_Entry: TypeAlias = "Seen | Told"
+_Entry: TypeAlias = "Seen | PastNotification"
 
 _IDS_SHOWN = 5
 _NAMES_SHOWN = 6
@@ -120,7 +120,7 @@ def _as_dict(entry: _Entry) -> dict[str, Any]:
         "at": entry.at.isoformat(),
         "done_at": entry.done_at and entry.done_at.isoformat(),
         "attempt": entry.attempt,
-        "sink": entry.sink,
+        "destination": entry.destination,
         "form": str(entry.form),
         "events": [str(event) for event in entry.events],
         "state": str(entry.state),
@@ -162,7 +162,7 @@ def _lines(moment: tuple[_Entry, ...], names: Mapping[str, str]) -> Iterator[Tex
     yield from _seen_lines([entry for entry in moment if isinstance(entry, Seen)], names)
     for entry in moment:
         if not isinstance(entry, Seen):
-            yield _told_line(entry)
+            yield _notification_line(entry)
 
 
 def _seen_lines(seen: list[Seen], names: Mapping[str, str]) -> Iterator[Text]:
@@ -230,21 +230,21 @@ def _status_change(way: list[Seen]) -> _Change:
     return _Change(words, plain(last.description, 300, fallback=""), shown, style)
 
 
-def _told_line(told: Told) -> Text:
+def _notification_line(sent: PastNotification) -> Text:
     """Write what was sent by its first words, as its readers see them."""
     from rich.text import Text
 
     from monitor.compose.terminal import plain_text
     from monitor.model import Form
-    from monitor.store import State
+    from monitor.store import DeliveryState
     from monitor.text import plain
 
-    said = plain_text(told.message.blocks, text=told.message.text).splitlines()
-    shown = said[: _LINES_OF_A_REPLY if told.form is Form.REPLY else 1]
+    said = plain_text(sent.message.blocks, text=sent.message.text).splitlines()
+    shown = said[: _LINES_OF_A_REPLY if sent.form is Form.REPLY else 1]
     lines = [plain(line, 300, fallback="") for line in shown]
-    text = Text.assemble((f"✉ {plain(told.sink, 100)} {told.form}", "bold"), "  ")
+    text = Text.assemble((f"✉ {plain(sent.destination, 100)} {sent.form}", "bold"), "  ")
     text.append("\n  ".join(lines))
-    if told.state is not State.SENT:
-        error = f": {plain(told.error, 300)}" if told.error else ""
-        text.append(f"\n  {_STATES[told.state]}{error}", style="bold red")
+    if sent.state is not DeliveryState.SENT:
+        error = f": {plain(sent.error, 300)}" if sent.error else ""
+        text.append(f"\n  {_STATES[sent.state]}{error}", style="bold red")
     return text

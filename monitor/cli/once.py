@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from monitor.decide.dispatch import Dispatch
     from monitor.decide.routing import Verdict
     from monitor.model import EventKind, Snapshot, Target
-    from monitor.store import Edit, Outgoing, Store
+    from monitor.store import Edit, QueuedNotification, Store
 
 _NAMES_SHOWN = 5
 
@@ -50,9 +50,9 @@ async def _deliver(config: Config) -> int:
         failures = await app.poll_once()
         await app.delivery.drain()
         waiting = await app.store.call(Store.outbox)
-    for outgoing in waiting:
-        finding = f"not delivered: {outgoing.error or 'not tried yet'}"
-        report(is_well=False, subject=outgoing.sink, finding=finding)
+    for queued in waiting:
+        finding = f"not delivered: {queued.error or 'not tried yet'}"
+        report(is_well=False, subject=queued.destination, finding=finding)
     click.echo(_polled(config, failures))
     return 1 if failures or waiting else 0
 
@@ -61,7 +61,7 @@ async def _show(config: Config) -> int:
     """Poll on a copy of the store, and print what stands in its outbox afterwards, and why."""
     import tempfile
 
-    from monitor.deliver.destinations import Sinks
+    from monitor.deliver.destinations import Destinations
     from monitor.service.build import build
     from monitor.store import Store, copy_of
 
@@ -77,8 +77,8 @@ async def _show(config: Config) -> int:
             posts = await app.store.call(Store.outbox)
             edits = [
                 edit
-                for sink in Sinks(config).configured
-                for edit in await app.store.call(_edits, sink)
+                for destination in Destinations(config).configured
+                for edit in await app.store.call(_edits, destination)
             ]
             reasons = await app.store.call(_reasons, decided)
     _print(posts, edits, reasons)
@@ -87,12 +87,12 @@ async def _show(config: Config) -> int:
     return 1 if failures else 0
 
 
-def _edits(copy: Store, sink: str) -> list[Edit]:
+def _edits(copy: Store, destination: str) -> list[Edit]:
     """Return every edit that is due, each taken for made, which only a copy can bear."""
     from monitor.service.build import utc_now
 
     edits = []
-    while (edit := copy.next_edit(sink, utc_now())) is not None:
+    while (edit := copy.next_edit(destination, utc_now())) is not None:
         copy.mark_edited(edit, utc_now())
         edits.append(edit)
     return edits
@@ -118,15 +118,17 @@ class _Reason:
     what: str
     verdict: Verdict
 
-    def leads_to(self, post: Outgoing) -> bool:
-        is_told_there = post.sink in {destination.sink for destination in self.verdict.told}
-        return self.target == post.target and self.event in post.events and is_told_there
+    def leads_to(self, post: QueuedNotification) -> bool:
+        is_notified_there = post.destination in {
+            recipient.destination for recipient in self.verdict.recipients
+        }
+        return self.target == post.target and self.event in post.events and is_notified_there
 
     @property
     def is_kept(self) -> bool:
         """Whether somebody is not told now, or nobody at all."""
         verdict = self.verdict
-        return bool(verdict.held or verdict.waiting or verdict.silence) or not verdict.told
+        return bool(verdict.held or verdict.waiting or verdict.silence) or not verdict.recipients
 
 
 def _reasons(store: Store, decided: list[tuple[Snapshot, Dispatch]]) -> list[_Reason]:
@@ -146,7 +148,9 @@ def _reasons(store: Store, decided: list[tuple[Snapshot, Dispatch]]) -> list[_Re
     return reasons
 
 
-def _print(posts: tuple[Outgoing, ...], edits: list[Edit], reasons: list[_Reason]) -> None:
+def _print(
+    posts: tuple[QueuedNotification, ...], edits: list[Edit], reasons: list[_Reason]
+) -> None:
     from monitor.cli.support.drawing import draw
 
     screen = console()
@@ -159,10 +163,10 @@ def _print(posts: tuple[Outgoing, ...], edits: list[Edit], reasons: list[_Reason
         ]
         if not why and post.form == "card":
             why = ["a card stands where the start is told, at whatever hour"]
-        heading = f"{post.sink}{where}"
+        heading = f"{post.destination}{where}"
         draw(screen, heading, post.message, why=tuple(why), is_broadcast=post.is_broadcast)
     for edit in edits:
-        draw(screen, f"{edit.sink} · the card, edited", edit.message)
+        draw(screen, f"{edit.destination} · the card, edited", edit.message)
 
 
 _FORMS = {"card": " · the card", "reply": " · reply in the card's thread"}
@@ -183,7 +187,7 @@ def _print_kept(reasons: list[_Reason]) -> None:
         screen.print(Text(f"{reason.what}, {reason.target}"))
         for step in reason.verdict.steps:
             screen.print(indented(step, style="dim"))
-        verdict = replace(reason.verdict, told=())
+        verdict = replace(reason.verdict, recipients=())
         for line in outcome_lines(verdict, reason.event, utc_now(), pings=True):
             screen.print(led("→", line, style="bold"))
         screen.print()

@@ -15,7 +15,7 @@ from monitor.cli.support.common import ago, as_json, console, echo_json, load, w
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from monitor.store import Outgoing, Store
+    from monitor.store import QueuedNotification, Store
 
 _ROWS_SHOWN = 50
 _PAGE = 500
@@ -23,9 +23,9 @@ _PAGE = 500
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A notification that is not sent. `is_first`: of its sink, the others wait for it."""
+    """A notification that is not sent. `is_first`: of its destination, the others wait for it."""
 
-    outgoing: Outgoing
+    queued: QueuedNotification
     is_set_aside: bool
     is_first: bool
 
@@ -60,7 +60,7 @@ def command(context: click.Context, config_path: Path | None, *, is_json: bool) 
 def retry(given: Path | None, config_path: Path | None, notification_id: int | None) -> None:
     """Send again at once what was set aside or waits for its next try: all of it, or one ID.
 
-    What stands before that one for the same sink, and still waits, goes first. A running
+    What stands before that one for the same destination, and still waits, goes first. A running
     daemon sends it within seconds; without one, the next `run` or `once` does.
     """
     from monitor.errors import MonitorError
@@ -81,38 +81,40 @@ def retry(given: Path | None, config_path: Path | None, notification_id: int | N
 def _entries(store: Store) -> Iterator[_Entry]:
     """Yield all that is not sent, oldest first and without what it says, which may be long."""
     from monitor.model import Message
-    from monitor.store import State
+    from monitor.store import DeliveryState
 
     begun: set[str] = set()
     last = 0
     while page := store.outbox(after=last, limit=_PAGE):
-        for outgoing in page:
-            is_set_aside = outgoing.state is State.SET_ASIDE
-            is_first = not is_set_aside and outgoing.sink not in begun
+        for queued in page:
+            is_set_aside = queued.state is DeliveryState.SET_ASIDE
+            is_first = not is_set_aside and queued.destination not in begun
             if is_first:
-                begun.add(outgoing.sink)
-            yield _Entry(replace(outgoing, message=Message("")), is_set_aside, is_first)
+                begun.add(queued.destination)
+            yield _Entry(replace(queued, message=Message("")), is_set_aside, is_first)
         last = page[-1].id
 
 
 def _with_those_before(store: Store, id_: int) -> list[int]:
     """Return an id with those held up that it waits for; none where nothing has that id."""
     entries = list(_entries(store))
-    sink = next((entry.outgoing.sink for entry in entries if entry.outgoing.id == id_), None)
-    own = (entry.outgoing for entry in entries if entry.outgoing.sink == sink)
+    destination = next(
+        (entry.queued.destination for entry in entries if entry.queued.id == id_), None
+    )
+    own = (entry.queued for entry in entries if entry.queued.destination == destination)
     return [
-        outgoing.id
-        for outgoing in own
-        if outgoing.id == id_ or (outgoing.id < id_ and outgoing.next_try_at is not None)
+        queued.id
+        for queued in own
+        if queued.id == id_ or (queued.id < id_ and queued.next_try_at is not None)
     ]
 
 
 def _as_dict(entry: _Entry) -> dict[str, Any]:
-    its = entry.outgoing
+    its = entry.queued
     return {
         "id": its.id,
         "key": its.key,
-        "sink": its.sink,
+        "destination": its.destination,
         "form": str(its.form),
         "target": its.target and {"kind": its.target.kind, "id": its.target.id},
         "events": [str(event) for event in its.events],
@@ -139,7 +141,7 @@ def _print(entries: list[_Entry], now: datetime) -> None:
         click.echo(f"{len(aside):,} set aside; `nuon-monitor outbox retry` sends again:\n")
         screen.print(_table(aside, now))
     if waiting:
-        click.echo(f"{len(waiting):,} to be delivered, in this order for each sink:\n")
+        click.echo(f"{len(waiting):,} to be delivered, in this order for each destination:\n")
         screen.print(_table(waiting, now))
 
 
@@ -165,11 +167,11 @@ def _row(entry: _Entry, now: datetime) -> Iterable[Any]:
 
     from monitor.text import plain
 
-    its = entry.outgoing
+    its = entry.queued
     words = ", ".join(its.events) or str(its.form)
     what = f"{words} of {its.target}" if its.target else words
     described = Text.assemble(
-        (plain(its.sink, 100), "bold"),
+        (plain(its.destination, 100), "bold"),
         f"  {plain(what, 200)}",
         (f"\n{plain(its.error, 300)}" if its.error else "", "red"),
     )
@@ -185,7 +187,7 @@ def _row(entry: _Entry, now: datetime) -> Iterable[Any]:
 def _next(entry: _Entry, now: datetime) -> str:
     from monitor.text import duration_words
 
-    due = entry.outgoing.next_try_at
+    due = entry.queued.next_try_at
     if entry.is_set_aside:
         return "–"
     if due is not None and due > now:

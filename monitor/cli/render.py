@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from monitor.cli.support.stored_targets import Known
     from monitor.compose.render import View
     from monitor.config import Config
-    from monitor.decide.routing import Destination, Silence
+    from monitor.decide.routing import Recipient, Silence
     from monitor.model import Event, Mention
 
 _MOST_TROUBLES = 5
@@ -103,7 +103,7 @@ def _newest(known: Known) -> Event:
     """Return what was told last of a rollout in which nothing is in trouble."""
     from monitor.model import Event, Level
 
-    root, ended = known.snapshot.root, known.memory.ended
+    root, ended = known.snapshot.root, known.state.ended
     if ended is EventKind.PROGRESSED:
         return Event(ended, Level.ROLLOUT, root, f"ended as {root.status}")
     return Event(ended or EventKind.STARTED, Level.ROLLOUT, root, root.description)
@@ -118,10 +118,10 @@ def _of_sample(config: Config, kind: str, event: EventKind, *, is_webhook: bool)
 
     now = datetime.now(UTC)
     made = sample(kind, event, now)
-    if made is None and event in _SIGHT:
-        return [Sheet(", ".join(_homes(config)), _of_sight(event, kind, now))]
+    if made is None and event in _OUTAGE_EVENTS:
+        return [Sheet(", ".join(_homes(config)), _of_outage(event, kind, now))]
     if made is None:
-        kinds = join_names([str(one) for one in (*kinds_of_events(kind), *_SIGHT)])
+        kinds = join_names([str(one) for one in (*kinds_of_events(kind), *_OUTAGE_EVENTS)])
         raise click.UsageError(f"Of {kind} there is never {event}, only {kinds}")
     entry = next((one for one in config.watch if one.target.kind == kind), config.watch[0])
     scene = Scene(
@@ -133,20 +133,20 @@ def _of_sample(config: Config, kind: str, event: EventKind, *, is_webhook: bool)
         names=made.names,
         apps=made.apps,
     )
-    known = Known(scene, made.memory, is_watched=True)
+    known = Known(scene, made.state, is_watched=True)
     return list(_sheets(config, known, [made.events], (), is_webhook=is_webhook))
 
 
-_SIGHT = (EventKind.UNREACHABLE, EventKind.REACHABLE, EventKind.GONE)
+_OUTAGE_EVENTS = (EventKind.UNREACHABLE, EventKind.REACHABLE, EventKind.REMOVED)
 
 
-def _of_sight(event: EventKind, kind: str, now: datetime) -> Message:
+def _of_outage(event: EventKind, kind: str, now: datetime) -> Message:
     from monitor.compose import render
 
     since = now - _SINCE
     match event:
-        case EventKind.GONE:
-            return render.gone(f"{kind} checkout-api", "404: no such record", since)
+        case EventKind.REMOVED:
+            return render.removed(f"{kind} checkout-api", "404: no such record", since)
         case EventKind.UNREACHABLE:
             return render.unreachable("Nuon", _REASON, since)
         case _:
@@ -154,9 +154,9 @@ def _of_sight(event: EventKind, kind: str, now: datetime) -> Message:
 
 
 def _homes(config: Config) -> tuple[str, ...]:
-    from monitor.deliver.destinations import Sinks
+    from monitor.deliver.destinations import Destinations
 
-    return Sinks(config).homes
+    return Destinations(config).homes
 
 
 def _sheets(
@@ -170,38 +170,42 @@ def _sheets(
     """Yield what the daemon would send, were these the events of one poll after another."""
     from monitor.compose import notifications
     from monitor.decide.dispatch import Dispatch, News
-    from monitor.deliver.destinations import Sinks
-    from monitor.store import message_digest
+    from monitor.deliver.destinations import Destinations
+    from monitor.store import message_fingerprint
 
     view = _view(config, known, silences)
-    sinks = Sinks(config)
-    places: dict[tuple[Form, bytes], list[str]] = {}
+    destinations = Destinations(config)
+    alert_keys: dict[tuple[Form, bytes], list[str]] = {}
     drawn: dict[tuple[Form, bytes], tuple[Message, bool]] = {}
     for events in polls:
-        told: dict[str, list[tuple[Event, tuple[Mention, ...]]]] = {}
+        by_destination: dict[str, list[tuple[Event, tuple[Mention, ...]]]] = {}
         for event in events:
-            for one in _destinations(config, known, event):
-                told.setdefault(one.sink, []).append((event, one.mentions))
-        news = {sink: News(tuple(its)) for sink, its in told.items()}
+            for one in _recipients(config, known, event):
+                by_destination.setdefault(one.destination, []).append((event, one.mentions))
+        news = {destination: News(tuple(its)) for destination, its in by_destination.items()}
         mail = notifications.compose(
             view,
-            Dispatch(view.memory, news, held=(), silences=()),
-            earlier=view.memory,
-            keeps_cards=lambda sink: not is_webhook and sinks.keeps_cards(sink),
+            Dispatch(view.state, news, held=(), silences=()),
+            earlier=view.state,
+            keeps_cards=lambda destination: (
+                not is_webhook and destinations.keeps_cards(destination)
+            ),
             cards={},
             previous={},
             users={},
         )
-        posts = [(one.sink, one.form, one.message, one.is_broadcast) for one in mail.notifications]
-        for sink, form, message, is_broadcast in (
-            *((card.sink, Form.CARD, card.message, False) for card in mail.cards),
+        posts = [
+            (one.destination, one.form, one.message, one.is_broadcast) for one in mail.notifications
+        ]
+        for destination, form, message, is_broadcast in (
+            *((card.destination, Form.CARD, card.message, False) for card in mail.cards),
             *posts,
         ):
-            key = (form, message_digest(message))
+            key = (form, message_fingerprint(message))
             drawn[key] = message, is_broadcast
-            places.setdefault(key, []).append(sink)
+            alert_keys.setdefault(key, []).append(destination)
     for key, (message, is_broadcast) in drawn.items():
-        where = ", ".join(dict.fromkeys(places[key]))
+        where = ", ".join(dict.fromkeys(alert_keys[key]))
         yield Sheet(f"{where}{_FORMS[key[0]]}", message, is_broadcast)
 
 
@@ -219,35 +223,37 @@ def _view(config: Config, known: Known, silences: Sequence[Silence]) -> View:
     from monitor.compose import notifications
     from monitor.decide.dispatch import dispatch
     from monitor.deliver.destinations import plan_of
-    from monitor.service.build import wording_of
+    from monitor.service.build import templates_of
 
     now, scene = datetime.now(UTC), known.scene
-    memory = msgspec.structs.replace(known.memory, has_card=True)
-    dispatched = dispatch(scene, (), memory, plan=plan_of(config), silences=silences, now=now)
-    memory = msgspec.structs.replace(
-        memory, card_sinks=dispatched.memory.card_sinks or scene.homes[:1]
+    state = msgspec.structs.replace(known.state, has_card=True)
+    dispatched = dispatch(scene, (), state, plan=plan_of(config), silences=silences, now=now)
+    state = msgspec.structs.replace(
+        state, card_destinations=dispatched.state.card_destinations or scene.homes[:1]
     )
     view = replace(
         known.view(config),
-        memory=memory,
+        state=state,
         silences=tuple(silence.words(now) for silence in dispatched.silences),
     )
-    worded = notifications.worded(wording_of(config), view, watch=scene.watch, labels=scene.labels)
-    for problem in worded.problems if worded else ():
+    filled = notifications.filled(
+        templates_of(config), view, watch=scene.watch, labels=scene.labels
+    )
+    for problem in filled.problems if filled else ():
         click.echo(f"nuon-monitor: {problem}", err=True)
-    return replace(view, worded=worded)
+    return replace(view, filled=filled)
 
 
-def _destinations(config: Config, known: Known, event: Event) -> list[Destination]:
+def _recipients(config: Config, known: Known, event: Event) -> list[Recipient]:
     """Return where an event goes by the routes, sooner or later."""
     from monitor.decide.dispatch import joined, subject_of
     from monitor.decide.routing import route
     from monitor.deliver.destinations import plan_of
 
-    subject = replace(subject_of(known.scene, event), told_sinks=None)
+    subject = replace(subject_of(known.scene, event), notified_destinations=None)
     now, rules = datetime.now(UTC), plan_of(config).rules
     verdict = joined(route(subject, rules, home=home, now=now) for home in known.scene.homes)
-    return [*verdict.told, *(one.destination for one in verdict.waiting)]
+    return [*verdict.recipients, *(one.recipient for one in verdict.waiting)]
 
 
 # Showing it

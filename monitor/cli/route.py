@@ -18,7 +18,7 @@ from monitor.text import counted, duration_words, join_names
 if TYPE_CHECKING:
     from monitor.cli.support.route_query import Question
     from monitor.config import Config
-    from monitor.decide.routing import Destination, Verdict
+    from monitor.decide.routing import Recipient, Verdict
     from monitor.store import Store
 
 _LEVELS = ("part", "rollout")
@@ -63,7 +63,7 @@ def command() -> None:
 @click.option("--failed", type=click.IntRange(min=0), help="So many installs have failed.")
 @click.option("--lasting", type=Span(), metavar="10m", help="For how long the trouble has stood.")
 @click.option(
-    "--told-in",
+    "--notified-in",
     "told_in",
     multiple=True,
     metavar="CHANNEL",
@@ -121,12 +121,14 @@ def _page(question: Question, verdict: Verdict) -> dict[str, Any]:
         "at": question.at.isoformat(),
         "facts": {key: list(values) for key, values in question.facts()},
         "failed": subject.failed,
-        "standing_seconds": int(subject.standing.total_seconds()),
-        "told_before_in": None if subject.told_sinks is None else list(subject.told_sinks),
+        "standing_seconds": int(subject.age.total_seconds()),
+        "told_before_in": None
+        if subject.notified_destinations is None
+        else list(subject.notified_destinations),
         "steps": list(verdict.steps),
-        "told": [_as_dict(one) | {"pings": question.pings} for one in verdict.told],
+        "notified": [_as_dict(one) | {"pings": question.pings} for one in verdict.recipients],
         "held": [
-            _as_dict(one.destination)
+            _as_dict(one.recipient)
             | {
                 "until": one.hold.until.isoformat(),
                 "then": str(one.hold.then),
@@ -135,7 +137,7 @@ def _page(question: Question, verdict: Verdict) -> dict[str, Any]:
             for one in verdict.held
         ],
         "waiting": [
-            _as_dict(one.destination)
+            _as_dict(one.recipient)
             | {"until": one.due and one.due.isoformat(), "needs_failed": one.needs_failed}
             for one in verdict.waiting
         ],
@@ -149,11 +151,11 @@ def _page(question: Question, verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _as_dict(destination: Destination) -> dict[str, Any]:
+def _as_dict(recipient: Recipient) -> dict[str, Any]:
     return {
-        "sink": destination.sink,
-        "mentions": [str(mention) for mention in destination.mentions],
-        "routes": list(destination.routes),
+        "destination": recipient.destination,
+        "mentions": [str(mention) for mention in recipient.mentions],
+        "routes": list(recipient.routes),
     }
 
 
@@ -184,16 +186,16 @@ def _fact_lines(question: Question) -> Iterator[str]:
         yield f"{key}: {', '.join(values)}"
     if subject.failed:
         yield f"failed so far: {counted(subject.failed, 'install')}"
-    if subject.standing:
-        yield f"has lasted {duration_words(subject.standing)}"
-    if subject.told_sinks is not None:
-        yield f"told before in {join_names(subject.told_sinks) or 'no channel'}"
+    if subject.age:
+        yield f"has lasted {duration_words(subject.age)}"
+    if subject.notified_destinations is not None:
+        yield f"told before in {join_names(subject.notified_destinations) or 'no channel'}"
 
 
 def _hints(config: Config, question: Question, *, has_watch: bool) -> Iterator[str]:
-    from monitor.deliver.destinations import Sinks
+    from monitor.deliver.destinations import Destinations
 
-    if len(Sinks(config).homes) > 1 and not has_watch and not question.is_of_sight:
+    if len(Destinations(config).homes) > 1 and not has_watch and not question.is_of_outage:
         yield "The watches have several channels: --watch says of which one."
     if config.slack.use_app_webhooks:
         yield "The webhook that Nuon has for the app is known while watching only."

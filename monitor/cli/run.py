@@ -38,9 +38,9 @@ def command(config_path: Path | None) -> None:
 
 
 async def _run(config_path: Path | None) -> None:
-    from monitor.service.reload import Service, wishes_from_signals
+    from monitor.service.reload import Service, control_signals
 
-    await Service(lambda: load(config_path), wishes_from_signals()).run()
+    await Service(lambda: load(config_path), control_signals()).run()
 
 
 def _leave_at_once(_number: int, _frame: FrameType | None) -> None:

@@ -66,7 +66,7 @@ def _page(view: View) -> dict[str, Any]:
         "outbox": {"pending": view.counts.pending, "set_aside": view.counts.set_aside},
         "not_visible": {
             scope: {"kind": str(b.kind), "since": b.since.isoformat(), "reason": b.reason}
-            for scope, b in view.sights.items()
+            for scope, b in view.outages.items()
         },
     }
 
@@ -74,7 +74,7 @@ def _page(view: View) -> dict[str, Any]:
 def _as_dict(row: Row) -> dict[str, Any]:
     watched, progress = row.watched, row.progress
     root = watched.snapshot.root if watched else None
-    memory = watched.memory if watched else None
+    state = watched.state if watched else None
     return {
         "kind": row.target.kind,
         "id": row.target.id,
@@ -82,13 +82,13 @@ def _as_dict(row: Row) -> dict[str, Any]:
         "title": row.title,
         "labels": dict(row.entry.labels),
         "found_by": row.found_by and {"kind": row.found_by.kind, "id": row.found_by.id},
-        "standing": row.standing.words,
-        "summary": row.state,
+        "standing": row.status.words,
+        "summary": row.summary,
         "status": root and root.status,
         "phase": root and str(root.phase),
         "description": root and root.description,
-        "attempt": memory and memory.attempt,
-        "ended": memory and memory.ended and str(memory.ended),
+        "attempt": state and state.attempt,
+        "ended": state and state.ended and str(state.ended),
         "units": {
             "total": progress.total,
             "pending": progress.pending,
@@ -102,7 +102,7 @@ def _as_dict(row: Row) -> dict[str, Any]:
         "alerts": [
             {
                 "event": str(alert.kind),
-                "of": row.names.get(alert.place, ""),
+                "of": row.names.get(alert.alert_key, ""),
                 "since": alert.since.isoformat(),
                 "reason": alert.reason,
             }

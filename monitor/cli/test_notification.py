@@ -30,26 +30,26 @@ async def _send(config: Config, channel: str | None) -> int:
     from uuid import uuid4
 
     from monitor.compose import render
-    from monitor.deliver.destinations import Sinks
-    from monitor.errors import ConfigError, Problem, SinkError
-    from monitor.service.build import sink_of, slack_client, utc_now
+    from monitor.deliver.destinations import Destinations
+    from monitor.errors import ConfigError, DestinationError, Problem
+    from monitor.service.build import destination_of, slack_client, utc_now
 
     if channel is not None and config.slack.bot_token is None:
         problem = Problem("--channel", "leave it out: an incoming webhook has a channel of its own")
         raise ConfigError((problem,))
-    sinks = Sinks(config)
-    names = sinks.configured if channel is None else (channel,)
+    destinations = Destinations(config)
+    names = destinations.configured if channel is None else (channel,)
     failed = 0
     async with slack_client(config) as slack:
         for name in names:
-            sink = sink_of(sinks, slack, name)
-            if sink is None:
+            destination = destination_of(destinations, slack, name)
+            if destination is None:
                 continue
             message = render.test_message(name, utc_now())
             key = f"test/{uuid4()}"
             try:
-                await sink.post(message, key=key, thread=None, is_broadcast=False)
-            except SinkError as error:
+                await destination.post(message, key=key, thread=None, is_broadcast=False)
+            except DestinationError as error:
                 failed += 1
                 report(is_well=False, subject=name, finding=str(error))
             else:

@@ -126,7 +126,7 @@ async def wait(
 
     from monitor.cli.support.wait_poller import Follower
     from monitor.compose.render import Links
-    from monitor.decide.events import Patience
+    from monitor.decide.events import StallRules
     from monitor.service.build import nuon_client, utc_now
 
     async def end() -> End:
@@ -142,7 +142,7 @@ async def wait(
             source,
             target,
             links=Links(config.nuon.dashboard_url, config.nuon.org_id or ""),
-            patience=Patience(config.stall.after, config.stall.remind_every),
+            stall_rules=StallRules(config.stall.after, config.stall.remind_every),
             waits_for_approval=waits_for_approval,
             now=utc_now,
             is_kind_sure=is_kind_sure,

@@ -17,7 +17,7 @@ from monitor.compose import render
 from monitor.compose.render import DigestFacts, DigestInstall, DigestRollout, SummaryLine
 from monitor.decide.progress import add_up, last_change
 from monitor.decide.windows import EVERY_DAY, instant
-from monitor.model import Entity, EventKind, Memory, Phase
+from monitor.model import Entity, EventKind, Phase, TargetState
 
 TROUBLES_OF = timedelta(days=7)
 """What has failed for longer than that is known by now, or given up."""
@@ -53,9 +53,9 @@ class Timetable:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """A digest as configured. One that is `of_all` is of what is told in other sinks, too."""
+    """A digest as configured. With `of_all` it covers every destination, not its own only."""
 
-    sink: str
+    destination: str
     timetable: Timetable
     of_all: bool
 
@@ -63,7 +63,7 @@ class Digest:
     def name(self) -> str:
         """What it is known by in the store: another time of day makes another digest."""
         days = "".join(map(str, sorted(self.timetable.days)))
-        return f"{days} {self.timetable.at:%H:%M} {self.timetable.zone.key} {self.sink}"
+        return f"{days} {self.timetable.at:%H:%M} {self.timetable.zone.key} {self.destination}"
 
 
 class Issue(NamedTuple):
@@ -73,7 +73,7 @@ class Issue(NamedTuple):
     until: datetime
 
 
-def told_until(timetable: Timetable, known: datetime | None, now: datetime) -> datetime:
+def issued_until(timetable: Timetable, known: datetime | None, now: datetime) -> datetime:
     """Return until when a digest has told, which is `known` as a rule.
 
     One that never told begins with the time under way. So does one that told in what is the
@@ -85,11 +85,11 @@ def told_until(timetable: Timetable, known: datetime | None, now: datetime) -> d
     return known
 
 
-def issue_due(timetable: Timetable, told: datetime, now: datetime) -> Issue | None:
+def issue_due(timetable: Timetable, last_until: datetime, now: datetime) -> Issue | None:
     """Return what is to be told now; None for nothing."""
     latest = timetable.latest(now)
     # A zone's rules may change and shift a time by an hour: it is the same one.
-    return Issue(told, latest) if latest - told > _half(timetable) else None
+    return Issue(last_until, latest) if latest - last_until > _half(timetable) else None
 
 
 def _half(timetable: Timetable) -> timedelta:
@@ -117,12 +117,12 @@ class Account(NamedTuple):
     works: tuple[_Work, ...]
 
 
-def may_matter(memory: Memory, issue: Issue) -> bool:
+def may_matter(state: TargetState, issue: Issue) -> bool:
     """Whether a rollout can have anything to do with a digest."""
-    if memory.is_closed:
+    if state.is_closed:
         return False  # nobody looks at it any more
     horizon = min(issue.since, issue.until - TROUBLES_OF)
-    return memory.ended is None or memory.ended_at is None or memory.ended_at >= horizon
+    return state.ended is None or state.ended_at is None or state.ended_at >= horizon
 
 
 def account_of(
@@ -132,16 +132,16 @@ def account_of(
 
     `failures` is how often it and its units failed in that time, by their ids.
     """
-    root, memory = view.snapshot.root, view.memory
-    title, state = render.title_and_state(view)
-    is_told = not root.kind.is_standing and _is_of(root, memory, issue)
+    root, state = view.snapshot.root, view.state
+    title, summary = render.title_and_summary(view)
+    is_included = not root.kind.is_perpetual and _is_of(root, state, issue)
     return Account(
-        rollout=_rollout(view, issue, title, url) if is_told else None,
-        trouble=_trouble(memory, issue, title, state, url),
+        rollout=_rollout(view, issue, title, url) if is_included else None,
+        trouble=_trouble(state, issue, title, summary, url),
         lineage=(root.kind, root.component_id or root.app_id, root.install_id, root.name),
         created_at=root.created_at,
-        is_well=memory.ended is EventKind.SUCCEEDED,
-        works=tuple(_works(root, failures)) if is_told else (),
+        is_well=state.ended is EventKind.SUCCEEDED,
+        works=tuple(_works(root, failures)) if is_included else (),
     )
 
 
@@ -177,29 +177,29 @@ def with_names(facts: DigestFacts, names: Mapping[str, str]) -> DigestFacts:
     return replace(facts, slowest=named(facts.slowest), flakiest=named(facts.flakiest))
 
 
-def is_worth_telling(timetable: Timetable, facts: DigestFacts) -> bool:
+def is_worth_sending(timetable: Timetable, facts: DigestFacts) -> bool:
     """Whether there is anything to say: every week there is, were it that nothing happened."""
     return not timetable.is_daily or bool(facts.rollouts or facts.still_failing)
 
 
-def _is_of(root: Entity, memory: Memory, issue: Issue) -> bool:
+def _is_of(root: Entity, state: TargetState, issue: Issue) -> bool:
     """Whether it ended in that time, or is under way and moved in it."""
-    if memory.ended is not None:
-        return memory.ended_at is not None and issue.since <= memory.ended_at < issue.until
-    began_at = root.created_at or memory.changed_at
-    return began_at < issue.until and memory.changed_at >= issue.since
+    if state.ended is not None:
+        return state.ended_at is not None and issue.since <= state.ended_at < issue.until
+    began_at = root.created_at or state.changed_at
+    return began_at < issue.until and state.changed_at >= issue.since
 
 
 def _rollout(view: render.View, issue: Issue, title: str, url: str | None) -> DigestRollout:
-    root, memory = view.snapshot.root, view.memory
+    root, state = view.snapshot.root, view.state
     progress = add_up(tuple(stage.progress for stage in view.stages))
-    end = last_change(root) if memory.ended else issue.until
+    end = last_change(root) if state.ended else issue.until
     took = end - root.created_at if end and root.created_at else None
     # Of what is done at one install the parts are no installs.
     is_at_one = bool(root.install_id)
     return DigestRollout(
         title=title,
-        outcome=memory.ended,
+        outcome=state.ended,
         took=took if took and took > timedelta() else None,
         installs=0 if is_at_one else progress.total,
         failed=0 if is_at_one else progress.failed,
@@ -208,16 +208,16 @@ def _rollout(view: render.View, issue: Issue, title: str, url: str | None) -> Di
 
 
 def _trouble(
-    memory: Memory, issue: Issue, title: str, state: str, url: str | None
+    state: TargetState, issue: Issue, title: str, summary: str, url: str | None
 ) -> SummaryLine | None:
     kinds = {
         alert.kind
-        for alert in memory.alerts
+        for alert in state.alerts
         if not alert.is_retrying and alert.since >= issue.until - TROUBLES_OF
     }
     for kind in (EventKind.FAILED, EventKind.STALLED):
         if kind in kinds:
-            return SummaryLine(title, state, url, kind)
+            return SummaryLine(title, summary, url, kind)
     return None
 
 

@@ -1,4 +1,4 @@
-"""Events → notifications: which message goes to which sink, in which form. Pure.
+"""Events → notifications: which message goes to which destination, in which form. Pure.
 
 With a bot token a rollout has one card, edited in place, and replies in its thread; what
 people should notice is also shown in the channel. An incoming webhook knows neither edits
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from monitor.compose import render
-from monitor.compose.templates import Facts, Worded, Wording
+from monitor.compose.templates import Facts, FilledTemplates, MessageTemplates
 from monitor.decide.dispatch import Dispatch, HeldBack, News
 from monitor.decide.progress import add_up, last_change, starter_of
 from monitor.model import (
@@ -22,7 +22,6 @@ from monitor.model import (
     Form,
     HeldLine,
     Kind,
-    Memory,
     Mention,
     MentionKind,
     Message,
@@ -30,6 +29,7 @@ from monitor.model import (
     Notification,
     Phase,
     Target,
+    TargetState,
 )
 from monitor.text import duration_words
 
@@ -39,7 +39,7 @@ LOUD = frozenset(
         EventKind.STALLED,
         EventKind.FAILED,
         EventKind.SUCCEEDED,
-        EventKind.GONE,
+        EventKind.REMOVED,
     }
 )
 """What people should notice: the mentions of a route ping for these only."""
@@ -59,39 +59,39 @@ def compose(
     view: render.View,
     dispatched: Dispatch,
     *,
-    earlier: Memory | None,
+    earlier: TargetState | None,
     keeps_cards: Callable[[str], bool],
     cards: Mapping[str, str],
     previous: Mapping[str, str],
     users: Mapping[str, str],
 ) -> Mail:
-    """Draw one poll's news for each sink.
+    """Draw one poll's news for each destination.
 
     `earlier` is what was remembered before it. `cards` is where the cards of this attempt
-    stand, `previous` where those of the attempt before do, by sink. `users` are Slack's own
+    stand, `previous` where those of the attempt before do, by destination. `users` are Slack's own
     ids of people by their e-mail addresses.
     """
     drawn: list[Card] = []
     notifications: list[Notification] = []
-    own = dispatched.memory.card_sinks
-    card_url = next((cards[sink] for sink in own if sink in cards), None)
-    for sink in dict.fromkeys((*own, *dispatched.news)):
-        own_view = replace(view, previous_url=previous.get(sink), card_url=card_url)
-        news = dispatched.news.get(sink, _NO_NEWS)
-        writer = _Writer(own_view, news, earlier, sink, users)
-        if sink in own and keeps_cards(sink):
+    own = dispatched.state.card_destinations
+    card_url = next((cards[destination] for destination in own if destination in cards), None)
+    for destination in dict.fromkeys((*own, *dispatched.news)):
+        own_view = replace(view, previous_url=previous.get(destination), card_url=card_url)
+        news = dispatched.news.get(destination, _NO_NEWS)
+        writer = _Writer(own_view, news, earlier, destination, users)
+        if destination in own and keeps_cards(destination):
             drawn.extend(writer.card())
             notifications.extend(writer.thread())
-        elif sink not in own or any(event.kind in _WORTH_A_MESSAGE for event in news.events):
+        elif destination not in own or any(event.kind in _WORTH_A_MESSAGE for event in news.events):
             notifications.extend(writer.messages())
     return Mail(tuple(drawn), tuple(notifications), _held_lines(view, dispatched.held))
 
 
-def worded(
-    wording: Wording, view: render.View, *, watch: Named, labels: Mapping[str, str]
-) -> Worded | None:
+def filled(
+    templates: MessageTemplates, view: render.View, *, watch: Named, labels: Mapping[str, str]
+) -> FilledTemplates | None:
     """Return what the user's own templates say of a rollout; None without any."""
-    if not wording.parts:
+    if not templates.parts:
         return None
     root, called = view.snapshot.root, view.names
     stages = view.stages
@@ -100,7 +100,7 @@ def worded(
     app_id = root.app_id or view.apps.get(root.component_id, "")
     changed_at = last_change(root)
     took = changed_at - root.created_at if changed_at and root.created_at else None
-    return wording.fill(
+    return templates.fill(
         Facts(
             kind=view.snapshot.target.kind,
             id=root.id,
@@ -115,7 +115,7 @@ def worded(
             commit_author=root.fact("author_name"),
             started_by=starter_of(root, view.people),
             status=root.status,
-            attempt=view.memory.attempt,
+            attempt=view.state.attempt,
             installs=progress.total,
             succeeded=progress.succeeded,
             failed=progress.failed,
@@ -141,12 +141,12 @@ _NO_NEWS = News(())
 def _held_lines(view: render.View, held: Sequence[HeldBack]) -> tuple[HeldLine, ...]:
     return tuple(
         HeldLine(
-            sink=one.sink,
+            destination=one.destination,
             window=one.window,
             until=one.until,
             target=view.snapshot.target,
             event=one.event.kind,
-            place=one.event.place,
+            alert_key=one.event.alert_key,
             title=render.title_of(view),
             words=render.words_of(view, one.event),
             url=render.page_of(view, one.event),
@@ -156,25 +156,25 @@ def _held_lines(view: render.View, held: Sequence[HeldBack]) -> tuple[HeldLine, 
     )
 
 
-def of_sight(
+def of_outage(
     kind: EventKind,
     message: Message,
     *,
     key: str,
     target: Target | None,
-    sinks: Sequence[str],
+    destinations: Sequence[str],
 ) -> tuple[Notification, ...]:
     """Address what the monitor itself can or cannot see."""
     return tuple(
         Notification(
-            key=f"{key}/{sink}",
-            sink=sink,
+            key=f"{key}/{destination}",
+            destination=destination,
             form=Form.MESSAGE,
             message=message,
             target=target,
             events=(kind,),
         )
-        for sink in sinks
+        for destination in destinations
     )
 
 
@@ -182,22 +182,22 @@ def of_sight(
 class _Writer:
     view: render.View
     news: News
-    earlier: Memory | None
-    sink: str
+    earlier: TargetState | None
+    destination: str
     users: Mapping[str, str]
 
     def card(self) -> tuple[Card, ...]:
-        memory = self.view.memory
-        if not memory.has_card:
+        state = self.view.state
+        if not state.has_card:
             return ()
         target = self.view.snapshot.target
-        return (Card(target, memory.attempt, self.sink, render.card(self.view)),)
+        return (Card(target, state.attempt, self.destination, render.card(self.view)),)
 
     def thread(self) -> list[Notification]:
         notifications: list[Notification] = []
         is_new = self._has_new_card()
         if is_new:
-            key = f"card/0/{self.sink}"
+            key = f"card/0/{self.destination}"
             message = render.card(self.view)
             kinds = tuple(e.kind for e in self.news.events if e.kind is EventKind.STARTED)
             notifications.append(self._notification(key, Form.CARD, message, kinds))
@@ -229,7 +229,7 @@ class _Writer:
 
     def _mentions(self) -> tuple[Mention, ...]:
         """Return whom to ping: only what people should notice anyway is a reason."""
-        wanted = (m for event, mentions in self.news.told if _is_loud(event) for m in mentions)
+        wanted = (m for event, mentions in self.news.entries if _is_loud(event) for m in mentions)
         known = (self._in_slack(mention) for mention in dict.fromkeys(wanted))
         return tuple(dict.fromkeys(mention for mention in known if mention is not None))
 
@@ -240,15 +240,15 @@ class _Writer:
         return Mention(MentionKind.USER, user) if user else None
 
     def _has_new_card(self) -> bool:
-        memory, earlier = self.view.memory, self.earlier
-        if not memory.has_card:
+        state, earlier = self.view.state, self.earlier
+        if not state.has_card:
             return False
-        is_same_attempt = earlier is not None and earlier.attempt == memory.attempt
-        return not (earlier and is_same_attempt and self.sink in earlier.card_sinks)
+        is_same_attempt = earlier is not None and earlier.attempt == state.attempt
+        return not (earlier and is_same_attempt and self.destination in earlier.card_destinations)
 
     def _key(self) -> str:
         """Two polls that decide the same from the same memory have the same key."""
-        return f"news/{self.earlier.told if self.earlier else 0}/{self.sink}"
+        return f"news/{self.earlier.event_count if self.earlier else 0}/{self.destination}"
 
     def _notification(
         self,
@@ -259,10 +259,10 @@ class _Writer:
         *,
         is_broadcast: bool = False,
     ) -> Notification:
-        target, attempt = self.view.snapshot.target, self.view.memory.attempt
+        target, attempt = self.view.snapshot.target, self.view.state.attempt
         return Notification(
             key=f"{target.kind}/{target.id}/{attempt}/{key}",
-            sink=self.sink,
+            destination=self.destination,
             form=form,
             message=message,
             target=target,

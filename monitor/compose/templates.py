@@ -77,7 +77,7 @@ VARIABLES: Mapping[str, str] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class Worded:
+class FilledTemplates:
     """What a user's templates say of one rollout.
 
     `title` is None where the built-in one stands. `fields` are pairs of a name and a text,
@@ -92,17 +92,19 @@ class Worded:
 
 
 @dataclass(frozen=True, slots=True)
-class Wording:
+class MessageTemplates:
     """A user's own templates, sound and ready to be filled in."""
 
     parts: tuple[_Part, ...]
 
     @classmethod
-    def none(cls) -> Wording:
+    def none(cls) -> MessageTemplates:
         return cls(())
 
     @classmethod
-    def of(cls, title: str | None, fields: Mapping[str, str], links: Mapping[str, str]) -> Wording:
+    def of(
+        cls, title: str | None, fields: Mapping[str, str], links: Mapping[str, str]
+    ) -> MessageTemplates:
         """Make templates ready; `fields` and `links` map a name to its template.
 
         Each is tried with an example. Raises ConfigError with every mistake found.
@@ -123,10 +125,10 @@ class Wording:
             raise ConfigError(tuple(problems))
         return cls(tuple(parts))
 
-    def fill(self, facts: Facts) -> Worded:
+    def fill(self, facts: Facts) -> FilledTemplates:
         """Say one rollout in these words; never raises."""
         if not self.parts:
-            return Worded()
+            return FilledTemplates()
         variables = _variables(facts)
         outcomes = [(part, part.fill(variables)) for part in self.parts]
 
@@ -137,7 +139,7 @@ class Wording:
                 if part.slot is slot and isinstance(outcome, str) and outcome
             )
 
-        return Worded(
+        return FilledTemplates(
             title=next((title for _, title in said(_Slot.TITLE)), None),
             fields=said(_Slot.FIELD),
             links=said(_Slot.LINK),

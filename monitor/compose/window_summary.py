@@ -28,9 +28,9 @@ _PHRASE_LIMIT = 90
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """What one window held back from one sink, the earliest first."""
+    """What one window held back from one destination, the earliest first."""
 
-    sink: str
+    destination: str
     window: str
     lines: tuple[HeldLine, ...]
 
@@ -51,7 +51,7 @@ def due_bundles(lines: Iterable[HeldLine], now: datetime) -> tuple[Bundle, ...]:
     bundles: dict[tuple[str, str], list[HeldLine]] = defaultdict(list)
     for line in lines:
         if line.until <= now:
-            bundles[line.sink, line.window].append(line)
+            bundles[line.destination, line.window].append(line)
     return tuple(Bundle(*key, tuple(its)) for key, its in bundles.items())
 
 
@@ -74,7 +74,7 @@ def prolonged(
 
 def _windows_of(line: HeldLine, plan: Plan, at: datetime) -> list[Window]:
     """Return the windows that may hold a line and were open from before it until a time."""
-    routes = {"", *(rule.name for rule in plan.rules if rule.sink == line.sink)}
+    routes = {"", *(rule.name for rule in plan.rules if rule.destination == line.destination)}
     return [
         window
         for window in plan.windows
@@ -99,12 +99,12 @@ class Story:
 
 def story_of(lines: Sequence[HeldLine], view: render.View | None, now: datetime) -> Story:
     """Return what was held back of one target, and how it stands; None where nobody knows."""
-    teller = _Teller(lines, view)
-    is_unseen = any(_is_unseen(alert, now) for alert in teller.standing.values())
+    builder = _SummaryBuilder(lines, view)
+    is_unseen = any(_is_unseen(alert, now) for alert in builder.active.values())
     return Story(
-        past=teller.past() if teller.said else None,
-        trouble=teller.trouble(is_unseen=is_unseen) if teller.is_in_trouble else None,
-        rank=0 if teller.over else 1 if teller.ends else 2,
+        past=builder.past() if builder.said else None,
+        trouble=builder.trouble(is_unseen=is_unseen) if builder.is_in_trouble else None,
+        rank=0 if builder.over else 1 if builder.ends else 2,
         is_unseen=is_unseen,
     )
 
@@ -125,8 +125,8 @@ def summary_of(bundle: Bundle, stories: Sequence[Story], plan: Plan) -> Notifica
     since = min(filter(None, began), default=first.at)
     return Notification(
         # The store may give out an id again, but not at the same moment.
-        key=f"quiet/{first.id}/{first.at:%Y%m%dT%H%M%S.%fZ}/{bundle.sink}",
-        sink=bundle.sink,
+        key=f"quiet/{first.id}/{first.at:%Y%m%dT%H%M%S.%fZ}/{bundle.destination}",
+        destination=bundle.destination,
         form=Form.MESSAGE,
         message=render.quiet_summary(bundle.window, since, bundle.until, past, troubles),
     )
@@ -135,46 +135,46 @@ def summary_of(bundle: Bundle, stories: Sequence[Story], plan: Plan) -> Notifica
 # The one that says most first.
 _TROUBLES = (EventKind.FAILED, EventKind.STALLED, EventKind.WAITING)
 _OVER = (*_TROUBLES, EventKind.RECOVERED)
-_ENDS = (EventKind.SUCCEEDED, EventKind.GONE)
+_ENDS = (EventKind.SUCCEEDED, EventKind.REMOVED)
 
 
-class _Teller:
+class _SummaryBuilder:
     """Puts one target's lines into words.
 
-    `standing` is what they told of and stands still, by place and kind. `ends`, `over` and
+    `active` is what they told of and stands still, by place and kind. `ends`, `over` and
     `steps` are the rest: how it ended, what trouble it was in, and what else came of it.
     """
 
     def __init__(self, lines: Sequence[HeldLine], view: render.View | None) -> None:
         self._lines = lines
-        self._view = None if view is None or view.memory.is_closed else view
-        self._places = progress.PlaceBook(self._view.snapshot.root) if self._view else None
-        told = {(line.place, line.event) for line in lines if line.place}
-        alerts = self._view.memory.alerts if self._view else ()
-        self.standing = {
-            (alert.place, alert.kind): alert
+        self._view = None if view is None or view.state.is_closed else view
+        self._alert_keys = progress.AlertKeys(self._view.snapshot.root) if self._view else None
+        held = {(line.alert_key, line.event) for line in lines if line.alert_key}
+        alerts = self._view.state.alerts if self._view else ()
+        self.active = {
+            (alert.alert_key, alert.kind): alert
             for alert in alerts
-            if (alert.place, alert.kind) in told
+            if (alert.alert_key, alert.kind) in held
         }
-        still = {place for place, _ in self.standing}
+        still = {alert_key for alert_key, _ in self.active}
         # Of a place counts what was said of it last.
-        last = {line.place: line for line in lines}
-        past = [line for line in lines if not line.place or last[line.place] is line]
-        past = [line for line in past if line.place not in still]
+        last = {line.alert_key: line for line in lines}
+        past = [line for line in lines if not line.alert_key or last[line.alert_key] is line]
+        past = [line for line in past if line.alert_key not in still]
         self.ends = [line for line in past if line.event in _ENDS]
         self.over = _without_wholes([line for line in past if line.event in _OVER])
         self.steps = [line for line in past if line.event not in (*_ENDS, *_OVER)]
 
     @property
     def is_in_trouble(self) -> bool:
-        return any(kind in _TROUBLES for _, kind in self.standing)
+        return any(kind in _TROUBLES for _, kind in self.active)
 
     def trouble(self, *, is_unseen: bool) -> SummaryLine:
         """Say how it stands."""
-        kinds = {kind for _, kind in self.standing}
+        kinds = {kind for _, kind in self.active}
         event = next(kind for kind in _TROUBLES if kind in kinds)
-        state = render.title_and_state(self._view)[1] if self._view else ""
-        words = f"{state}, as last seen" if is_unseen else state
+        summary = render.title_and_summary(self._view)[1] if self._view else ""
+        words = f"{summary}, as last seen" if is_unseen else summary
         return SummaryLine(self._lines[-1].title, words, self._lines[-1].url, event)
 
     @property
@@ -183,8 +183,8 @@ class _Teller:
 
         How far it came is said by how it ended or stands, where it did one or is in trouble.
         """
-        is_told_otherwise = bool(self.ends) or self.is_in_trouble
-        steps = [] if is_told_otherwise else reversed(self.steps)
+        is_shown_elsewhere = bool(self.ends) or self.is_in_trouble
+        steps = [] if is_shown_elsewhere else reversed(self.steps)
         return [*self.ends[-1:], *self.over, *steps]
 
     def past(self) -> SummaryLine:
@@ -205,11 +205,11 @@ class _Teller:
 
     def _outcome(self, line: HeldLine) -> str:
         """Return what became of a trouble that stands no longer; empty where nobody knows."""
-        if line.event not in _TROUBLES or self._places is None:
+        if line.event not in _TROUBLES or self._alert_keys is None:
             return ""
         if line.event is not EventKind.FAILED:
             return "over"
-        found = self._places.entity(line.place)
+        found = self._alert_keys.entity(line.alert_key)
         if found is None:
             return ""
         return "recovered" if found[1].phase is Phase.SUCCEEDED else "tried again"
@@ -217,12 +217,12 @@ class _Teller:
 
 def _without_wholes(lines: Sequence[HeldLine]) -> list[HeldLine]:
     """Leave out that a whole failed where it is told which of its parts did."""
-    # A part's place is its step and what it works at, see `rollout.place_of`.
-    failures = {line.place for line in lines if line.event is EventKind.FAILED}
-    wholes = {place for place in failures if "/" not in place}
+    # A part's place is its step and what it works at, see `rollout.alert_key_of`.
+    failures = {line.alert_key for line in lines if line.event is EventKind.FAILED}
+    wholes = {alert_key for alert_key in failures if "/" not in alert_key}
     if wholes == failures:
         return list(lines)
-    return [line for line in lines if line.place not in wholes]
+    return [line for line in lines if line.alert_key not in wholes]
 
 
 def _is_unseen(alert: Alert, now: datetime) -> bool:

@@ -19,7 +19,7 @@ from pydantic_settings import (
 
 from monitor.config.mistakes import (
     ALTERNATIVES,
-    ROUTE_SINKS,
+    ROUTE_DESTINATIONS,
     contradictions,
     refusal,
     stray_webhooks,
@@ -123,7 +123,7 @@ class Config(BaseSettings):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _tell_every_problem(cls, given: Any, build: ModelWrapValidatorHandler[Self]) -> Self:
+    def _raise_every_problem(cls, given: Any, build: ModelWrapValidatorHandler[Self]) -> Self:
         if not isinstance(given, dict):
             return build(given)
         tables, problems = _with_secret_files(given)
@@ -315,7 +315,9 @@ def _with_secret_files(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[P
             problems += found
     routes = tables.get("route")
     if isinstance(routes, list | tuple):
-        rows = [_with_secrets(("route", i), row, ROUTE_SINKS) for i, row in enumerate(routes)]
+        rows = [
+            _with_secrets(("route", i), row, ROUTE_DESTINATIONS) for i, row in enumerate(routes)
+        ]
         tables["route"] = [row for row, _ in rows]
         problems += [problem for _, found in rows for problem in found]
     return tables, problems

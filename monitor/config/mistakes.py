@@ -29,7 +29,7 @@ ALTERNATIVES: Mapping[str, tuple[str, ...]] = {
     "slack": ("bot_token", "bot_token_file", "webhook_url", "webhook_url_file"),
     "heartbeat": ("url", "url_file"),
 }
-ROUTE_SINKS = ("channel", "webhook_url", "webhook_url_file")
+ROUTE_DESTINATIONS = ("channel", "webhook_url", "webhook_url_file")
 """The same for each [[route]]."""
 
 _MISSING: Mapping[str, str] = {
@@ -141,13 +141,13 @@ def _route_contradictions(given: Mapping[str, Any], slack: Mapping[str, Any]) ->
     first_places: dict[str, str] = {}
     for keys, route in tables_in(given, "route").items():
         place = place_of(keys)
-        yield from _rivals(keys, route, ROUTE_SINKS)
+        yield from _rivals(keys, route, ROUTE_DESTINATIONS)
         drops = route.get("drop") is True
-        if not drops and not keys_set(route, ROUTE_SINKS):
+        if not drops and not keys_set(route, ROUTE_DESTINATIONS):
             yield Problem(
-                place, f"leads nowhere: set one of {', '.join(ROUTE_SINKS)}, or drop = true"
+                place, f"leads nowhere: set one of {', '.join(ROUTE_DESTINATIONS)}, or drop = true"
             )
-        for key in (*ROUTE_SINKS, "mention", "continue", "min_failed", "lasting"):
+        for key in (*ROUTE_DESTINATIONS, "mention", "continue", "min_failed", "lasting"):
             if drops and route.get(key):
                 yield Problem(place_of((*keys, key)), "has no meaning with drop = true")
         if keys_set(route, ("channel",)) and _has_only_a_webhook(slack):
@@ -235,12 +235,12 @@ def unsound_templates(given: Mapping[str, Any]) -> Iterator[Problem]:
     if not templates:
         return
     # Jinja2 takes a while to load, and most configurations have no templates.
-    from monitor.compose.templates import Wording
+    from monitor.compose.templates import MessageTemplates
 
     for key, value in templates.items():
         try:
             part = Templates.model_validate({key: value})
-            Wording.of(part.title, part.fields, part.links)
+            MessageTemplates.of(part.title, part.fields, part.links)
         except ValidationError:
             continue  # which is a problem of its own
         except ConfigError as error:

@@ -52,7 +52,7 @@ def diff(before: Snapshot | None, after: Snapshot) -> Difference:
     if before is None:
         return Difference((), has_moved=False)
     earlier_parts, candidates = _apart(before.root, after.root)
-    known = {(part.kind, part.id): part for part in before.bygone}
+    known = {(part.kind, part.id): part for part in before.replaced}
     known.update({(part.kind, part.id): part for _, part in earlier_parts})
     transitions: list[Transition] = []
     alterations: list[Alteration] = []
@@ -119,16 +119,16 @@ def keep_absent(before: Snapshot | None, after: Snapshot) -> Snapshot:
         return after
     earlier_parts, parts = _apart(before.root, after.root)
     present = {(entity.kind, entity.id) for _, entity in parts}
-    bygone = [part for part in before.bygone if (part.kind, part.id) not in present]
+    replaced = [part for part in before.replaced if (part.kind, part.id) not in present]
     if _begins_anew(before.root, after.root):
         for _, part in earlier_parts:
             if (part.kind, part.id) not in present:
-                bygone.append(msgspec.structs.replace(part, children=()))
+                replaced.append(msgspec.structs.replace(part, children=()))
                 present.add((part.kind, part.id))
     root = _merged(before.root, after.root, present, _Earlier(before.root))
-    if root is after.root and not bygone:
+    if root is after.root and not replaced:
         return after
-    return msgspec.structs.replace(after, root=root, bygone=tuple(bygone))
+    return msgspec.structs.replace(after, root=root, replaced=tuple(replaced))
 
 
 def _begins_anew(before: Entity, after: Entity) -> bool:

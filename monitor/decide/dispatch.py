@@ -1,6 +1,6 @@
 """Events → who is told of what, now or later. Pure: routes decide, alerts remember.
 
-A trouble keeps with it the sinks that were told of it. As long as something keeps it from
+A trouble keeps with it the destinations that were told of it. As long as something keeps it from
 one of them (a threshold, a quiet window, a silence), it is routed again at each look: so it
 is told once its time has come, and never twice.
 """
@@ -16,12 +16,12 @@ import msgspec
 
 from monitor.decide import progress
 from monitor.decide.routing import (
-    Destination,
+    Recipient,
     Rule,
     Silence,
     Verdict,
     active_silence,
-    card_sinks,
+    card_destinations,
     route,
 )
 from monitor.decide.windows import Then, Window
@@ -31,12 +31,12 @@ from monitor.model import (
     EventKind,
     Kind,
     Level,
-    Memory,
     Mention,
     MentionKind,
     Named,
     Snapshot,
     Subject,
+    TargetState,
 )
 
 
@@ -52,7 +52,7 @@ class Plan:
 class Scene:
     """All that is known of a rollout and of the watch that it belongs to.
 
-    `homes` are the sinks of the watches that lead to it. `names` are those of things by their
+    `homes` are the channels of the watches that lead to it. `names` are those of things by their
     ids, `apps` the ids of components' apps by the components' ids; both may lack any.
     """
 
@@ -64,19 +64,19 @@ class Scene:
     names: Mapping[str, str] = field(default_factory=dict)
     apps: Mapping[str, str] = field(default_factory=dict)
     people: Mapping[str, str] = field(default_factory=dict)
-    app_sinks: Mapping[str, str] = field(default_factory=dict)
-    """The sinks that the vendor set for apps on the platform itself, by the apps' ids."""
+    app_destinations: Mapping[str, str] = field(default_factory=dict)
+    """The destinations that the vendor set for apps on the platform itself, by the apps' ids."""
 
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What one sink is told now, and whom to mention there because of it."""
+    """What one destination is told now, and whom to mention there because of it."""
 
-    told: tuple[tuple[Event, tuple[Mention, ...]], ...]
+    entries: tuple[tuple[Event, tuple[Mention, ...]], ...]
 
     @property
     def events(self) -> tuple[Event, ...]:
-        return tuple(event for event, _ in self.told)
+        return tuple(event for event, _ in self.entries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +84,16 @@ class HeldBack:
     """What a quiet window keeps for its summary."""
 
     event: Event
-    sink: str
+    destination: str
     window: str
     until: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """What goes where. `memory` says who has been told what from now on."""
+    """What goes where. `state` says who has been told what from now on."""
 
-    memory: Memory
+    state: TargetState
     news: Mapping[str, News]
     held: tuple[HeldBack, ...]
     silences: tuple[Silence, ...]
@@ -104,26 +104,26 @@ class Dispatch:
     @property
     def starters(self) -> frozenset[str]:
         """The e-mail addresses of those who are mentioned because they started something."""
-        mentions = (m for news in self.news.values() for _, own in news.told for m in own)
+        mentions = (m for news in self.news.values() for _, own in news.entries for m in own)
         return frozenset(m.id for m in mentions if m.kind is MentionKind.STARTED_BY and m.id)
 
 
 def dispatch(
     scene: Scene,
     events: Sequence[Event],
-    memory: Memory,
+    state: TargetState,
     *,
     plan: Plan,
     silences: Sequence[Silence],
     now: datetime,
 ) -> Dispatch:
     """Decide for each event, and for each trouble that was kept back, who is told of it now."""
-    return _Counter(scene, memory, plan, silences, now).serve(events)
+    return _Dispatcher(scene, state, plan, silences, now).serve(events)
 
 
-def subject_of(scene: Scene, event: Event, *, standing: timedelta = timedelta()) -> Subject:
+def subject_of(scene: Scene, event: Event, *, age: timedelta = timedelta()) -> Subject:
     """Return all that routes can ask of an event."""
-    return _Facts(scene).subject(event, standing)
+    return _Facts(scene).subject(event, age)
 
 
 class _Facts:
@@ -137,7 +137,7 @@ class _Facts:
     def _failed(self) -> int:
         return sum(progress.progress_of(step).failed for step in self._root.children)
 
-    def subject(self, event: Event, standing: timedelta) -> Subject:
+    def subject(self, event: Event, age: timedelta) -> Subject:
         scene, root, entity = self._scene, self._root, event.entity
         component_id = entity.component_id or root.component_id
         component = root.name if root.kind is Kind.RELEASE else ""
@@ -157,8 +157,8 @@ class _Facts:
             started_by=progress.starter_of(root, scene.people),
             # What failed between two looks may be well again by now.
             failed=max(self._failed, event.kind is EventKind.FAILED),
-            standing=standing,
-            told_sinks=event.told,
+            age=age,
+            notified_destinations=event.notified_destinations,
         )
 
     def app_id(self, event: Event) -> str:
@@ -177,35 +177,35 @@ class _Facts:
         return Named(identifier, self._scene.names.get(identifier, ""))
 
 
-class _Counter:
+class _Dispatcher:
     """One look's events and troubles, served one after the other."""
 
     def __init__(
         self,
         scene: Scene,
-        memory: Memory,
+        state: TargetState,
         plan: Plan,
         silences: Sequence[Silence],
         now: datetime,
     ) -> None:
         self._scene = scene
-        self._memory = memory
+        self._state = state
         self._plan = plan
         self._silences = silences
         self._now = now
         self._facts = _Facts(scene)
-        self._alerts = {(alert.place, alert.kind): alert for alert in memory.alerts}
-        self._told: dict[str, list[tuple[Event, tuple[Mention, ...]]]] = {}
+        self._alerts = {(alert.alert_key, alert.kind): alert for alert in state.alerts}
+        self._entries: dict[str, list[tuple[Event, tuple[Mention, ...]]]] = {}
         self._held: list[HeldBack] = []
         self._silenced: dict[int, Silence] = {}
         self._waiting: dict[tuple[str, EventKind], set[str]] = {}
         self._verdicts: list[tuple[Event, Verdict]] = []
-        self._told_late = 0
+        self._late_count = 0
 
     def serve(self, events: Sequence[Event]) -> Dispatch:
         for event in events:
             self._serve_event(event)
-        fresh = {(event.place, event.kind) for event in events}
+        fresh = {(event.alert_key, event.kind) for event in events}
         for key, alert in tuple(self._alerts.items()):
             # What is being tried again does not fail at present.
             if alert.is_kept_back and not alert.is_retrying and key not in fresh:
@@ -216,67 +216,75 @@ class _Counter:
         silence = active_silence(subject, self._silences, self._now)
         if silence is not None:
             self._silenced[silence.id] = silence
-        memory = self._memory
-        if memory.has_card:
-            sinks = self._card_sinks(subject)
+        state = self._state
+        if state.has_card:
+            destinations = self._card_destinations(subject)
             # A card that was posted once stays where it is, whatever the routes say by now.
-            memory = msgspec.structs.replace(
-                memory, card_sinks=tuple(dict.fromkeys((*memory.card_sinks, *sinks)))
+            state = msgspec.structs.replace(
+                state,
+                card_destinations=tuple(dict.fromkeys((*state.card_destinations, *destinations))),
             )
         return Dispatch(
-            memory=msgspec.structs.replace(
-                memory,
+            state=msgspec.structs.replace(
+                state,
                 alerts=tuple(self._alerts.values()),
                 # Each news has a key of its own, what is told late as well.
-                told=memory.told + (self._told_late if self._told else 0),
+                event_count=state.event_count + (self._late_count if self._entries else 0),
             ),
-            news={sink: News(tuple(told)) for sink, told in self._told.items()},
+            news={
+                destination: News(tuple(entries)) for destination, entries in self._entries.items()
+            },
             held=tuple(self._held),
             silences=tuple(self._silenced.values()),
             verdicts=tuple(self._verdicts),
         )
 
     def _serve_event(self, event: Event) -> None:
-        alert = self._alerts.get((event.place, event.kind)) if event.place else None
+        alert = self._alerts.get((event.alert_key, event.kind)) if event.alert_key else None
         if event.is_reminder:
             verdict = self._route(event, alert)
-            told = alert.told if alert else None
-            self._tell(event, (d for d in verdict.told if told is None or d.sink in told))
+            notified = alert.notified_destinations if alert else None
+            self._add(
+                event,
+                (d for d in verdict.recipients if notified is None or d.destination in notified),
+            )
         elif alert is not None:
             self._serve_alert(alert, event, is_fresh=True)
         else:
             verdict = self._route(event, None)
-            self._tell(event, verdict.told)
+            self._add(event, verdict.recipients)
             self._hold(event, verdict)
 
     def _serve_again(self, alert: Alert) -> None:
-        found = progress.PlaceBook(self._scene.snapshot.root).entity(alert.place)
+        found = progress.AlertKeys(self._scene.snapshot.root).entity(alert.alert_key)
         if found is not None:
             level, entity = found
-            event = Event(alert.kind, level, entity, alert.reason, place=alert.place)
+            event = Event(alert.kind, level, entity, alert.reason, alert_key=alert.alert_key)
             self._serve_alert(alert, event, is_fresh=False)
-            self._told_late += 1
+            self._late_count += 1
 
     def _serve_alert(self, alert: Alert, event: Event, *, is_fresh: bool) -> None:
-        counted = () if is_fresh else alert.told or ()
-        verdict = self._route(msgspec.structs.replace(event, told=counted), alert)
-        self._tell(event, verdict.told)
+        counted = () if is_fresh else alert.notified_destinations or ()
+        verdict = self._route(msgspec.structs.replace(event, notified_destinations=counted), alert)
+        self._add(event, verdict.recipients)
         if is_fresh:
             self._hold(event, verdict)
         if verdict.silence is not None:
             self._silenced[verdict.silence.id] = verdict.silence
-        has_ended = self._memory.ended is not None
+        has_ended = self._state.ended is not None
         waiting = [one for one in verdict.waiting if one.due is not None or not has_ended]
         times = [
             *(one.due for one in waiting if one.due is not None),
             *(one.hold.until for one in verdict.held),
             *([verdict.silence.until] if verdict.silence else []),
         ]
-        key = (alert.place, alert.kind)
-        self._waiting[key] = {one.destination.sink for one in waiting}
+        key = (alert.alert_key, alert.kind)
+        self._waiting[key] = {one.recipient.destination for one in waiting}
         self._alerts[key] = msgspec.structs.replace(
             alert,
-            told=tuple(dict.fromkeys((*counted, *(d.sink for d in verdict.told)))),
+            notified_destinations=tuple(
+                dict.fromkeys((*counted, *(d.destination for d in verdict.recipients)))
+            ),
             is_kept_back=bool(waiting or verdict.held or verdict.silence),
             look_again_at=min(times, default=None),
         )
@@ -284,19 +292,25 @@ class _Counter:
     def _let_the_rollout_speak(self) -> None:
         """Who was told that the whole failed need not wait for any of its parts."""
         root = self._alerts.get((self._scene.snapshot.root.id, EventKind.FAILED))
-        if root is None or not root.told:
+        if root is None or not root.notified_destinations:
             return
-        for key, sinks in self._waiting.items():
+        for key, destinations in self._waiting.items():
             alert = self._alerts[key]
-            if key != (root.place, root.kind) and sinks and sinks <= set(root.told):
-                told = tuple(dict.fromkeys((*(alert.told or ()), *sinks)))
+            if (
+                key != (root.alert_key, root.kind)
+                and destinations
+                and destinations <= set(root.notified_destinations)
+            ):
+                notified = tuple(
+                    dict.fromkeys((*(alert.notified_destinations or ()), *destinations))
+                )
                 self._alerts[key] = msgspec.structs.replace(
-                    alert, told=told, is_kept_back=False, look_again_at=None
+                    alert, notified_destinations=notified, is_kept_back=False, look_again_at=None
                 )
 
     def _route(self, event: Event, alert: Alert | None) -> Verdict:
-        standing = self._now - alert.since if alert else timedelta()
-        subject = self._facts.subject(event, standing)
+        age = self._now - alert.since if alert else timedelta()
+        subject = self._facts.subject(event, age)
         verdict = joined(
             route(
                 subject,
@@ -312,25 +326,27 @@ class _Counter:
         return verdict
 
     def _homes(self, event: Event) -> tuple[str, ...]:
-        own = self._scene.app_sinks.get(self._facts.app_id(event))
+        own = self._scene.app_destinations.get(self._facts.app_id(event))
         return (*self._scene.homes, own) if own else self._scene.homes
 
-    def _card_sinks(self, subject: Subject) -> Iterator[str]:
+    def _card_destinations(self, subject: Subject) -> Iterator[str]:
         for home in self._homes(self._whole()):
-            yield from card_sinks(subject, self._plan.rules, home=home)
+            yield from card_destinations(subject, self._plan.rules, home=home)
 
     def _whole(self) -> Event:
         return Event(EventKind.STARTED, Level.ROLLOUT, self._scene.snapshot.root)
 
-    def _tell(self, event: Event, destinations: Iterable[Destination]) -> None:
-        for destination in destinations:
-            self._told.setdefault(destination.sink, []).append((event, destination.mentions))
+    def _add(self, event: Event, recipients: Iterable[Recipient]) -> None:
+        for recipient in recipients:
+            self._entries.setdefault(recipient.destination, []).append((event, recipient.mentions))
 
     def _hold(self, event: Event, verdict: Verdict) -> None:
         for one in verdict.held:
             if one.hold.then is Then.SUMMARY:
                 window = " and ".join(w.name for w in one.hold.windows if w.name)
-                self._held.append(HeldBack(event, one.destination.sink, window, one.hold.until))
+                self._held.append(
+                    HeldBack(event, one.recipient.destination, window, one.hold.until)
+                )
 
 
 def joined(verdicts: Iterable[Verdict]) -> Verdict:
@@ -338,23 +354,23 @@ def joined(verdicts: Iterable[Verdict]) -> Verdict:
     all_ = tuple(verdicts)
     if len(all_) == 1:
         return all_[0]
-    told = {d.sink: d for verdict in all_ for d in verdict.told}
+    recipients = {d.destination: d for verdict in all_ for d in verdict.recipients}
     return Verdict(
-        told=tuple(told.values()),
+        recipients=tuple(recipients.values()),
         held=tuple(
             {
-                one.destination.sink: one
+                one.recipient.destination: one
                 for verdict in all_
                 for one in verdict.held
-                if one.destination.sink not in told
+                if one.recipient.destination not in recipients
             }.values()
         ),
         waiting=tuple(
             {
-                one.destination.sink: one
+                one.recipient.destination: one
                 for verdict in all_
                 for one in verdict.waiting
-                if one.destination.sink not in told
+                if one.recipient.destination not in recipients
             }.values()
         ),
         silence=next((verdict.silence for verdict in all_ if verdict.silence), None),

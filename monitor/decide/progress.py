@@ -17,7 +17,7 @@ import msgspec
 from monitor.model import Entity, Kind, Level, Phase, is_refusal, phase_of
 
 
-class Place(msgspec.Struct, frozen=True, gc=False):
+class KeyedUnit(msgspec.Struct, frozen=True, gc=False):
     """One unit of work of a step, such as an install: the newest deploy there speaks for it."""
 
     key: str
@@ -45,16 +45,18 @@ class Progress:
         return max(0, self.total - begun)
 
 
-def place_of(level: Level, entity: Entity, step: Entity | None) -> str:
+def alert_key_of(level: Level, entity: Entity, step: Entity | None) -> str:
     """Return the key under which an entity's troubles are kept."""
     if level is Level.UNIT and step is not None:
         return f"{step.id}/{entity.work}"
     return entity.id
 
 
-def places_of(step: Entity) -> tuple[Place, ...]:
+def keyed_units_of(step: Entity) -> tuple[KeyedUnit, ...]:
     """Return one step's units that count, with their places."""
-    return tuple(Place(place_of(Level.UNIT, unit, step), step, unit) for unit in units_of(step))
+    return tuple(
+        KeyedUnit(alert_key_of(Level.UNIT, unit, step), step, unit) for unit in units_of(step)
+    )
 
 
 def units_of(step: Entity) -> tuple[Entity, ...]:
@@ -68,7 +70,7 @@ def units_of(step: Entity) -> tuple[Entity, ...]:
     return tuple(newest.values())
 
 
-class PlaceBook:
+class AlertKeys:
     """Finds the place of an entity and what stands at a place, and only when asked."""
 
     def __init__(self, root: Entity) -> None:
@@ -76,25 +78,25 @@ class PlaceBook:
         self._steps: dict[str, Entity] | None = None
         self._found: dict[str, tuple[Level, Entity]] | None = None
 
-    def place(self, level: Level, entity: Entity) -> str:
+    def alert_key(self, level: Level, entity: Entity) -> str:
         """Return an entity's place in this tree."""
         if level is not Level.UNIT:
             return entity.id
         if self._steps is None:
             self._steps = {unit.id: step for step in self._root.children for unit in step.children}
-        return place_of(level, entity, self._steps.get(entity.id))
+        return alert_key_of(level, entity, self._steps.get(entity.id))
 
-    def entity(self, place: str) -> tuple[Level, Entity] | None:
+    def entity(self, alert_key: str) -> tuple[Level, Entity] | None:
         """Return what stands at a place, the newest where there are several."""
         if self._found is None:
             self._found = {
                 found.key: (Level.UNIT, found.unit)
                 for step in self._root.children
-                for found in places_of(step)
+                for found in keyed_units_of(step)
             }
             self._found |= {step.id: (Level.STEP, step) for step in self._root.children}
             self._found[self._root.id] = Level.ROLLOUT, self._root
-        return self._found.get(place)
+        return self._found.get(alert_key)
 
     @cached_property
     def are_shared(self) -> bool:

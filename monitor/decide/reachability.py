@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from monitor.errors import MalformedAnswer, NuonError, NuonGone
-from monitor.model import Blindness, EventKind, Target
+from monitor.errors import MalformedAnswer, NuonError, NuonNotFound
+from monitor.model import EventKind, Outage, Target
 
 PLATFORM = "platform"
 
 
 @dataclass(frozen=True, slots=True)
-class SightNews:
+class ReachabilityChange:
     """A change of what can be seen. `target` is None for the platform as a whole."""
 
     kind: EventKind
@@ -31,11 +31,11 @@ class SightNews:
         return scope_of(self.target)
 
     @property
-    def blindness(self) -> Blindness | None:
+    def outage(self) -> Outage | None:
         """What cannot be seen from now on; None if it can be seen again."""
         if self.kind is EventKind.REACHABLE:
             return None
-        return Blindness(self.kind, self.since, self.reason)
+        return Outage(self.kind, self.since, self.reason)
 
 
 def scope_of(target: Target | None) -> str:
@@ -51,12 +51,12 @@ class _Failures:
     count: int = 0
 
 
-class Sight:
-    """Counts failures in a row, per watch. `told` is what an earlier run told already."""
+class Reachability:
+    """Counts failures in a row, per watch. `reported` is what an earlier run told already."""
 
-    def __init__(self, *, unreachable_after: int, told: Mapping[str, Blindness]) -> None:
+    def __init__(self, *, unreachable_after: int, reported: Mapping[str, Outage]) -> None:
         self._unreachable_after = unreachable_after
-        self._told = dict(told)
+        self._reported = dict(reported)
         self._failures: dict[Target, _Failures] = {}
         self._has_seen = False
         self._moment = 0
@@ -64,16 +64,16 @@ class Sight:
         self._seen_at = 0
 
     @property
-    def platform_blindness(self) -> Blindness | None:
-        return self._told.get(PLATFORM)
+    def platform_outage(self) -> Outage | None:
+        return self._reported.get(PLATFORM)
 
     @property
     def has_seen(self) -> bool:
         """Whether any poll came through since the start."""
         return self._has_seen
 
-    def blindness_of(self, target: Target) -> Blindness | None:
-        return self._told.get(scope_of(target))
+    def outage_of(self, target: Target) -> Outage | None:
+        return self._reported.get(scope_of(target))
 
     def failures_of(self, target: Target) -> int:
         """Return how many polls of this target failed in a row."""
@@ -87,24 +87,26 @@ class Sight:
         """
         self._asked[target] = self._next_moment()
 
-    def failed(self, target: Target, error: NuonError, now: datetime) -> SightNews | None:
+    def failed(self, target: Target, error: NuonError, now: datetime) -> ReachabilityChange | None:
         """Take note of a failed poll; returns what is to be told, until it is adopted."""
         failures = self._failures.setdefault(target, _Failures(now, self._next_moment()))
         failures.count += 1
         if failures.count < self._unreachable_after:
             return None
-        is_gone = isinstance(error, NuonGone)
-        told = self.blindness_of(target)
-        if told is not None and (told.kind is EventKind.GONE or not is_gone):
+        is_removed = isinstance(error, NuonNotFound)
+        reported = self.outage_of(target)
+        if reported is not None and (reported.kind is EventKind.REMOVED or not is_removed):
             return None
-        is_its_own = is_gone or isinstance(error, MalformedAnswer) or self._seen_at > failures.began
+        is_its_own = (
+            is_removed or isinstance(error, MalformedAnswer) or self._seen_at > failures.began
+        )
         subject = target if is_its_own else None
-        if subject is None and self.platform_blindness is not None:
+        if subject is None and self.platform_outage is not None:
             return None
-        kind = EventKind.GONE if is_gone else EventKind.UNREACHABLE
-        return SightNews(kind, subject, failures.since, str(error))
+        kind = EventKind.REMOVED if is_removed else EventKind.UNREACHABLE
+        return ReachabilityChange(kind, subject, failures.since, str(error))
 
-    def succeeded(self, target: Target) -> tuple[SightNews, ...]:
+    def succeeded(self, target: Target) -> tuple[ReachabilityChange, ...]:
         """Take note of a poll that came through; returns what can be seen again.
 
         It is returned until it is adopted.
@@ -113,23 +115,23 @@ class Sight:
         self._seen_at = max(self._seen_at, asked)
         self._has_seen = True
         self._failures.pop(target, None)
-        if not self._told:
+        if not self._reported:
             return ()
-        again: list[SightNews] = []
+        again: list[ReachabilityChange] = []
         for subject in (None, target):
-            blindness = self._told.get(scope_of(subject))
-            if blindness is not None:
+            outage = self._reported.get(scope_of(subject))
+            if outage is not None:
                 again.append(
-                    SightNews(EventKind.REACHABLE, subject, blindness.since, blindness.reason)
+                    ReachabilityChange(EventKind.REACHABLE, subject, outage.since, outage.reason)
                 )
         return tuple(again)
 
-    def adopt(self, news: SightNews) -> None:
+    def adopt(self, news: ReachabilityChange) -> None:
         """Take these news for told: they are kept in the store by now."""
-        if news.blindness is None:
-            del self._told[news.scope]
+        if news.outage is None:
+            del self._reported[news.scope]
         else:
-            self._told[news.scope] = news.blindness
+            self._reported[news.scope] = news.outage
 
     def _next_moment(self) -> int:
         self._moment += 1

@@ -4,9 +4,9 @@ Routes are looked at in order. The first that matches decides, unless it says `c
 comes to the end of them is told in the watch's own channel. A route that waits, is held or
 is dropped has matched as well: what it keeps back does not fall through to the next.
 
-Nothing is remembered here. Who keeps with each standing trouble the sinks that were told of it
-(`Subject.told_sinks`) routes it again while it stands: then whatever waited for a threshold,
-was held by a window that is over, or was silenced until now is told of itself, and once.
+Nothing is remembered here. The caller keeps with each active alert the destinations that were
+notified of it (`Subject.notified_destinations`) and routes it again while it is active: then
+whoever was kept waiting by a threshold, a window or a silence is notified of it, and once.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _SHOWN = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A route. Without a sink nobody is told; without events it is for all of them.
+    """A route. Without a destination nobody is told; without events it is for all of them.
 
     `min_failed` keeps back failures of parts until so many installs have failed: when the
     rollout itself has failed, it is told whatever their number. `lasting` keeps back what
     fails, stalls or waits until it has lasted so long.
     """
 
-    sink: str | None
+    destination: str | None
     name: str = ""
     events: tuple[EventKind, ...] = ()
     matcher: Matcher = field(default_factory=Matcher)
@@ -71,22 +71,22 @@ class Silence:
 
 
 @dataclass(frozen=True, slots=True)
-class Destination:
-    """A sink, whom to mention there, and the names of the routes that lead to it.
+class Recipient:
+    """A destination, whom to mention there, and the names of the routes that lead to it.
 
     The watch's own channel has no route; a route without a name counts as "".
     """
 
-    sink: str
+    destination: str
     mentions: tuple[Mention, ...] = ()
     routes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What quiet windows keep from a sink until all of them are over."""
+    """What quiet windows keep from a destination until all of them are over."""
 
-    destination: Destination
+    recipient: Recipient
     hold: Hold
 
 
@@ -94,19 +94,19 @@ class Held:
 class Waiting:
     """What is under a threshold: not before `due` (None: at once) and so many failed installs."""
 
-    destination: Destination
+    recipient: Recipient
     due: datetime | None
     needs_failed: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What becomes of one event. No sink is both told and kept waiting or held.
+    """What becomes of one event. No destination is both told and kept waiting or held.
 
     `steps` has a sentence for everything that was looked at, in order.
     """
 
-    told: tuple[Destination, ...] = ()
+    recipients: tuple[Recipient, ...] = ()
     held: tuple[Held, ...] = ()
     waiting: tuple[Waiting, ...] = ()
     silence: Silence | None = None
@@ -122,12 +122,12 @@ def route(
     windows: Sequence[Window] = (),
     silences: Sequence[Silence] = (),
 ) -> Verdict:
-    """Decide who is told of one event; `home` is the sink of the watch's own channel."""
+    """Decide who is told of one event; `home` is the destination of the watch's own channel."""
     silence = active_silence(subject, silences, now)
     if silence is not None:
         return Verdict(silence=silence, steps=(silence.words(now),))
     steps: list[str] = []
-    outcomes: list[Destination | Held | Waiting] = []
+    outcomes: list[Recipient | Held | Waiting] = []
     for stop in _stops(subject, rules, home):
         if isinstance(stop, str):
             steps.append(stop)
@@ -136,19 +136,19 @@ def route(
         steps.extend(words)
         if outcome is not None:
             outcomes.append(outcome)
-    told = _merged(one for one in outcomes if isinstance(one, Destination))
-    done = {destination.sink for destination in told}
-    kept = [one for one in outcomes if not isinstance(one, Destination)]
-    kept = [one for one in kept if one.destination.sink not in done]
+    recipients = _merged(one for one in outcomes if isinstance(one, Recipient))
+    done = {recipient.destination for recipient in recipients}
+    kept = [one for one in outcomes if not isinstance(one, Recipient)]
+    kept = [one for one in kept if one.recipient.destination not in done]
     return Verdict(
-        told=told,
+        recipients=recipients,
         held=_held_once([one for one in kept if isinstance(one, Held)]),
         waiting=tuple(one for one in kept if isinstance(one, Waiting)),
         steps=tuple(steps),
     )
 
 
-def card_sinks(subject: Subject, rules: Sequence[Rule], *, home: str) -> tuple[str, ...]:
+def card_destinations(subject: Subject, rules: Sequence[Rule], *, home: str) -> tuple[str, ...]:
     """Return where a rollout's card stands: wherever its `started` leads, at whatever hour.
 
     The subject is one of the rollout as a whole, of whatever event. Windows and silences do
@@ -156,7 +156,9 @@ def card_sinks(subject: Subject, rules: Sequence[Rule], *, home: str) -> tuple[s
     """
     started = replace(subject, event=EventKind.STARTED)
     stops = (stop for stop in _stops(started, rules, home) if isinstance(stop, _Stop))
-    return tuple(dict.fromkeys(stop.rule.sink for stop in stops if stop.rule.sink is not None))
+    return tuple(
+        dict.fromkeys(stop.rule.destination for stop in stops if stop.rule.destination is not None)
+    )
 
 
 def active_silence(subject: Subject, silences: Sequence[Silence], now: datetime) -> Silence | None:
@@ -171,7 +173,7 @@ class _Stop:
 
     rule: Rule
     opening: str
-    place: str
+    shown: str
     closing: str = ""
     is_home: bool = False
 
@@ -189,14 +191,14 @@ def _stops(subject: Subject, rules: Sequence[Rule], home: str) -> Iterator[_Stop
             yield f"{label}: {mismatch}"
             continue
         has_matched = True
-        goes_on = rule.continues and rule.sink is not None
+        goes_on = rule.continues and rule.destination is not None
         closing = "; looks further" if goes_on else "; looks no further"
-        yield _Stop(rule, f"{label}: matches, ", plain(rule.sink or "", _SHOWN), closing)
+        yield _Stop(rule, f"{label}: matches, ", plain(rule.destination or "", _SHOWN), closing)
         if not goes_on:
             return
     found = "no further route matches" if has_matched else "no route matches"
     yield _Stop(
-        Rule(sink=home),
+        Rule(destination=home),
         f"{found}: " if rules else "there are no routes: ",
         f"the watch's own channel {plain(home, _SHOWN)}",
         is_home=True,
@@ -205,30 +207,30 @@ def _stops(subject: Subject, rules: Sequence[Rule], home: str) -> Iterator[_Stop
 
 def _decide(
     stop: _Stop, subject: Subject, windows: Sequence[Window], now: datetime
-) -> tuple[Destination | Held | Waiting | None, tuple[str, ...]]:
+) -> tuple[Recipient | Held | Waiting | None, tuple[str, ...]]:
     """Return what becomes of the event at a stop, None for nothing, and the words for it."""
-    rule, place = stop.rule, stop.place
-    if rule.sink is None:
+    rule, shown = stop.rule, stop.shown
+    if rule.destination is None:
         return None, (stop.sentence("dropped"),)
-    refusal = _refusal(subject, rule.sink, place)
+    refusal = _refusal(subject, rule.destination, shown)
     if refusal is not None:
         return None, (stop.sentence(refusal),)
     mentions = tuple(_resolved(mention, subject) for mention in rule.mentions)
     known = tuple(mention for mention in mentions if mention is not None)
-    destination = Destination(rule.sink, known, () if stop.is_home else (rule.name,))
-    waiting = _waiting(rule, destination, subject, now)
+    recipient = Recipient(rule.destination, known, () if stop.is_home else (rule.name,))
+    waiting = _waiting(rule, recipient, subject, now)
     if waiting is not None:
         return waiting, (
-            stop.sentence(f"not yet told in {place}: only {_conditions(rule, subject)}"),
+            stop.sentence(f"not yet told in {shown}: only {_conditions(rule, subject)}"),
         )
     named = f" with {join_names([str(mention) for mention in known])}" if known else ""
     unknown = " (who started it is not known)" if None in mentions else ""
     keeping = [window for window in windows if window.is_for(subject.event, rule.name)]
     hold = hold_at(keeping, now)
     if hold is None:
-        return destination, (stop.sentence(f"told in {place}{named}{unknown}"),)
-    return Held(destination, hold), (
-        stop.sentence(f"for {place}{named}{unknown}"),
+        return recipient, (stop.sentence(f"told in {shown}{named}{unknown}"),)
+    return Held(recipient, hold), (
+        stop.sentence(f"for {shown}{named}{unknown}"),
         f"{hold.words(now)}: {_fate(hold, subject)}",
     )
 
@@ -239,13 +241,13 @@ def _fate(hold: Hold, subject: Subject) -> str:
     return "dropped, but told if it still stands then" if subject.event in _LASTING else "dropped"
 
 
-def _refusal(subject: Subject, sink: str, place: str) -> str | None:
-    if subject.told_sinks is None:
+def _refusal(subject: Subject, destination: str, shown: str) -> str | None:
+    if subject.notified_destinations is None:
         return None
     if subject.event in _RELIEF:
-        was_told = sink in subject.told_sinks
-        return None if was_told else f"not told in {place}, which never heard of the trouble"
-    return f"not told in {place} again" if sink in subject.told_sinks else None
+        was_notified = destination in subject.notified_destinations
+        return None if was_notified else f"not told in {shown}, which never heard of the trouble"
+    return f"not told in {shown} again" if destination in subject.notified_destinations else None
 
 
 def _resolved(mention: Mention, subject: Subject) -> Mention | None:
@@ -260,17 +262,15 @@ def _lacks_failures(rule: Rule, subject: Subject) -> bool:
 
 
 def _lacks_time(rule: Rule, subject: Subject) -> bool:
-    return subject.event in _LASTING and subject.standing < rule.lasting
+    return subject.event in _LASTING and subject.age < rule.lasting
 
 
-def _waiting(
-    rule: Rule, destination: Destination, subject: Subject, now: datetime
-) -> Waiting | None:
-    due = now + rule.lasting - subject.standing if _lacks_time(rule, subject) else None
+def _waiting(rule: Rule, recipient: Recipient, subject: Subject, now: datetime) -> Waiting | None:
+    due = now + rule.lasting - subject.age if _lacks_time(rule, subject) else None
     needs_failed = rule.min_failed if _lacks_failures(rule, subject) else None
     if due is None and needs_failed is None:
         return None
-    return Waiting(destination, due, needs_failed)
+    return Waiting(recipient, due, needs_failed)
 
 
 def _conditions(rule: Rule, subject: Subject) -> str:
@@ -280,18 +280,18 @@ def _conditions(rule: Rule, subject: Subject) -> str:
         needed = counted(rule.min_failed, "failed install")
         lacking.append(f"from {needed} on (so far {subject.failed:,})")
     if _lacks_time(rule, subject):
-        lasting, standing = duration_words(rule.lasting), duration_words(subject.standing)
-        lacking.append(f"if it lasts {lasting} (so far {standing})")
+        lasting, age = duration_words(rule.lasting), duration_words(subject.age)
+        lacking.append(f"if it lasts {lasting} (so far {age})")
     return " and ".join(lacking)
 
 
-def _merged(destinations: Iterable[Destination]) -> tuple[Destination, ...]:
-    """Return each sink once, with the mentions and routes of all that lead to it, each once."""
-    merged: dict[str, Destination] = {}
-    for one in destinations:
-        before = merged.get(one.sink, Destination(one.sink))
-        merged[one.sink] = Destination(
-            one.sink,
+def _merged(recipients: Iterable[Recipient]) -> tuple[Recipient, ...]:
+    """Return each destination once, with the mentions and routes of all that lead to it."""
+    merged: dict[str, Recipient] = {}
+    for one in recipients:
+        before = merged.get(one.destination, Recipient(one.destination))
+        merged[one.destination] = Recipient(
+            one.destination,
             tuple(dict.fromkeys(before.mentions + one.mentions)),
             tuple(dict.fromkeys(before.routes + one.routes)),
         )
@@ -299,14 +299,14 @@ def _merged(destinations: Iterable[Destination]) -> tuple[Destination, ...]:
 
 
 def _held_once(held: Sequence[Held]) -> tuple[Held, ...]:
-    """Return each sink once: rather with a summary than dropped, rather soon than late."""
+    """Return each destination once: rather with a summary than dropped, rather soon than late."""
     return tuple(
         Held(
-            destination,
+            recipient,
             min(
-                (one.hold for one in held if one.destination.sink == destination.sink),
+                (one.hold for one in held if one.recipient.destination == recipient.destination),
                 key=lambda hold: (hold.then is Then.DROP, hold.until),
             ),
         )
-        for destination in _merged(one.destination for one in held)
+        for recipient in _merged(one.recipient for one in held)
     )

@@ -1,4 +1,4 @@
-"""The sinks of a configuration by their names, and the plan of who is told of what.
+"""The destinations of a configuration by their names, and the plan of who is told of what.
 
 A channel is named as the configuration names it. A webhook's address is a secret, so it gets
 a name of ours. The webhooks that the platform holds for apps are learnt while watching, and
@@ -23,14 +23,14 @@ from monitor.decide.windows import EVERY_DAY, Once, Then, Weekly, Window
 from monitor.model import LABEL, Matcher, Mention
 
 WEBHOOK = "webhook"
-"""The name of the sink behind `slack.webhook_url`."""
+"""The name of the destination behind `slack.webhook_url`."""
 
 _OF_APP = "webhook of app "
 _SLACK_HOSTS = frozenset({"hooks.slack.com", "hooks.slack-gov.com"})
 
 
-class Sinks:
-    """Every sink in use. `homes` are those of the watches, the default one first."""
+class Destinations:
+    """Every destination in use. `homes` are those of the watches, the default one first."""
 
     def __init__(self, config: Config, keep_secret: Callable[[str], None] = lambda _: None) -> None:
         """`keep_secret` is called with each address that is learnt."""
@@ -47,27 +47,27 @@ class Sinks:
             if entry.webhook_url is not None:
                 self._webhooks[_webhook_of(entry, number)] = entry.webhook_url
         self.homes = tuple(dict.fromkeys(home_of(config, entry) for entry in config.watch))
-        digests = (_sink_of_digest(config, entry) for entry in config.digest)
-        self.configured = tuple(dict.fromkeys((*_told_by_polls(config), *digests)))
+        digests = (_destination_of_digest(config, entry) for entry in config.digest)
+        self.configured = tuple(dict.fromkeys((*_watch_and_route_destinations(config), *digests)))
 
-    def keeps_cards(self, sink: str) -> bool:
+    def keeps_cards(self, destination: str) -> bool:
         """Whether a message there can be edited and replied to."""
-        return sink not in self._webhooks
+        return destination not in self._webhooks
 
-    def webhook(self, sink: str) -> str | None:
+    def webhook(self, destination: str) -> str | None:
         """Return the address of a webhook; None for a channel."""
-        secret = self._webhooks.get(sink)
+        secret = self._webhooks.get(destination)
         return secret.get_secret_value() if secret else None
 
-    def is_known(self, sink: str) -> bool:
+    def is_known(self, destination: str) -> bool:
         """Whether it can be sent to: a channel always can be tried, with a token."""
-        if sink.startswith(_OF_APP) or sink in self._webhooks:
-            return sink in self._webhooks
+        if destination.startswith(_OF_APP) or destination in self._webhooks:
+            return destination in self._webhooks
         return self._has_token
 
     @property
     def of_apps(self) -> Mapping[str, str]:
-        """The sinks that vendors set for their apps on the platform, by the apps' ids."""
+        """The destinations that vendors set for their apps on the platform, by the apps' ids."""
         return self._apps
 
     @property
@@ -100,14 +100,14 @@ class Sinks:
 
 
 def home_of(config: Config, entry: WatchEntry) -> str:
-    """Return the sink of a watch's own channel."""
+    """Return the destination of a watch's own channel."""
     if config.slack.webhook_url is not None:
         return WEBHOOK
     return entry.channel or config.slack.channel or ""
 
 
-def sink_of_route(entry: Route, number: int) -> str | None:
-    """Return the sink that a route leads to; None for one that drops."""
+def destination_of_route(entry: Route, number: int) -> str | None:
+    """Return the destination that a route leads to; None for one that drops."""
     if entry.webhook_url is not None:
         return _webhook_of(entry, number)
     return entry.channel
@@ -124,24 +124,24 @@ def plan_of(config: Config) -> Plan:
 def digests_of(config: Config) -> tuple[Digest, ...]:
     """Return the digests of a configuration.
 
-    A digest is of what is told in its sink; where nothing else is ever told, of all there is.
+    A digest covers what its destination is notified of; where that is nothing, all there is.
     """
-    told = frozenset(_told_by_polls(config))
+    told = frozenset(_watch_and_route_destinations(config))
     return tuple(
-        Digest(sink, _timetable(entry), of_all=sink not in told)
+        Digest(destination, _timetable(entry), of_all=destination not in told)
         for entry in config.digest
-        for sink in (_sink_of_digest(config, entry),)
+        for destination in (_destination_of_digest(config, entry),)
     )
 
 
-def _told_by_polls(config: Config) -> tuple[str, ...]:
-    """Return the sinks of watches and routes, the default one first."""
+def _watch_and_route_destinations(config: Config) -> tuple[str, ...]:
+    """Return the destinations of watches and routes, the default one first."""
     homes = (home_of(config, entry) for entry in config.watch)
-    routed = (sink_of_route(entry, n) for n, entry in enumerate(config.route, start=1))
+    routed = (destination_of_route(entry, n) for n, entry in enumerate(config.route, start=1))
     return tuple(dict.fromkeys(filter(None, (*homes, *routed))))
 
 
-def _sink_of_digest(config: Config, entry: DigestEntry) -> str:
+def _destination_of_digest(config: Config, entry: DigestEntry) -> str:
     if config.slack.webhook_url is not None:
         return WEBHOOK
     return entry.channel or config.slack.channel or ""
@@ -158,7 +158,7 @@ def _webhook_of(entry: Route, number: int) -> str:
 
 def _rule(entry: Route, number: int) -> Rule:
     return Rule(
-        sink=sink_of_route(entry, number),
+        destination=destination_of_route(entry, number),
         name=entry.name or "",
         events=entry.events,
         matcher=_matcher(entry.match),

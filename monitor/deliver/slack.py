@@ -1,4 +1,4 @@
-"""Slack as a sink: posts, edits, looks whether a post arrived, and judges every answer.
+"""Slack as a destination: posts, edits, looks whether a post arrived, and judges every answer.
 
 It sends once and never again by itself: when to try again is for the outbox to decide, so
 slack-sdk's own retries are off. Limits, codes and behaviour: docs.slack.dev/reference.
@@ -26,7 +26,13 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from monitor import __version__
-from monitor.errors import CannotLook, Refusal, SinkError, SinkRejected, SinkUnavailable
+from monitor.errors import (
+    CannotLook,
+    DestinationError,
+    DestinationRejected,
+    DestinationUnavailable,
+    Refusal,
+)
 from monitor.model import Message, MessageRef
 from monitor.text import plain
 
@@ -105,7 +111,7 @@ _WORDLESS: Mapping[int, Refusal] = {
 
 
 class SlackClient:
-    """One HTTP session to Slack, from which the sinks are made. Close it in the end.
+    """One HTTP session to Slack, from which the destinations are made. Close it in the end.
 
     `timeout` is for a whole call, in seconds.
     """
@@ -142,11 +148,11 @@ class SlackClient:
             await self._session.close()
 
     def channel(self, channel: str) -> SlackChannel:
-        """Return the sink for one channel, by its ID or name."""
+        """Return the destination for one channel, by its ID or name."""
         return SlackChannel(self.web, channel)
 
     def webhook(self, url: str) -> SlackWebhook:
-        """Return the sink for one incoming webhook."""
+        """Return the destination for one incoming webhook."""
         return SlackWebhook(
             AsyncWebhookClient(
                 url,
@@ -163,7 +169,7 @@ class SlackClient:
             raise RuntimeError("the client is used before it is entered")
         return self._web
 
-    async def greet(self) -> str:
+    async def check_token(self) -> str:
         """Ask who the token belongs to; returns the workspace's name, raises SinkError."""
         answer = await _judged("auth.test", self.web.auth_test())
         self._workspace_url = str(answer.get("url") or "")
@@ -194,10 +200,10 @@ class SlackClient:
             async with asyncio.timeout(_LOOK_UP_WITHIN):
                 asked = self.web.users_lookupByEmail(email=email)
                 answer = await _judged("users.lookupByEmail", asked)
-        except SinkRejected as error:
+        except DestinationRejected as error:
             log.warning("person_not_found_in_slack", error=str(error))
             self._users[email] = ""
-        except (SinkUnavailable, TimeoutError) as error:
+        except (DestinationUnavailable, TimeoutError) as error:
             log.warning("person_not_looked_up", error=str(error) or "no answer in time")
         else:
             user = answer.get("user")
@@ -289,11 +295,11 @@ class SlackChannel:
             try:
                 params = {**arguments, **({"cursor": cursor} if cursor else {})}
                 answer = await _judged(method, self._web.api_call(method, params=params))
-            except SinkRejected as error:
+            except DestinationRejected as error:
                 if error.code in _TOKEN_ITSELF:
                     raise
                 raise CannotLook(str(error)) from error
-            except SinkUnavailable as error:
+            except DestinationUnavailable as error:
                 # Where one page a minute is allowed, to begin anew each time would never end.
                 if number == 0 or error.retry_after is None:
                     raise
@@ -361,16 +367,16 @@ async def _judged(what: str, call: Awaitable[T], *, is_post: bool = False) -> T:
     """Make a call; whatever goes wrong becomes a SinkError that says what happens next."""
     try:
         return await call
-    except SinkError:
+    except DestinationError:
         raise
     except Exception as error:  # noqa: BLE001 - slack-sdk fails in many ways on odd answers
-        failure = _sink_error(what, error, is_post=is_post)
+        failure = _destination_error(what, error, is_post=is_post)
     # Not within the `except`: the libraries' errors hold addresses and headers, which are
     # secrets here, and would stay with this one as its context.
     raise failure
 
 
-def _sink_error(what: str, error: Exception, *, is_post: bool) -> SinkError:
+def _destination_error(what: str, error: Exception, *, is_post: bool) -> DestinationError:
     match error:
         case SlackApiError():
             return _api_error(what, error, is_post=is_post)
@@ -379,15 +385,15 @@ def _sink_error(what: str, error: Exception, *, is_post: bool) -> SinkError:
             | aiohttp.ConnectionTimeoutError()
             | aiohttp.ClientHttpProxyError()
         ):
-            return SinkUnavailable(f"cannot connect to Slack: {_reason(error)}")
+            return DestinationUnavailable(f"cannot connect to Slack: {_reason(error)}")
         case aiohttp.ClientError() | TimeoutError() | OSError():
-            return SinkUnavailable(
+            return DestinationUnavailable(
                 f"the connection to Slack broke during {what}: {_reason(error)}",
                 maybe_delivered=is_post,
             )
         case _:
             # An AttributeError on plain text, a UnicodeDecodeError on bytes, and so on.
-            return SinkUnavailable(
+            return DestinationUnavailable(
                 f"Slack's answer to {what} cannot be understood ({type(error).__name__})",
                 maybe_delivered=is_post,
             )
@@ -401,7 +407,7 @@ async def _refuse_redirect(
     """Follow none: the token and what is posted are for the configured host only."""
     where = plain(redirect.response.headers.get("Location", ""), 500).split("?")[0]
     host = urlsplit(where).hostname if "//" in where else None
-    raise SinkRejected(
+    raise DestinationRejected(
         f"Slack's address redirects to {host or 'another path'}, and redirects are not followed:"
         " check slack.api_url or slack.webhook_url",
         refusal=Refusal.CREDENTIALS,
@@ -409,7 +415,7 @@ async def _refuse_redirect(
     )
 
 
-def _api_error(what: str, error: SlackApiError, *, is_post: bool) -> SinkError:
+def _api_error(what: str, error: SlackApiError, *, is_post: bool) -> DestinationError:
     response = error.response
     # The SDK's own answer, or aiohttp's where the SDK could not read it.
     status: int = getattr(response, "status_code", 0) or getattr(response, "status", 0)
@@ -421,7 +427,7 @@ def _api_error(what: str, error: SlackApiError, *, is_post: bool) -> SinkError:
     return _verdict(what, status, code, headers, is_post=is_post, detail=detail)
 
 
-def _webhook_error(status: int, headers: Mapping[str, str], body: str) -> SinkError:
+def _webhook_error(status: int, headers: Mapping[str, str], body: str) -> DestinationError:
     return _verdict("the incoming webhook", status, _webhook_code(body), headers, is_post=True)
 
 
@@ -441,19 +447,19 @@ def _verdict(
     *,
     is_post: bool,
     detail: str = "",
-) -> SinkError:
+) -> DestinationError:
     shown = plain(code, 80) if code else f"HTTP {status}"
     said = f"Slack answered {shown} to {what}{detail}"
     if status == 429 or code in _RATE:
-        return SinkUnavailable(said, retry_after=_retry_after(headers) or _SHORTEST_WAIT)
+        return DestinationUnavailable(said, retry_after=_retry_after(headers) or _SHORTEST_WAIT)
     if code in _AMBIGUOUS or (not code and status in _DOUBTFUL):
-        return SinkUnavailable(said, maybe_delivered=is_post)
+        return DestinationUnavailable(said, maybe_delivered=is_post)
     if code in _REFUSALS:
-        return SinkRejected(said, refusal=_REFUSALS[code], code=code)
+        return DestinationRejected(said, refusal=_REFUSALS[code], code=code)
     refusal = Refusal.UNKNOWN if code else _WORDLESS.get(status)
     if code in _PASSING or status >= 500 or refusal is None:
-        return SinkUnavailable(said, retry_after=_retry_after(headers))
-    return SinkRejected(said, refusal=refusal, code=code or f"http_{status}")
+        return DestinationUnavailable(said, retry_after=_retry_after(headers))
+    return DestinationRejected(said, refusal=refusal, code=code or f"http_{status}")
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

@@ -1,6 +1,6 @@
-"""The outbox → Slack: in order for each sink, each notification until it is accepted.
+"""The outbox → Slack: in order for each destination, each notification until it is accepted.
 
-A sink that fails never delays another: each has a lane of its own. Within a lane posts go
+A destination that fails never delays another: each has a lane of its own. Within a lane posts go
 out strictly in order, and edits give way to posts. Nothing here decides what is told, and
 nothing is forgotten: whatever goes wrong is written down with the time of the next try.
 """
@@ -22,15 +22,15 @@ import structlog
 from monitor.compose import notifications, render
 from monitor.errors import (
     CannotLook,
+    DestinationError,
+    DestinationRejected,
+    DestinationUnavailable,
     Refusal,
-    SinkError,
-    SinkRejected,
-    SinkUnavailable,
     StoreError,
 )
 from monitor.metrics import Metrics
-from monitor.model import Blindness, EventKind, Form, Message, MessageRef
-from monitor.store import Edit, Outgoing, Store, StoreThread
+from monitor.model import EventKind, Form, Message, MessageRef, Outage
+from monitor.store import Edit, QueuedNotification, Store, StoreThread
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +48,7 @@ _PUZZLED_FOR = timedelta(minutes=15)
 _SCOPE = "channel/"
 
 
-class Sink(Protocol):
+class Destination(Protocol):
     """A place that takes notifications. Every method raises SinkError only."""
 
     keeps_cards: bool
@@ -66,7 +66,7 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds between two posts of one sink, and between any two edits.
+    """Seconds between two posts of one destination, and between any two edits.
 
     Slack takes about one post a second and channel, and at least 50 edits a minute.
     """
@@ -82,35 +82,35 @@ def backoff(attempts: int, *, jitter: float) -> float:
 
 
 class Delivery:
-    """The loop that empties the outbox. `sink_for` returns None for a sink no longer known.
+    """The loop that empties the outbox. `destination_for` returns None for one no longer known.
 
-    A sink that refuses everything is told of once in the first of the `fallbacks` that is
+    A destination that refuses everything is told of once in the first of the `fallbacks` that is
     another one and does not refuse, and there once more when it takes messages again.
-    `told` is what the store remembers of that from an earlier run.
+    `outages` is what the store remembers of that from an earlier run.
     """
 
     def __init__(
         self,
         store: StoreThread,
-        sink_for: Callable[[str], Sink | None],
+        destination_for: Callable[[str], Destination | None],
         *,
         metrics: Metrics,
         now: Callable[[], datetime],
         pace: Pace | None = None,
         fallbacks: Sequence[str] = (),
-        told: Mapping[str, Blindness] | None = None,
+        outages: Mapping[str, Outage] | None = None,
         jumped: Callable[[], timedelta] = timedelta,
     ) -> None:
         self._store = store
-        self._sink_for = sink_for
+        self._destination_for = destination_for
         self._metrics = metrics
         self._now = now
         self._jumped = jumped
         self._pace = pace or Pace()
         self._stopping = asyncio.Event()
         self._news = asyncio.Event()
-        self._lanes: dict[str, asyncio.Task[None]] = {}
-        self._next_post: dict[str, float] = {}
+        self._queues: dict[str, asyncio.Task[None]] = {}
+        self._next_notification: dict[str, float] = {}
         self._next_edit = 0.0
         self._no_edits_before: datetime | None = None
         self.problem: str | None = None
@@ -118,13 +118,13 @@ class Delivery:
         self._fallbacks = tuple(fallbacks)
         self._puzzling: dict[str, tuple[int, datetime]] = {}
         self._unmarked: dict[str, Callable[[], Awaitable[None]]] = {}
-        """What a sink accepted and the store did not take: written before anything else is sent."""
-        self.refusing: dict[str, Blindness] = {
-            scope.removeprefix(_SCOPE): blindness
-            for scope, blindness in (told or {}).items()
+        """What a destination accepted, the store did not: written before anything else is sent."""
+        self.refusing: dict[str, Outage] = {
+            scope.removeprefix(_SCOPE): outage
+            for scope, outage in (outages or {}).items()
             if scope.startswith(_SCOPE)
         }
-        """The sinks that refuse whatever is for them, since when and why. Others go on."""
+        """The destinations that refuse whatever is for them, since when and why. Others go on."""
         self.turned_at = time.monotonic()
 
     def wake(self) -> None:
@@ -146,13 +146,13 @@ class Delivery:
 
     async def run(self) -> None:
         """Deliver until stopped; what is in hand then is finished. Cancelled, it is not."""
-        async with asyncio.TaskGroup() as lanes:
+        async with asyncio.TaskGroup() as queues:
             while not self._stopping.is_set():
                 self.turned_at = time.monotonic()
                 # Taken before the look at the outbox: what comes in meanwhile is not missed.
                 news = self._news
                 try:
-                    wait = await self._open_lanes(lanes)
+                    wait = await self._open_queues(queues)
                 except StoreError as error:
                     log.error("outbox_unreadable", error=str(error))
                     wait = _AFTER_STORE_ERROR
@@ -165,10 +165,10 @@ class Delivery:
     async def drain(self) -> None:
         """Deliver what is due now, then return: for a single pass without the loop.
 
-        Raises what goes wrong on our own side, once the other sinks are done.
+        Raises what goes wrong on our own side, once the other destinations are done.
         """
         while not self._stopping.is_set():
-            due, _ = await self._store.call(Store.sinks_at_work, self._now())
+            due, _ = await self._store.call(Store.destinations_at_work, self._now())
             if not due:
                 return
             ends = await asyncio.gather(*map(self._empty, due), return_exceptions=True)
@@ -176,33 +176,33 @@ class Delivery:
                 if error is not None:
                     raise error
 
-    async def _open_lanes(self, lanes: asyncio.TaskGroup) -> float:
+    async def _open_queues(self, queues: asyncio.TaskGroup) -> float:
         now = self._now()
-        due, next_due = await self._store.call(Store.sinks_at_work, now)
+        due, next_due = await self._store.call(Store.destinations_at_work, now)
         for name in due:
-            if name not in self._lanes:
-                task = lanes.create_task(self._lane(name), name=f"deliver to {name}")
-                self._lanes[name] = task
-                task.add_done_callback(partial(self._close_lane, name))
+            if name not in self._queues:
+                task = queues.create_task(self._work_on(name), name=f"deliver to {name}")
+                self._queues[name] = task
+                task.add_done_callback(partial(self._close_queue, name))
         if next_due is None:
             return _IDLE  # a lane that ends wakes the loop
         return min(_IDLE, (next_due - now).total_seconds())
 
-    def _close_lane(self, name: str, _: asyncio.Task[None]) -> None:
-        self._lanes.pop(name, None)
+    def _close_queue(self, name: str, _: asyncio.Task[None]) -> None:
+        self._queues.pop(name, None)
         self.wake()
 
-    # One lane: everything for one sink
+    # One lane: everything for one destination
 
-    async def _lane(self, name: str) -> None:
+    async def _work_on(self, name: str) -> None:
         try:
             await self._empty(name)
         except StoreError as error:
-            log.error("outbox_unwritable", sink=name, error=str(error))
+            log.error("outbox_unwritable", destination=name, error=str(error))
             await self._pause(_AFTER_STORE_ERROR)
         except Exception:
             self._metrics.bug.labels("delivery").inc()
-            log.exception("delivery_failed_unexpectedly", sink=name)
+            log.exception("delivery_failed_unexpectedly", destination=name)
             await self._pause(_AFTER_STORE_ERROR)
 
     async def _empty(self, name: str) -> None:
@@ -213,13 +213,13 @@ class Delivery:
         """Send the next post that is due, or else an edit; returns whether there was one."""
         news = self._news
         await self._mark(name)
-        outgoing = await self._store.call(Store.next_post, name)
-        if outgoing is not None and self._is_due(outgoing):
-            await self._pause(self._next_post.get(name, 0.0) - time.monotonic())
+        queued = await self._store.call(Store.next_notification, name)
+        if queued is not None and self._is_due(queued):
+            await self._pause(self._next_notification.get(name, 0.0) - time.monotonic())
             if self._stopping.is_set():
                 return False
-            await self._post(name, outgoing)
-            self._next_post[name] = time.monotonic() + self._pace.post
+            await self._post(name, queued)
+            self._next_notification[name] = time.monotonic() + self._pace.post
             return True
         edit = await self._store.call(Store.next_edit, name, self._now())
         if edit is None or self._stopping.is_set():
@@ -241,8 +241,8 @@ class Delivery:
         await self._edit(name, edit)
         return True
 
-    def _is_due(self, outgoing: Outgoing) -> bool:
-        return outgoing.next_try_at is None or outgoing.next_try_at <= self._now()
+    def _is_due(self, queued: QueuedNotification) -> bool:
+        return queued.next_try_at is None or queued.next_try_at <= self._now()
 
     async def _pause(self, seconds: float) -> None:
         """Wait, but not beyond a request to stop."""
@@ -260,203 +260,215 @@ class Delivery:
             return
         await self._takes_again(name)
 
-    def _failed(self, error: SinkUnavailable | SinkRejected) -> None:
-        """Tell what concerns all from what concerns one sink or one message."""
-        if isinstance(error, SinkUnavailable):
+    def _failed(self, error: DestinationUnavailable | DestinationRejected) -> None:
+        """Tell what concerns all from what concerns one destination or one message."""
+        if isinstance(error, DestinationUnavailable):
             # Where it asks to be left alone for a while, Slack is there.
             self.problem = str(error) if error.retry_after is None else self.problem
             return
         nobody_gets_it = error.refusal in (Refusal.CREDENTIALS, Refusal.UNKNOWN)
         self.problem = str(error) if nobody_gets_it else None
 
-    async def _refuses(self, name: str, error: SinkRejected) -> None:
-        """Remember that a sink takes nothing, and say so once where it can be read."""
+    async def _refuses(self, name: str, error: DestinationRejected) -> None:
+        """Remember that a destination takes nothing, and say so once where it can be read."""
         if name in self.refusing:
             return
-        log.error("sink_refuses", sink=name, error=str(error))
+        log.error("sink_refuses", destination=name, error=str(error))
         now = self._now()
-        lost = Blindness(EventKind.UNREACHABLE, now, str(error))
+        lost = Outage(EventKind.UNREACHABLE, now, str(error))
         waiting = await self._store.call(Store.waiting, name)
         message = render.refused(name, str(error), waiting, now)
-        others = [sink for sink in self._fallbacks if sink not in (name, *self.refusing)]
-        await self._tell(name, lost, EventKind.UNREACHABLE, message, others[:1])
+        others = [
+            destination
+            for destination in self._fallbacks
+            if destination not in (name, *self.refusing)
+        ]
+        await self._notify(name, lost, EventKind.UNREACHABLE, message, others[:1])
         self.refusing[name] = lost
 
     async def _takes_again(self, name: str) -> None:
-        """Forget that a sink took nothing, and say so where that was said."""
-        log.info("sink_takes_again", sink=name)
+        """Forget that a destination took nothing, and say so where that was said."""
+        log.info("sink_takes_again", destination=name)
         lost = self.refusing[name]
-        told = await self._store.call(Store.sinks_told, _key(name, lost, EventKind.UNREACHABLE))
+        notified = await self._store.call(
+            Store.notified_destinations, _key(name, lost, EventKind.UNREACHABLE)
+        )
         message = render.taken_again(name, lost.since, self._now())
-        others = [sink for sink in self._fallbacks if sink in told]
-        await self._tell(name, lost, EventKind.REACHABLE, message, others)
+        others = [destination for destination in self._fallbacks if destination in notified]
+        await self._notify(name, lost, EventKind.REACHABLE, message, others)
         self.refusing.pop(name)
 
-    async def _tell(
+    async def _notify(
         self,
         name: str,
-        lost: Blindness,
+        lost: Outage,
         kind: EventKind,
         message: Message,
-        sinks: Sequence[str],
+        destinations: Sequence[str],
     ) -> None:
         key = _key(name, lost, kind)
-        notes = notifications.of_sight(kind, message, key=key, target=None, sinks=sinks)
+        notes = notifications.of_outage(
+            kind, message, key=key, target=None, destinations=destinations
+        )
         stands = lost if kind is EventKind.UNREACHABLE else None
-        await self._store.call(Store.save_sight, _SCOPE + name, stands, notes, now=self._now())
+        await self._store.call(Store.save_outage, _SCOPE + name, stands, notes, now=self._now())
         self._metrics.events.labels(kind).inc()
         self.wake()
 
     # A post
 
-    async def _post(self, name: str, outgoing: Outgoing) -> None:
-        sink = self._sink_for(name)
-        if sink is None:
+    async def _post(self, name: str, queued: QueuedNotification) -> None:
+        destination = self._destination_for(name)
+        if destination is None:
             await self._postpone(
-                outgoing,
+                queued,
                 _PROBE_CHANNEL,
-                "the configuration has no such sink now",
-                in_doubt=outgoing.maybe_delivered,
+                "the configuration has no such destination now",
+                in_doubt=queued.maybe_delivered,
             )
             return
-        outgoing, digest = await self._newest(outgoing)
+        queued, fingerprint = await self._newest(queued)
         # Found unfinished after a crash, it is not looked for at once either.
-        await self._store.call(Store.begin_attempt, outgoing.id, self._now() + _BEFORE_LOOKING)
-        in_doubt = outgoing.maybe_delivered
+        await self._store.call(Store.begin_attempt, queued.id, self._now() + _BEFORE_LOOKING)
+        in_doubt = queued.maybe_delivered
         found: MessageRef | None = None
         cannot_look: CannotLook | None = None
         try:
             if in_doubt:
-                found, cannot_look = await self._look(sink, outgoing)
+                found, cannot_look = await self._look(destination, queued)
                 in_doubt = cannot_look is not None
-            posted = found or await self._send(sink, outgoing)
+            posted = found or await self._send(destination, queued)
             self._unmarked[name] = partial(
                 self._store.call,
                 Store.mark_sent,
-                outgoing.id,
+                queued.id,
                 now=self._now(),
                 channel_id=posted.channel_id,
                 ts=posted.ts,
                 # What was found shows what it was sent with, which may be older.
-                shown=None if found else digest,
+                shown=None if found else fingerprint,
             )
             # Before it is marked: after a crash in between it is found, which says nothing
-            # of what the sink takes by now.
+            # of what the destination takes by now.
             if found is None:
                 await self._accepted(name)
             self.problem = None
-        except SinkUnavailable as error:
+        except DestinationUnavailable as error:
             self._failed(error)
-            await self._put_off(outgoing, error, in_doubt=in_doubt or error.maybe_delivered)
+            await self._put_off(queued, error, in_doubt=in_doubt or error.maybe_delivered)
             return
-        except SinkRejected as error:
+        except DestinationRejected as error:
             self._failed(error)
-            await self._refused(outgoing, error, in_doubt=in_doubt)
+            await self._refused(queued, error, in_doubt=in_doubt)
             return
         await self._mark(name)
         self._puzzling.pop(name, None)
         self._metrics.sent.inc()
         if cannot_look is not None:
             self._metrics.ambiguous.labels("unknown").inc()
-            log.warning("sent_again_perhaps_twice", key=outgoing.key, reason=str(cannot_look))
-        log.info("sent", sink=name, form=str(outgoing.form), key=outgoing.key)
+            log.warning("sent_again_perhaps_twice", key=queued.key, reason=str(cannot_look))
+        log.info("sent", destination=name, form=str(queued.form), key=queued.key)
 
     async def _mark(self, name: str) -> None:
-        """Write down what a sink accepted, now or, where the disk was full, before."""
+        """Write down what a destination accepted, now or, where the disk was full, before."""
         if (mark := self._unmarked.get(name)) is not None:
             await mark()
             del self._unmarked[name]
 
-    async def _newest(self, outgoing: Outgoing) -> tuple[Outgoing, bytes | None]:
+    async def _newest(self, queued: QueuedNotification) -> tuple[QueuedNotification, bytes | None]:
         """Return a card with what it ought to show by now, and the digest of that."""
-        if outgoing.form is not Form.CARD or outgoing.target is None:
-            return outgoing, None
+        if queued.form is not Form.CARD or queued.target is None:
+            return queued, None
         wanted = await self._store.call(
-            Store.wanted_card, outgoing.target, outgoing.attempt, outgoing.sink
+            Store.wanted_card, queued.target, queued.attempt, queued.destination
         )
         if wanted is None:
-            return outgoing, None
-        message, digest = wanted
-        return replace(outgoing, message=message), digest
+            return queued, None
+        message, fingerprint = wanted
+        return replace(queued, message=message), fingerprint
 
     async def _look(
-        self, sink: Sink, outgoing: Outgoing
+        self, destination: Destination, queued: QueuedNotification
     ) -> tuple[MessageRef | None, CannotLook | None]:
         """Look whether an earlier attempt arrived, or say why nobody can know."""
         # By Slack's clock: ours may have been set, before the post was written down or since.
-        enqueued_at = min(outgoing.created_at, self._now()) - abs(self._jumped())
+        enqueued_at = min(queued.created_at, self._now()) - abs(self._jumped())
         since = enqueued_at - _CLOCK_DIFFERENCE
         try:
-            found = await sink.find(outgoing.key, thread=outgoing.thread, since=since)
+            found = await destination.find(queued.key, thread=queued.thread, since=since)
         except CannotLook as error:
             return None, error
         self._metrics.ambiguous.labels("found" if found else "resent").inc()
-        log.info("looked_for", key=outgoing.key, found=found is not None)
+        log.info("looked_for", key=queued.key, found=found is not None)
         return found, None
 
-    async def _send(self, sink: Sink, outgoing: Outgoing) -> MessageRef:
+    async def _send(self, destination: Destination, queued: QueuedNotification) -> MessageRef:
         post = partial(
-            sink.post,
-            key=outgoing.key,
-            thread=outgoing.thread,
-            is_broadcast=outgoing.is_broadcast,
+            destination.post,
+            key=queued.key,
+            thread=queued.thread,
+            is_broadcast=queued.is_broadcast,
         )
         try:
-            return await post(outgoing.message)
-        except SinkRejected as error:
+            return await post(queued.message)
+        except DestinationRejected as error:
             if error.refusal not in (Refusal.MESSAGE, Refusal.UNKNOWN):
                 raise
-            log.warning("sent_as_plain_text", key=outgoing.key, error=str(error))
-            return await post(render.plain(outgoing.message))
+            log.warning("sent_as_plain_text", key=queued.key, error=str(error))
+            return await post(render.plain(queued.message))
 
-    async def _put_off(self, outgoing: Outgoing, error: SinkUnavailable, *, in_doubt: bool) -> None:
-        wait = _wait_after(error, outgoing.attempts)
+    async def _put_off(
+        self, queued: QueuedNotification, error: DestinationUnavailable, *, in_doubt: bool
+    ) -> None:
+        wait = _wait_after(error, queued.attempts)
         if in_doubt:
             wait = max(wait, _BEFORE_LOOKING)
         is_failure = error.retry_after is None
-        await self._postpone(outgoing, wait, str(error), in_doubt=in_doubt, is_failure=is_failure)
+        await self._postpone(queued, wait, str(error), in_doubt=in_doubt, is_failure=is_failure)
 
-    async def _refused(self, outgoing: Outgoing, error: SinkRejected, *, in_doubt: bool) -> None:
+    async def _refused(
+        self, queued: QueuedNotification, error: DestinationRejected, *, in_doubt: bool
+    ) -> None:
         match error.refusal:
             case Refusal.CREDENTIALS:
-                await self._postpone(outgoing, _PROBE_CREDENTIALS, str(error), in_doubt=in_doubt)
+                await self._postpone(queued, _PROBE_CREDENTIALS, str(error), in_doubt=in_doubt)
             case Refusal.CHANNEL:
-                await self._postpone(outgoing, _PROBE_CHANNEL, str(error), in_doubt=in_doubt)
+                await self._postpone(queued, _PROBE_CHANNEL, str(error), in_doubt=in_doubt)
                 # Should it die before this, the next attempt is refused as well.
-                await self._refuses(outgoing.sink, error)
-            case Refusal.UNKNOWN if self._is_worth_waiting(outgoing):
-                wait = timedelta(seconds=backoff(outgoing.attempts, jitter=random.random()))  # noqa: S311
-                await self._postpone(outgoing, wait, str(error), in_doubt=in_doubt)
-            case Refusal.CARD if outgoing.thread is not None:
-                await self._store.call(Store.lose_card, outgoing, now=self._now())
+                await self._refuses(queued.destination, error)
+            case Refusal.UNKNOWN if self._is_worth_waiting(queued):
+                wait = timedelta(seconds=backoff(queued.attempts, jitter=random.random()))  # noqa: S311
+                await self._postpone(queued, wait, str(error), in_doubt=in_doubt)
+            case Refusal.CARD if queued.thread is not None:
+                await self._store.call(Store.lose_card, queued, now=self._now())
                 # Should the new one take no replies either, this does not flood the channel.
-                wait = timedelta(seconds=backoff(outgoing.attempts, jitter=random.random()))  # noqa: S311
-                await self._postpone(outgoing, wait, str(error), in_doubt=in_doubt)
+                wait = timedelta(seconds=backoff(queued.attempts, jitter=random.random()))  # noqa: S311
+                await self._postpone(queued, wait, str(error), in_doubt=in_doubt)
             case Refusal.CARD | Refusal.MESSAGE | Refusal.UNKNOWN | Refusal.QUOTA:
-                await self._set_aside(outgoing, error)
+                await self._set_aside(queued, error)
 
-    def _is_worth_waiting(self, outgoing: Outgoing) -> bool:
+    def _is_worth_waiting(self, queued: QueuedNotification) -> bool:
         """Whether a refusal that we do not understand may yet pass by itself.
 
         It may be about the message or about all of Slack. So the post waits a while, which
-        holds up its own sink only, and is set aside then, so that no word that Slack invents
+        holds up its own destination only, and is set aside then, so that no word that Slack invents
         silences a channel for ever. How long is counted anew after a restart, and for each
         post: while all are refused, a quarter of an hour sets no more than one aside.
         """
-        id_, since = self._puzzling.get(outgoing.sink, (None, self._now()))
-        if id_ != outgoing.id:
+        id_, since = self._puzzling.get(queued.destination, (None, self._now()))
+        if id_ != queued.id:
             since = self._now()
-            self._puzzling[outgoing.sink] = (outgoing.id, since)
+            self._puzzling[queued.destination] = (queued.id, since)
         return self._now() - since < _PUZZLED_FOR
 
-    async def _set_aside(self, outgoing: Outgoing, error: SinkError) -> None:
+    async def _set_aside(self, queued: QueuedNotification, error: DestinationError) -> None:
         self._metrics.delivery_failures.labels("set aside").inc()
-        log.error("set_aside", sink=outgoing.sink, key=outgoing.key, error=str(error))
-        await self._store.call(Store.set_aside, outgoing.id, now=self._now(), error=str(error))
+        log.error("set_aside", destination=queued.destination, key=queued.key, error=str(error))
+        await self._store.call(Store.set_aside, queued.id, now=self._now(), error=str(error))
 
     async def _postpone(
         self,
-        outgoing: Outgoing,
+        queued: QueuedNotification,
         wait: timedelta,
         error: str,
         *,
@@ -465,10 +477,12 @@ class Delivery:
     ) -> None:
         self._metrics.delivery_failures.labels("again later").inc()
         seconds = round(wait.total_seconds(), 3)
-        log.warning("postponed", sink=outgoing.sink, key=outgoing.key, error=error, wait=seconds)
+        log.warning(
+            "postponed", destination=queued.destination, key=queued.key, error=error, wait=seconds
+        )
         await self._store.call(
             Store.postpone,
-            outgoing.id,
+            queued.id,
             next_try_at=self._now() + wait,
             error=error,
             maybe_delivered=in_doubt,
@@ -478,50 +492,50 @@ class Delivery:
     # An edit
 
     async def _edit(self, name: str, edit: Edit) -> None:
-        sink = self._sink_for(name)
-        if sink is None:
+        destination = self._destination_for(name)
+        if destination is None:
             await self._postpone_edit(
-                edit, _PROBE_CHANNEL, "the configuration has no such sink now"
+                edit, _PROBE_CHANNEL, "the configuration has no such destination now"
             )
             return
         try:
-            await self._update(sink, edit)
-        except SinkUnavailable as error:
+            await self._update(destination, edit)
+        except DestinationUnavailable as error:
             self._failed(error)
             wait, is_failure = _wait_after(error, edit.attempts), error.retry_after is None
             if not is_failure:
                 self._no_edits_before = self._now() + wait  # the limit is one for all cards
             await self._postpone_edit(edit, wait, str(error), is_failure=is_failure)
-        except SinkRejected as error:
+        except DestinationRejected as error:
             self._failed(error)
             await self._edit_refused(edit, error)
         else:
             await self._store.call(Store.mark_edited, edit, self._now())
             await self._accepted(name, is_edit=True)
             self._metrics.edits.inc()
-            log.debug("edited", sink=name, target=str(edit.target))
+            log.debug("edited", destination=name, target=str(edit.target))
 
-    async def _update(self, sink: Sink, edit: Edit) -> None:
+    async def _update(self, destination: Destination, edit: Edit) -> None:
         try:
-            await sink.edit(edit.message, channel_id=edit.channel_id, ts=edit.ts)
-        except SinkRejected as error:
+            await destination.edit(edit.message, channel_id=edit.channel_id, ts=edit.ts)
+        except DestinationRejected as error:
             if error.refusal not in (Refusal.MESSAGE, Refusal.UNKNOWN):
                 raise
             log.warning("edited_as_plain_text", target=str(edit.target), error=str(error))
             plain = render.plain(edit.message)
-            await sink.edit(plain, channel_id=edit.channel_id, ts=edit.ts)
+            await destination.edit(plain, channel_id=edit.channel_id, ts=edit.ts)
 
-    async def _edit_refused(self, edit: Edit, error: SinkRejected) -> None:
+    async def _edit_refused(self, edit: Edit, error: DestinationRejected) -> None:
         match error.refusal:
             case Refusal.CARD:
                 await self._store.call(Store.lose_card, edit, now=self._now())
-                log.warning("card_is_gone", sink=edit.sink, target=str(edit.target))
+                log.warning("card_is_gone", destination=edit.destination, target=str(edit.target))
             case Refusal.CREDENTIALS:
                 self._no_edits_before = self._now() + _PROBE_CREDENTIALS
                 await self._postpone_edit(edit, _PROBE_CREDENTIALS, str(error))
             case Refusal.CHANNEL:
                 await self._postpone_edit(edit, _PROBE_CHANNEL, str(error))
-                await self._refuses(edit.sink, error)
+                await self._refuses(edit.destination, error)
             case Refusal.UNKNOWN:
                 wait = timedelta(seconds=backoff(edit.attempts, jitter=random.random()))  # noqa: S311
                 await self._postpone_edit(edit, wait, str(error))
@@ -534,7 +548,9 @@ class Delivery:
         self, edit: Edit, wait: timedelta, error: str, *, is_failure: bool = True
     ) -> None:
         self._metrics.delivery_failures.labels("again later").inc()
-        log.warning("edit_postponed", sink=edit.sink, target=str(edit.target), error=error)
+        log.warning(
+            "edit_postponed", destination=edit.destination, target=str(edit.target), error=error
+        )
         await self._store.call(
             Store.postpone_edit,
             edit,
@@ -544,12 +560,12 @@ class Delivery:
         )
 
 
-def _key(name: str, lost: Blindness, kind: EventKind) -> str:
+def _key(name: str, lost: Outage, kind: EventKind) -> str:
     return f"{_SCOPE}{name}/{kind}/{lost.since.isoformat()}"
 
 
-def _wait_after(error: SinkUnavailable, attempts: int) -> timedelta:
-    """Return what the sink asked for, or else the longer the more attempts failed before."""
+def _wait_after(error: DestinationUnavailable, attempts: int) -> timedelta:
+    """Return what the destination asked for, or else the longer the more attempts failed before."""
     seconds = error.retry_after
     if seconds is None:
         seconds = backoff(attempts, jitter=random.random())  # noqa: S311

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from monitor.errors import NuonError, NuonGone, NuonRejected
+from monitor.errors import NuonError, NuonNotFound, NuonRejected
 from monitor.kinds import approvals, installer, release, run, workflow
 from monitor.kinds.wire import Finder, WatchKind
 from monitor.model import Target
@@ -39,9 +39,9 @@ def explained(error: NuonError, target: Target, *, was_seen: bool) -> NuonError:
     if isinstance(error, NuonRejected) and error.is_missing_route:
         kind = KINDS.get(target.kind) or FINDERS[target.kind]
         return NuonRejected(f"{error}. {kind.served}", is_missing_route=True)
-    if isinstance(error, NuonGone) and target.kind == approvals.NAME:
+    if isinstance(error, NuonNotFound) and target.kind == approvals.NAME:
         # A list is no record: a platform without it takes its name for the id of a workflow.
         return NuonRejected(KINDS[target.kind].served, is_missing_route=True)
-    if isinstance(error, NuonGone) and not was_seen:
-        return NuonGone(f"no such {target.kind}: check the id ({error})")
+    if isinstance(error, NuonNotFound) and not was_seen:
+        return NuonNotFound(f"no such {target.kind}: check the id ({error})")
     return error

@@ -95,7 +95,7 @@ def _approvals(body: bytes) -> Iterator[Entity]:
         step = row.workflow_step
         is_answered = isinstance(row.response, detail.Response) and bool(row.response.type)
         if detail.text(row.id) and isinstance(step, _Step) and not is_answered:
-            status = detail.standing(Kind.WORKFLOW_STEP, step)
+            status = detail.raw_status(Kind.WORKFLOW_STEP, step)
             if status.status == _WAITS:
                 yield _approval(row, step, status)
 

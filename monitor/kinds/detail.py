@@ -64,7 +64,7 @@ class Record(wire.StatusRecord, gc=False):
     composite_error: Failure | Odd = None
 
 
-Standing = Record | Odd
+RawStatus = Record | Odd
 """A status as it comes: a record, or the word alone."""
 
 
@@ -89,9 +89,9 @@ class Row(msgspec.Struct, gc=False):
 class Stated(Row, gc=False):
     """What all that have a status have of it; `status_v2` is the newer where it is set."""
 
-    status: Standing = None
+    status: RawStatus = None
     status_description: object = None
-    status_v2: Standing = None
+    status_v2: RawStatus = None
     composite_error: Failure | Odd = None
 
 
@@ -308,7 +308,7 @@ def sha(commit: Commit | Odd) -> str:
 # Statuses, and the reasons that stand beside them
 
 
-def standing(kind: Kind, row: Stated) -> wire.Status:
+def raw_status(kind: Kind, row: Stated) -> wire.Status:
     """Read an object's status; where it is a bad one, its description is the best reason."""
     if isinstance(row.status, str) and row.status_v2 is None and row.composite_error is None:
         return wire.Status(text(row.status), text(row.status_description), None, ())
@@ -324,11 +324,11 @@ def standing(kind: Kind, row: Stated) -> wire.Status:
     return msgspec.structs.replace(status, description=reason) if reason else status
 
 
-def _record(row: Stated) -> Standing:
+def _record(row: Stated) -> RawStatus:
     return row.status_v2 if row.status_v2 and _word(row.status_v2) else row.status
 
 
-def _word(status: Standing) -> str:
+def _word(status: RawStatus) -> str:
     return text(status.status if isinstance(status, Record) else status)
 
 
@@ -336,7 +336,7 @@ def _message(failure: Failure | Odd) -> str:
     return text(failure.message) if isinstance(failure, Failure) else ""
 
 
-def _reason_beside(record: Standing) -> str:
+def _reason_beside(record: RawStatus) -> str:
     """Return the best of what stands in the record of a bad status."""
     if not isinstance(record, Record):
         return ""
@@ -419,7 +419,7 @@ def _entity(
     facts: tuple[tuple[str, str], ...] = (),
     plan_only: bool = False,
 ) -> Entity:
-    status = status or standing(kind, row)
+    status = status or raw_status(kind, row)
     # The first by position: a call with more than 15 keywords is several times slower.
     return Entity(
         kind,
@@ -665,7 +665,7 @@ def workflow_status(row: Workflow, steps: Iterable[Entity]) -> wire.Status:
     Older platforms write `success` after every step: it is one only where there is an end, and
     what the history has of it is no news. An `error` that awaits a retry is for a person.
     """
-    status = standing(Kind.WORKFLOW, row)
+    status = raw_status(Kind.WORKFLOW, row)
     word, history = status.status, status.history
     if any(_is_good(past.status) for past in history):
         history = tuple(past for past in history if not _is_good(past.status))
@@ -759,7 +759,7 @@ def _at_work(steps: list[Entity]) -> Entity | None:
 
 
 def _step(row: Step, path: Path) -> Entity:
-    status = standing(Kind.WORKFLOW_STEP, row)
+    status = raw_status(Kind.WORKFLOW_STEP, row)
     name = text(row.name)
     word, description = status.status, status.description
     approvals = _APPROVAL(row.approval, path)

@@ -115,7 +115,7 @@ def decode(
 
 def _app(row: _App, memo: wire.Memo[Parsed | None]) -> Entity:
     identifier = detail.text(row.id)
-    status = detail.standing(Kind.APP, row)
+    status = detail.raw_status(Kind.APP, row)
     parts = row.app_configs if isinstance(row.app_configs, list) else []
     configs = [one for part in parts if (one := memo.get(part, _config)) is not None]
     return Entity(
@@ -154,7 +154,7 @@ def _config(part: msgspec.Raw) -> Parsed | None:
         return None
     branch = row.app_branch if isinstance(row.app_branch, _Branch) else _Branch()
     branch_id = detail.text(branch.id) or detail.text(row.app_branch_id)
-    status = detail.standing(Kind.CONFIG, row)
+    status = detail.raw_status(Kind.CONFIG, row)
     commit = row.vcs_connection_commit
     config = Entity(
         kind=Kind.CONFIG,

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from monitor.errors import MalformedAnswer, NuonGone
+from monitor.errors import MalformedAnswer, NuonNotFound
 from monitor.kinds import detail, wire
 from monitor.kinds.wire import Beside, Wanted
 from monitor.model import Entity, Found, Kind, Phase, Target, phase_of
@@ -125,14 +125,14 @@ def decode(
     workflow, run = _read(body, run_id)
     branch = _branch_of(workflow, run, beside)
     commit = run.vcs_connection_commit
-    standing = _standing(workflow, run)
+    raw_status = _standing(workflow, run)
     groups = _groups(run, _group_runs_of(run, beside), beside, memo)
     created_at = wire.read_time(run.created_at)
     return Entity(
         kind=Kind.BRANCH_RUN,
         id=run_id,
-        status=standing.status,
-        description=standing.description,
+        status=raw_status.status,
+        description=raw_status.description,
         name=detail.text(branch.name),
         created_at=created_at or wire.read_time(workflow.created_at),
         updated_at=_newest(run.updated_at, run.completed_at, workflow.updated_at),
@@ -162,7 +162,7 @@ def further(body: bytes, run_id: str, beside: Beside, seen: Entity | None) -> tu
     if not found:
         try:
             branch = _find(_branch_id(workflow, run), beside)
-        except NuonGone:
+        except NuonNotFound:
             return ()  # a branch that is gone takes the groups with it, not the run
         return branch if isinstance(branch, tuple) else ()
     groups = f"{_branch_path(found, _branch_id(workflow, run))}{_groups_of(detail.text(run.id))}"
@@ -207,7 +207,7 @@ def _standing(document: _Workflow, run: _Run) -> wire.Status:
     """Read a run's status. That it waits for a person is said by its workflow alone."""
     workflow = detail.workflow(document)
     whole = wire.Status(workflow.status, workflow.description, workflow.status_at, workflow.history)
-    status = detail.standing(Kind.BRANCH_RUN, run)
+    status = detail.raw_status(Kind.BRANCH_RUN, run)
     if not status.status:
         status = whole
     phase = phase_of(Kind.BRANCH_RUN, status.status)
@@ -313,7 +313,7 @@ def _group(
 ) -> Entity:
     newest = tries[-1]
     given = _object(newest.install_group, _PlannedGroup)
-    status = detail.standing(Kind.INSTALL_GROUP, newest)
+    status = detail.raw_status(Kind.INSTALL_GROUP, newest)
     installs = _installs_of(newest)
     # The row names all of its installs only a moment after it says how many these are.
     is_whole = len(installs) >= max(detail.number(newest.total_installs), 1)
@@ -499,7 +499,7 @@ def _branch_of(workflow: _Workflow, run: _Run, beside: Beside) -> _Branch:
 def _known(branch_id: str, beside: Beside) -> _Branch:
     try:
         found = _find(branch_id, beside)
-    except NuonGone:
+    except NuonNotFound:
         return _Branch()
     return found if isinstance(found, _Branch) else _Branch()
 
@@ -539,7 +539,7 @@ def _find(branch_id: str, beside: Beside) -> _Branch | tuple[Wanted, ...]:
     if branches.wanted is not None:
         return (branches.wanted,)
     if branches.is_whole:
-        raise NuonGone(f"no app has the branch {branch_id}")
+        raise NuonNotFound(f"no app has the branch {branch_id}")
     apps = _listed("/v1/apps", beside, is_needed=True)
     if apps.wanted is not None:
         return (apps.wanted,)
@@ -555,7 +555,7 @@ def _find(branch_id: str, beside: Beside) -> _Branch | tuple[Wanted, ...]:
             return msgspec.structs.replace(branch, app_id=app_id)
     if missing := tuple(Wanted(one, is_needed=False) for one in paths if one not in beside):
         return missing
-    raise NuonGone(f"no app has the branch {branch_id}")
+    raise NuonNotFound(f"no app has the branch {branch_id}")
 
 
 # What finds runs

@@ -130,11 +130,11 @@ class Memo(Generic[T]):
 
     def get(self, part: msgspec.Raw, make: Callable[[msgspec.Raw], T]) -> T:
         """Return what `make` makes of a part, or made of an equal one."""
-        digest = xxhash.xxh3_128_digest(part)
-        value = self._known.get(digest)
+        fingerprint = xxhash.xxh3_128_digest(part)
+        value = self._known.get(fingerprint)
         if value is None:
             value = make(part)
-        self.made[digest] = value
+        self.made[fingerprint] = value
         return value
 
 

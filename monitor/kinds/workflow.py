@@ -76,7 +76,7 @@ def decode(
         raise MalformedAnswer(
             f"the answer is about {detail.text(row.id)[:60]!r}, not about {workflow_id!r}"
         )
-    if not detail.standing(Kind.WORKFLOW, row).status:
+    if not detail.raw_status(Kind.WORKFLOW, row).status:
         raise MalformedAnswer("the workflow in the answer has no status")
     steps = _steps(row, beside)
     if not all(isinstance(step, detail.Step) and detail.text(step.id) for step in steps):
@@ -113,7 +113,7 @@ def _groups(row: _Document, steps: dict[int, tuple[Entity, ...]]) -> list[Entity
 
 
 def _group(key: str, row: _Group, steps: tuple[Entity, ...]) -> Entity:
-    said = detail.standing(Kind.STEP_GROUP, row)
+    said = detail.raw_status(Kind.STEP_GROUP, row)
     derived = status_of(detail.current(steps))
     group = Entity(
         kind=Kind.STEP_GROUP,

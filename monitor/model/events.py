@@ -20,16 +20,16 @@ class EventKind(StrEnum):
     FAILED = "failed"
     RECOVERED = "recovered"
     SUCCEEDED = "succeeded"
-    GONE = "gone"
+    REMOVED = "removed"
     UNREACHABLE = "unreachable"
     REACHABLE = "reachable"
 
 
 class Event(msgspec.Struct, frozen=True):
-    """What happened, as it is told. `reason` is a phrase; it may hold the platform's own words.
+    """What people are notified of. `reason` is a phrase; it may hold the platform's own words.
 
-    `place` is that of the alert that it belongs to. `is_reminder` marks what was told before
-    and still holds. `told` are the sinks that were told of the trouble that is over now; None
+    `alert_key` is that of the alert that it belongs to. `is_reminder` marks an alert that is
+    still active. `notified_destinations` were notified of the alert that is over now; None
     where nobody kept count.
     """
 
@@ -38,8 +38,8 @@ class Event(msgspec.Struct, frozen=True):
     entity: Entity
     reason: str = ""
     is_reminder: bool = False
-    place: str = ""
-    told: tuple[str, ...] | None = None
+    alert_key: str = ""
+    notified_destinations: tuple[str, ...] | None = None
 
 
 class Stall(StrEnum):
@@ -56,35 +56,35 @@ class Stall(StrEnum):
 
 
 class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A trouble that was told and still stands: it is told once, and reminded of.
+    """An active problem: people are notified of it once, and reminded of it.
 
-    `place` is what is in trouble (see `rollout.place_of`): an install keeps its place when
-    another deploy takes over. `is_retrying` marks something that failed, is under way
-    again, and has not succeeded yet. `told` are the sinks that were told of it; None where
-    nobody kept count. Where `is_kept_back`, it may have to be told to more of them, at
+    `alert_key` says what has the problem (see `progress.alert_key_of`): an install keeps its
+    key when another deploy takes over. `is_retrying` marks something that failed, is under way
+    again, and has not succeeded yet. `notified_destinations` have been notified of it; None
+    where nobody kept count. Where `is_kept_back`, more of them may have to be, at
     `look_again_at` or when something moves.
     """
 
-    place: str
+    alert_key: str
     kind: EventKind
     since: datetime
-    told_at: datetime
+    notified_at: datetime
     reason: str = ""
     stall: Stall | None = None
     is_retrying: bool = False
-    told: tuple[str, ...] | None = None
+    notified_destinations: tuple[str, ...] | None = None
     is_kept_back: bool = False
     look_again_at: datetime | None = None
 
 
-class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
+class TargetState(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is known of a target beside its last snapshot; stored with it in one transaction.
 
     `changed_at` is when, by our clock, anything last changed. `suspects` are the steps
-    that looked like a dead end in the last poll: a second one has to confirm it. `told`
-    counts what was told of this target, which gives each notification its stable key.
+    that looked like a dead end in the last poll: a second one has to confirm it. `event_count`
+    counts the events of this target, which gives each notification its stable key.
     `ended` is `succeeded`, `failed`, or `progressed` for an end that is neither.
-    `card_sinks` are those where this attempt has its card, which `is_closed` while it is not
+    `card_destinations` are those where this attempt has its card, which `is_closed` while it is not
     watched any more.
     """
 
@@ -95,13 +95,13 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     has_card: bool = False
     ended: EventKind | None = None
     ended_at: datetime | None = None
-    told: int = 0
-    card_sinks: tuple[str, ...] = ()
+    event_count: int = 0
+    card_destinations: tuple[str, ...] = ()
     is_closed: bool = False
 
 
-class Blindness(msgspec.Struct, frozen=True):
-    """What was told not to be visible, since when and why: `unreachable` or `gone`."""
+class Outage(msgspec.Struct, frozen=True):
+    """What was told not to be visible, since when and why: `unreachable` or `removed`."""
 
     kind: EventKind
     since: datetime

@@ -31,9 +31,9 @@ class Subject:
 
     `kind` is the rollout's, `part_kind` that of what the event is about; `name` is the
     rollout's title, `watch` has the target's id, `started_by` is an e-mail address.
-    `failed` counts the installs that have failed so far, `standing` is how long the trouble
-    has lasted. `told_sinks` are those that were told of this very trouble before: they are
-    not told again, and that it is over is told to them only. None says that nobody keeps
+    `failed` counts the installs that have failed so far, `age` is how long the trouble
+    has lasted. `notified_destinations` were notified of this very alert before: they
+    are not notified of it again, and they alone of its end. None says that nobody keeps
     count, as for a reminder.
     """
 
@@ -51,8 +51,8 @@ class Subject:
     labels: Mapping[str, str] = field(default_factory=dict)
     started_by: str = ""
     failed: int = 0
-    standing: timedelta = timedelta(0)
-    told_sinks: tuple[str, ...] | None = None
+    age: timedelta = timedelta(0)
+    notified_destinations: tuple[str, ...] | None = None
 
     def known(self, key: str) -> tuple[str, ...]:
         """Return what is known under one of `MATCH_KEYS` or a label's, the best to show first."""

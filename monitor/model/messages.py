@@ -35,7 +35,7 @@ class MessageRef(msgspec.Struct, frozen=True):
 
 
 class Form(StrEnum):
-    """How a notification appears in its sink."""
+    """How a notification appears in its destination."""
 
     CARD = "card"
     """The rollout's card, posted once and edited from then on."""
@@ -46,10 +46,10 @@ class Form(StrEnum):
 
 
 class Notification(msgspec.Struct, frozen=True):
-    """Events addressed to one sink. `key` is stable: the same news never has two keys."""
+    """Events addressed to one destination. `key` is stable: the same news never has two keys."""
 
     key: str
-    sink: str
+    destination: str
     form: Form
     message: Message
     target: Target | None = None
@@ -64,12 +64,12 @@ class HeldLine(msgspec.Struct, frozen=True):
     `id` is the store's, 0 before it has one.
     """
 
-    sink: str
+    destination: str
     window: str
     until: datetime
     target: Target
     event: EventKind
-    place: str
+    alert_key: str
     title: str
     words: str
     url: str
@@ -78,11 +78,11 @@ class HeldLine(msgspec.Struct, frozen=True):
 
 
 class Card(msgspec.Struct, frozen=True):
-    """What a rollout's card in one sink ought to show now."""
+    """What a rollout's card in one destination ought to show now."""
 
     target: Target
     attempt: int
-    sink: str
+    destination: str
     message: Message
 
 

@@ -57,15 +57,15 @@ class Kind(StrEnum):
     APPROVALS = "pending approvals"
 
     @property
-    def is_standing(self) -> bool:
+    def is_perpetual(self) -> bool:
         """Whether it has no end of its own: there is always more to come, and rest is no hang."""
-        return self in _STANDING
+        return self in _PERPETUAL
 
     # An enum hashes the member's name in Python; these are looked up for every entity.
     __hash__ = str.__hash__
 
 
-_STANDING = frozenset({Kind.INSTALLER, Kind.APPROVALS})
+_PERPETUAL = frozenset({Kind.INSTALLER, Kind.APPROVALS})
 
 
 def _words(**phases: str) -> dict[str, Phase]:

@@ -129,14 +129,14 @@ _BELOW = (Level.STEP, Level.UNIT, Level.DETAIL, Level.DETAIL)
 class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     """Everything one poll learned about a target; `taken_at` is our own clock.
 
-    `bygone` are parts that the answers lack since the rollout began anew: they are no
+    `replaced` are parts that the answers lack since the rollout began anew: they are no
     longer shown, and compared with what they were if they come back. None has children.
     """
 
     target: Target
     taken_at: datetime
     root: Entity
-    bygone: tuple[Entity, ...] = ()
+    replaced: tuple[Entity, ...] = ()
 
 
 class Transition(msgspec.Struct, frozen=True):

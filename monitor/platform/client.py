@@ -35,7 +35,7 @@ from monitor.errors import (
     ConfigError,
     MalformedAnswer,
     NuonError,
-    NuonGone,
+    NuonNotFound,
     NuonRejected,
     NuonUnavailable,
     Problem,
@@ -62,11 +62,11 @@ class Answer:
     """A whole answer, decompressed and never empty, and what the headers say about it.
 
     `api_version` is the git reference that the platform was built from, no number to compare.
-    `digest` is equal for equal bytes. Most polls need no more than that, so the body is
+    `fingerprint` is equal for equal bytes. Most polls need no more than that, so the body is
     only put together when it is asked for.
     """
 
-    digest: bytes
+    fingerprint: bytes
     api_version: str | None
     trace_id: str | None
     next_page: bool
@@ -128,7 +128,7 @@ class NuonClient:
     async def get(self, path: str, params: Mapping[str, str] | None = None) -> Answer:
         """Return the answer to `GET path`; `path` begins with a slash and is already quoted.
 
-        Raises nothing but `NuonUnavailable`, `NuonRejected`, `NuonGone` and `MalformedAnswer`.
+        Raises nothing but `NuonUnavailable`, `NuonRejected`, `NuonNotFound` and `MalformedAnswer`.
         """
         try:
             request = self._request(path, params) if params else self._remembered_request(path)
@@ -205,7 +205,7 @@ class NuonClient:
         if not any(parts):
             raise MalformedAnswer(_sentence(path, "an empty answer", response))
         return Answer(
-            digest=_digest(parts),
+            fingerprint=_fingerprint(parts),
             api_version=_header(response, "x-nuon-api-version"),
             trace_id=_header(response, "x-nuon-trace-id"),
             next_page=response.headers.get("x-nuon-page-next", "").lower() == "true",
@@ -228,8 +228,8 @@ class NuonClient:
 
     def _without_token(self, said: bytes) -> bytes:
         """Take out the token, for a platform that repeats what it was sent."""
-        is_told_apart = len(self._secret) >= _SHORTEST_SECRET
-        return said.replace(self._secret, _REDACTED) if is_told_apart else said
+        is_missing_route = len(self._secret) >= _SHORTEST_SECRET
+        return said.replace(self._secret, _REDACTED) if is_missing_route else said
 
     def _redact_headers(self, response: httpx.Response) -> None:
         raw = response.headers.raw
@@ -252,7 +252,7 @@ class NuonClient:
             return NuonUnavailable(_sentence(path, reason, response), retry_after=retry_after)
         if status == HTTPStatus.NOT_FOUND and said.is_the_platforms:
             reason = f"the platform has no such record ({reason})"
-            return NuonGone(_sentence(path, reason, response))
+            return NuonNotFound(_sentence(path, reason, response))
         if status == HTTPStatus.NOT_FOUND:
             reason = f"{reason}; {_missing_route(_header(response, 'x-nuon-api-version'))}"
             return NuonRejected(_sentence(path, reason, response), is_missing_route=True)
@@ -383,11 +383,11 @@ async def _read(response: httpx.Response, path: str, *, limit: int) -> tuple[byt
     return tuple(parts)
 
 
-def _digest(parts: Iterable[bytes]) -> bytes:
-    digest = xxhash.xxh3_128()
+def _fingerprint(parts: Iterable[bytes]) -> bytes:
+    fingerprint = xxhash.xxh3_128()
     for part in parts:
-        digest.update(part)
-    return digest.digest()
+        fingerprint.update(part)
+    return fingerprint.digest()
 
 
 def _platform_error(body: bytes) -> _PlatformError:

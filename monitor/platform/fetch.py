@@ -24,7 +24,7 @@ class Answer(Protocol):
     """What a source returns: the document's bytes, and what is equal for equal ones."""
 
     @property
-    def digest(self) -> bytes: ...
+    def fingerprint(self) -> bytes: ...
 
     @property
     def body(self) -> bytes: ...
@@ -41,10 +41,10 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """All documents of one poll; `digest` is equal where all of them are."""
+    """All documents of one poll; `fingerprint` is equal where all of them are."""
 
     main: Answer
-    digest: bytes
+    fingerprint: bytes
     beside: Mapping[str, Document | None]
 
 
@@ -57,17 +57,17 @@ async def gather(
     """
     main = await source.get(kind.path(identifier))
     if kind.further is None:
-        return Gathered(main, main.digest, {})
+        return Gathered(main, main.fingerprint, {})
     body = main.body
     beside: dict[str, Document | None] = {}
-    digest = xxhash.xxh3_128(main.digest)
+    fingerprint = xxhash.xxh3_128(main.fingerprint)
     for _ in range(_MOST_ROUNDS):
         calls_for = kind.further(body, identifier, beside, seen)
         wanted = [one for one in calls_for if one.path not in beside]
         if not wanted:
-            return Gathered(main, digest.digest(), beside)
+            return Gathered(main, fingerprint.digest(), beside)
         for one, answer in zip(wanted, await _ask(source, wanted), strict=True):
-            digest.update(answer.digest if answer else b"-")
+            fingerprint.update(answer.fingerprint if answer else b"-")
             beside[one.path] = Document(answer.body, answer.next_page) if answer else None
     raise MalformedAnswer(f"the answer calls for more than {_MOST_ROUNDS} others, one by one")
 

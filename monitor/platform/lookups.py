@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import msgspec
 import structlog
 
-from monitor.errors import NuonError, NuonGone, NuonRejected, StoreError
+from monitor.errors import NuonError, NuonNotFound, NuonRejected, StoreError
 from monitor.kinds import wire
 from monitor.model import Called
 from monitor.platform.fetch import Source, pages
@@ -161,7 +161,7 @@ class Names:
         except NuonError as error:
             log.debug("name_unknown", path=path, error=str(error))
             is_missing_route = isinstance(error, NuonRejected) and error.is_missing_route
-            if isinstance(error, NuonGone) or is_missing_route:
+            if isinstance(error, NuonNotFound) or is_missing_route:
                 self._asked[path] = self._now(), _ASK_FOR_MISSING_AGAIN_AFTER
 
     async def _learn_list(self, path: str) -> None:

@@ -15,32 +15,32 @@ from urllib.parse import urlsplit
 import structlog
 
 from monitor.compose import notifications, render
-from monitor.compose.templates import Wording
+from monitor.compose.templates import MessageTemplates
 from monitor.config import Config
 from monitor.config import Watch as WatchEntry
 from monitor.decide import events
 from monitor.decide.dispatch import Dispatch
-from monitor.decide.reachability import Sight
-from monitor.deliver.destinations import Sinks, digests_of, home_of, plan_of
+from monitor.decide.reachability import Reachability
+from monitor.deliver.destinations import Destinations, digests_of, home_of, plan_of
 from monitor.deliver.slack import SlackClient
-from monitor.deliver.worker import Delivery, Pace, Sink
-from monitor.errors import SinkError, StoreError
+from monitor.deliver.worker import Delivery, Destination, Pace
+from monitor.errors import DestinationError, StoreError
 from monitor.kinds import KINDS
 from monitor.metrics import Metrics
-from monitor.model import Blindness, EventKind, Named, NamePatterns, Snapshot, Target
+from monitor.model import EventKind, Named, NamePatterns, Outage, Snapshot, Target
 from monitor.platform.client import NuonClient
 from monitor.platform.lookups import Names
 from monitor.service.health import Check, HealthServer, Probes
 from monitor.service.heartbeat import Heartbeat
 from monitor.service.scheduler import Daemon
-from monitor.service.timers import Clockwork
+from monitor.service.timers import Timers
 from monitor.service.wall_clock import WallClock
 from monitor.store import Store, StoreThread
 from monitor.watch.closing import close_cards
-from monitor.watch.context import Hush, Outcome, Surroundings
-from monitor.watch.list_poller import Discovery, Listing
-from monitor.watch.registry import Roster
-from monitor.watch.rollout_poller import Cycle, Watch
+from monitor.watch.context import ActiveSilences, Context, Outcome
+from monitor.watch.list_poller import Listing, ListPoller
+from monitor.watch.registry import Registry
+from monitor.watch.rollout_poller import RolloutPoller, Watch
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +52,7 @@ _STORE = "store"
 
 _STUCK_AFTER = 60.0
 """Seconds beyond the time that a poll may take."""
-_GREET_EVERY = 15.0
+_CHECK_TOKEN_EVERY = 15.0
 
 
 def utc_now() -> datetime:
@@ -74,10 +74,10 @@ def secrets_of(config: Config) -> tuple[str, ...]:
         *(route.webhook_url for route in config.route),
     )
     secrets = [value.get_secret_value() for value in values if value is not None]
-    return (*secrets, *(part for secret in secrets for part in _telling_parts(secret)))
+    return (*secrets, *(part for secret in secrets for part in _revealing_parts(secret)))
 
 
-def _telling_parts(url: str) -> Iterator[str]:
+def _revealing_parts(url: str) -> Iterator[str]:
     parts = urlsplit(url)
     if parts.netloc and len(parts.path) >= _LONG_PATH:
         yield parts.path
@@ -107,18 +107,18 @@ def slack_client(config: Config) -> SlackClient:
     )
 
 
-def _fallbacks(config: Config, sinks: Sinks) -> tuple[str, ...]:
-    """Return where it is told that some other sink refuses, the best place first."""
+def _fallbacks(config: Config, destinations: Destinations) -> tuple[str, ...]:
+    """Return where it is told that some other destination refuses, the best place first."""
     default = config.slack.channel if config.slack.webhook_url is None else None
-    return tuple(dict.fromkeys((*([default] if default else []), *sinks.homes)))
+    return tuple(dict.fromkeys((*([default] if default else []), *destinations.homes)))
 
 
-def sink_of(sinks: Sinks, slack: SlackClient, name: str) -> Sink | None:
-    """Return a sink by its name; None for one that the configuration no longer has."""
-    webhook = sinks.webhook(name)
+def destination_of(destinations: Destinations, slack: SlackClient, name: str) -> Destination | None:
+    """Return a destination by its name; None for one that the configuration no longer has."""
+    webhook = destinations.webhook(name)
     if webhook is not None:
         return slack.webhook(webhook)
-    return slack.channel(name) if sinks.is_known(name) else None
+    return slack.channel(name) if destinations.is_known(name) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +127,9 @@ class App:
 
     config: Config
     store: StoreThread
-    around: Surroundings
-    roster: Roster
-    clockwork: Clockwork
+    context: Context
+    registry: Registry
+    timers: Timers
     daemon: Daemon
     delivery: Delivery
     probes: Probes
@@ -144,14 +144,14 @@ class App:
             await server.start()
             log.info("listening", port=server.port)
         # Beside the polls, which a Slack or a disk that hangs must not hold up.
-        greeting = asyncio.create_task(self._greet_slack(), name="greet Slack")
+        checking_token = asyncio.create_task(self._check_slack_token(), name="greet Slack")
         closing = asyncio.create_task(self._try_to_close_removed(), name="close cards")
         try:
             await self.daemon.run()
         finally:
-            greeting.cancel()
+            checking_token.cancel()
             closing.cancel()
-            await asyncio.wait((greeting, closing))
+            await asyncio.wait((checking_token, closing))
             if server is not None:
                 await server.stop()
 
@@ -163,9 +163,9 @@ class App:
 
     async def close_removed(self) -> None:
         """Say on the cards of what the configuration leads to no more that it is not watched."""
-        await close_cards(self.around, frozenset(self.roster.watched()))
+        await close_cards(self.context, frozenset(self.registry.watched()))
 
-    async def _greet_slack(self) -> None:
+    async def _check_slack_token(self) -> None:
         """Find out at the start, and not at the first failure, whether Slack takes the token.
 
         Until it does it is asked again and again: there may be nothing to send for long.
@@ -174,12 +174,12 @@ class App:
             return
         while True:
             try:
-                await self.slack.greet()
-            except SinkError as error:
+                await self.slack.check_token()
+            except DestinationError as error:
                 if self.delivery.problem != str(error):
                     log.error("slack_unusable", error=str(error))
                 self.delivery.problem = str(error)
-                await asyncio.sleep(_GREET_EVERY)
+                await asyncio.sleep(_CHECK_TOKEN_EVERY)
             else:
                 self.delivery.problem = None
                 return
@@ -194,11 +194,11 @@ class App:
             targets = [one.watch.target for one in due]
             polled.update(targets)
             failed += (t for t, o in zip(targets, outcomes, strict=True) if o is Outcome.FAILED)
-        await self.clockwork.tell()
+        await self.timers.send_due()
         return tuple(failed)
 
-    def _all(self) -> tuple[Cycle | Discovery, ...]:
-        return (*self.roster.discoveries, *self.roster.cycles)
+    def _all(self) -> tuple[RolloutPoller | ListPoller, ...]:
+        return (*self.registry.list_pollers, *self.registry.rollout_pollers)
 
 
 @asynccontextmanager
@@ -228,37 +228,39 @@ async def build(
         source = await stack.enter_async_context(nuon_client(config))
         slack = await stack.enter_async_context(slack_client(config))
         metrics = Metrics()
-        sinks = Sinks(config, keep_secret)
-        lost = await _own_up_to_loss(store, sinks.homes, now())
-        told = await store.call(Store.sights)
+        destinations = Destinations(config, keep_secret)
+        lost = await _own_up_to_loss(store, destinations.homes, now())
+        outages = await store.call(Store.outages)
         delivery = Delivery(
             store,
-            partial(sink_of, sinks, slack),
+            partial(destination_of, destinations, slack),
             metrics=metrics,
             now=now,
             pace=pace,
-            fallbacks=_fallbacks(config, sinks),
-            told=told,
+            fallbacks=_fallbacks(config, destinations),
+            outages=outages,
             jumped=jumped,
         )
         await delivery.hurry()
-        hush = Hush()
-        sight = Sight(unreachable_after=config.poll.unreachable_after, told=told)
-        around = Surroundings(
+        active_silences = ActiveSilences()
+        reachability = Reachability(
+            unreachable_after=config.poll.unreachable_after, reported=outages
+        )
+        context = Context(
             source=source,
             store=store,
-            namer=Names(source, store, now),
-            sight=sight,
+            name_source=Names(source, store, now),
+            reachability=reachability,
             metrics=metrics,
             links=render.Links(config.nuon.dashboard_url, config.nuon.org_id or ""),
-            patience=events.Patience(config.stall.after, config.stall.remind_every),
+            stall_rules=events.StallRules(config.stall.after, config.stall.remind_every),
             permalink=slack.permalink,
-            channels=sinks,
+            channels=destinations,
             directory=slack,
-            sinks=sinks.homes,
+            destinations=destinations.homes,
             plan=plan_of(config),
-            wording=wording_of(config),
-            hush=hush,
+            templates=templates_of(config),
+            active_silences=active_silences,
             now=now,
             jumped=jumped,
             has_news=delivery.wake,
@@ -267,15 +269,15 @@ async def build(
             forgot_before=lost.since - config.poll.settled_interval if lost else None,
         )
         metrics.store_lost.set(lost.since.timestamp() if lost else 0.0)
-        roster = _roster(config, around)
-        await roster.resume()
-        clockwork = Clockwork(around, roster, digests_of(config))
-        await clockwork.take_silences()
+        registry = _registry(config, context)
+        await registry.resume()
+        timers = Timers(context, registry, digests_of(config))
+        await timers.take_silences()
         daemon = Daemon(
-            roster,
+            registry,
             delivery,
             store,
-            clockwork,
+            timers,
             keep=config.store.keep,
             metrics=metrics,
             now=now,
@@ -284,15 +286,15 @@ async def build(
         )
         stuck_after = _STUCK_AFTER + config.nuon.timeout.total_seconds()
         watchman = _Watchman(
-            roster,
+            registry,
             daemon,
             delivery,
-            sight,
+            reachability,
             store,
             metrics,
             now,
             stuck_after,
-            frozenset(sinks.homes),
+            frozenset(destinations.homes),
             configuration_problem,
         )
         if config.heartbeat.url is not None:
@@ -301,9 +303,9 @@ async def build(
         yield App(
             config,
             store,
-            around,
-            roster,
-            clockwork,
+            context,
+            registry,
+            timers,
             daemon,
             delivery,
             watchman.probes(),
@@ -313,50 +315,50 @@ async def build(
 
 
 async def _own_up_to_loss(
-    store: StoreThread, sinks: tuple[str, ...], now: datetime
-) -> Blindness | None:
+    store: StoreThread, destinations: tuple[str, ...], now: datetime
+) -> Outage | None:
     """Say once in every channel that an earlier store was lost; returns until when it knew.
 
     That a damaged file stands beside the store is how it is known, whatever happened between
     setting it aside and this. Once a person has removed that file, all is forgotten.
     """
-    known = (await store.call(Store.sights)).get(_STORE)
+    known = (await store.call(Store.outages)).get(_STORE)
     aside = await store.call(Store.set_aside_file)
     if aside is None:
         if known is not None:
-            await store.call(Store.save_sight, _STORE, None, now=now)
+            await store.call(Store.save_outage, _STORE, None, now=now)
         return None
     name = aside.file.name
     if known is not None and name in known.reason:
         return known
     reason = f"it was damaged and is kept as {name}; a new one was begun"
-    lost = Blindness(EventKind.GONE, aside.written_at, reason)
+    lost = Outage(EventKind.REMOVED, aside.written_at, reason)
     log.error("store_was_damaged", kept_as=name, known_until=lost.since.isoformat())
-    told = notifications.of_sight(
-        EventKind.GONE,
+    notices = notifications.of_outage(
+        EventKind.REMOVED,
         render.store_lost(name, lost.since),
         key=f"{_STORE}/{name}",
         target=None,
-        sinks=sinks,
+        destinations=destinations,
     )
-    await store.call(Store.save_sight, _STORE, lost, told, now=now)
+    await store.call(Store.save_outage, _STORE, lost, notices, now=now)
     return lost
 
 
-def wording_of(config: Config) -> Wording:
+def templates_of(config: Config) -> MessageTemplates:
     """Return the user's own templates; raises ConfigError where they are not sound."""
     templates = config.templates
-    return Wording.of(templates.title, templates.fields, templates.links)
+    return MessageTemplates.of(templates.title, templates.fields, templates.links)
 
 
-def _roster(config: Config, around: Surroundings) -> Roster:
-    roster = Roster(around)
+def _registry(config: Config, context: Context) -> Registry:
+    registry = Registry(context)
     for entry in config.watch:
         if entry.target.kind in KINDS:
-            roster.watch(_watch(config, entry))
+            registry.watch(_watch(config, entry))
         else:
-            roster.list(_listing(config, entry))
-    return roster
+            registry.list(_listing(config, entry))
+    return registry
 
 
 def _forget_after(config: Config) -> timedelta:
@@ -397,15 +399,15 @@ def _listing(config: Config, entry: WatchEntry) -> Listing:
 class _Watchman:
     """Answers what the pages of `health` ask, from the parts that know."""
 
-    roster: Roster
+    registry: Registry
     daemon: Daemon
     delivery: Delivery
-    sight: Sight
+    reachability: Reachability
     store: StoreThread
     metrics: Metrics
     now: Callable[[], datetime]
     stuck_after: float
-    sinks: frozenset[str]
+    destinations: frozenset[str]
     configuration_problem: Callable[[], str | None]
 
     def probes(self) -> Probes:
@@ -431,21 +433,29 @@ class _Watchman:
     def _slack_problem(self) -> str | None:
         """One channel that refuses is told in another; only where all do, nobody reads a word."""
         refusing = self.delivery.refusing
-        if self.delivery.problem is None and self.sinks and self.sinks <= refusing.keys():
-            return "; ".join(f"{sink}: {refusing[sink].reason}" for sink in sorted(self.sinks))
+        if (
+            self.delivery.problem is None
+            and self.destinations
+            and self.destinations <= refusing.keys()
+        ):
+            return "; ".join(
+                f"{destination}: {refusing[destination].reason}"
+                for destination in sorted(self.destinations)
+            )
         return self.delivery.problem
 
     def _platform_problem(self) -> str | None:
-        blindness = self.sight.platform_blindness
-        if blindness is not None:
-            return f"unreachable since {blindness.since:%Y-%m-%d %H:%M:%S} UTC: {blindness.reason}"
-        return None if self.sight.has_seen else "no poll came through yet"
+        outage = self.reachability.platform_outage
+        if outage is not None:
+            return f"unreachable since {outage.since:%Y-%m-%d %H:%M:%S} UTC: {outage.reason}"
+        return None if self.reachability.has_seen else "no poll came through yet"
 
     async def refresh(self) -> None:
         """Bring the gauges up to date; they keep their last values where the store fails."""
         metrics = self.metrics
         states = Counter(
-            "settled" if cycle.is_settled else "in flight" for cycle in self.roster.cycles
+            "settled" if poller.is_settled else "in flight"
+            for poller in self.registry.rollout_pollers
         )
         for state in ("settled", "in flight"):
             metrics.watches.labels(state).set(states[state])

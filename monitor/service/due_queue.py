@@ -10,7 +10,7 @@ from zlib import crc32
 K = TypeVar("K", bound=Hashable)
 
 
-class Agenda(Generic[K]):
+class DueQueue(Generic[K]):
     """A heap of due times. What is taken is not due again until it is put back."""
 
     def __init__(self) -> None:

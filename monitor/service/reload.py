@@ -28,7 +28,7 @@ _LOOK_EVERY = 10.0
 """Seconds between two looks at the files: by content, so that a swapped link counts as well."""
 
 
-class Wishes:
+class ControlSignals:
     """What the process was asked for: to end, or to read its configuration anew."""
 
     def __init__(self) -> None:
@@ -52,22 +52,26 @@ class Wishes:
         self._came.clear()
 
 
-def wishes_from_signals() -> Wishes:
+def control_signals() -> ControlSignals:
     """Take SIGTERM and SIGINT for the wish to end, SIGHUP for the wish to reload."""
-    wishes = Wishes()
-    stop_on_signals(wishes.stop)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, wishes.reload)
-    return wishes
+    signals = ControlSignals()
+    stop_on_signals(signals.stop)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, signals.reload)
+    return signals
 
 
 class Service:
     """Runs one daemon after the other. `read` returns the configuration or raises ConfigError."""
 
     def __init__(
-        self, read: Callable[[], Config], wishes: Wishes, *, look_every: float = _LOOK_EVERY
+        self,
+        read: Callable[[], Config],
+        signals: ControlSignals,
+        *,
+        look_every: float = _LOOK_EVERY,
     ) -> None:
         self._read = read
-        self._wishes = wishes
+        self._signals = signals
         self._look_every = look_every
         self._secrets: dict[str, None] = {}
         self._refused: Config | None = None
@@ -78,7 +82,7 @@ class Service:
         """Run until asked to end; raises MonitorError where the first daemon cannot begin."""
         config: Config | None = await asyncio.to_thread(self._read)
         before: Config | None = None
-        while config is not None and not self._wishes.is_to_stop:
+        while config is not None and not self._signals.is_to_stop:
             try:
                 config, before = await self._live(config), config
             except StoreDamaged:
@@ -120,10 +124,10 @@ class Service:
     async def _next(self, config: Config) -> Config | None:
         """Wait until another configuration is to be used; None once it is time to end."""
         while True:
-            await self._wishes.wait(self._look_every)
-            if self._wishes.is_to_stop:
+            await self._signals.wait(self._look_every)
+            if self._signals.is_to_stop:
                 return None
-            is_asked, self._wishes.is_to_reload = self._wishes.is_to_reload, False
+            is_asked, self._signals.is_to_reload = self._signals.is_to_reload, False
             try:
                 found = await asyncio.to_thread(self._read)
             except ConfigError as error:
@@ -139,9 +143,9 @@ class Service:
 
     def _is_leaving_anyway(self, error: MonitorError) -> bool:
         """Whether the end was asked for while a daemon tried in vain to begin."""
-        if self._wishes.is_to_stop:
+        if self._signals.is_to_stop:
             log.warning("ended_before_it_began", error=str(error))
-        return self._wishes.is_to_stop
+        return self._signals.is_to_stop
 
     def _complain(self, problem: str) -> None:
         """Say what is wrong, once for as long as it stays the same."""

@@ -21,13 +21,13 @@ from monitor.deliver.worker import Delivery
 from monitor.errors import StoreError
 from monitor.metrics import Metrics
 from monitor.model import Target
-from monitor.service.due_queue import Agenda, following, spread
-from monitor.service.timers import Clockwork
+from monitor.service.due_queue import DueQueue, following, spread
+from monitor.service.timers import Timers
 from monitor.store import Store, StoreThread
 from monitor.watch.context import Outcome
-from monitor.watch.list_poller import Discovery
-from monitor.watch.registry import Roster
-from monitor.watch.rollout_poller import Cycle
+from monitor.watch.list_poller import ListPoller
+from monitor.watch.registry import Registry
+from monitor.watch.rollout_poller import RolloutPoller
 
 log = structlog.get_logger(__name__)
 
@@ -57,10 +57,10 @@ class Daemon:
 
     def __init__(
         self,
-        roster: Roster,
+        registry: Registry,
         delivery: Delivery,
         store: StoreThread,
-        clockwork: Clockwork,
+        timers: Timers,
         *,
         keep: timedelta,
         metrics: Metrics,
@@ -69,17 +69,17 @@ class Daemon:
         unlived: timedelta = timedelta(0),
     ) -> None:
         """`jumped` is how far the clock was set ahead, `unlived` how long nothing ran before."""
-        self._roster = roster
+        self._registry = registry
         self._delivery = delivery
         self._store = store
-        self._clockwork = clockwork
+        self._timers = timers
         self._keep = keep
         self._metrics = metrics
         self._now = now
         self._jumped = jumped
         self._unlived = unlived
-        self._agenda: Agenda[Cycle | Discovery] = Agenda()
-        self._beats: dict[Cycle | Discovery, float] = {}
+        self._due_queue: DueQueue[RolloutPoller | ListPoller] = DueQueue()
+        self._beats: dict[RolloutPoller | ListPoller, float] = {}
         """When those that were polled once are due next, so that their polls spread."""
         self._in_flight: dict[asyncio.Task[None], float] = {}
         self._completed_at = time.monotonic()
@@ -98,7 +98,7 @@ class Daemon:
         """
         for one in self._polled():
             self._begin(one)
-        self._roster.begin = self._begin
+        self._registry.begin = self._begin
         delivering = asyncio.create_task(self._delivery.run(), name="delivery")
         scheduler = self._scheduler()
         scheduler.start()
@@ -112,16 +112,16 @@ class Daemon:
         if self._store.damage is not None:
             raise self._store.damage
 
-    def _polled(self) -> tuple[Cycle | Discovery, ...]:
-        return (*self._roster.discoveries, *self._roster.cycles)
+    def _polled(self) -> tuple[RolloutPoller | ListPoller, ...]:
+        return (*self._registry.list_pollers, *self._registry.rollout_pollers)
 
-    def _begin(self, one: Cycle | Discovery) -> None:
+    def _begin(self, one: RolloutPoller | ListPoller) -> None:
         name, interval, now = (
             str(one.watch.target),
             one.watch.interval.total_seconds(),
             time.monotonic(),
         )
-        self._agenda.put(one, now + spread(name, min(interval, _START_WITHIN)))
+        self._due_queue.put(one, now + spread(name, min(interval, _START_WITHIN)))
         self._beats[one] = now + spread(name, interval)
 
     def stop(self) -> None:
@@ -137,7 +137,7 @@ class Daemon:
         now = time.monotonic()
         waits = [now - self._delivery.turned_at - 60.0]
         due = [*self._in_flight.values()]
-        if (next_due := self._agenda.next_due()) is not None:
+        if (next_due := self._due_queue.next_due()) is not None:
             due.append(next_due)
         if due:
             waits.append(now - max(min(due), self._completed_at))
@@ -188,34 +188,34 @@ class Daemon:
             self.stop()
             return
         now = time.monotonic()
-        for cycle, due in self._agenda.take(now):
+        for poller, due in self._due_queue.take(now):
             self._metrics.lag_seconds.observe(now - due)
-            task = asyncio.create_task(self._poll(cycle, due), name=f"poll {cycle.watch.target}")
+            task = asyncio.create_task(self._poll(poller, due), name=f"poll {poller.watch.target}")
             self._in_flight[task] = now
             task.add_done_callback(lambda task: self._in_flight.pop(task, None))
 
-    async def _poll(self, cycle: Cycle | Discovery, due: float) -> None:
-        pause: timedelta | None = cycle.watch.interval
+    async def _poll(self, poller: RolloutPoller | ListPoller, due: float) -> None:
+        pause: timedelta | None = poller.watch.interval
         try:
-            if await cycle.poll() is Outcome.CHANGED:
+            if await poller.poll() is Outcome.CHANGED:
                 self.problem = None
-            pause = cycle.pause()
-            if pause is None and isinstance(cycle, Cycle):
-                await self._roster.rest(cycle)
+            pause = poller.pause()
+            if pause is None and isinstance(poller, RolloutPoller):
+                await self._registry.finish(poller)
         except StoreError as error:
             self.problem = str(error)
-            log.error("poll_not_kept", target=str(cycle.watch.target), error=str(error))
+            log.error("poll_not_kept", target=str(poller.watch.target), error=str(error))
         except Exception:
             self._metrics.bug.labels("poll").inc()
-            log.exception("poll_failed_unexpectedly", target=str(cycle.watch.target))
+            log.exception("poll_failed_unexpectedly", target=str(poller.watch.target))
         self._completed_at = time.monotonic()
         if pause is None:
-            log.info("settled_for_long", target=str(cycle.watch.target), polled="no more")
-            self._beats.pop(cycle, None)
+            log.info("settled_for_long", target=str(poller.watch.target), polled="no more")
+            self._beats.pop(poller, None)
             return
-        self._agenda.put(cycle, self._next_due(cycle, due, pause))
+        self._due_queue.put(poller, self._next_due(poller, due, pause))
 
-    def _next_due(self, one: Cycle | Discovery, due: float, pause: timedelta) -> float:
+    def _next_due(self, one: RolloutPoller | ListPoller, due: float, pause: timedelta) -> float:
         """Return when to poll again; after the first seconds all find a rhythm of their own."""
         now, beat = time.monotonic(), self._beats.pop(one, due)
         if beat > now and pause <= one.watch.interval:
@@ -225,10 +225,10 @@ class Daemon:
     async def _flush(self) -> None:
         """Write down when each target was seen last: not worth a commit at each poll."""
         fresh = {
-            cycle.watch.target: cycle.polled_at
-            for cycle in self._roster.cycles
-            if cycle.polled_at is not None
-            and self._flushed.get(cycle.watch.target) != cycle.polled_at
+            poller.watch.target: poller.polled_at
+            for poller in self._registry.rollout_pollers
+            if poller.polled_at is not None
+            and self._flushed.get(poller.watch.target) != poller.polled_at
         }
         if not fresh:
             return
@@ -240,16 +240,16 @@ class Daemon:
         # Neither a clock that was set ahead nor a long stop makes anything old by itself.
         age = self._keep + self._unlived + max(self._jumped(), timedelta(0))
         with self._logged("prune"):
-            watched = frozenset(self._roster.watched())
+            watched = frozenset(self._registry.watched())
             await self._store.call(Store.forget_finds, self._now() - age)
             removed = await self._store.call(Store.prune, self._now() - age, watched=watched)
             log.info("pruned", rows=removed)
 
     async def _take_silences(self) -> None:
-        await self._by_the_clock(self._clockwork.take_silences)
+        await self._by_the_clock(self._timers.take_silences)
 
     async def _tell(self) -> None:
-        await self._by_the_clock(self._clockwork.tell)
+        await self._by_the_clock(self._timers.send_due)
 
     async def _by_the_clock(self, look: Callable[[], Awaitable[None]]) -> None:
         """What the store refuses now is tried again at the next look."""

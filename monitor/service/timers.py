@@ -21,112 +21,112 @@ from monitor.compose.window_summary import Bundle
 from monitor.errors import StoreError
 from monitor.model import Event, EventKind, Form, Level, Named, Notification, Target
 from monitor.store import Store
-from monitor.watch.context import Surroundings
-from monitor.watch.registry import Roster
+from monitor.watch.context import Context
+from monitor.watch.registry import Registry
 
 log = structlog.get_logger(__name__)
 
 
-class Clockwork:
+class Timers:
     """Looks at the time: which silences hold, which windows are over, which digests are due."""
 
-    def __init__(self, around: Surroundings, roster: Roster, digests: Sequence[Digest]) -> None:
-        self._around = around
-        self._roster = roster
+    def __init__(self, context: Context, registry: Registry, digests: Sequence[Digest]) -> None:
+        self._context = context
+        self._registry = registry
         self._digests = tuple({one.name: one for one in digests}.values())
 
     async def take_silences(self) -> None:
         """Let those silences hold that people have set, and no others."""
-        around = self._around
-        silences = await around.store.call(Store.silences, since=around.now())
-        if around.hush.take(silences):
+        context = self._context
+        silences = await context.store.call(Store.silences, since=context.now())
+        if context.active_silences.take(silences):
             log.info("silences", holding=len(silences))
-        around.metrics.silences.set(len(silences))
+        context.metrics.silences.set(len(silences))
 
-    async def tell(self) -> None:
+    async def send_due(self) -> None:
         """Tell what is due, and what has been since long. Raises StoreError."""
-        await self._guarded(self._tell_summaries)
-        await self._guarded(self._tell_digests)
+        await self._guarded(self._send_summaries)
+        await self._guarded(self._send_digests)
 
-    async def _guarded(self, tell: Callable[[], Awaitable[None]]) -> None:
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
-            await tell()
+            await work()
         except StoreError:
             raise
         except Exception:
-            self._around.metrics.bug.labels("clockwork").inc()
-            log.exception("not_told_by_the_clock")
+            self._context.metrics.bug.labels("clockwork").inc()
+            log.exception("timer_failed")
 
     # The ends of quiet windows
 
-    async def _tell_summaries(self) -> None:
-        store, now = self._around.store, self._around.now()
+    async def _send_summaries(self) -> None:
+        store, now = self._context.store, self._context.now()
         due = await store.call(Store.next_summary)
         if due is None or due > now:
             return
         lines = await store.call(Store.held)
-        for until, longer in window_summary.prolonged(lines, self._around.plan, now).items():
+        for until, longer in window_summary.prolonged(lines, self._context.plan, now).items():
             await store.call(Store.hold_longer, longer, until)
             log.info("held_for_longer", lines=len(longer), until=until.isoformat())
         lines = await store.call(Store.held)
         for bundle in window_summary.due_bundles(lines, now):
-            await self._guarded(partial(self._tell_summary, bundle, now))
+            await self._guarded(partial(self._send_summary, bundle, now))
 
-    async def _tell_summary(self, bundle: Bundle, now: datetime) -> None:
-        around = self._around
+    async def _send_summary(self, bundle: Bundle, now: datetime) -> None:
+        context = self._context
         stories = [
             window_summary.story_of(lines, await self._view(target), now)
             for target, lines in bundle.by_target.items()
         ]
         if window_summary.awaits_poll(bundle, stories, now):
             return
-        summary = window_summary.summary_of(bundle, stories, around.plan)
-        told = (summary,) if summary else ()
-        await around.store.call(Store.summed_up, bundle.lines, told, now)
-        log.info("quiet_window_over", sink=bundle.sink, lines=len(bundle.lines))
-        around.has_news()
+        summary = window_summary.summary_of(bundle, stories, context.plan)
+        messages = (summary,) if summary else ()
+        await context.store.call(Store.summed_up, bundle.lines, messages, now)
+        log.info("quiet_window_over", destination=bundle.destination, lines=len(bundle.lines))
+        context.has_news()
 
     # Digests
 
-    async def _tell_digests(self) -> None:
-        store, now = self._around.store, self._around.now()
-        told = await store.call(Store.digests_told)
-        if gone := told.keys() - {one.name for one in self._digests}:
-            await store.call(Store.forget_digests, gone)
+    async def _send_digests(self) -> None:
+        store, now = self._context.store, self._context.now()
+        issued = await store.call(Store.last_issues)
+        if removed := issued.keys() - {one.name for one in self._digests}:
+            await store.call(Store.forget_digests, removed)
         for one in self._digests:
-            known = told.get(one.name)
-            until = digest.told_until(one.timetable, known, now)
+            known = issued.get(one.name)
+            until = digest.issued_until(one.timetable, known, now)
             if until != known:
-                await store.call(Store.digest_told, one.name, until, (), now)
+                await store.call(Store.save_issue, one.name, until, (), now)
             issue = digest.issue_due(one.timetable, until, now)
             if issue is not None:
-                await self._guarded(partial(self._tell_digest, one, issue, now))
+                await self._guarded(partial(self._send_digest, one, issue, now))
 
-    async def _tell_digest(self, one: Digest, issue: Issue, now: datetime) -> None:
-        around = self._around
+    async def _send_digest(self, one: Digest, issue: Issue, now: datetime) -> None:
+        context = self._context
         accounts = await self._accounts(one, issue)
-        facts = digest.facts_of(issue, accounts, around.links)
-        called = await around.namer.called(digest.install_ids(facts))
+        facts = digest.facts_of(issue, accounts, context.links)
+        called = await context.name_source.called(digest.install_ids(facts))
         facts = digest.with_names(facts, called.names)
-        told: tuple[Notification, ...] = ()
-        if digest.is_worth_telling(one.timetable, facts):
+        messages: tuple[Notification, ...] = ()
+        if digest.is_worth_sending(one.timetable, facts):
             # By a clock that was set, the same time may come again, with other news.
             key = f"digest/{issue.until:%Y-%m-%dT%H:%MZ}/{now:%Y%m%dT%H%M%S.%fZ}/{one.name}"
-            told = (Notification(key, one.sink, Form.MESSAGE, render.digest(facts)),)
-        await around.store.call(Store.digest_told, one.name, issue.until, told, now)
-        log.info("digest", name=one.name, rollouts=len(facts.rollouts), told=bool(told))
-        around.has_news()
+            messages = (Notification(key, one.destination, Form.MESSAGE, render.digest(facts)),)
+        await context.store.call(Store.save_issue, one.name, issue.until, messages, now)
+        log.info("digest", name=one.name, rollouts=len(facts.rollouts), sent=bool(messages))
+        context.has_news()
 
     async def _accounts(self, one: Digest, issue: Issue) -> list[Account]:
         """Look at the rollouts one by one: all of a week at once may be more than fits."""
-        around = self._around
-        told = await around.store.call(Store.told_of, one.sink, issue.since)
-        cards = await around.store.call(Store.cards_in, one.sink)
-        failures = await around.store.call(Store.failures, issue.since, issue.until)
+        context = self._context
+        notified = await context.store.call(Store.notified_targets, one.destination, issue.since)
+        cards = await context.store.call(Store.cards_in, one.destination)
+        failures = await context.store.call(Store.failures, issue.since, issue.until)
         accounts = []
-        for target, memory in (await around.store.call(Store.memories)).items():
-            is_its = one.of_all or target in told or one.sink in memory.card_sinks
-            if not is_its or not memory.has_card or not digest.may_matter(memory, issue):
+        for target, state in (await context.store.call(Store.states)).items():
+            is_its = one.of_all or target in notified or one.destination in state.card_destinations
+            if not is_its or not state.has_card or not digest.may_matter(state, issue):
                 continue
             view = await self._view(target)
             if view is None:
@@ -135,7 +135,7 @@ class Clockwork:
                 digest.account_of,
                 view,
                 issue,
-                url=(around.permalink(cards[target]) if target in cards else None) or _page(view),
+                url=(context.permalink(cards[target]) if target in cards else None) or _page(view),
                 failures=failures.get(target, Counter()),
             )
             accounts.append(await asyncio.to_thread(account))
@@ -143,17 +143,17 @@ class Clockwork:
 
     async def _view(self, target: Target) -> render.View | None:
         """Return how a target stands as far as the store knows; None where it does not."""
-        around = self._around
-        stored = await around.store.call(Store.load, target)
+        context = self._context
+        stored = await context.store.call(Store.load, target)
         if stored is None:
             return None
-        ids = render.shown_ids(stored.snapshot, stored.memory)
-        called = await around.store.call(Store.called, ids)
-        watch = self._roster.watch_of(target)
+        ids = render.shown_ids(stored.snapshot, stored.state)
+        called = await context.store.call(Store.called, ids)
+        watch = self._registry.watch_of(target)
         view = render.View(
             snapshot=stored.snapshot,
-            memory=stored.memory,
-            links=around.links,
+            state=stored.state,
+            links=context.links,
             title=watch.title if watch else None,
             names=called.names,
             apps=called.apps,
@@ -162,7 +162,7 @@ class Clockwork:
         )
         entry, labels = (watch.entry, watch.labels) if watch else (Named(), {})
         return replace(
-            view, worded=notifications.worded(around.wording, view, watch=entry, labels=labels)
+            view, filled=notifications.filled(context.templates, view, watch=entry, labels=labels)
         )
 
 

@@ -75,7 +75,7 @@ class _Story:
     def sentences(self) -> Iterator[str]:
         """Yield one for each thing that people have to be told."""
         root = self._rollout.life
-        if root[0].kind.is_standing:
+        if root[0].kind.is_perpetual:
             for step in self._rollout.steps:
                 yield from self._of_units(step)
             return

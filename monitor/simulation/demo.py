@@ -183,9 +183,9 @@ class World:
 
     def cards_of(self, rollout: Rollout) -> list[Posted]:
         """Return a rollout's cards, one for each attempt at it."""
-        return [post for post in self.told_of(rollout).posts if post.thread_ts is None]
+        return [post for post in self.notified_targets(rollout).posts if post.thread_ts is None]
 
-    def told_of(self, rollout: Rollout) -> Channel:
+    def notified_targets(self, rollout: Rollout) -> Channel:
         """Return the channel with a rollout's threads alone."""
         own = (post for post in self.channel.posts if self.rollout_of(post) is rollout)
         return replace(self.channel, by_ts={post.ts: post for post in own})
@@ -297,11 +297,13 @@ async def play(scenario: str, *, seed: int, console: Console, lasts: float = _LA
         return terminal.finish()
 
 
-async def _until_watched(world: World, terminal: Terminal, *, patience: float = _PATIENCE) -> None:
+async def _until_watched(
+    world: World, terminal: Terminal, *, stall_rules: float = _PATIENCE
+) -> None:
     """Wait until a monitor looks at the platform from now on."""
     since = world.platform.clock.now()
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + patience
+    deadline = loop.time() + stall_rules
     while not world.is_watched_since(since) and loop.time() < deadline:
         await terminal.watch(0.1)
 
@@ -494,7 +496,7 @@ class Terminal:
         self.look()
         for rollout, card in self._newest_cards():
             self.console.print(self._draw_card(rollout, card, " in the end"))
-        findings = [audit(each, self.world.told_of(each)) for each in self.world.rollouts]
+        findings = [audit(each, self.world.notified_targets(each)) for each in self.world.rollouts]
         self.console.print(self._rule("what happened, what was told"))
         self.console.print(Constrain(self._balance(findings), self.width))
         for sentence in _complaints(findings):
@@ -564,7 +566,7 @@ async def serve(scenario: str, *, seed: int, console: Console) -> None:
         console.print("Ctrl-C ends it.\n")
         terminal = Terminal(world, console)
         with terminal.curtain():
-            await _until_watched(world, terminal, patience=math.inf)
+            await _until_watched(world, terminal, stall_rules=math.inf)
             while True:
                 release = world.add_release(scenario, seed=seed, begins_in=_BEGINS_IN)
                 run_in = _BEGINS_IN + _RUN_BEGINS * release.settles_after / world.speed

@@ -35,18 +35,18 @@ from sqlalchemy import (
 
 from monitor.model import (
     Alteration,
-    Blindness,
     Card,
     EventKind,
     Form,
     HeldLine,
     Level,
-    Memory,
     Message,
     MessageRef,
     Notification,
+    Outage,
     Snapshot,
     Target,
+    TargetState,
     Transition,
 )
 from monitor.store import opening
@@ -63,7 +63,7 @@ from monitor.store.tables import (
     is_unsent,
     name,
     notification,
-    sight,
+    outage,
     target,
     transition,
 )
@@ -71,30 +71,30 @@ from monitor.store.thread import StoreThread
 
 __all__ = [
     "Counts",
+    "DeliveryState",
     "Edit",
     "Find",
     "Name",
     "Observation",
-    "Outgoing",
+    "PastNotification",
+    "QueuedNotification",
     "Seen",
     "SetAside",
-    "State",
     "Store",
     "StoreThread",
     "Stored",
-    "Told",
     "Watched",
     "copy_of",
-    "message_digest",
+    "message_fingerprint",
 ]
 
 
-def message_digest(message: Message) -> bytes:
+def message_fingerprint(message: Message) -> bytes:
     """Return 16 bytes that are equal for equal messages."""
     return xxhash.xxh3_128_digest(msgspec.json.encode(message))
 
 
-class State(StrEnum):
+class DeliveryState(StrEnum):
     """How far a notification got."""
 
     PENDING = "pending"
@@ -107,11 +107,11 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What is known of a target; `digest` is that of the answer it was decoded from."""
+    """What is known of a target; `fingerprint` is that of the answer it was decoded from."""
 
     snapshot: Snapshot
-    memory: Memory
-    digest: bytes
+    state: TargetState
+    fingerprint: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +119,8 @@ class Observation:
     """What one poll brought, and all that follows from it; saved whole or not at all."""
 
     snapshot: Snapshot
-    memory: Memory
-    digest: bytes
+    state: TargetState
+    fingerprint: bytes
     transitions: tuple[Transition, ...] = ()
     cards: tuple[Card, ...] = ()
     notifications: tuple[Notification, ...] = ()
@@ -129,7 +129,7 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class QueuedNotification:
     """A notification of the outbox. A smaller id was enqueued earlier.
 
     `next_try_at` is None when it may go at once. With `maybe_delivered` an earlier attempt's
@@ -138,14 +138,14 @@ class Outgoing:
 
     id: int
     key: str
-    sink: str
+    destination: str
     form: Form
     target: Target | None
     attempt: int
     events: tuple[EventKind, ...]
     is_broadcast: bool
     message: Message
-    state: State
+    state: DeliveryState
     attempts: int
     next_try_at: datetime | None
     maybe_delivered: bool
@@ -160,11 +160,11 @@ class Edit:
 
     target: Target
     attempt: int
-    sink: str
+    destination: str
     channel_id: str
     ts: str
     message: Message
-    digest: bytes
+    fingerprint: bytes
     attempts: int
 
 
@@ -174,7 +174,7 @@ class Watched:
 
     target: Target
     snapshot: Snapshot
-    memory: Memory
+    state: TargetState
     polled_at: datetime
     changed_at: datetime
 
@@ -201,7 +201,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class PastNotification:
     """A notification of a target's history: enqueued `at`, sent or set aside at `done_at`."""
 
     at: datetime
@@ -209,12 +209,12 @@ class Told:
     attempt: int
     id: int
     key: str
-    sink: str
+    destination: str
     form: Form
     events: tuple[EventKind, ...]
     is_broadcast: bool
     message: Message
-    state: State
+    state: DeliveryState
     attempts: int
     done_at: datetime | None
     channel_id: str | None
@@ -252,9 +252,12 @@ class Store(Digests, Finds, KeptNames, Quiet):
             index_elements=[*card.primary_key],
             set_={
                 "wanted": upsert.excluded.wanted,
-                "wanted_digest": upsert.excluded.wanted_digest,
+                "wanted_fingerprint": upsert.excluded.wanted_fingerprint,
                 "changed_at": case(
-                    (card.c.wanted_digest == card.c.shown_digest, upsert.excluded.changed_at),
+                    (
+                        card.c.wanted_fingerprint == card.c.shown_fingerprint,
+                        upsert.excluded.changed_at,
+                    ),
                     else_=card.c.changed_at,
                 ),
             },
@@ -262,9 +265,9 @@ class Store(Digests, Finds, KeptNames, Quiet):
         self._enqueue = insert_into(dialect, notification).on_conflict_do_nothing(
             index_elements=[notification.c.key]
         )
-        upsert = insert_into(dialect, sight)
-        self._save_sight = upsert.on_conflict_do_update(
-            index_elements=[sight.c.scope],
+        upsert = insert_into(dialect, outage)
+        self._save_outage = upsert.on_conflict_do_update(
+            index_elements=[outage.c.scope],
             set_={
                 "kind": upsert.excluded.kind,
                 "since": upsert.excluded.since,
@@ -277,11 +280,11 @@ class Store(Digests, Finds, KeptNames, Quiet):
     def load(self, wanted: Target) -> Stored | None:
         with self._transaction() as connection:
             row = connection.execute(_LOAD, _of(wanted)).one_or_none()
-        return None if row is None else Stored(row.snapshot, row.memory, row.digest)
+        return None if row is None else Stored(row.snapshot, row.state, row.fingerprint)
 
     def save(self, observation: Observation) -> None:
         """Write an observation with all that follows from it; a key enqueued before is skipped."""
-        snapshot, memory = observation.snapshot, observation.memory
+        snapshot, state = observation.snapshot, observation.state
         seen = snapshot.target
         now = snapshot.taken_at
         with self._transaction() as connection:
@@ -291,20 +294,20 @@ class Store(Digests, Finds, KeptNames, Quiet):
                     "kind": seen.kind,
                     "id": seen.id,
                     "snapshot": snapshot,
-                    "memory": memory,
-                    "digest": observation.digest,
+                    "state": state,
+                    "fingerprint": observation.fingerprint,
                     "taken_at": now,
                     "polled_at": now,
-                    "changed_at": memory.changed_at,
+                    "changed_at": state.changed_at,
                 },
             )
             changes = [
                 *(
-                    _transition_row(one, seen, memory.attempt, now)
+                    _transition_row(one, seen, state.attempt, now)
                     for one in observation.transitions
                 ),
                 *(
-                    _alteration_row(one, seen, memory.attempt, now)
+                    _alteration_row(one, seen, state.attempt, now)
                     for one in observation.alterations
                 ),
             ]
@@ -324,10 +327,10 @@ class Store(Digests, Finds, KeptNames, Quiet):
         with self._transaction() as connection:
             connection.execute(_TOUCH, [_of(one) | {"at": at} for one, at in polled.items()])
 
-    def save_sight(
+    def save_outage(
         self,
         scope: str,
-        lost: Blindness | None,
+        lost: Outage | None,
         notifications: Iterable[Notification] = (),
         *,
         now: datetime,
@@ -335,10 +338,10 @@ class Store(Digests, Finds, KeptNames, Quiet):
         """Write down that a scope was told as not visible, or with None that it is seen again."""
         with self._transaction() as connection:
             if lost is None:
-                connection.execute(delete(sight).where(sight.c.scope == scope))
+                connection.execute(delete(outage).where(outage.c.scope == scope))
             else:
                 connection.execute(
-                    self._save_sight,
+                    self._save_outage,
                     {
                         "scope": scope,
                         "kind": lost.kind,
@@ -348,10 +351,10 @@ class Store(Digests, Finds, KeptNames, Quiet):
                 )
             self._enqueue_all(connection, notifications, now)
 
-    def sights(self) -> dict[str, Blindness]:
+    def outages(self) -> dict[str, Outage]:
         with self._transaction() as connection:
-            rows = connection.execute(select(sight)).all()
-        return {row.scope: Blindness(EventKind(row.kind), row.since, row.reason) for row in rows}
+            rows = connection.execute(select(outage)).all()
+        return {row.scope: Outage(EventKind(row.kind), row.since, row.reason) for row in rows}
 
     def _enqueue_all(
         self, connection: Connection, notifications: Iterable[Notification], now: datetime
@@ -362,28 +365,28 @@ class Store(Digests, Finds, KeptNames, Quiet):
 
     # What is to be told: posts
 
-    def sinks_at_work(self, now: datetime) -> tuple[frozenset[str], datetime | None]:
-        """Return the sinks with a post or an edit due now, and when the next one will be due."""
+    def destinations_at_work(self, now: datetime) -> tuple[frozenset[str], datetime | None]:
+        """Return the destinations with a post or an edit due now, and when the next is due."""
         with self._transaction() as connection:
             rows = connection.execute(_WORK).all()
         due = frozenset(
-            row.sink for row in rows if row.next_try_at is None or row.next_try_at <= now
+            row.destination for row in rows if row.next_try_at is None or row.next_try_at <= now
         )
         later = (row.next_try_at for row in rows if row.next_try_at and row.next_try_at > now)
         return due, min(later, default=None)
 
-    def next_post(self, sink: str) -> Outgoing | None:
-        """Return a sink's oldest unsent notification, due or not: the later ones wait for it.
+    def next_notification(self, destination: str) -> QueuedNotification | None:
+        """Return a destination's oldest unsent notification, due or not: later ones wait for it.
 
         A reply whose card was lost lets the new card go first.
         """
         with self._transaction() as connection:
-            row = connection.execute(_NEXT_POST, {"sink": sink}).one_or_none()
+            row = connection.execute(_NEXT_NOTIFICATION, {"destination": destination}).one_or_none()
             if row is not None and row.form == Form.REPLY and row.thread_ts is None:
                 its = {"its_kind": row.target_kind, "its_id": row.target_id}
-                its |= {"its_attempt": row.attempt, "sink": sink}
+                its |= {"its_attempt": row.attempt, "destination": destination}
                 row = connection.execute(_NEXT_CARD, its).one_or_none() or row
-        return None if row is None else _outgoing(row)
+        return None if row is None else _queued(row)
 
     def begin_attempt(self, id_: int, next_try_at: datetime) -> None:
         """Write down, before anything is sent, that an attempt begins.
@@ -392,7 +395,7 @@ class Store(Digests, Finds, KeptNames, Quiet):
         """
         self._update_notification(
             id_,
-            state=State.SENDING,
+            state=DeliveryState.SENDING,
             attempts=notification.c.attempts + 1,
             next_try_at=next_try_at,
         )
@@ -406,11 +409,11 @@ class Store(Digests, Finds, KeptNames, Quiet):
         ts: str | None,
         shown: bytes | None,
     ) -> None:
-        """Write down that Slack accepted it; for a card, `shown` is the digest of what went out."""
+        """Write down that it was accepted; for a card, `shown` is what went out, hashed."""
         with self._transaction() as connection:
             connection.execute(
                 _UPDATE_NOTIFICATION.values(
-                    state=State.SENT,
+                    state=DeliveryState.SENT,
                     done_at=now,
                     next_try_at=None,
                     maybe_delivered=False,
@@ -427,7 +430,7 @@ class Store(Digests, Finds, KeptNames, Quiet):
                 _UPDATE_CARD.values(
                     channel_id=channel_id,
                     ts=ts,
-                    shown_digest=shown,
+                    shown_fingerprint=shown,
                     changed_at=now,
                     posted_count=card.c.posted_count + 1,
                     attempts=0,
@@ -452,7 +455,7 @@ class Store(Digests, Finds, KeptNames, Quiet):
         """
         self._update_notification(
             id_,
-            state=State.PENDING,
+            state=DeliveryState.PENDING,
             attempts=notification.c.attempts - (0 if is_failure else 1),
             next_try_at=next_try_at,
             error=error,
@@ -462,21 +465,21 @@ class Store(Digests, Finds, KeptNames, Quiet):
     def set_aside(self, id_: int, *, now: datetime, error: str) -> None:
         """Write down that it will not be sent, and why; those behind it go on."""
         self._update_notification(
-            id_, state=State.SET_ASIDE, done_at=now, next_try_at=None, error=error
+            id_, state=DeliveryState.SET_ASIDE, done_at=now, next_try_at=None, error=error
         )
 
     def retry(self, ids: Iterable[int] | None, now: datetime) -> int:
         """Make what was set aside or postponed due now, all of it with None; return how many."""
         is_held_up = or_(
-            notification.c.state == State.SET_ASIDE,
-            and_(notification.c.state == State.PENDING, notification.c.next_try_at > now),
+            notification.c.state == DeliveryState.SET_ASIDE,
+            and_(notification.c.state == DeliveryState.PENDING, notification.c.next_try_at > now),
         )
         chosen = () if ids is None else (notification.c.id.in_(list(ids)),)
         with self._transaction() as connection:
             return connection.execute(
                 update(notification)
                 .where(is_unsent, is_held_up, *chosen)
-                .values(state=State.PENDING, attempts=0, next_try_at=None, done_at=None)
+                .values(state=DeliveryState.PENDING, attempts=0, next_try_at=None, done_at=None)
             ).rowcount
 
     def hurry(self, latest: datetime) -> None:
@@ -493,39 +496,43 @@ class Store(Digests, Finds, KeptNames, Quiet):
 
     # What is to be told: cards
 
-    def wanted_card(self, of: Target, attempt: int, sink: str) -> tuple[Message, bytes] | None:
+    def wanted_card(
+        self, of: Target, attempt: int, destination: str
+    ) -> tuple[Message, bytes] | None:
         """Return what a card ought to show now, and the digest of that."""
         with self._transaction() as connection:
-            row = connection.execute(_WANTED_CARD, _of_card(of, attempt, sink)).one_or_none()
-        return None if row is None else (row.wanted, row.wanted_digest)
+            row = connection.execute(_WANTED_CARD, _of_card(of, attempt, destination)).one_or_none()
+        return None if row is None else (row.wanted, row.wanted_fingerprint)
 
     def posted_cards(self, of: Target, attempt: int) -> dict[str, MessageRef]:
-        """Return where the cards of a target's attempt stand, by sink."""
+        """Return where the cards of a target's attempt stand, by destination."""
         with self._transaction() as connection:
             rows = connection.execute(
-                select(card.c.sink, card.c.channel_id, card.c.ts).where(
+                select(card.c.destination, card.c.channel_id, card.c.ts).where(
                     card.c.target_kind == of.kind,
                     card.c.target_id == of.id,
                     card.c.attempt == attempt,
                     card.c.ts.is_not(None),
                 )
             ).all()
-        return {row.sink: MessageRef(row.channel_id, row.ts) for row in rows}
+        return {row.destination: MessageRef(row.channel_id, row.ts) for row in rows}
 
-    def next_edit(self, sink: str, now: datetime) -> Edit | None:
-        """Return the due edit of a sink that has waited longest."""
+    def next_edit(self, destination: str, now: datetime) -> Edit | None:
+        """Return the due edit of a destination that has waited longest."""
         with self._transaction() as connection:
-            row = connection.execute(_NEXT_EDIT, {"sink": sink, "now": now}).one_or_none()
+            row = connection.execute(
+                _NEXT_EDIT, {"destination": destination, "now": now}
+            ).one_or_none()
         if row is None:
             return None
         return Edit(
             target=Target(row.target_kind, row.target_id),
             attempt=row.attempt,
-            sink=row.sink,
+            destination=row.destination,
             channel_id=row.channel_id,
             ts=row.ts,
             message=row.wanted,
-            digest=row.wanted_digest,
+            fingerprint=row.wanted_fingerprint,
             attempts=row.attempts,
         )
 
@@ -533,7 +540,7 @@ class Store(Digests, Finds, KeptNames, Quiet):
         # Changed anew meanwhile, it queues up behind the cards that have waited longer.
         self._update_card(
             edit,
-            shown_digest=edit.digest,
+            shown_fingerprint=edit.fingerprint,
             changed_at=now,
             attempts=0,
             next_try_at=None,
@@ -550,7 +557,7 @@ class Store(Digests, Finds, KeptNames, Quiet):
             error=error,
         )
 
-    def lose_card(self, lost: Edit | Outgoing, *, now: datetime) -> None:
+    def lose_card(self, lost: Edit | QueuedNotification, *, now: datetime) -> None:
         """Enqueue a new card in place of one that is gone from Slack.
 
         `lost` is the edit, or the reply, that did not find it. Once a card is lost, losing it
@@ -562,15 +569,15 @@ class Store(Digests, Finds, KeptNames, Quiet):
             of, ts = lost.target, lost.thread.ts
         else:
             return
-        its = _of_card(of, lost.attempt, lost.sink)
+        its = _of_card(of, lost.attempt, lost.destination)
         with self._transaction() as connection:
             row = connection.execute(_POSTED_CARD, its | {"its_ts": ts}).one_or_none()
             if row is None:
                 return
-            connection.execute(_UPDATE_CARD.values(ts=None, shown_digest=None), its)
+            connection.execute(_UPDATE_CARD.values(ts=None, shown_fingerprint=None), its)
             again = Notification(
-                key=f"{of.kind}/{of.id}/{lost.attempt}/card/{row.posted_count}/{lost.sink}",
-                sink=lost.sink,
+                key=f"{of.kind}/{of.id}/{lost.attempt}/card/{row.posted_count}/{lost.destination}",
+                destination=lost.destination,
                 form=Form.CARD,
                 message=row.wanted,
                 target=of,
@@ -580,7 +587,7 @@ class Store(Digests, Finds, KeptNames, Quiet):
 
     def _update_card(self, edit: Edit, **values: Any) -> None:
         """Change the card that an edit was made for, unless another took its place."""
-        its = _of_card(edit.target, edit.attempt, edit.sink)
+        its = _of_card(edit.target, edit.attempt, edit.destination)
         with self._transaction() as connection:
             connection.execute(
                 _UPDATE_CARD.where(card.c.ts == bindparam("its_ts")).values(values),
@@ -595,12 +602,12 @@ class Store(Digests, Finds, KeptNames, Quiet):
             rows = connection.execute(select(target).order_by(target.c.kind, target.c.id)).all()
         return tuple(
             Watched(
-                Target(row.kind, row.id), row.snapshot, row.memory, row.polled_at, row.changed_at
+                Target(row.kind, row.id), row.snapshot, row.state, row.polled_at, row.changed_at
             )
             for row in rows
         )
 
-    def history(self, target_id: str) -> tuple[Seen | Told, ...]:
+    def history(self, target_id: str) -> tuple[Seen | PastNotification, ...]:
         """Return what was seen of a target and what was told of it, in the order of time.
 
         Each of the two is in its own order, even if the clock was set back meanwhile.
@@ -616,10 +623,13 @@ class Store(Digests, Finds, KeptNames, Quiet):
                 .where(notification.c.target_id == target_id)
                 .order_by(notification.c.id)
             ).all()
-        both: tuple[list[Seen | Told], ...] = (list(map(_seen, seen)), list(map(_told, told)))
+        both: tuple[list[Seen | PastNotification], ...] = (
+            list(map(_seen, seen)),
+            list(map(_past_notification, told)),
+        )
         return tuple(heapq.merge(*both, key=lambda entry: entry.at))
 
-    def outbox(self, *, after: int = 0, limit: int | None = None) -> tuple[Outgoing, ...]:
+    def outbox(self, *, after: int = 0, limit: int | None = None) -> tuple[QueuedNotification, ...]:
         """Return what is not sent: pending, under way and set aside, oldest first.
 
         A long one is had page by page: those `after` an id, as many as `limit` says.
@@ -627,25 +637,25 @@ class Store(Digests, Finds, KeptNames, Quiet):
         page = _OUTBOX.where(notification.c.id > after).limit(limit)
         with self._transaction() as connection:
             rows = connection.execute(page).all()
-        return tuple(map(_outgoing, rows))
+        return tuple(map(_queued, rows))
 
-    def waiting(self, sink: str) -> int:
-        """Return how many notifications of a sink are still to be sent."""
+    def waiting(self, destination: str) -> int:
+        """Return how many notifications of a destination are still to be sent."""
         with self._transaction() as connection:
-            return connection.execute(_WAITING, {"sink": sink}).scalar_one()
+            return connection.execute(_WAITING, {"destination": destination}).scalar_one()
 
-    def sinks_told(self, key: str) -> frozenset[str]:
-        """Return the sinks with a notification whose key begins so, sent or not."""
+    def notified_destinations(self, key: str) -> frozenset[str]:
+        """Return the destinations with a notification whose key begins so, sent or not."""
         with self._transaction() as connection:
             its = notification.c.key.startswith(key, autoescape=True)
-            return frozenset(connection.scalars(select(notification.c.sink).where(its)))
+            return frozenset(connection.scalars(select(notification.c.destination).where(its)))
 
     def counts(self) -> Counts:
         with self._transaction() as connection:
             rows = connection.execute(_COUNTS).all()
             oldest = connection.execute(_OLDEST_PENDING).scalar()
         by_state: dict[str, int] = {row.state: row.total for row in rows}
-        set_aside = by_state.pop(State.SET_ASIDE, 0)
+        set_aside = by_state.pop(DeliveryState.SET_ASIDE, 0)
         return Counts(sum(by_state.values()), set_aside, oldest)
 
     def last_polled(self) -> datetime | None:
@@ -671,7 +681,7 @@ class Store(Digests, Finds, KeptNames, Quiet):
                 exists().where(
                     newer.c.target_kind == card.c.target_kind,
                     newer.c.target_id == card.c.target_id,
-                    newer.c.sink == card.c.sink,
+                    newer.c.destination == card.c.destination,
                     newer.c.attempt > card.c.attempt,
                 ),
                 ~is_edit_wanted,
@@ -699,7 +709,7 @@ class Store(Digests, Finds, KeptNames, Quiet):
 
 # Statements that are used all the time, built once.
 
-_LOAD = select(target.c.snapshot, target.c.memory, target.c.digest).where(
+_LOAD = select(target.c.snapshot, target.c.state, target.c.fingerprint).where(
     target.c.kind == bindparam("its_kind"), target.c.id == bindparam("its_id")
 )
 _TOUCH = (
@@ -716,9 +726,9 @@ _is_its_card = and_(
     card.c.target_kind == bindparam("its_kind"),
     card.c.target_id == bindparam("its_id"),
     card.c.attempt == bindparam("its_attempt"),
-    card.c.sink == bindparam("its_sink"),
+    card.c.destination == bindparam("its_sink"),
 )
-_WANTED_CARD = select(card.c.wanted, card.c.wanted_digest).where(_is_its_card)
+_WANTED_CARD = select(card.c.wanted, card.c.wanted_fingerprint).where(_is_its_card)
 _POSTED_CARD = select(card.c.wanted, card.c.posted_count).where(
     _is_its_card, card.c.ts == bindparam("its_ts")
 )
@@ -727,7 +737,7 @@ _NEXT_EDIT = (
     select(card)
     .where(
         is_edit_wanted,
-        card.c.sink == bindparam("sink"),
+        card.c.destination == bindparam("destination"),
         or_(card.c.next_try_at.is_(None), card.c.next_try_at <= bindparam("now")),
     )
     .order_by(card.c.changed_at)
@@ -739,7 +749,7 @@ _CARD_POSTED = select(
     notification.c.target_kind.label("its_kind"),
     notification.c.target_id.label("its_id"),
     notification.c.attempt.label("its_attempt"),
-    notification.c.sink.label("its_sink"),
+    notification.c.destination.label("its_sink"),
 ).where(notification.c.id == bindparam("its_id"), notification.c.form == Form.CARD)
 _WITH_THREAD = select(
     notification,
@@ -752,19 +762,19 @@ _WITH_THREAD = select(
         card.c.target_kind == notification.c.target_kind,
         card.c.target_id == notification.c.target_id,
         card.c.attempt == notification.c.attempt,
-        card.c.sink == notification.c.sink,
+        card.c.destination == notification.c.destination,
     ),
 )
 _OUTBOX = _WITH_THREAD.where(is_unsent).order_by(notification.c.id)
-_NEXT_POST = (
-    _WITH_THREAD.where(is_open, notification.c.sink == bindparam("sink"))
+_NEXT_NOTIFICATION = (
+    _WITH_THREAD.where(is_open, notification.c.destination == bindparam("destination"))
     .order_by(notification.c.id)
     .limit(1)
 )
 _NEXT_CARD = (
     _WITH_THREAD.where(
         is_open,
-        notification.c.sink == bindparam("sink"),
+        notification.c.destination == bindparam("destination"),
         notification.c.form == Form.CARD,
         notification.c.target_kind == bindparam("its_kind"),
         notification.c.target_id == bindparam("its_id"),
@@ -773,12 +783,12 @@ _NEXT_CARD = (
     .order_by(notification.c.id)
     .limit(1)
 )
-_HEADS = select(func.min(notification.c.id)).where(is_open).group_by(notification.c.sink)
+_HEADS = select(func.min(notification.c.id)).where(is_open).group_by(notification.c.destination)
 # A reply whose card was lost is due when the new card is, which stands behind it.
 _new_card = notification.alias()
 _WORK = union_all(
     select(
-        notification.c.sink,
+        notification.c.destination,
         case(
             (_new_card.c.id.is_not(None), _new_card.c.next_try_at),
             else_=notification.c.next_try_at,
@@ -791,7 +801,7 @@ _WORK = union_all(
                 card.c.target_kind == notification.c.target_kind,
                 card.c.target_id == notification.c.target_id,
                 card.c.attempt == notification.c.attempt,
-                card.c.sink == notification.c.sink,
+                card.c.destination == notification.c.destination,
             ),
         ).outerjoin(
             _new_card,
@@ -799,16 +809,16 @@ _WORK = union_all(
                 notification.c.form == Form.REPLY,
                 card.c.ts.is_(None),
                 _new_card.c.form == Form.CARD,
-                _new_card.c.state.in_((State.PENDING, State.SENDING)),
+                _new_card.c.state.in_((DeliveryState.PENDING, DeliveryState.SENDING)),
                 _new_card.c.target_kind == notification.c.target_kind,
                 _new_card.c.target_id == notification.c.target_id,
                 _new_card.c.attempt == notification.c.attempt,
-                _new_card.c.sink == notification.c.sink,
+                _new_card.c.destination == notification.c.destination,
             ),
         )
     )
     .where(notification.c.id.in_(_HEADS)),
-    select(card.c.sink, card.c.next_try_at).where(is_edit_wanted).distinct(),
+    select(card.c.destination, card.c.next_try_at).where(is_edit_wanted).distinct(),
 )
 _COUNTS = (
     select(notification.c.state, func.count().label("total"))
@@ -818,7 +828,7 @@ _COUNTS = (
 _WAITING = (
     select(func.count())
     .select_from(notification)
-    .where(is_open, notification.c.sink == bindparam("sink"))
+    .where(is_open, notification.c.destination == bindparam("destination"))
 )
 _LAST_POLLED = select(func.max(target.c.polled_at))
 _OLDEST_PENDING = select(notification.c.created_at).where(
@@ -840,8 +850,8 @@ def _of(its: Target) -> dict[str, Any]:
     return {"its_kind": its.kind, "its_id": its.id}
 
 
-def _of_card(its: Target, attempt: int, sink: str) -> dict[str, Any]:
-    return _of(its) | {"its_attempt": attempt, "its_sink": sink}
+def _of_card(its: Target, attempt: int, destination: str) -> dict[str, Any]:
+    return _of(its) | {"its_attempt": attempt, "its_sink": destination}
 
 
 def _transition_row(
@@ -889,9 +899,9 @@ def _card_row(one: Card, now: datetime) -> dict[str, object]:
         "target_kind": one.target.kind,
         "target_id": one.target.id,
         "attempt": one.attempt,
-        "sink": one.sink,
+        "destination": one.destination,
         "wanted": one.message,
-        "wanted_digest": message_digest(one.message),
+        "wanted_fingerprint": message_fingerprint(one.message),
         "changed_at": now,
         "posted_count": 0,
         "attempts": 0,
@@ -902,7 +912,7 @@ def _card_row(one: Card, now: datetime) -> dict[str, object]:
 def _notification_row(one: Notification, now: datetime) -> dict[str, object]:
     return {
         "key": one.key,
-        "sink": one.sink,
+        "destination": one.destination,
         "form": one.form,
         "target_kind": one.target.kind if one.target else None,
         "target_id": one.target.id if one.target else None,
@@ -910,7 +920,7 @@ def _notification_row(one: Notification, now: datetime) -> dict[str, object]:
         "events": one.events,
         "is_broadcast": one.is_broadcast,
         "message": one.message,
-        "state": State.PENDING,
+        "state": DeliveryState.PENDING,
         "attempts": 0,
         "maybe_delivered": False,
         "created_at": now,
@@ -922,21 +932,21 @@ def _target_of(row: Row[Any]) -> Target | None:
     return None if row.target_id is None else Target(row.target_kind, row.target_id)
 
 
-def _outgoing(row: Row[Any]) -> Outgoing:
-    return Outgoing(
+def _queued(row: Row[Any]) -> QueuedNotification:
+    return QueuedNotification(
         id=row.id,
         key=row.key,
-        sink=row.sink,
+        destination=row.destination,
         form=Form(row.form),
         target=_target_of(row),
         attempt=row.attempt,
         events=row.events,
         is_broadcast=row.is_broadcast,
         message=row.message,
-        state=State(row.state),
+        state=DeliveryState(row.state),
         attempts=row.attempts,
         next_try_at=row.next_try_at,
-        maybe_delivered=row.maybe_delivered or row.state == State.SENDING,
+        maybe_delivered=row.maybe_delivered or row.state == DeliveryState.SENDING,
         created_at=row.created_at,
         error=row.error,
         thread=MessageRef(row.thread_channel_id, row.thread_ts) if row.thread_ts else None,
@@ -960,19 +970,19 @@ def _seen(row: Row[Any]) -> Seen:
     )
 
 
-def _told(row: Row[Any]) -> Told:
-    return Told(
+def _past_notification(row: Row[Any]) -> PastNotification:
+    return PastNotification(
         at=row.created_at,
         target=Target(row.target_kind, row.target_id),
         attempt=row.attempt,
         id=row.id,
         key=row.key,
-        sink=row.sink,
+        destination=row.destination,
         form=Form(row.form),
         events=row.events,
         is_broadcast=row.is_broadcast,
         message=row.message,
-        state=State(row.state),
+        state=DeliveryState(row.state),
         attempts=row.attempts,
         done_at=row.done_at,
         channel_id=row.channel_id,

@@ -8,7 +8,16 @@ from datetime import datetime
 
 from sqlalchemy import delete, func, select
 
-from monitor.model import Kind, Level, Memory, MessageRef, Notification, Phase, Target, phase_of
+from monitor.model import (
+    Kind,
+    Level,
+    MessageRef,
+    Notification,
+    Phase,
+    Target,
+    TargetState,
+    phase_of,
+)
 from monitor.store.database import Database
 from monitor.store.tables import card, digest, insert_into, notification, target, transition
 
@@ -16,42 +25,42 @@ from monitor.store.tables import card, digest, insert_into, notification, target
 class Digests(Database):
     """The part of the store that looks back."""
 
-    def digests_told(self) -> dict[str, datetime]:
+    def last_issues(self) -> dict[str, datetime]:
         """Return for each digest, by its name, the end of the time that it told last."""
         with self._transaction() as connection:
             rows = connection.execute(select(digest)).all()
-        return {row.name: row.told_until for row in rows}
+        return {row.name: row.issued_until for row in rows}
 
-    def digest_told(
+    def save_issue(
         self, name: str, until: datetime, notifications: Iterable[Notification], now: datetime
     ) -> None:
         """Write down until when a digest has told, with what it tells: both or neither."""
         saving = insert_into(self._dialect, digest)
         saving = saving.on_conflict_do_update(
-            index_elements=[digest.c.name], set_={"told_until": saving.excluded.told_until}
+            index_elements=[digest.c.name], set_={"issued_until": saving.excluded.issued_until}
         )
         with self._transaction() as connection:
             self._enqueue_all(connection, notifications, now)
-            connection.execute(saving, {"name": name, "told_until": until})
+            connection.execute(saving, {"name": name, "issued_until": until})
 
     def forget_digests(self, names: Collection[str]) -> None:
         """Forget until when these have told: once they come back, they begin anew."""
         with self._transaction() as connection:
             connection.execute(delete(digest).where(digest.c.name.in_(list(names))))
 
-    def memories(self) -> dict[Target, Memory]:
+    def states(self) -> dict[Target, TargetState]:
         """Return what is known of each target beside its snapshot, in order of kind and id."""
-        wanted = select(target.c.kind, target.c.id, target.c.memory)
+        wanted = select(target.c.kind, target.c.id, target.c.state)
         with self._transaction() as connection:
             rows = connection.execute(wanted.order_by(target.c.kind, target.c.id)).all()
-        return {Target(row.kind, row.id): row.memory for row in rows}
+        return {Target(row.kind, row.id): row.state for row in rows}
 
-    def told_of(self, sink: str, since: datetime) -> frozenset[Target]:
-        """Return the targets of which a sink was told since a time."""
+    def notified_targets(self, destination: str, since: datetime) -> frozenset[Target]:
+        """Return the targets of which a destination was told since a time."""
         wanted = (
             select(notification.c.target_kind, notification.c.target_id)
             .where(
-                notification.c.sink == sink,
+                notification.c.destination == destination,
                 notification.c.created_at >= since,
                 notification.c.target_id.is_not(None),
             )
@@ -61,11 +70,11 @@ class Digests(Database):
             rows = connection.execute(wanted).all()
         return frozenset(Target(row.target_kind, row.target_id) for row in rows)
 
-    def cards_in(self, sink: str) -> dict[Target, MessageRef]:
-        """Return where each target's newest card stands in a sink."""
+    def cards_in(self, destination: str) -> dict[Target, MessageRef]:
+        """Return where each target's newest card stands in a destination."""
         wanted = (
             select(card.c.target_kind, card.c.target_id, card.c.channel_id, card.c.ts)
-            .where(card.c.sink == sink, card.c.ts.is_not(None))
+            .where(card.c.destination == destination, card.c.ts.is_not(None))
             .order_by(card.c.attempt)
         )
         with self._transaction() as connection:

@@ -82,7 +82,7 @@ class Finds(Database):
         with self._transaction() as connection:
             connection.execute(adding, rows)
 
-    def let_rest(self, its: Target) -> None:
+    def mark_finished(self, its: Target) -> None:
         """Write down that a target came to its end and is not followed any more."""
         with self._transaction() as connection:
             connection.execute(

@@ -51,13 +51,13 @@ class Quiet(Database):
         """Write down what is held back, as part of a transaction."""
         rows = [
             {
-                "sink": line.sink,
+                "destination": line.destination,
                 "window": line.window,
                 "until": line.until,
                 "target_kind": line.target.kind,
                 "target_id": line.target.id,
                 "event": line.event,
-                "place": line.place,
+                "alert_key": line.alert_key,
                 "title": line.title,
                 "words": line.words,
                 "url": line.url,
@@ -119,12 +119,12 @@ class Quiet(Database):
 def _line(row: Row[Any]) -> HeldLine:
     return HeldLine(
         id=row.id,
-        sink=row.sink,
+        destination=row.destination,
         window=row.window,
         until=row.until,
         target=Target(row.target_kind, row.target_id),
         event=EventKind(row.event),
-        place=row.place,
+        alert_key=row.alert_key,
         title=row.title,
         words=row.words,
         url=row.url,

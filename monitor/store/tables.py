@@ -30,9 +30,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from monitor.model import EventKind, Memory, Message, Snapshot
+from monitor.model import EventKind, Message, Snapshot, TargetState
 
-HEAD = "0005"
+HEAD = "0001"
 """The newest migration; revisions are four digits that count up."""
 
 T = TypeVar("T")
@@ -100,8 +100,8 @@ target = Table(
         Encoded(msgspec.msgpack.encode, msgspec.msgpack.Decoder(Snapshot).decode),
         nullable=False,
     ),
-    Column("memory", _json(Memory), nullable=False),
-    Column("digest", LargeBinary, nullable=False),
+    Column("state", _json(TargetState), nullable=False),
+    Column("fingerprint", LargeBinary, nullable=False),
     Column("taken_at", Instant, nullable=False),
     Column("polled_at", Instant, nullable=False),
     Column("changed_at", Instant, nullable=False),
@@ -137,12 +137,12 @@ card = Table(
     Column("target_kind", Text, primary_key=True),
     Column("target_id", Text, primary_key=True),
     Column("attempt", Integer, primary_key=True, autoincrement=False),
-    Column("sink", Text, primary_key=True),
+    Column("destination", Text, primary_key=True),
     Column("channel_id", Text),
     Column("ts", Text),
     Column("wanted", _json(Message), nullable=False),
-    Column("wanted_digest", LargeBinary, nullable=False),
-    Column("shown_digest", LargeBinary),
+    Column("wanted_fingerprint", LargeBinary, nullable=False),
+    Column("shown_fingerprint", LargeBinary),
     # Since when it shows something else than it ought to, or when it was last made to fit.
     Column("changed_at", Instant, nullable=False),
     Column("posted_count", Integer, nullable=False),
@@ -159,7 +159,7 @@ notification = Table(
     metadata,
     Column("id", _RowNumber, primary_key=True),
     Column("key", Text, nullable=False, unique=True),
-    Column("sink", Text, nullable=False),
+    Column("destination", Text, nullable=False),
     Column("form", Text, nullable=False),
     Column("target_kind", Text),
     Column("target_id", Text),
@@ -181,8 +181,8 @@ notification = Table(
     sqlite_autoincrement=True,
 )
 
-sight = Table(
-    "sight",
+outage = Table(
+    "outage",
     metadata,
     Column("scope", Text, primary_key=True),
     Column("kind", Text, nullable=False),
@@ -228,14 +228,14 @@ held = Table(
     "held",
     metadata,
     Column("id", _RowNumber, primary_key=True),
-    Column("sink", Text, nullable=False),
+    Column("destination", Text, nullable=False),
     Column("window", Text, nullable=False),
     # When the window is over.
     Column("until", Instant, nullable=False),
     Column("target_kind", Text, nullable=False),
     Column("target_id", Text, nullable=False),
     Column("event", Text, nullable=False),
-    Column("place", Text, nullable=False),
+    Column("alert_key", Text, nullable=False),
     Column("title", Text, nullable=False),
     Column("words", Text, nullable=False),
     Column("url", Text, nullable=False),
@@ -258,7 +258,7 @@ digest = Table(
     "digest",
     metadata,
     Column("name", Text, primary_key=True),
-    Column("told_until", Instant, nullable=False),
+    Column("issued_until", Instant, nullable=False),
 )
 
 # The words stand in the statement itself, not as parameters, so that the partial indexes serve.
@@ -267,12 +267,12 @@ is_open = and_(is_unsent, notification.c.state != literal_column("'set aside'", 
 """Still to be sent: pending, or under way when it was last written down."""
 
 is_edit_wanted = and_(
-    card.c.ts.is_not(None), card.c.wanted_digest.is_distinct_from(card.c.shown_digest)
+    card.c.ts.is_not(None), card.c.wanted_fingerprint.is_distinct_from(card.c.shown_fingerprint)
 )
 
 Index(
     "notification_unsent",
-    notification.c.sink,
+    notification.c.destination,
     notification.c.id,
     notification.c.state,
     sqlite_where=is_unsent,
@@ -280,9 +280,11 @@ Index(
 )
 Index(
     "card_edit_wanted",
-    card.c.sink,
+    card.c.destination,
     card.c.changed_at,
     card.c.next_try_at,
-    sqlite_where=text("ts IS NOT NULL AND wanted_digest IS NOT shown_digest"),
-    postgresql_where=text("ts IS NOT NULL AND wanted_digest IS DISTINCT FROM shown_digest"),
+    sqlite_where=text("ts IS NOT NULL AND wanted_fingerprint IS NOT shown_fingerprint"),
+    postgresql_where=text(
+        "ts IS NOT NULL AND wanted_fingerprint IS DISTINCT FROM shown_fingerprint"
+    ),
 )

@@ -11,42 +11,48 @@ from monitor.compose import render
 from monitor.decide.reachability import scope_of
 from monitor.model import Card, EventKind, Target
 from monitor.store import Observation, Store, Watched
-from monitor.watch.context import Surroundings
+from monitor.watch.context import Context
 
 log = structlog.get_logger(__name__)
 
 
-async def close_cards(around: Surroundings, watched: Collection[Target]) -> None:
+async def close_cards(context: Context, watched: Collection[Target]) -> None:
     """Close the cards of rollouts in flight that the configuration leads to no more."""
-    sights = await around.store.call(Store.sights)
-    for known in await around.store.call(Store.targets):
-        memory, blindness = known.memory, sights.get(scope_of(known.target))
-        is_gone = blindness is not None and blindness.kind is EventKind.GONE
-        is_over = memory.ended is not None or memory.is_closed or is_gone
-        if known.target not in watched and memory.has_card and not is_over:
-            await _close(around, known)
+    outages = await context.store.call(Store.outages)
+    for known in await context.store.call(Store.targets):
+        state, outage = known.state, outages.get(scope_of(known.target))
+        is_removed = outage is not None and outage.kind is EventKind.REMOVED
+        is_over = state.ended is not None or state.is_closed or is_removed
+        if known.target not in watched and state.has_card and not is_over:
+            await _close(context, known)
 
 
-async def _close(around: Surroundings, known: Watched) -> None:
-    memory = msgspec.structs.replace(known.memory, is_closed=True)
+async def _close(context: Context, known: Watched) -> None:
+    state = msgspec.structs.replace(known.state, is_closed=True)
     # What the store knows has to do: the platform may be down, and the start must not wait.
-    called = await around.store.call(Store.called, render.shown_ids(known.snapshot, memory))
+    called = await context.store.call(Store.called, render.shown_ids(known.snapshot, state))
     view = render.View(
         snapshot=known.snapshot,
-        memory=memory,
-        links=around.links,
+        state=state,
+        links=context.links,
         names=called.names,
         apps=called.apps,
         people=called.people,
         commits=called.commits,
     )
     message = render.card(view)
-    sinks = [sink for sink in memory.card_sinks if around.channels.keeps_cards(sink)]
+    destinations = [
+        destination
+        for destination in state.card_destinations
+        if context.channels.keeps_cards(destination)
+    ]
     observation = Observation(
         snapshot=known.snapshot,
-        memory=memory,
-        digest=b"",  # whatever comes next is looked at anew
-        cards=tuple(Card(known.target, memory.attempt, sink, message) for sink in sinks),
+        state=state,
+        fingerprint=b"",  # whatever comes next is looked at anew
+        cards=tuple(
+            Card(known.target, state.attempt, destination, message) for destination in destinations
+        ),
     )
-    await around.store.call(Store.save, observation)
+    await context.store.call(Store.save, observation)
     log.info("closed", target=str(known.target))

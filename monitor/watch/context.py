@@ -10,10 +10,10 @@ from enum import StrEnum
 from typing import Protocol
 
 from monitor.compose import render
-from monitor.compose.templates import Wording
+from monitor.compose.templates import MessageTemplates
 from monitor.decide import events
 from monitor.decide.dispatch import Dispatch, Plan
-from monitor.decide.reachability import Sight
+from monitor.decide.reachability import Reachability
 from monitor.decide.routing import Silence
 from monitor.metrics import Metrics
 from monitor.model import Called, MessageRef, Snapshot
@@ -29,7 +29,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
-class Namer(Protocol):
+class NameSource(Protocol):
     """Knows what ids are called; leaves out what it cannot find out."""
 
     async def called(self, ids: Sequence[str]) -> Called: ...
@@ -42,7 +42,7 @@ class Directory(Protocol):
 
 
 class Channels(Protocol):
-    """Knows what the sinks can do, and those that the platform holds for apps."""
+    """Knows what the destinations can do, and those that the platform holds for apps."""
 
     @property
     def of_apps(self) -> Mapping[str, str]: ...
@@ -50,12 +50,12 @@ class Channels(Protocol):
     @property
     def learns_of_apps(self) -> bool: ...
 
-    def keeps_cards(self, sink: str) -> bool: ...
+    def keeps_cards(self, destination: str) -> bool: ...
 
     def learn(self, webhooks: Mapping[str, str]) -> tuple[str, ...]: ...
 
 
-class Hush:
+class ActiveSilences:
     """The silences that hold at present. `version` counts their changes."""
 
     def __init__(self) -> None:
@@ -72,32 +72,32 @@ class Hush:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Context:
     """What all watches share."""
 
     source: Source
     store: StoreThread
-    namer: Namer
-    sight: Sight
+    name_source: NameSource
+    reachability: Reachability
     metrics: Metrics
     links: render.Links
-    patience: events.Patience
+    stall_rules: events.StallRules
     permalink: Callable[[MessageRef], str | None]
     channels: Channels
     directory: Directory
-    sinks: tuple[str, ...]
-    """Every sink in use: they are told when the platform as a whole cannot be seen."""
+    destinations: tuple[str, ...]
+    """Every destination in use: they are told when the platform as a whole cannot be seen."""
     now: Callable[[], datetime]
     has_news: Callable[[], None]
     """Called after a commit that put something into the outbox."""
     decided: Callable[[Snapshot, Dispatch], None] = lambda _snapshot, _dispatch: None
     """Called after a commit with who is told of what, and why."""
     plan: Plan = field(default_factory=Plan)
-    wording: Wording = field(default_factory=Wording.none)
-    hush: Hush = field(default_factory=Hush)
+    templates: MessageTemplates = field(default_factory=MessageTemplates.none)
+    active_silences: ActiveSilences = field(default_factory=ActiveSilences)
     jumped: Callable[[], timedelta] = timedelta
     """How far our clock was set ahead in all since the start; back is negative."""
     forgot_before: datetime | None = None
     """Until when an earlier store knew, which was lost: what ended by then was told."""
-    sight_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    reachability_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held from what is to be told of the sight to its commit, lest two watches tell it."""

@@ -15,8 +15,8 @@ from monitor.kinds import FINDERS
 from monitor.model import Found, Named, NamePatterns, Target
 from monitor.platform.fetch import located, pages
 from monitor.store import Find, Store
-from monitor.watch.context import Outcome, Surroundings
-from monitor.watch.outages import Lookout
+from monitor.watch.context import Context, Outcome
+from monitor.watch.outages import OutageReporter
 
 log = structlog.get_logger(__name__)
 
@@ -42,21 +42,19 @@ class Listing:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-class Discovery:
+class ListPoller:
     """The pass over one list."""
 
-    def __init__(
-        self, watch: Listing, around: Surroundings, follow: Callable[[Find], None]
-    ) -> None:
+    def __init__(self, watch: Listing, context: Context, follow: Callable[[Find], None]) -> None:
         """`follow` is called for each target that is followed from now on."""
         self.watch = watch
-        self._around = around
+        self._context = context
         self._follow = follow
         self._finder = FINDERS[watch.target.kind]
         entry = Named(watch.target.id, watch.title or "")
-        self._lookout = Lookout(
+        self._outage_reporter = OutageReporter(
             watch.target,
-            around,
+            context,
             watch.homes,
             title=watch.title,
             entry=entry,
@@ -65,8 +63,8 @@ class Discovery:
         self._began_at: datetime | None = None
         self._known: dict[Target, bool] = {}
         self._path: str | None = None
-        self._digest: bytes | None = None
-        self._digest_now: bytes | None = None
+        self._fingerprint: bytes | None = None
+        self._fingerprint_now: bytes | None = None
         self._looked_deep_at: datetime | None = None
         self.polled_at: datetime | None = None
         """When the last pass came through."""
@@ -81,38 +79,40 @@ class Discovery:
         """Make one pass. Raises StoreError where the commit failed; the next pass finds anew."""
         started = time.perf_counter()
         began_at = self._began_at or await self._load()
-        self._lookout.asks()
+        self._outage_reporter.asks()
         try:
             outcome = await self._look(began_at)
         except NuonError as error:
-            await self._lookout.fail(error, was_seen=self._digest is not None)
+            await self._outage_reporter.fail(error, was_seen=self._fingerprint is not None)
             outcome = Outcome.FAILED
         else:
-            self.polled_at = self._around.now()
-            await self._lookout.succeed()
-        self._around.metrics.polls.labels(outcome).inc()
-        self._around.metrics.poll_seconds.observe(time.perf_counter() - started)
+            self.polled_at = self._context.now()
+            await self._outage_reporter.succeed()
+        self._context.metrics.polls.labels(outcome).inc()
+        self._context.metrics.poll_seconds.observe(time.perf_counter() - started)
         return outcome
 
     def pause(self) -> timedelta | None:
         """Return how long to wait until the next pass; a list has no end."""
-        if self._lookout.is_failing:
-            return self._lookout.pause(self.watch.interval, longest=self.watch.settled_interval)
+        if self._outage_reporter.is_failing:
+            return self._outage_reporter.pause(
+                self.watch.interval, longest=self.watch.settled_interval
+            )
         return self.watch.interval
 
-    def tell_also(self, homes: Sequence[str]) -> None:
+    def add_homes(self, homes: Sequence[str]) -> None:
         """Let what is found be at home in these as well, from now on."""
         self.watch = replace(self.watch, homes=tuple(dict.fromkeys((*self.watch.homes, *homes))))
-        self._lookout.homes = self.watch.homes
+        self._outage_reporter.homes = self.watch.homes
 
-    def rests(self, target: Target) -> None:
+    def mark_finished(self, target: Target) -> None:
         """Take note that something that was followed has come to its end."""
         if target in self._known:
             self._known[target] = False
-            self._digest = None  # there may be room now for what was left out
+            self._fingerprint = None  # there may be room now for what was left out
 
     async def _load(self) -> datetime:
-        store, now = self._around.store, self._around.now()
+        store, now = self._context.store, self._context.now()
         began_at = await store.call(Store.listed_since, self.watch.target, now)
         for find in await store.call(Store.finds, self.watch.target):
             self._known[find.target] = find.is_followed
@@ -122,7 +122,7 @@ class Discovery:
         return began_at
 
     async def _look(self, began_at: datetime) -> Outcome:
-        now = self._around.now()
+        now = self._context.now()
         since = self._looked_deep_at
         is_deep = since is None or not timedelta() <= now - since < _LOOK_DEEP_EVERY
         news = [row async for row in self._news(began_at, is_deep=is_deep)]
@@ -147,8 +147,8 @@ class Discovery:
             for row in choice.follow
         )
         if finds:
-            await self._around.store.call(Store.follow, finds, now)
-        self._digest = self._digest_now  # not before what it holds is kept
+            await self._context.store.call(Store.follow, finds, now)
+        self._fingerprint = self._fingerprint_now  # not before what it holds is kept
         for find in finds:
             self._known[find.target] = True
             log.info("found", target=str(find.target), listing=str(find.listing))
@@ -158,13 +158,13 @@ class Discovery:
     async def _news(self, began_at: datetime, *, is_deep: bool) -> AsyncIterator[Found]:
         """Yield the rows that may have to be followed, page by page."""
         if self._path is None:
-            self._path = await located(self._around.source, self._finder, self.watch.target.id)
-        horizon = self._around.now() - self.watch.forget_after
+            self._path = await located(self._context.source, self._finder, self.watch.target.id)
+        horizon = self._context.now() - self.watch.forget_after
         is_first = True
-        async for page in pages(self._around.source, self._path):
+        async for page in pages(self._context.source, self._path):
             if is_first:
-                self._digest_now, is_first = page.digest, False
-                if page.digest == self._digest and not is_deep and not self.left_out:
+                self._fingerprint_now, is_first = page.fingerprint, False
+                if page.fingerprint == self._fingerprint and not is_deep and not self.left_out:
                     return
             rows = self._finder.decode(page.body, self.watch.target.id)
             # What ended long ago may have been followed, told and forgotten.
@@ -180,10 +180,10 @@ class Discovery:
         names = self.watch.names
         if news and not names.are_all:
             ids = tuple(dict.fromkeys(i for row in news for i in row.ids))
-            called = await self._around.namer.called(ids)
+            called = await self._context.name_source.called(ids)
             named = {i: called.names.get(called.components.get(i, i)) for i in ids}
             if not all(named.values()):
-                self._digest_now = None  # a name may be had by the next look
+                self._fingerprint_now = None  # a name may be had by the next look
             news = [
                 row
                 for row in news

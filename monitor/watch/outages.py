@@ -8,24 +8,24 @@ from datetime import datetime, timedelta
 import structlog
 
 from monitor.compose import notifications, render
-from monitor.decide.reachability import SightNews
+from monitor.decide.reachability import ReachabilityChange
 from monitor.decide.routing import route
 from monitor.errors import NuonError, NuonUnavailable
 from monitor.kinds import explained
 from monitor.model import EventKind, Mention, Message, Named, Subject, Target
 from monitor.store import Store
-from monitor.watch.context import Surroundings
+from monitor.watch.context import Context
 
 log = structlog.get_logger(__name__)
 
 
-class Lookout:
+class OutageReporter:
     """Takes note of whether one target can be seen, and tells when that changes."""
 
     def __init__(
         self,
         target: Target,
-        around: Surroundings,
+        context: Context,
         homes: Sequence[str],
         *,
         title: str | None,
@@ -37,64 +37,64 @@ class Lookout:
         self._labels = labels
         self.homes = tuple(homes)
         self._target = target
-        self._around = around
+        self._context = context
         self._title = title or str(target)
         self._retry_after: float | None = None
 
     @property
     def is_failing(self) -> bool:
-        return self._around.sight.failures_of(self._target) > 0
+        return self._context.reachability.failures_of(self._target) > 0
 
     @property
-    def is_gone(self) -> bool:
+    def is_removed(self) -> bool:
         """Whether it was told that the platform has no such record."""
-        blindness = self._around.sight.blindness_of(self._target)
-        return blindness is not None and blindness.kind is EventKind.GONE
+        outage = self._context.reachability.outage_of(self._target)
+        return outage is not None and outage.kind is EventKind.REMOVED
 
     def pause(self, interval: timedelta, *, longest: timedelta) -> timedelta:
         """Return how long to wait after a failed poll: longer each time, as long as was asked."""
-        failures = self._around.sight.failures_of(self._target)
+        failures = self._context.reachability.failures_of(self._target)
         slower = interval * float(2 ** min(failures - 1, 16))
         asked = timedelta(seconds=self._retry_after or 0)
         return max(min(slower, max(longest, interval)), asked)
 
     def asks(self) -> None:
         """A poll begins."""
-        self._around.sight.asks(self._target)
+        self._context.reachability.asks(self._target)
 
     async def succeed(self) -> None:
         """A poll came through."""
         self._retry_after = None
-        async with self._around.sight_lock:
-            for news in self._around.sight.succeeded(self._target):
-                await self._tell(news)
+        async with self._context.reachability_lock:
+            for news in self._context.reachability.succeeded(self._target):
+                await self._notify(news)
                 log.info("reachable", scope=news.scope, since=news.since.isoformat())
 
     async def fail(self, error: NuonError, *, was_seen: bool) -> None:
         """A poll failed; `was_seen` says whether the target was there before."""
-        around, target = self._around, self._target
+        context, target = self._context, self._target
         self._retry_after = error.retry_after if isinstance(error, NuonUnavailable) else None
         error = explained(error, target, was_seen=was_seen)
-        async with around.sight_lock:
-            news = around.sight.failed(target, error, around.now())
+        async with context.reachability_lock:
+            news = context.reachability.failed(target, error, context.now())
             log.warning(
                 "poll_failed",
                 target=str(target),
-                in_a_row=around.sight.failures_of(target),
+                in_a_row=context.reachability.failures_of(target),
                 error=str(error),
             )
             if news is not None:
                 log.error(str(news.kind), scope=news.scope, reason=news.reason)
-                await self._tell(news, was_seen=was_seen)
+                await self._notify(news, was_seen=was_seen)
 
-    async def _sinks(self, news: SightNews) -> Mapping[str, tuple[Mention, ...]]:
+    async def _destinations(self, news: ReachabilityChange) -> Mapping[str, tuple[Mention, ...]]:
         """Return whom to tell, and whom to ping there.
 
         Neither hours nor silences may hide that nothing is watched.
         """
-        homes = self.homes if news.target else self._around.sinks
+        homes = self.homes if news.target else self._context.destinations
         if news.kind is EventKind.REACHABLE:
-            return dict.fromkeys(await self._told(news) or homes, ())
+            return dict.fromkeys(await self._notified(news) or homes, ())
         subject = Subject(event=news.kind, name="Nuon")
         if news.target is not None:
             subject = Subject(
@@ -105,48 +105,50 @@ class Lookout:
                 labels=self._labels,
                 name=self._title,
             )
-        rules, now = self._around.plan.rules, self._around.now()
+        rules, now = self._context.plan.rules, self._context.now()
         verdicts = [route(subject, rules, home=home, now=now) for home in homes]
-        return {d.sink: d.mentions for verdict in verdicts for d in verdict.told}
+        return {d.destination: d.mentions for verdict in verdicts for d in verdict.recipients}
 
-    async def _told(self, news: SightNews) -> frozenset[str]:
-        """Return the sinks that were told of what is over now."""
-        store = self._around.store
-        told: frozenset[str] = frozenset()
-        for kind in (EventKind.UNREACHABLE, EventKind.GONE):
-            told |= await store.call(Store.sinks_told, _key(news.scope, kind, news.since))
-        return told
+    async def _notified(self, news: ReachabilityChange) -> frozenset[str]:
+        """Return the destinations that were told of what is over now."""
+        store = self._context.store
+        notified: frozenset[str] = frozenset()
+        for kind in (EventKind.UNREACHABLE, EventKind.REMOVED):
+            notified |= await store.call(
+                Store.notified_destinations, _key(news.scope, kind, news.since)
+            )
+        return notified
 
-    async def _tell(self, news: SightNews, *, was_seen: bool = True) -> None:
-        around, now = self._around, self._around.now()
+    async def _notify(self, news: ReachabilityChange, *, was_seen: bool = True) -> None:
+        context, now = self._context, self._context.now()
         key = _key(news.scope, news.kind, news.since)
         notifications = [
             notification
-            for sink, mentions in (await self._sinks(news)).items()
-            for notification in notifications.of_sight(
+            for destination, mentions in (await self._destinations(news)).items()
+            for notification in notifications.of_outage(
                 news.kind,
                 self._message(news, mentions, was_seen=was_seen),
                 key=key,
                 target=news.target,
-                sinks=(sink,),
+                destinations=(destination,),
             )
         ]
-        await around.store.call(
-            Store.save_sight, news.scope, news.blindness, notifications, now=now
-        )
-        around.sight.adopt(news)
-        around.metrics.events.labels(news.kind).inc()
-        around.has_news()
+        await context.store.call(Store.save_outage, news.scope, news.outage, notifications, now=now)
+        context.reachability.adopt(news)
+        context.metrics.events.labels(news.kind).inc()
+        context.has_news()
 
-    def _message(self, news: SightNews, mentions: Sequence[Mention], *, was_seen: bool) -> Message:
+    def _message(
+        self, news: ReachabilityChange, mentions: Sequence[Mention], *, was_seen: bool
+    ) -> Message:
         title = self._title if news.target else "Nuon"
         match news.kind:
-            case EventKind.GONE:
-                return render.gone(title, news.reason, news.since, mentions, was_seen=was_seen)
+            case EventKind.REMOVED:
+                return render.removed(title, news.reason, news.since, mentions, was_seen=was_seen)
             case EventKind.UNREACHABLE:
                 return render.unreachable(title, news.reason, news.since, mentions)
             case _:
-                return render.reachable(title, news.since, self._around.now())
+                return render.reachable(title, news.since, self._context.now())
 
 
 def _key(scope: str, kind: EventKind, since: datetime) -> str:

@@ -7,79 +7,79 @@ from functools import partial
 
 from monitor.model import Named, Target
 from monitor.store import Find, Store
-from monitor.watch.context import Surroundings
-from monitor.watch.list_poller import Discovery, Listing
-from monitor.watch.rollout_poller import Cycle, Watch
+from monitor.watch.context import Context
+from monitor.watch.list_poller import Listing, ListPoller
+from monitor.watch.rollout_poller import RolloutPoller, Watch
 
 
-class Roster:
+class Registry:
     """All that is polled at present. One target is polled once, however many lead to it."""
 
-    def __init__(self, around: Surroundings) -> None:
-        self._around = around
-        self._cycles: dict[Target, Cycle] = {}
-        self._discoveries: dict[Target, Discovery] = {}
-        self.begin: Callable[[Cycle | Discovery], None] = lambda _: None
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._rollout_pollers: dict[Target, RolloutPoller] = {}
+        self._list_pollers: dict[Target, ListPoller] = {}
+        self.begin: Callable[[RolloutPoller | ListPoller], None] = lambda _: None
         """Called with each that is to be polled from now on."""
 
     @property
-    def cycles(self) -> tuple[Cycle, ...]:
-        return tuple(self._cycles.values())
+    def rollout_pollers(self) -> tuple[RolloutPoller, ...]:
+        return tuple(self._rollout_pollers.values())
 
     @property
-    def discoveries(self) -> tuple[Discovery, ...]:
-        return tuple(self._discoveries.values())
+    def list_pollers(self) -> tuple[ListPoller, ...]:
+        return tuple(self._list_pollers.values())
 
     def watch_of(self, target: Target) -> Watch | None:
         """Return how a target is watched; None for one that is not polled at present."""
-        cycle = self._cycles.get(target)
-        return cycle.watch if cycle else None
+        poller = self._rollout_pollers.get(target)
+        return poller.watch if poller else None
 
     def watch(self, watch: Watch) -> None:
         """Poll a target from now on; one that is polled already is told to more people."""
-        cycle = self._cycles.get(watch.target)
-        if cycle is not None:
-            cycle.tell_also(watch.homes)
+        poller = self._rollout_pollers.get(watch.target)
+        if poller is not None:
+            poller.add_homes(watch.homes)
             return
-        cycle = Cycle(watch, self._around, partial(self._lead, watch))
-        self._cycles[watch.target] = cycle
-        self.begin(cycle)
+        poller = RolloutPoller(watch, self._context, partial(self._lead, watch))
+        self._rollout_pollers[watch.target] = poller
+        self.begin(poller)
 
     def list(self, listing: Listing) -> None:
         """Look for what is new in a list from now on."""
-        known = self._discoveries.get(listing.target)
+        known = self._list_pollers.get(listing.target)
         if known is not None:
-            known.tell_also(listing.homes)
-            for cycle in self._cycles.values():
-                if cycle.watch.entry.id == listing.target.id:
-                    cycle.tell_also(listing.homes)
+            known.add_homes(listing.homes)
+            for poller in self._rollout_pollers.values():
+                if poller.watch.entry.id == listing.target.id:
+                    poller.add_homes(listing.homes)
             return
-        discovery = Discovery(
-            listing, self._around, lambda find: self._follow(discovery.watch, find)
+        list_poller = ListPoller(
+            listing, self._context, lambda find: self._follow(list_poller.watch, find)
         )
-        self._discoveries[listing.target] = discovery
-        self.begin(discovery)
+        self._list_pollers[listing.target] = list_poller
+        self.begin(list_poller)
 
     async def resume(self) -> None:
         """Go on with what the lists led to before the start."""
-        for find in await self._around.store.call(Store.finds):
-            discovery = self._discoveries.get(find.listing)
-            if find.is_followed and discovery is not None:
-                self._follow(discovery.watch, find)
+        for find in await self._context.store.call(Store.finds):
+            list_poller = self._list_pollers.get(find.listing)
+            if find.is_followed and list_poller is not None:
+                self._follow(list_poller.watch, find)
 
-    async def rest(self, cycle: Cycle) -> None:
+    async def finish(self, poller: RolloutPoller) -> None:
         """Stop polling what has been settled; a list that led to it tells when it moves again."""
-        target = cycle.watch.target
-        if not cycle.watch.is_found:
+        target = poller.watch.target
+        if not poller.watch.is_found:
             return
-        await self._around.store.call(Store.let_rest, target)
-        self._cycles.pop(target, None)
-        for discovery in self._discoveries.values():
-            discovery.rests(target)
+        await self._context.store.call(Store.mark_finished, target)
+        self._rollout_pollers.pop(target, None)
+        for list_poller in self._list_pollers.values():
+            list_poller.mark_finished(target)
 
     def watched(self) -> Iterable[Target]:
         """Return every target whose memory must be kept."""
-        return (*self._cycles, *self._discoveries)
+        return (*self._rollout_pollers, *self._list_pollers)
 
     def _follow(self, listing: Listing, find: Find) -> None:
         self.watch(

@@ -25,11 +25,11 @@ from monitor.decide.routing import Silence
 from monitor.errors import NuonError
 from monitor.kinds import KINDS
 from monitor.kinds.wire import Beside, Memo, WatchKind
-from monitor.model import Called, Memory, Named, NamePatterns, Snapshot, Target
+from monitor.model import Called, Named, NamePatterns, Snapshot, Target, TargetState
 from monitor.platform.fetch import Gathered, gather
 from monitor.store import Observation, Store
-from monitor.watch.context import Outcome, Surroundings
-from monitor.watch.outages import Lookout
+from monitor.watch.context import Context, Outcome
+from monitor.watch.outages import OutageReporter
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +39,7 @@ _LARGE = 512 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What is observed, how often, and in which sinks it is at home.
+    """What is observed, how often, and in which destinations it is at home.
 
     `entry` is the id and name of the configuration's entry that led to it.
 
@@ -67,42 +67,42 @@ class _Seen:
     """The last observation of a target, as it was committed."""
 
     snapshot: Snapshot
-    memory: Memory
-    digest: bytes
+    state: TargetState
+    fingerprint: bytes
     wakes_at: datetime | None
 
 
-class Cycle:
+class RolloutPoller:
     """The pass for one watch; holds what it saw last, as the store does."""
 
     def __init__(
         self,
         watch: Watch,
-        around: Surroundings,
+        context: Context,
         lead: Callable[[Target], None] = lambda _: None,
     ) -> None:
         """`lead` is called with whatever else is to be watched because of what was seen."""
         self.watch = watch
         self._lead = lead
-        self._around = around
+        self._context = context
         self._kind: WatchKind = KINDS[watch.target.kind]
         self._seen: _Seen | None = None
         self._memo: Memo[Any] = Memo()
         self._is_loaded = False
         self._lacks_link = False
-        self._lookout = Lookout(
+        self._outage_reporter = OutageReporter(
             watch.target,
-            around,
+            context,
             watch.homes,
             title=watch.title,
             entry=watch.entry,
             labels=watch.labels,
         )
-        self._jumped = around.jumped()
+        self._jumped = context.jumped()
         self._is_stale = False
         """Whether the card says that it is watched no more, which is over."""
         self._learnt: bytes | None = None
-        self._hush_version = around.hush.version
+        self._silences_version = context.active_silences.version
         self._silences: tuple[Silence, ...] = ()
         self.polled_at: datetime | None = None
         """When the last poll came through."""
@@ -113,100 +113,100 @@ class Cycle:
         if not self._is_loaded:
             await self._load()
         await self._follow_clock()
-        self._lookout.asks()
+        self._outage_reporter.asks()
         try:
             seen = self._seen.snapshot.root if self._seen else None
-            gathered = await gather(self._around.source, self._kind, self.watch.target.id, seen)
+            gathered = await gather(self._context.source, self._kind, self.watch.target.id, seen)
             self._learn(gathered)
             outcome = await self._observe(gathered)
         except NuonError as error:
-            await self._lookout.fail(error, was_seen=self._seen is not None)
+            await self._outage_reporter.fail(error, was_seen=self._seen is not None)
             outcome = Outcome.FAILED
         else:
-            self.polled_at = self._around.now()
-            await self._lookout.succeed()
-        self._around.metrics.polls.labels(outcome).inc()
-        self._around.metrics.poll_seconds.observe(time.perf_counter() - started)
+            self.polled_at = self._context.now()
+            await self._outage_reporter.succeed()
+        self._context.metrics.polls.labels(outcome).inc()
+        self._context.metrics.poll_seconds.observe(time.perf_counter() - started)
         return outcome
 
-    def tell_also(self, homes: Sequence[str]) -> None:
+    def add_homes(self, homes: Sequence[str]) -> None:
         """Be at home in these as well, from the next news on."""
         self.watch = replace(self.watch, homes=tuple(dict.fromkeys((*self.watch.homes, *homes))))
-        self._lookout.homes = self.watch.homes
+        self._outage_reporter.homes = self.watch.homes
 
     def pause(self) -> timedelta | None:
         """Return how long to wait until the next poll; None to poll no more."""
-        watch, now = self.watch, self._around.now()
-        if self._lookout.is_failing:
-            if watch.is_found and self._lookout.is_gone:
+        watch, now = self.watch, self._context.now()
+        if self._outage_reporter.is_failing:
+            if watch.is_found and self._outage_reporter.is_removed:
                 return None
-            return self._lookout.pause(watch.interval, longest=watch.settled_interval)
+            return self._outage_reporter.pause(watch.interval, longest=watch.settled_interval)
         seen = self._seen
         if seen is None or not self.is_settled:
             return watch.interval
         # A card that has still to say where the one before stands is drawn by a later poll.
         if watch.is_found and not self._lacks_link:
             return None
-        if seen.memory.ended_at and now - seen.memory.ended_at >= watch.forget_after:
+        if seen.state.ended_at and now - seen.state.ended_at >= watch.forget_after:
             return None
         return max(watch.settled_interval, watch.interval)
 
     @property
     def is_settled(self) -> bool:
-        seen, now = self._seen, self._around.now()
-        return seen is not None and events.is_settled(seen.snapshot, seen.memory, now)
+        seen, now = self._seen, self._context.now()
+        return seen is not None and events.is_settled(seen.snapshot, seen.state, now)
 
     async def _load(self) -> None:
-        stored = await self._around.store.call(Store.load, self.watch.target)
+        stored = await self._context.store.call(Store.load, self.watch.target)
         if stored is not None:
-            memory = events.not_beyond(stored.memory, self._around.now())
-            if memory.has_card and not memory.card_sinks:  # from before there were routes
-                memory = msgspec.structs.replace(memory, card_sinks=self.watch.homes)
-            self._is_stale = memory.is_closed
-            memory = events.looked_at_anew(memory, self._around.now())
-            memory = msgspec.structs.replace(memory, is_closed=False)
-            self._lacks_link = memory.attempt > 1
-            self._remember(stored.snapshot, memory, stored.digest)
+            state = events.not_beyond(stored.state, self._context.now())
+            if state.has_card and not state.card_destinations:  # from before there were routes
+                state = msgspec.structs.replace(state, card_destinations=self.watch.homes)
+            self._is_stale = state.is_closed
+            state = events.looked_at_anew(state, self._context.now())
+            state = msgspec.structs.replace(state, is_closed=False)
+            self._lacks_link = state.attempt > 1
+            self._remember(stored.snapshot, state, stored.fingerprint)
         self._is_loaded = True
 
     async def _follow_clock(self) -> None:
         """A clock that was set makes nothing older or younger: neither hangs what just moved."""
-        jumped, seen = self._around.jumped(), self._seen
+        jumped, seen = self._context.jumped(), self._seen
         if jumped == self._jumped:
             return
         if seen is not None:
-            memory = events.moved(seen.memory, jumped - self._jumped)
-            observation = Observation(seen.snapshot, memory, seen.digest)
-            await self._around.store.call(Store.save, observation)
-            self._remember(seen.snapshot, memory, seen.digest)
+            state = events.moved(seen.state, jumped - self._jumped)
+            observation = Observation(seen.snapshot, state, seen.fingerprint)
+            await self._context.store.call(Store.save, observation)
+            self._remember(seen.snapshot, state, seen.fingerprint)
         self._jumped = jumped
 
-    def _remember(self, snapshot: Snapshot, memory: Memory, digest: bytes) -> None:
-        wakes_at = events.wakes_at(snapshot, memory, self._around.patience)
-        self._seen = _Seen(snapshot, memory, digest, wakes_at)
+    def _remember(self, snapshot: Snapshot, state: TargetState, fingerprint: bytes) -> None:
+        wakes_at = events.wakes_at(snapshot, state, self._context.stall_rules)
+        self._seen = _Seen(snapshot, state, fingerprint, wakes_at)
         for target in self._kind.leads_to(snapshot.root):
             self._lead(target)
 
     def _learn(self, gathered: Gathered) -> None:
         """Take up the webhooks that the platform holds for apps, where they are to be used."""
-        channels = self._around.channels
+        channels = self._context.channels
         if self._kind.webhooks is None or not channels.learns_of_apps:
             return
-        if gathered.digest != self._learnt:
-            self._learnt = gathered.digest
+        if gathered.fingerprint != self._learnt:
+            self._learnt = gathered.fingerprint
             for app_id in channels.learn(self._kind.webhooks(gathered.main.body)):
                 log.warning("app_webhook_refused", app=app_id, reason="not one of Slack's hosts")
 
     # An answer came
 
     async def _observe(self, gathered: Gathered) -> Outcome:
-        now, digest = self._around.now(), gathered.digest
+        now, fingerprint = self._context.now(), gathered.fingerprint
         seen = self._seen
-        if seen is not None and seen.digest == digest:
+        if seen is not None and seen.fingerprint == fingerprint:
             is_asleep = (
                 seen.wakes_at is None or now < seen.wakes_at
-            ) and self._hush_version == self._around.hush.version
-            if is_asleep and not await self._can_link_now(seen.memory):
+            ) and self._silences_version == self._context.active_silences.version
+            if is_asleep and not await self._can_link_now(seen.state):
                 return Outcome.UNCHANGED
             snapshot = msgspec.structs.replace(seen.snapshot, taken_at=now)
             difference = Difference((), has_moved=False)
@@ -215,7 +215,7 @@ class Cycle:
         else:
             compare = partial(self._compare, body, gathered.beside, now)
             snapshot, difference = await asyncio.to_thread(compare)
-        return await self._take(snapshot, difference, digest, now)
+        return await self._take(snapshot, difference, fingerprint, now)
 
     def _compare(self, body: bytes, beside: Beside, now: datetime) -> tuple[Snapshot, Difference]:
         memo = Memo(self._memo)
@@ -226,82 +226,82 @@ class Cycle:
         return after, diff(before, after)
 
     async def _take(
-        self, snapshot: Snapshot, difference: Difference, digest: bytes, now: datetime
+        self, snapshot: Snapshot, difference: Difference, fingerprint: bytes, now: datetime
     ) -> Outcome:
-        seen, hush = self._seen, self._around.hush
+        seen, active_silences = self._seen, self._context.active_silences
         decision = events.decide(
             seen.snapshot if seen else None,
             snapshot,
             difference,
-            seen.memory if seen else None,
+            seen.state if seen else None,
             now=now,
-            patience=self._around.patience,
-            forgot_before=self._around.forgot_before,
+            stall_rules=self._context.stall_rules,
+            forgot_before=self._context.forgot_before,
             is_new=self.watch.is_new,
         )
-        version = hush.version
+        version = active_silences.version
         is_as_before = (
             seen is not None
             and not decision.events
-            and decision.memory == seen.memory
+            and decision.state == seen.state
             and snapshot.root == seen.snapshot.root
             and not self._is_stale
         )
         if (
             is_as_before
             and seen is not None
-            and self._hush_version == version
-            and not any(alert.is_kept_back for alert in seen.memory.alerts)
-            and not await self._can_link_now(seen.memory)
+            and self._silences_version == version
+            and not any(alert.is_kept_back for alert in seen.state.alerts)
+            and not await self._can_link_now(seen.state)
         ):
-            self._remember(seen.snapshot, seen.memory, digest)
+            self._remember(seen.snapshot, seen.state, fingerprint)
             return Outcome.UNCHANGED
-        called = await self._around.namer.called(self._ids(snapshot, decision))
+        called = await self._context.name_source.called(self._ids(snapshot, decision))
         dispatched = dispatch(
             self._scene(snapshot, called),
             decision.events,
-            decision.memory,
-            plan=self._around.plan,
-            silences=hush.silences,
+            decision.state,
+            plan=self._context.plan,
+            silences=active_silences.silences,
             now=now,
         )
         if (
             is_as_before
             and seen is not None
             and not dispatched.news
-            and dispatched.memory == seen.memory
+            and dispatched.state == seen.state
             and dispatched.silences == self._silences
-            and not await self._can_link_now(seen.memory)
+            and not await self._can_link_now(seen.state)
         ):
-            self._remember(seen.snapshot, seen.memory, digest)
-            self._hush_version = version
+            self._remember(seen.snapshot, seen.state, fingerprint)
+            self._silences_version = version
             return Outcome.UNCHANGED
         mail = await self._compose(snapshot, dispatched, called)
         observation = Observation(
             snapshot=snapshot,
-            memory=dispatched.memory,
-            digest=digest,
+            state=dispatched.state,
+            fingerprint=fingerprint,
             transitions=difference.transitions,
             alterations=difference.alterations,
             cards=mail.cards,
             notifications=mail.notifications,
             held=mail.held,
         )
-        await self._around.store.call(Store.save, observation)
-        self._remember(snapshot, dispatched.memory, digest)
-        self._silences, self._hush_version = dispatched.silences, version
-        self._around.decided(snapshot, dispatched)
+        await self._context.store.call(Store.save, observation)
+        self._remember(snapshot, dispatched.state, fingerprint)
+        self._silences, self._silences_version = dispatched.silences, version
+        self._context.decided(snapshot, dispatched)
         self._is_stale = False
         self._report(seen, snapshot, difference, decision)
         if observation.cards or observation.notifications:
-            self._around.has_news()
+            self._context.has_news()
         return Outcome.CHANGED
 
     def _ids(self, snapshot: Snapshot, decision: events.Decision) -> tuple[str, ...]:
-        memory = decision.memory
-        if not memory.has_card:
+        state = decision.state
+        if not state.has_card:
             return ()
-        return render.shown_ids(snapshot, memory, decision.events)
+        return render.shown_ids(snapshot, state, decision.events)
 
     def _scene(self, snapshot: Snapshot, called: Called) -> Scene:
         watch = self.watch
@@ -314,17 +314,17 @@ class Cycle:
             names=called.names,
             apps=called.apps,
             people=called.people,
-            app_sinks=self._around.channels.of_apps,
+            app_destinations=self._context.channels.of_apps,
         )
 
     async def _compose(
         self, snapshot: Snapshot, dispatched: Dispatch, called: Called
     ) -> notifications.Mail:
-        around, memory, now = self._around, dispatched.memory, snapshot.taken_at
+        context, state, now = self._context, dispatched.state, snapshot.taken_at
         view = render.View(
             snapshot=snapshot,
-            memory=memory,
-            links=around.links,
+            state=state,
+            links=context.links,
             title=self.watch.title,
             names=called.names,
             apps=called.apps,
@@ -332,35 +332,35 @@ class Cycle:
             commits=called.commits,
             silences=tuple(silence.words(now) for silence in dispatched.silences),
         )
-        worded = notifications.worded(
-            around.wording, view, watch=self.watch.entry, labels=self.watch.labels
+        filled = notifications.filled(
+            context.templates, view, watch=self.watch.entry, labels=self.watch.labels
         )
-        for problem in worded.problems if worded else ():
+        for problem in filled.problems if filled else ():
             log.warning("template_failed", target=str(snapshot.target), problem=str(problem))
-        previous = await self._cards_of(memory.attempt - 1)
-        self._lacks_link = memory.attempt > 1 and not previous
+        previous = await self._cards_of(state.attempt - 1)
+        self._lacks_link = state.attempt > 1 and not previous
         return notifications.compose(
-            replace(view, worded=worded),
+            replace(view, filled=filled),
             dispatched,
-            earlier=self._seen.memory if self._seen else None,
-            keeps_cards=around.channels.keeps_cards,
-            cards=await self._cards_of(memory.attempt) if dispatched.news else {},
+            earlier=self._seen.state if self._seen else None,
+            keeps_cards=context.channels.keeps_cards,
+            cards=await self._cards_of(state.attempt) if dispatched.news else {},
             previous=previous,
-            users=await around.directory.users_of(dispatched.starters),
+            users=await context.directory.users_of(dispatched.starters),
         )
 
-    async def _can_link_now(self, memory: Memory) -> bool:
+    async def _can_link_now(self, state: TargetState) -> bool:
         """Whether a card was drawn too early to link the one before, which is posted by now."""
-        return self._lacks_link and bool(await self._cards_of(memory.attempt - 1))
+        return self._lacks_link and bool(await self._cards_of(state.attempt - 1))
 
     async def _cards_of(self, attempt: int) -> Mapping[str, str]:
-        """Return where the cards of an attempt stand, by sink."""
+        """Return where the cards of an attempt stand, by destination."""
         if attempt == 0:
             return {}
-        around = self._around
-        cards = await around.store.call(Store.posted_cards, self.watch.target, attempt)
-        links = {sink: around.permalink(card) for sink, card in cards.items()}
-        return {sink: link for sink, link in links.items() if link}
+        context = self._context
+        cards = await context.store.call(Store.posted_cards, self.watch.target, attempt)
+        links = {destination: context.permalink(card) for destination, card in cards.items()}
+        return {destination: link for destination, link in links.items() if link}
 
     def _report(
         self,
@@ -369,7 +369,7 @@ class Cycle:
         difference: Difference,
         decision: events.Decision,
     ) -> None:
-        metrics = self._around.metrics
+        metrics = self._context.metrics
         metrics.transitions.inc(len(difference.transitions))
         for event in decision.events:
             metrics.events.labels(event.kind).inc()
@@ -380,15 +380,15 @@ class Cycle:
                 target=str(snapshot.target),
                 status=root.status,
                 parts=sum(1 for _ in root.walk()) - 1,
-                card=decision.memory.has_card,
-                told=[str(event.kind) for event in decision.events],
+                card=decision.state.has_card,
+                events=[str(event.kind) for event in decision.events],
             )
         elif difference.transitions or decision.events:
             log.info(
                 "changed",
                 target=str(snapshot.target),
                 status=root.status,
-                attempt=decision.memory.attempt,
+                attempt=decision.state.attempt,
                 transitions=len(difference.transitions),
-                told=[str(event.kind) for event in decision.events],
+                events=[str(event.kind) for event in decision.events],
             )

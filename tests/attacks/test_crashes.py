@@ -29,8 +29,8 @@ from monitor.simulation.scenarios import DIALECTS, Clock
 from monitor.simulation.slack import SimulatedSlack, plain_text
 from tests.support.crashing import (
     FINDING_POINTS,
+    OUTAGE_POINTS,
     POINTS,
-    SIGHT_POINTS,
     Birth,
     Life,
     Nursery,
@@ -112,7 +112,7 @@ class Stage:
         stale = "SELECT count(*) FROM card WHERE shown_digest IS NOT wanted_digest"
         return self.ask(unsent) == [(0,)] and self.ask(stale) == [(0,)]
 
-    def is_told_blind(self) -> bool:
+    def is_reported_unreachable(self) -> bool:
         """Whether it told that it cannot see; before its first commit there is no store yet."""
         with contextlib.suppress(sqlite3.OperationalError):
             return bool(self.ask("SELECT 1 FROM sight"))
@@ -240,16 +240,16 @@ async def test_killed_between_finding_and_following_it_is_followed_and_told_once
 async def test_killed_while_it_tells_of_its_sight_that_is_told_once(tmp_path: Path) -> None:
     async with a_stage(tmp_path, "build-failed", seed=1) as stage:
         stage.world.platform.fault = _DOWN
-        assert await stage.kill_at("after the sight is saved")
+        assert await stage.kill_at("after the outage is saved")
         stage.world.platform.fault = None
-        assert await stage.kill_at("before the sight is saved")
+        assert await stage.kill_at("before the outage is saved")
         await stage.finish()
 
-        assert [key.split("/")[1] for key in _of_sight(stage)] == ["unreachable", "reachable"]
+        assert [key.split("/")[1] for key in _of_outage(stage)] == ["unreachable", "reachable"]
         await stage.judge()
 
 
-def _of_sight(stage: Stage) -> list[str]:
+def _of_outage(stage: Stage) -> list[str]:
     return [key for key in stage.posted_keys if "reachable/" in key]
 
 
@@ -297,7 +297,7 @@ async def test_killed_two_hundred_times_nothing_is_lost_and_nothing_told_twice(
                 await _torment(stage, random.Random(seed), kills, wanted)
                 life = await stage.finish()
                 await stage.judge()
-                assert _takes_turns(_of_sight(stage)), (scenario, dialect)
+                assert _takes_turns(_of_outage(stage)), (scenario, dialect)
                 assert life.errors.read_text() == ""
                 looked = life.entries("looked_for")
                 figures["rollouts"] += 1
@@ -313,7 +313,7 @@ async def test_killed_two_hundred_times_nothing_is_lost_and_nothing_told_twice(
     with capsys.disabled():
         print(f"\n{kills.total()} kills: {dict(kills)}\n{dict(figures)}")  # noqa: T201
     assert kills.total() >= wanted
-    assert kills.keys() == {*POINTS, *SIGHT_POINTS, _AT_RANDOM}
+    assert kills.keys() == {*POINTS, *OUTAGE_POINTS, _AT_RANDOM}
 
 
 async def _torment(stage: Stage, chance: random.Random, kills: Counter[str], wanted: int) -> None:
@@ -327,22 +327,22 @@ async def _torment(stage: Stage, chance: random.Random, kills: Counter[str], wan
             case x if x < 0.3:
                 await stage.kill_at_random(chance)
             case x if x < 0.45:
-                await _kill_at_the_sight(stage, chance)
+                await _kill_at_the_outage(stage, chance)
             case _:
                 await stage.kill_at(chance.choice([*POINTS]), passing=chance.randrange(1, 8))
         kills.update(stage.kills - before)
     platform.fault = None
 
 
-async def _kill_at_the_sight(stage: Stage, chance: random.Random) -> None:
+async def _kill_at_the_outage(stage: Stage, chance: random.Random) -> None:
     """Kill it where it cannot see any more, and again where it can."""
     platform = stage.world.platform
-    if not stage.is_told_blind():
+    if not stage.is_reported_unreachable():
         platform.fault = _DOWN
-        await stage.kill_at(chance.choice([*SIGHT_POINTS]))
+        await stage.kill_at(chance.choice([*OUTAGE_POINTS]))
         platform.fault = None
-    if stage.is_told_blind():
-        await stage.kill_at(chance.choice([*SIGHT_POINTS]))
+    if stage.is_reported_unreachable():
+        await stage.kill_at(chance.choice([*OUTAGE_POINTS]))
 
 
 def _takes_turns(keys: list[str]) -> bool:

@@ -13,7 +13,7 @@ from monitor.decide.events import Decision
 from monitor.kinds import KINDS
 from monitor.model import Entity, Event, EventKind, Kind, Level, Transition
 from tests.benchmarks import fuzz
-from tests.support.builders import deploy, memory, release, snapshot, step
+from tests.support.builders import deploy, release, snapshot, state, step
 
 _IS_LONG = os.environ.get("NUON_MONITOR_LONG_TESTS") == "1"
 
@@ -56,7 +56,7 @@ def test_a_transition_from_a_status_that_was_not_seen_would_be_noticed() -> None
 def test_a_part_that_is_forgotten_would_be_noticed() -> None:
     life = fuzz.Life(random.Random(1), fuzz.originals("release")[0])
     before = snapshot(release("executing", step(1, "queued", deploy("a", "queued"))))
-    life._remember(before, memory())
+    life._remember(before, state())
 
     with pytest.raises(fuzz.LawBrokenError, match="not forgotten"):
         life._check(
@@ -77,7 +77,7 @@ def test_a_success_that_a_step_contradicts_would_be_noticed_but_not_one_of_its_d
 
 
 def check_success(root: Entity) -> None:
-    told = Decision(memory(), (Event(EventKind.SUCCEEDED, Level.ROLLOUT, root),))
+    told = Decision(state(), (Event(EventKind.SUCCEEDED, Level.ROLLOUT, root),))
     fuzz.check_events(snapshot(root), Difference((), has_moved=False), told, None)
 
 
@@ -89,5 +89,5 @@ def test_news_that_no_document_bears_out_would_be_noticed(kind: EventKind) -> No
 
     with pytest.raises(fuzz.LawBrokenError):
         fuzz.check_events(
-            seen, Difference(nothing, has_moved=False), Decision(memory(), (event,)), None
+            seen, Difference(nothing, has_moved=False), Decision(state(), (event,)), None
         )

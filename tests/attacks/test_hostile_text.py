@@ -91,7 +91,8 @@ def poisoned(value: Any, text: str, *, spares: frozenset[str]) -> Any:
         }
     if isinstance(value, list):
         return [
-            poisoned(part, f"{place}.{text}", spares=spares) for place, part in enumerate(value)
+            poisoned(part, f"{alert_key}.{text}", spares=spares)
+            for alert_key, part in enumerate(value)
         ]
     return text if isinstance(value, str) else value
 
@@ -119,9 +120,9 @@ class HostilePlatform(SimulatedPlatform):
         text = self.text[:_MUCH]
         steps = poisoned(document["release_steps"], text, spares=self.spares)
         for step in steps:
-            for place, deploy in enumerate(step.get("install_deploys") or ()):
+            for alert_key, deploy in enumerate(step.get("install_deploys") or ()):
                 # It begins as the platform's own ids do, or nobody would ask for its name.
-                deploy["install_id"] = f"inl{place}{text[:200]}"
+                deploy["install_id"] = f"inl{alert_key}{text[:200]}"
         document = poisoned(document, text, spares=self.spares | {"release_steps", "id"})
         whole = {"release_steps": steps, "status_description": self.text}
         body = msgspec.json.encode(document | whole)
@@ -312,21 +313,23 @@ def as_drawn_by_the_demo(world: World) -> str:
     return _OUR_CODES.sub("", screen.getvalue())
 
 
-def places(value: Any, place: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+def alert_keys(
+    value: Any, alert_key: tuple[str | int, ...] = ()
+) -> Iterator[tuple[str | int, ...]]:
     """Yield the place of every string of a document."""
     if isinstance(value, dict):
         for key, part in value.items():
-            yield from places(part, (*place, key))
+            yield from alert_keys(part, (*alert_key, key))
     elif isinstance(value, list):
         for number, part in enumerate(value):
-            yield from places(part, (*place, number))
+            yield from alert_keys(part, (*alert_key, number))
     elif isinstance(value, str):
-        yield place
+        yield alert_key
 
 
-def with_text(document: Any, place: tuple[str | int, ...], text: str) -> Any:
+def with_text(document: Any, alert_key: tuple[str | int, ...], text: str) -> Any:
     """Return a copy of a document with another text in one place."""
-    key, *rest = place
+    key, *rest = alert_key
     copy = document.copy()
     copy[key] = with_text(document[key], tuple(rest), text) if rest else text
     return copy
@@ -379,9 +382,9 @@ def messages_of(root: Entity, kind: str) -> list[Message]:
     target = Target(kind, root.id)
     snapshot = Snapshot(target, NOON, root)
     nothing = Difference((), has_moved=False)
-    decision = decide(None, snapshot, nothing, None, now=NOON, patience=PATIENCE)
+    decision = decide(None, snapshot, nothing, None, now=NOON, stall_rules=PATIENCE)
     links = render.Links("https://app.nuon.co", "org1")
-    view = render.View(snapshot, decision.memory, links)
+    view = render.View(snapshot, decision.state, links)
     events = decision.events
     alone = [render.reply(view, events), render.standalone(view, events)] if events else []
     return [render.card(view), *alone]
@@ -391,7 +394,7 @@ def messages_of(root: Entity, kind: str) -> list[Message]:
 def test_each_hostile_text_in_each_field_of_a_document_is_no_more_than_words(kind: str) -> None:
     document = FAILED[kind]()
     identifier, decode = document["id"], KINDS[kind].decode
-    fields = [place for place in places(document) if place != ("id",)]
+    fields = [alert_key for alert_key in alert_keys(document) if alert_key != ("id",)]
     harmless = decode(msgspec.json.encode(document), identifier, Memo(), {})
     texts = [text[:_MUCH] for text in HOSTILE.values()]
     if kind != "release":  # the same code draws it: a little of each in one will do
@@ -399,14 +402,16 @@ def test_each_hostile_text_in_each_field_of_a_document_is_no_more_than_words(kin
     assert len(fields) > 50
 
     used, found = 0, []
-    for place in fields:
+    for alert_key in fields:
         for text in texts:
-            body = msgspec.json.encode(with_text(document, place, text))
+            body = msgspec.json.encode(with_text(document, alert_key, text))
             root = decode(body, identifier, Memo(), {})
             if root == harmless:  # nobody reads this field
                 break
             used += 1
-            found += [(place, words) for m in messages_of(root, kind) for words in complaints(m)]
+            found += [
+                (alert_key, words) for m in messages_of(root, kind) for words in complaints(m)
+            ]
 
     assert used > 10 * len(texts)
     assert found == []
@@ -484,7 +489,7 @@ async def test_words_that_are_no_text_are_no_observation(tmp_path: Path, words: 
         ):
             with logging_into(surfaces, "text"):
                 await world.look(app)
-            assert app.roster.cycles[0].polled_at is None
+            assert app.registry.rollout_pollers[0].polled_at is None
 
     assert world.channel.posts == []
     assert "poll_failed" in surfaces.shown["log as text"]
@@ -532,7 +537,7 @@ async def test_a_workspace_that_names_itself_with_an_address_lends_it_to_no_link
         FaultyServer(answer(json.dumps(said).encode(), headers=_JSON)) as faulty,
         SlackClient(api_url=f"{faulty.url}/api/", token="xoxb-s3cret") as client,
     ):
-        await client.greet()
+        await client.check_token()
 
         assert client.permalink(MessageRef("C1", "1.2")) is None
 

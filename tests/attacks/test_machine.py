@@ -275,20 +275,20 @@ async def test_as_a_containers_first_process_it_leaves_on_sigterm(tmp_path: Path
         pytest.skip("no namespaces here")
     async with a_place(tmp_path) as place:
         file = str(place.write(place.platform.add("happy")))
-        around = await asyncio.create_subprocess_exec(
+        context = await asyncio.create_subprocess_exec(
             *(*unshare, sys.executable, "-m", "monitor", "run", "-c", file),
             stdout=asyncio.subprocess.DEVNULL,
             env=clean_environment(),
         )
         try:
             await until(lambda: len(keys(place)) == 1)
-            children = Path(f"/proc/{around.pid}/task/{around.pid}/children").read_text().split()
+            children = Path(f"/proc/{context.pid}/task/{context.pid}/children").read_text().split()
             os.kill(int(children[0]), signal.SIGTERM)
             async with asyncio.timeout(10):
-                code = await around.wait()
+                code = await context.wait()
         finally:
-            if around.returncode is None:
-                around.kill()
-                await around.wait()
+            if context.returncode is None:
+                context.kill()
+                await context.wait()
 
     assert code == 0

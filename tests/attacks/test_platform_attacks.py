@@ -22,7 +22,7 @@ from sqlalchemy import text
 from monitor.errors import MalformedAnswer, StoreError
 from monitor.kinds import release
 from monitor.kinds.wire import Memo
-from monitor.model import Entity, Level, Memory, Snapshot
+from monitor.model import Entity, Level, Snapshot, TargetState
 from monitor.service.build import App
 from monitor.simulation.platform import Fault, FaultKind
 from monitor.simulation.slack import plain_text
@@ -61,13 +61,13 @@ class Siege:
 
     async def look(self, scene: Scene | None = None, times: int = 1) -> list[str]:
         """Poll so many times, a second apart; returns what notified people meanwhile."""
-        heard = len(self.world.channel.notifications())
+        notified = len(self.world.channel.notifications())
         self.server.play(scene or answer(self.document))
         for _ in range(times):
             await self.world.look(self.app, after=1)
-        return firsts(self.world)[heard:]
+        return firsts(self.world)[notified:]
 
-    def known(self) -> tuple[Snapshot, Memory, list[Seen]]:
+    def known(self) -> tuple[Snapshot, TargetState, list[Seen]]:
         """Return all that the monitor's file says of the release."""
         with Store.open_readonly(self.world.store_url) as store:
             rows = store.history(self.release_id)
@@ -194,8 +194,8 @@ async def test_an_answer_of_a_hundred_megabytes_is_refused(
 
         await siege.look(answer(payload, headers=headers), times=1)
 
-        (cycle,) = siege.app.roster.cycles
-        assert cycle.pause() == timedelta(seconds=15)
+        (poller,) = siege.app.registry.rollout_pollers
+        assert poller.pause() == timedelta(seconds=15)
         assert siege.known() == before
         (told,) = await siege.look(answer(payload, headers=headers), times=2)
         assert "cannot be seen" in told
@@ -211,7 +211,7 @@ def places_in(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...
             yield from places_in(value[key], (*path, key))
 
 
-def told_of(root: Entity) -> list[tuple[object, ...]]:
+def notified_targets(root: Entity) -> list[tuple[object, ...]]:
     """Return what a release, its steps and its deploys say of how they stand."""
     return [
         (level, part.kind, part.id, part.status, part.install_id, part.delay, part.planned)
@@ -246,7 +246,7 @@ def test_a_wrong_type_in_any_field_is_refused_or_means_nothing(wrong: object) ->
             refused += 1
         else:
             right = release.decode(without, sample["id"], Memo())
-            assert told_of(read) == told_of(right), path
+            assert notified_targets(read) == notified_targets(right), path
 
     assert refused >= 3
 
@@ -265,21 +265,21 @@ async def test_a_platform_that_asks_for_a_pause_gets_it(
     async with a_siege(tmp_path) as siege:
         await siege.look(answer(b"", status=429, headers=headers))
 
-        (cycle,) = siege.app.roster.cycles
-        assert cycle.pause() == timedelta(seconds=pause)
+        (poller,) = siege.app.registry.rollout_pollers
+        assert poller.pause() == timedelta(seconds=pause)
         await siege.look()
-        assert cycle.pause() == timedelta(seconds=15)
+        assert poller.pause() == timedelta(seconds=15)
 
 
 async def test_a_platform_that_stays_away_is_asked_ever_more_rarely_up_to_five_minutes(
     tmp_path: Path,
 ) -> None:
     async with a_siege(tmp_path) as siege:
-        (cycle,) = siege.app.roster.cycles
+        (poller,) = siege.app.registry.rollout_pollers
         pauses = []
         for _ in range(8):
             await siege.look(answer(HTML, status=503))
-            pauses.append(cycle.pause())
+            pauses.append(poller.pause())
 
         seconds = [pause.total_seconds() for pause in pauses if pause]
         assert seconds == [15, 30, 60, 120, 240, 300, 300, 300]
@@ -339,10 +339,10 @@ async def test_an_id_that_never_was_is_told_as_a_mistake_in_the_configuration(
 
 
 async def test_a_release_that_was_there_is_told_to_be_gone_and_to_be_back(tmp_path: Path) -> None:
-    gone = answer(b'{"error": "no", "user_error": true, "description": "none"}', status=404)
+    removed = answer(b'{"error": "no", "user_error": true, "description": "none"}', status=404)
     async with a_siege(tmp_path) as siege:
         before = siege.known()
-        (told,) = await siege.look(gone, times=6)
+        (told,) = await siege.look(removed, times=6)
         assert "is not on Nuon any more" in told
         assert "check the id" not in full(siege, 1)
 
@@ -408,8 +408,10 @@ async def test_an_outage_is_told_once_and_its_end_once_over_restarts(tmp_path: P
         async with world.monitor(release_id) as app:
             await world.look(app)
 
-        blind, seeing = [post for post in world.channel.posts if "be seen" in plain_text(post)]
-        assert "Nuon cannot be seen" in plain_text(blind)
+        unreachable, seeing = [
+            post for post in world.channel.posts if "be seen" in plain_text(post)
+        ]
+        assert "Nuon cannot be seen" in plain_text(unreachable)
         assert "Nuon can be seen again" in plain_text(seeing)
         assert "for 10 min" in plain_text(seeing)
         assert before[0].taken_at < world.stored(release_id)[0].taken_at
@@ -427,8 +429,8 @@ async def test_a_platform_that_is_down_is_told_once_for_all_its_watches(tmp_path
             await world.look(app, after=1)
             await world.look(app, after=1)
 
-        about_sight = [line for line in firsts(world) if "be seen" in line]
-        assert about_sight == ["⚠️ Nuon cannot be seen", "✅ Nuon can be seen again"]
+        about_outages = [line for line in firsts(world) if "be seen" in line]
+        assert about_outages == ["⚠️ Nuon cannot be seen", "✅ Nuon can be seen again"]
 
 
 async def test_one_watch_that_cannot_be_read_is_told_of_that_one(tmp_path: Path) -> None:
@@ -565,13 +567,15 @@ async def test_an_id_that_is_its_own_child_is_told_once_like_any_other(
         del deploy["install_id"]
         deploy.pop("status_v2", None)
         await siege.look(answer(json.dumps(whole).encode()), times=1)
-        heard = len(siege.world.channel.posts)
+        notified = len(siege.world.channel.posts)
         for number in range(4):
             step["status_description"] = f"changed {number}"
             whole["release_steps"][-1]["status"] = "active"
             await siege.look(answer(json.dumps(whole).encode()), times=2)
         assert len(siege.known()[2]) > 2
 
-        assert "failed" in "".join(plain_text(post) for post in siege.world.channel.posts[:heard])
-        later = "".join(plain_text(post) for post in siege.world.channel.posts[heard:])
+        assert "failed" in "".join(
+            plain_text(post) for post in siege.world.channel.posts[:notified]
+        )
+        later = "".join(plain_text(post) for post in siege.world.channel.posts[notified:])
         assert "failed" not in later

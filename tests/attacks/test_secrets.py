@@ -21,7 +21,7 @@ import structlog
 
 from monitor.config import Config, load_config
 from monitor.deliver.slack import SlackClient
-from monitor.errors import ConfigError, MonitorError, Refusal, SinkError, SinkRejected
+from monitor.errors import ConfigError, DestinationError, DestinationRejected, MonitorError, Refusal
 from monitor.model import Entity, Message
 from monitor.platform.client import NuonClient
 from monitor.service import logs
@@ -147,9 +147,9 @@ async def test_whatever_slack_does_no_error_holds_its_token_or_webhook(
         FaultyServer(scene) as server,
         SlackClient(api_url=f"{server.url}/api/", token=BOT_TOKEN, timeout=0.4) as client,
     ):
-        for sink in (client.channel("C1"), client.webhook(f"{server.url}{HOOK}")):
-            with pytest.raises(SinkError) as caught:
-                await sink.post(message, key="1", thread=None, is_broadcast=False)
+        for destination in (client.channel("C1"), client.webhook(f"{server.url}{HOOK}")):
+            with pytest.raises(DestinationError) as caught:
+                await destination.post(message, key="1", thread=None, is_broadcast=False)
             # What the other side makes up and repeats is its own; ours must not be in it.
             said = all_of(caught.value)
             assert BOT_TOKEN not in said
@@ -169,9 +169,9 @@ async def test_what_cannot_be_reached_is_told_without_its_secrets(
     ):
         with pytest.raises(MonitorError) as from_nuon:
             await nuon.get("/v1/releases/rel1")
-        with pytest.raises(SinkError) as from_slack:
-            await slack.greet()
-        with pytest.raises(SinkError) as from_webhook:
+        with pytest.raises(DestinationError) as from_slack:
+            await slack.check_token()
+        with pytest.raises(DestinationError) as from_webhook:
             await slack.webhook(f"{url}{HOOK}").post(
                 Message("hello"), key="1", thread=None, is_broadcast=False
             )
@@ -191,9 +191,11 @@ async def test_nothing_meant_for_slack_follows_a_redirect(status: int) -> None:
         FaultyServer(redirect(f"{elsewhere.url}/x?y", status=status)) as server,
         SlackClient(api_url=f"{server.url}/api/", token=BOT_TOKEN) as client,
     ):
-        for sink in (client.channel("C1"), client.webhook(f"{server.url}{HOOK}")):
-            with pytest.raises(SinkRejected, match=r"redirects to 127\.0\.0\.1, .*check") as caught:
-                await sink.post(Message("hello"), key="1", thread=None, is_broadcast=False)
+        for destination in (client.channel("C1"), client.webhook(f"{server.url}{HOOK}")):
+            with pytest.raises(
+                DestinationRejected, match=r"redirects to 127\.0\.0\.1, .*check"
+            ) as caught:
+                await destination.post(Message("hello"), key="1", thread=None, is_broadcast=False)
             assert caught.value.refusal is Refusal.CREDENTIALS
 
         assert elsewhere.requests == []
@@ -244,8 +246,14 @@ def test_a_configuration_shows_no_secret_however_it_is_printed(config: Config) -
 
 async def test_what_holds_a_secret_does_not_show_it_in_its_repr(config: Config) -> None:
     async with nuon_client(config) as nuon, slack_client(config) as slack:
-        sink = slack.webhook(f"https://hooks.slack.com{HOOK}")
-        holders = (nuon, slack, sink, slack.channel("C1"), Heartbeat(f"https://h/{MARK}", bool))
+        destination = slack.webhook(f"https://hooks.slack.com{HOOK}")
+        holders = (
+            nuon,
+            slack,
+            destination,
+            slack.channel("C1"),
+            Heartbeat(f"https://h/{MARK}", bool),
+        )
 
         assert MARK not in repr(holders)
 
@@ -300,9 +308,9 @@ async def test_a_bug_in_a_poll_is_logged_with_its_traceback_and_without_secrets(
         config = world.config(release_id)
         logs.configure("debug", "json", stream=stream, secrets=secrets_of(config))
         async with world.monitor(release_id) as app:
-            cycle = app.roster.cycles[0]
-            cycle._kind = replace(cycle._kind, decode=at_fault)
-            await app.daemon._poll(cycle, 0.0)
+            poller = app.registry.rollout_pollers[0]
+            poller._kind = replace(poller._kind, decode=at_fault)
+            await app.daemon._poll(poller, 0.0)
 
     structlog.reset_defaults()
     assert "RuntimeError: cannot read" in stream.getvalue()

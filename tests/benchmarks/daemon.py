@@ -96,9 +96,9 @@ async def telling(changes: int) -> None:
                     await asyncio.sleep(1.5 + chance.random() * _SCALED)
                     changed_at = time.monotonic()
                     stage.answers[rollout.id] = _answer(rollout, 1.0)
-                    told_at = await stage.told_of(rollout.id, since=changed_at)
-                    after_change.append(told_at - changed_at)
-                    after_answer.append(told_at - stage.answered[rollout.id])
+                    notified_at = await stage.notified_targets(rollout.id, since=changed_at)
+                    after_change.append(notified_at - changed_at)
+                    after_answer.append(notified_at - stage.answered[rollout.id])
     low, middle, high = min(after_change), statistics.median(after_change), max(after_change)
     _say(
         f"change → message, {changes} at {_SCALED:g} s: min/median/max",

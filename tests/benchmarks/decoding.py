@@ -25,7 +25,7 @@ from monitor.compose import render
 from monitor.decide.diff import diff, keep_absent
 from monitor.kinds import release
 from monitor.kinds.wire import Memo
-from monitor.model import Memory, Snapshot, Target
+from monitor.model import Snapshot, Target, TargetState
 from monitor.simulation.answers import Detail
 from monitor.simulation.scenarios import SCENARIOS, timeline
 
@@ -60,7 +60,7 @@ def _snapshot(case: Case, body: bytes, memo: Memo[release.Parsed]) -> Snapshot:
 
 
 def _drawn(snapshot: Snapshot) -> None:
-    render.card(render.View(snapshot, Memory(changed_at=_NOW, has_card=True), _LINKS))
+    render.card(render.View(snapshot, TargetState(changed_at=_NOW, has_card=True), _LINKS))
 
 
 def _compared(before: Snapshot, after: Snapshot) -> Snapshot:

@@ -36,10 +36,10 @@ from monitor.model import (
     Entity,
     EventKind,
     Kind,
-    Memory,
     Phase,
     Snapshot,
     Target,
+    TargetState,
     is_refusal,
     known_statuses,
     phase_of,
@@ -65,7 +65,7 @@ POLLS_OF_A_LIFE = 20
 _MOMENTS = 12
 _MOST_ROUNDS = 20
 _COURSES: tuple[Course, ...] = (WAITS, NOOP, DENIED, FLICKERS)
-_PATIENCE = events.Patience(timedelta(minutes=30), timedelta(hours=4))
+_PATIENCE = events.StallRules(timedelta(minutes=30), timedelta(hours=4))
 _HOMES = ("C1", "hook")
 _LINKS = render.Links("https://app.nuon.co", "orgk2v9q7m3x8c4b6n1z5w0y2a")
 
@@ -225,56 +225,60 @@ def _places_in(value: Any) -> Iterator[_Place]:
             yield from _places_in(value[key])
 
 
-def _drop(chance: random.Random, places: list[_Place]) -> None:
-    container, key = chance.choice(places)
+def _drop(chance: random.Random, alert_keys: list[_Place]) -> None:
+    container, key = chance.choice(alert_keys)
     del container[key]
 
 
-def _nullify(chance: random.Random, places: list[_Place]) -> None:
-    container, key = chance.choice(places)
+def _nullify(chance: random.Random, alert_keys: list[_Place]) -> None:
+    container, key = chance.choice(alert_keys)
     container[key] = None
 
 
-def _make_odd(chance: random.Random, places: list[_Place]) -> None:
-    container, key = chance.choice(places)
+def _make_odd(chance: random.Random, alert_keys: list[_Place]) -> None:
+    container, key = chance.choice(alert_keys)
     container[key] = _odd_value(chance)
 
 
-def _change_a_status(chance: random.Random, places: list[_Place]) -> None:
-    statuses = [place for place in places if place[1] == "status"]
+def _change_a_status(chance: random.Random, alert_keys: list[_Place]) -> None:
+    statuses = [alert_key for alert_key in alert_keys if alert_key[1] == "status"]
     if statuses:
         container, key = chance.choice(statuses)
         container[key] = chance.choice((*_WORDS, "", "reticulating"))
 
 
-def _change_a_time(chance: random.Random, places: list[_Place]) -> None:
-    times = [place for place in places if str(place[1]).startswith(("created_at", "updated_at"))]
+def _change_a_time(chance: random.Random, alert_keys: list[_Place]) -> None:
+    times = [
+        alert_key
+        for alert_key in alert_keys
+        if str(alert_key[1]).startswith(("created_at", "updated_at"))
+    ]
     if times:
         container, key = chance.choice(times)
         container[key] = chance.choice(_NUMBERS if key == "created_at_ts" else _TIMES)
 
 
-def _copy(chance: random.Random, places: list[_Place]) -> None:
+def _copy(chance: random.Random, alert_keys: list[_Place]) -> None:
     """Put one value in the place of another: ids that repeat, parts of parts."""
-    (source, at), (container, key) = chance.choice(places), chance.choice(places)
+    (source, at), (container, key) = chance.choice(alert_keys), chance.choice(alert_keys)
     container[key] = copy.deepcopy(source[at])
 
 
-def _copy_an_id(chance: random.Random, places: list[_Place]) -> None:
-    ids = [place for place in places if str(place[1]).endswith("id")]
+def _copy_an_id(chance: random.Random, alert_keys: list[_Place]) -> None:
+    ids = [alert_key for alert_key in alert_keys if str(alert_key[1]).endswith("id")]
     if ids:
         (source, at), (container, key) = chance.choice(ids), chance.choice(ids)
         container[key] = copy.deepcopy(source[at])
 
 
-def _duplicate(chance: random.Random, places: list[_Place]) -> None:
-    if rows := [place for place in places if isinstance(place[0], list)]:
+def _duplicate(chance: random.Random, alert_keys: list[_Place]) -> None:
+    if rows := [alert_key for alert_key in alert_keys if isinstance(alert_key[0], list)]:
         rows_of, index = chance.choice(rows)
         rows_of.append(copy.deepcopy(rows_of[index]))
 
 
-def _reorder(chance: random.Random, places: list[_Place]) -> None:
-    for container, key in places:
+def _reorder(chance: random.Random, alert_keys: list[_Place]) -> None:
+    for container, key in alert_keys:
         if isinstance(container[key], list):
             chance.shuffle(container[key])
 
@@ -307,8 +311,8 @@ def mutated(body: bytes, chance: random.Random) -> bytes:
         return bytes(spoilt)
     document = msgspec.json.decode(body)
     for _ in range(chance.choice((1, 1, 1, 2, 2, 3, 4))):
-        if places := list(_places_in(document)):
-            chance.choice(_MUTATIONS)(chance, places)
+        if alert_keys := list(_places_in(document)):
+            chance.choice(_MUTATIONS)(chance, alert_keys)
     return msgspec.json.encode(document)
 
 
@@ -336,7 +340,7 @@ class Life:
     moment: int = 0
     memo: Memo[Any] = field(default_factory=Memo)
     seen: Snapshot | None = None
-    memory: Memory | None = None
+    state: TargetState | None = None
     statuses: dict[_Key, str] = field(default_factory=dict)
     keys: set[str] = field(default_factory=set)
 
@@ -439,16 +443,16 @@ class Life:
         difference = diff(before, after)
         self._check(before, after, difference)
         decision = self._decide(after, difference)
-        check_events(after, difference, decision, self.memory)
+        check_events(after, difference, decision, self.state)
         dispatched = self._dispatch(after, decision)
         self._draw(after, decision, dispatched)
-        self._remember(after, dispatched.memory)
+        self._remember(after, dispatched.state)
         return len(decision.events)
 
-    def _remember(self, seen: Snapshot, memory: Memory) -> None:
+    def _remember(self, seen: Snapshot, state: TargetState) -> None:
         if seen.root.kind is Kind.APPROVALS:  # what it lacks is over, and not known any more
             self.statuses.clear()
-        self.seen, self.memory = seen, memory
+        self.seen, self.state = seen, state
         self.statuses.update({(e.kind, e.id): e.status for _, e in seen.root.walk()})
 
     def _check(self, before: Snapshot | None, after: Snapshot, difference: Difference) -> None:
@@ -467,35 +471,35 @@ class Life:
             )
         ids = [(entity.kind, entity.id) for _, entity in after.root.walk()]
         law("an id stands in one place", holds=len(ids) == len(set(ids)))
-        bygone = [(entity.kind, entity.id) for entity in after.bygone]
+        replaced = [(entity.kind, entity.id) for entity in after.replaced]
         law(
             "what was seen is not forgotten",
             holds=self.original.target.kind == approvals.NAME
-            or self.statuses.keys() <= {*ids, *bygone},
+            or self.statuses.keys() <= {*ids, *replaced},
         )
 
     def _decide(self, after: Snapshot, difference: Difference) -> events.Decision:
         decision = events.decide(
-            self.seen, after, difference, self.memory, now=self.now, patience=_PATIENCE
+            self.seen, after, difference, self.state, now=self.now, stall_rules=_PATIENCE
         )
-        events.wakes_at(after, decision.memory, _PATIENCE)
-        events.is_settled(after, decision.memory, self.now)
+        events.wakes_at(after, decision.state, _PATIENCE)
+        events.is_settled(after, decision.state, self.now)
         return decision
 
     def _dispatch(self, after: Snapshot, decision: events.Decision) -> Dispatch:
         scene = Scene(after, _HOMES)
         return dispatch(
-            scene, decision.events, decision.memory, plan=Plan(), silences=(), now=self.now
+            scene, decision.events, decision.state, plan=Plan(), silences=(), now=self.now
         )
 
     def _draw(self, after: Snapshot, decision: events.Decision, dispatched: Dispatch) -> None:
         if self.chance.random() > (0.3 if decision.events else 0.03):
             return
         mail = notifications.compose(
-            render.View(after, dispatched.memory, _LINKS),
+            render.View(after, dispatched.state, _LINKS),
             dispatched,
-            earlier=self.memory,
-            keeps_cards=lambda sink: sink != "hook",
+            earlier=self.state,
+            keeps_cards=lambda destination: destination != "hook",
             cards={},
             previous={},
             users={},
@@ -513,14 +517,14 @@ class Life:
 
     def _take_again(self, gathered: _Gathered) -> None:
         """The same answer twice more: the first may confirm what needs a second one, no more."""
-        for allowed in ({EventKind.STALLED, EventKind.GONE}, set()):
+        for allowed in ({EventKind.STALLED, EventKind.REMOVED}, set()):
             root = self._decoded(gathered)
             assert root is not None
             assert self.seen is not None
             after = keep_absent(self.seen, Snapshot(self.seen.target, self.now, root))
             law(
                 "the same answer again changes nothing",
-                holds=(after.root, after.bygone) == (self.seen.root, self.seen.bygone),
+                holds=(after.root, after.replaced) == (self.seen.root, self.seen.replaced),
             )
             difference = diff(self.seen, after)
             law(
@@ -532,13 +536,13 @@ class Life:
                 "the same answer again tells nothing",
                 holds={event.kind for event in decision.events} <= allowed,
             )
-            self._remember(after, self._dispatch(after, decision).memory)
+            self._remember(after, self._dispatch(after, decision).state)
 
     def _restart(self) -> None:
         seen = msgspec.msgpack.decode(msgspec.msgpack.encode(self.seen), type=Snapshot)
-        memory = msgspec.json.decode(msgspec.json.encode(self.memory), type=Memory)
-        law("what is stored comes back", holds=(seen, memory) == (self.seen, self.memory))
-        self.seen, self.memory, self.memo = seen, memory, Memo()
+        state = msgspec.json.decode(msgspec.json.encode(self.state), type=TargetState)
+        law("what is stored comes back", holds=(seen, state) == (self.seen, self.state))
+        self.seen, self.state, self.memo = seen, state, Memo()
 
 
 def law(sentence: str, *, holds: bool) -> None:
@@ -548,7 +552,7 @@ def law(sentence: str, *, holds: bool) -> None:
 
 
 def check_events(
-    after: Snapshot, difference: Difference, decision: events.Decision, earlier: Memory | None
+    after: Snapshot, difference: Difference, decision: events.Decision, earlier: TargetState | None
 ) -> None:
     """Check that what is told is what the document says."""
     reached = {
@@ -573,10 +577,10 @@ def check_events(
     kinds = Counter(event.kind for event in decision.events if event.level == 0)
     law("an end is told once", holds=kinds[EventKind.SUCCEEDED] <= 1)
     was_done = earlier is not None and earlier.ended is EventKind.SUCCEEDED
-    again = was_done and decision.memory.attempt == (earlier.attempt if earlier else 0)
+    again = was_done and decision.state.attempt == (earlier.attempt if earlier else 0)
     law(
         "success is told once in an attempt",
-        holds=not (again and kinds[EventKind.SUCCEEDED]) or decision.memory.attempt != 1,
+        holds=not (again and kinds[EventKind.SUCCEEDED]) or decision.state.attempt != 1,
     )
 
 

@@ -153,9 +153,9 @@ async def _run(folder: Path, port: int, ca_file: str, ids: Mapping[str, str], ro
                 _config(folder, base=f"{base}/{prefix}", ca_file=ca_file, release_id=ids[name]), {}
             )
             app = await stack.enter_async_context(build(config, pace=Pace(0, 0)))
-            (cycle,) = app.roster.cycles
-            await cycle.poll()
-            return cycle.poll
+            (poller,) = app.registry.rollout_pollers
+            await poller.poll()
+            return poller.poll
 
         def url(name: str) -> str:
             return f"{base}/same/v1/releases/{ids[name]}"

@@ -213,9 +213,9 @@ class Soak:
 
         A month's names and links to the cards before may be pruned here within a rollout.
         """
-        snapshot, memory = self.world.stored(release_id)
+        snapshot, state = self.world.stored(release_id)
         links = render.Links("https://app.nuon.co", self.world.platform.org_id)
-        view = render.View(snapshot, memory, links, names=_NAMES)
+        view = render.View(snapshot, state, links, names=_NAMES)
         return plain_text(card).replace(" · the attempt before", "") == terminal.plain_text(
             render.card(view).blocks, text=""
         )

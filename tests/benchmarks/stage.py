@@ -27,7 +27,7 @@ _ROOT = str(Path(__file__).parent.parent.parent)
 _READY_WITHIN = 180.0
 
 
-class Told(NamedTuple):
+class PastNotification(NamedTuple):
     """One message or edit that reached Slack."""
 
     at: float
@@ -44,7 +44,7 @@ class Stage:
     answered: dict[str, float] = field(default_factory=dict)
     """When the last byte of a release's answer went out, the last time."""
     polls: int = 0
-    told: list[Told] = field(default_factory=list)
+    told: list[PastNotification] = field(default_factory=list)
     url: str = ""
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
@@ -62,7 +62,7 @@ class Stage:
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
-    async def told_of(self, release_id: str, *, since: float) -> float:
+    async def notified_targets(self, release_id: str, *, since: float) -> float:
         """Wait for a message about a release, and return when it came; raises TimeoutError."""
         moments: list[float] = []
 
@@ -95,7 +95,7 @@ class Stage:
         at = time.monotonic()
         method, body = request.match_info["method"], await request.read()
         if method.startswith("chat."):
-            self.told.append(Told(at, method, body))
+            self.told.append(PastNotification(at, method, body))
         said = {"ok": True, "channel": _CHANNEL, "ts": f"{1_700_000_000 + len(self.told)}.000100"}
         if method.startswith("auth."):
             said |= {"team_id": "T1", "user_id": "U1", "bot_id": "B1", "url": f"{self.url}/"}

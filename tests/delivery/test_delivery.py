@@ -25,22 +25,22 @@ from structlog.testing import capture_logs
 
 from monitor.deliver import worker as module
 from monitor.deliver.slack import SlackClient
-from monitor.deliver.worker import Delivery, Pace, Sink, backoff
-from monitor.errors import Refusal, SinkRejected, StoreError
+from monitor.deliver.worker import Delivery, Destination, Pace, backoff
+from monitor.errors import DestinationRejected, Refusal, StoreError
 from monitor.metrics import Metrics
 from monitor.model import (
-    Blindness,
     Card,
     EventKind,
     Form,
     Message,
     MessageRef,
     Notification,
+    Outage,
     Target,
 )
 from monitor.simulation.slack import Channel, Rates, SimulatedSlack, plain_text
-from monitor.store import Observation, Outgoing, Store, StoreThread
-from tests.support.builders import memory, release, snapshot
+from monitor.store import Observation, QueuedNotification, Store, StoreThread
+from tests.support.builders import release, snapshot, state
 from tests.support.faults import FaultyServer, hang
 
 P = ParamSpec("P")
@@ -109,14 +109,14 @@ class Monitor:
     store: Thread
     delivery: Delivery
     metrics: Metrics
-    sinks: dict[str, Sink]
+    destinations: dict[str, Destination]
 
     async def save(
         self, *notifications: Notification, cards: Iterable[Card] = (), target: Target = TARGET
     ) -> None:
         seen = replace_target(target, self.clock())
         observation = Observation(
-            seen, memory(), b"", cards=tuple(cards), notifications=notifications
+            seen, state(), b"", cards=tuple(cards), notifications=notifications
         )
         await self.store.call(Store.save, observation)
 
@@ -125,7 +125,7 @@ class Monitor:
         self.clock.advance(after)
         await self.delivery.drain()
 
-    async def outbox(self) -> tuple[Outgoing, ...]:
+    async def outbox(self) -> tuple[QueuedNotification, ...]:
         return await self.store.call(Store.outbox)
 
     def problem(self) -> str | None:
@@ -158,10 +158,10 @@ async def life(
             SlackClient(api_url=api_url or slack.api_url, token=slack.token, timeout=timeout)
         )
         metrics = Metrics()
-        sinks: dict[str, Sink] = {HOOK: client.webhook(slack.webhook_url)}
-        sinks |= {f"#{name}": client.channel(f"#{name}") for name in slack.channels}
-        delivery = Delivery(store, sinks.get, metrics=metrics, now=clock, pace=pace)
-        yield Monitor(slack, clock, store, delivery, metrics, sinks)
+        destinations: dict[str, Destination] = {HOOK: client.webhook(slack.webhook_url)}
+        destinations |= {f"#{name}": client.channel(f"#{name}") for name in slack.channels}
+        delivery = Delivery(store, destinations.get, metrics=metrics, now=clock, pace=pace)
+        yield Monitor(slack, clock, store, delivery, metrics, destinations)
 
 
 @pytest.fixture
@@ -197,11 +197,11 @@ async def monitor(slack: SimulatedSlack, tmp_path: Path, clock: Clock) -> AsyncI
 @asynccontextmanager
 async def running(monitor: Monitor) -> AsyncIterator[None]:
     """Run the loop itself, and stop it in the end."""
-    task = asyncio.create_task(monitor.deliver.worker.run())
+    task = asyncio.create_task(monitor.delivery.run())
     try:
         yield
     finally:
-        monitor.deliver.worker.stop()
+        monitor.delivery.stop()
         await task
 
 
@@ -209,30 +209,33 @@ def blocks(words: str) -> Message:
     return Message(words, ({"type": "section", "text": {"type": "plain_text", "text": words}},))
 
 
-def note(key: str, sink: str = "#releases", **facts: Any) -> Notification:
+def note(key: str, destination: str = "#releases", **facts: Any) -> Notification:
     facts.setdefault("form", Form.MESSAGE)
     facts.setdefault("message", blocks(key))
-    return Notification(key=key, sink=sink, target=TARGET, **facts)
+    return Notification(key=key, destination=destination, target=TARGET, **facts)
 
 
-def notes(*keys: str, sink: str = "#releases") -> tuple[Notification, ...]:
-    return tuple(note(key, sink) for key in keys)
+def notes(*keys: str, destination: str = "#releases") -> tuple[Notification, ...]:
+    return tuple(note(key, destination) for key in keys)
 
 
-def first_card(words: str = "0 of 3", sink: str = "#releases") -> tuple[Notification, Card]:
+def first_card(words: str = "0 of 3", destination: str = "#releases") -> tuple[Notification, Card]:
     """The notification that posts a card, and what it shows."""
     posted = note(
-        f"{TARGET.kind}/{TARGET.id}/1/card/0/{sink}", sink, form=Form.CARD, message=blocks(words)
+        f"{TARGET.kind}/{TARGET.id}/1/card/0/{destination}",
+        destination,
+        form=Form.CARD,
+        message=blocks(words),
     )
-    return posted, card(words, sink)
+    return posted, card(words, destination)
 
 
-def card(words: str, sink: str = "#releases", target: Target = TARGET) -> Card:
-    return Card(target, 1, sink, blocks(words))
+def card(words: str, destination: str = "#releases", target: Target = TARGET) -> Card:
+    return Card(target, 1, destination, blocks(words))
 
 
-def reply(key: str, sink: str = "#releases", **facts: Any) -> Notification:
-    return note(key, sink, form=Form.REPLY, **facts)
+def reply(key: str, destination: str = "#releases", **facts: Any) -> Notification:
+    return note(key, destination, form=Form.REPLY, **facts)
 
 
 def keys(channel: Channel) -> list[str]:
@@ -262,7 +265,7 @@ async def test_posts_go_out_in_the_order_they_were_enqueued(monitor: Monitor) ->
 
     await monitor.deliver()
 
-    assert keys(monitor.deliver.slack.channel("releases")) == ["a", "b", "c"]
+    assert keys(monitor.slack.channel("releases")) == ["a", "b", "c"]
     assert await monitor.outbox() == ()
     assert monitor.count("notifications_sent") == 3
 
@@ -274,7 +277,7 @@ async def test_the_same_news_enqueued_twice_is_told_once(monitor: Monitor) -> No
     await monitor.save(*notes("a", "b"))
     await monitor.deliver()
 
-    assert keys(monitor.deliver.slack.channel("releases")) == ["a", "b"]
+    assert keys(monitor.slack.channel("releases")) == ["a", "b"]
 
 
 async def test_a_reply_goes_into_its_cards_thread(monitor: Monitor) -> None:
@@ -283,7 +286,7 @@ async def test_a_reply_goes_into_its_cards_thread(monitor: Monitor) -> None:
 
     await monitor.deliver()
 
-    (root,) = monitor.deliver.slack.channel("releases").messages
+    (root,) = monitor.slack.channel("releases").messages
     assert [plain_text(one) for one in root.replies] == ["r1"]
 
 
@@ -294,15 +297,15 @@ async def test_a_broadcast_reply_is_seen_in_the_channel(monitor: Monitor) -> Non
 
     await monitor.deliver()
 
-    assert monitor.deliver.slack.channel("releases").notifications() == ["0 of 3", "r1"]
+    assert monitor.slack.channel("releases").notifications() == ["0 of 3", "r1"]
 
 
 async def test_through_a_webhook_messages_go_out_in_order(monitor: Monitor) -> None:
-    await monitor.save(*notes("a", "b", sink=HOOK))
+    await monitor.save(*notes("a", "b", destination=HOOK))
 
     await monitor.deliver()
 
-    assert monitor.deliver.slack.channel("releases").notifications() == ["a", "b"]
+    assert monitor.slack.channel("releases").notifications() == ["a", "b"]
     assert await monitor.outbox() == ()
 
 
@@ -310,9 +313,9 @@ async def test_the_loop_delivers_what_comes_in_while_it_runs(monitor: Monitor) -
     async with running(monitor):
         for key in ("a", "b"):
             await monitor.save(*notes(key))
-            monitor.deliver.worker.wake()
-            await monitor.deliver.slack.wait_until(
-                lambda key=key: key in keys(monitor.deliver.slack.channel("releases"))  # type: ignore[misc]
+            monitor.delivery.wake()
+            await monitor.slack.wait_until(
+                lambda key=key: key in keys(monitor.slack.channel("releases"))  # type: ignore[misc]
             )
 
     assert await monitor.outbox() == ()
@@ -331,7 +334,7 @@ async def test_the_loop_tries_again_when_the_time_has_come(
 
     async with life(slack, tmp_path, Running()) as monitor, running(monitor):
         await monitor.save(*notes("a"))
-        monitor.deliver.worker.wake()
+        monitor.delivery.wake()
         await slack.wait_until(lambda: outcomes(slack, POST) == ["429", "ok"])
 
 
@@ -347,7 +350,7 @@ async def test_three_changes_before_delivery_are_one_edit(monitor: Monitor) -> N
         await monitor.save(cards=[card(words)])
     await monitor.deliver()
 
-    (seen,) = monitor.deliver.slack.channel("releases").messages
+    (seen,) = monitor.slack.channel("releases").messages
     assert plain_text(seen) == "3 of 3"
     assert len(seen.edits) == 1
 
@@ -371,7 +374,7 @@ async def test_a_card_is_posted_with_its_newest_content(monitor: Monitor) -> Non
 
     await monitor.deliver()
 
-    (seen,) = monitor.deliver.slack.channel("releases").messages
+    (seen,) = monitor.slack.channel("releases").messages
     assert plain_text(seen) == "2 of 3"
     assert seen.edits == []
 
@@ -385,7 +388,7 @@ async def test_edits_give_way_to_posts(monitor: Monitor) -> None:
     await monitor.save(*notes("a", "b"))
     await monitor.deliver()
 
-    assert [request.method for request in monitor.deliver.slack.requests] == [POST] * 3 + [EDIT]
+    assert [request.method for request in monitor.slack.requests] == [POST] * 3 + [EDIT]
 
 
 async def test_while_an_edit_waits_for_its_turn_a_post_goes_first(
@@ -398,11 +401,11 @@ async def test_while_an_edit_waits_for_its_turn_a_post_goes_first(
             await slack.wait_until(lambda: len(slack.requests) == 1)
             for words in ("1 of 3", "2 of 3"):
                 await monitor.save(cards=[card(words)])
-                monitor.deliver.worker.wake()
+                monitor.delivery.wake()
                 await slack.wait_until(lambda: outcomes(slack, EDIT) == ["ok"])
 
             await monitor.save(*notes("a"))
-            monitor.deliver.worker.wake()
+            monitor.delivery.wake()
             await slack.wait_until(lambda: "a" in keys(slack.channel("releases")))
 
         assert outcomes(slack, EDIT) == ["ok"]
@@ -418,7 +421,7 @@ async def test_while_an_edit_waits_for_its_turn_the_store_is_left_alone(
             await slack.wait_until(lambda: len(slack.requests) == 1)
             for words in ("1 of 3", "2 of 3"):
                 await monitor.save(cards=[card(words)])
-                monitor.deliver.worker.wake()
+                monitor.delivery.wake()
                 await slack.wait_until(lambda: outcomes(slack, EDIT) == ["ok"])
             monitor.store.calls = 0
 
@@ -430,24 +433,22 @@ async def test_while_an_edit_waits_for_its_turn_the_store_is_left_alone(
 
 async def test_a_limit_on_edits_holds_for_all_cards_and_for_no_post(monitor: Monitor) -> None:
     posted, shown = first_card()
-    there, its = first_card(sink="#ops")
+    there, its = first_card(destination="#ops")
     await monitor.save(posted, there, cards=[shown, its])
     await monitor.deliver()
-    monitor.deliver.slack.fail("429", EDIT, retry_after=3600)
+    monitor.slack.fail("429", EDIT, retry_after=3600)
 
     await monitor.save(cards=[card("1 of 3")])
     async with running(monitor):
-        await monitor.deliver.slack.wait_until(lambda: outcomes(monitor.slack, EDIT) == ["429"])
+        await monitor.slack.wait_until(lambda: outcomes(monitor.slack, EDIT) == ["429"])
         while not monitor.count("delivery_failures", next="again later"):
             await asyncio.sleep(0)
-        await monitor.save(*notes("a"), *notes("b", sink="#ops"), cards=[card("1 of 3", "#ops")])
-        monitor.deliver.worker.wake()
-        await monitor.deliver.slack.wait_until(
-            lambda: "b" in keys(monitor.deliver.slack.channel("ops"))
+        await monitor.save(
+            *notes("a"), *notes("b", destination="#ops"), cards=[card("1 of 3", "#ops")]
         )
-        await monitor.deliver.slack.wait_until(
-            lambda: "a" in keys(monitor.deliver.slack.channel("releases"))
-        )
+        monitor.delivery.wake()
+        await monitor.slack.wait_until(lambda: "b" in keys(monitor.slack.channel("ops")))
+        await monitor.slack.wait_until(lambda: "a" in keys(monitor.slack.channel("releases")))
 
     await monitor.deliver(after=3599)
     assert outcomes(monitor.slack, EDIT) == ["429"]
@@ -457,10 +458,10 @@ async def test_when_the_limit_on_edits_has_passed_all_cards_are_brought_up_to_da
     monitor: Monitor,
 ) -> None:
     posted, shown = first_card()
-    there, its = first_card(sink="#ops")
+    there, its = first_card(destination="#ops")
     await monitor.save(posted, there, cards=[shown, its])
     await monitor.deliver()
-    monitor.deliver.slack.fail("429", EDIT, retry_after=60)
+    monitor.slack.fail("429", EDIT, retry_after=60)
     await monitor.save(cards=[card("1 of 3")])
     await monitor.deliver()
     await monitor.save(cards=[card("1 of 3", "#ops")])
@@ -470,7 +471,7 @@ async def test_when_the_limit_on_edits_has_passed_all_cards_are_brought_up_to_da
     await monitor.deliver(after=60)
 
     for channel in ("releases", "ops"):
-        assert plain_text(monitor.deliver.slack.channel(channel).messages[0]) == "1 of 3"
+        assert plain_text(monitor.slack.channel(channel).messages[0]) == "1 of 3"
 
 
 @pytest.mark.parametrize("kind", ["reset_after", "reset_before", "502", "500", "garbage"])
@@ -478,13 +479,13 @@ async def test_an_edit_that_failed_is_made_again(monitor: Monitor, kind: str) ->
     posted, shown = first_card()
     await monitor.save(posted, cards=[shown])
     await monitor.deliver()
-    monitor.deliver.slack.fail(kind, EDIT)
+    monitor.slack.fail(kind, EDIT)
     await monitor.save(cards=[card("1 of 3")])
 
     await monitor.deliver()
     await monitor.deliver(after=2)
 
-    (seen,) = monitor.deliver.slack.channel("releases").messages
+    (seen,) = monitor.slack.channel("releases").messages
     assert plain_text(seen) == "1 of 3"
     assert outcomes(monitor.slack, EDIT) == [kind, "ok"]
 
@@ -498,7 +499,7 @@ async def test_an_edit_whose_blocks_are_refused_is_made_as_plain_text(monitor: M
     await monitor.deliver()
     await monitor.deliver(after=3600)
 
-    (seen,) = monitor.deliver.slack.channel("releases").messages
+    (seen,) = monitor.slack.channel("releases").messages
     assert (seen.text, list(seen.blocks)) == ("plain", [])
     assert outcomes(monitor.slack, EDIT) == ["invalid_blocks", "ok"]
 
@@ -517,7 +518,7 @@ async def test_an_edit_that_is_refused_altogether_waits_for_the_next_version(
     await monitor.save(cards=[card("1 of 3")])
     await monitor.deliver()
 
-    (seen,) = monitor.deliver.slack.channel("releases").messages
+    (seen,) = monitor.slack.channel("releases").messages
     assert plain_text(seen) == "1 of 3"
 
 
@@ -528,38 +529,38 @@ async def test_a_card_that_is_gone_is_posted_anew_when_it_changes(monitor: Monit
     posted, shown = first_card()
     await monitor.save(posted, cards=[shown])
     await monitor.deliver()
-    (old,) = monitor.deliver.slack.channel("releases").messages
-    monitor.deliver.slack.delete_message(old.ts)
+    (old,) = monitor.slack.channel("releases").messages
+    monitor.slack.delete_message(old.ts)
 
     await monitor.save(cards=[card("1 of 3")])
     await monitor.deliver()
     await monitor.save(reply("r1"), cards=[card("2 of 3")])
     await monitor.deliver()
 
-    (new,) = monitor.deliver.slack.channel("releases").messages
+    (new,) = monitor.slack.channel("releases").messages
     assert plain_text(new) == "2 of 3"
     assert [plain_text(one) for one in new.replies] == ["r1"]
-    assert keys(monitor.deliver.slack.channel("releases"))[1] == "card/1/#releases"
+    assert keys(monitor.slack.channel("releases"))[1] == "card/1/#releases"
 
 
 async def test_replies_to_a_card_that_is_gone_follow_a_new_one_in_order(monitor: Monitor) -> None:
     posted, shown = first_card()
     await monitor.save(posted, cards=[shown])
     await monitor.deliver()
-    (old,) = monitor.deliver.slack.channel("releases").messages
-    monitor.deliver.slack.delete_message(old.ts)
+    (old,) = monitor.slack.channel("releases").messages
+    monitor.slack.delete_message(old.ts)
 
     await monitor.save(reply("r1"), reply("r2"), note("m"), cards=[card("1 of 3")])
     await monitor.deliver()
     await monitor.deliver(after=2)
 
-    assert keys(monitor.deliver.slack.channel("releases"))[1:] == [
+    assert keys(monitor.slack.channel("releases"))[1:] == [
         "card/1/#releases",
         "r1",
         "r2",
         "m",
     ]
-    new = monitor.deliver.slack.channel("releases").messages[0]
+    new = monitor.slack.channel("releases").messages[0]
     assert [plain_text(one) for one in new.replies] == ["r1", "r2"]
 
 
@@ -569,11 +570,11 @@ async def test_a_new_card_that_has_to_wait_does_not_keep_the_loop_spinning(
     posted, shown = first_card()
     await monitor.save(posted, cards=[shown])
     await monitor.deliver()
-    (old,) = monitor.deliver.slack.channel("releases").messages
-    monitor.deliver.slack.delete_message(old.ts)
+    (old,) = monitor.slack.channel("releases").messages
+    monitor.slack.delete_message(old.ts)
     await monitor.save(reply("r1"), cards=[card("1 of 3")])
-    monitor.deliver.slack.fail("error:thread_not_found", POST)
-    monitor.deliver.slack.fail("429", POST, retry_after=60)
+    monitor.slack.fail("error:thread_not_found", POST)
+    monitor.slack.fail("429", POST, retry_after=60)
 
     async with asyncio.timeout(5):
         await monitor.deliver()
@@ -581,7 +582,7 @@ async def test_a_new_card_that_has_to_wait_does_not_keep_the_loop_spinning(
     assert outcomes(monitor.slack, POST) == ["ok", "error:thread_not_found", "429"]
 
     await monitor.deliver(after=60)
-    assert keys(monitor.deliver.slack.channel("releases"))[1:] == ["card/1/#releases", "r1"]
+    assert keys(monitor.slack.channel("releases"))[1:] == ["card/1/#releases", "r1"]
 
 
 async def test_a_thread_that_never_takes_a_reply_does_not_flood_the_channel_with_cards(
@@ -593,49 +594,49 @@ async def test_a_thread_that_never_takes_a_reply_does_not_flood_the_channel_with
 
     async def refuse(*_: object, thread: MessageRef | None, **__: object) -> MessageRef:
         if thread is not None:
-            raise SinkRejected("no", refusal=Refusal.CARD, code="cannot_reply_to_message")
+            raise DestinationRejected("no", refusal=Refusal.CARD, code="cannot_reply_to_message")
         return await real(*_, thread=thread, **__)  # type: ignore[arg-type]
 
-    real = monitor.sinks["#releases"].post
-    monitor.sinks["#releases"] = _Replaced(monitor.sinks["#releases"], refuse)
+    real = monitor.destinations["#releases"].post
+    monitor.destinations["#releases"] = _Replaced(monitor.destinations["#releases"], refuse)
     await monitor.save(reply("r1"))
     async with asyncio.timeout(20):
         for _ in range(60):
             await monitor.deliver(after=1)
 
-    assert len(monitor.deliver.slack.channel("releases").messages) < 12
+    assert len(monitor.slack.channel("releases").messages) < 12
 
 
 # Rates
 
 
 async def test_over_the_rate_it_waits_as_long_as_slack_says(monitor: Monitor) -> None:
-    monitor.deliver.slack.fail("429", POST, retry_after=30)
+    monitor.slack.fail("429", POST, retry_after=30)
     await monitor.save(*notes("a", "b"))
 
     await monitor.deliver()
     await monitor.deliver(after=29.9)
-    assert keys(monitor.deliver.slack.channel("releases")) == []
+    assert keys(monitor.slack.channel("releases")) == []
 
     await monitor.deliver(after=0.1)
-    assert keys(monitor.deliver.slack.channel("releases")) == ["a", "b"]
+    assert keys(monitor.slack.channel("releases")) == ["a", "b"]
 
 
 async def test_a_limit_on_one_channel_holds_up_no_other(monitor: Monitor) -> None:
-    monitor.deliver.slack.rates = Rates(seconds_per_message=3600, burst=1)
-    await monitor.save(*notes("a", "b"), *notes("c", sink="#ops"))
+    monitor.slack.rates = Rates(seconds_per_message=3600, burst=1)
+    await monitor.save(*notes("a", "b"), *notes("c", destination="#ops"))
 
     await monitor.deliver()
 
-    assert keys(monitor.deliver.slack.channel("releases")) == ["a"]
-    assert keys(monitor.deliver.slack.channel("ops")) == ["c"]
+    assert keys(monitor.slack.channel("releases")) == ["a"]
+    assert keys(monitor.slack.channel("ops")) == ["c"]
 
 
 async def test_a_limit_on_posts_holds_up_no_edit(monitor: Monitor) -> None:
     posted, shown = first_card()
     await monitor.save(posted, cards=[shown])
     await monitor.deliver()
-    monitor.deliver.slack.fail("429", POST, retry_after=60)
+    monitor.slack.fail("429", POST, retry_after=60)
 
     await monitor.save(*notes("a"), cards=[card("1 of 3")])
     await monitor.deliver()
@@ -644,8 +645,8 @@ async def test_a_limit_on_posts_holds_up_no_edit(monitor: Monitor) -> None:
 
 
 async def test_being_limited_is_no_failure_that_lengthens_later_waits(monitor: Monitor) -> None:
-    monitor.deliver.slack.fail("429", POST, times=20, retry_after=1)
-    monitor.deliver.slack.fail("503", POST)
+    monitor.slack.fail("429", POST, times=20, retry_after=1)
+    monitor.slack.fail("503", POST)
     await monitor.save(*notes("a"))
     for _ in range(20):
         await monitor.deliver(after=1)
@@ -653,7 +654,7 @@ async def test_being_limited_is_no_failure_that_lengthens_later_waits(monitor: M
     await monitor.deliver(after=1)
     await monitor.deliver(after=1)
 
-    assert keys(monitor.deliver.slack.channel("releases")) == ["a"]
+    assert keys(monitor.slack.channel("releases")) == ["a"]
 
 
 async def test_a_limited_edit_does_not_lengthen_later_waits(monitor: Monitor) -> None:
@@ -673,7 +674,7 @@ async def test_a_limited_edit_does_not_lengthen_later_waits(monitor: Monitor) ->
 
 
 async def test_being_limited_does_not_make_slack_unusable(monitor: Monitor) -> None:
-    monitor.deliver.slack.fail("429", POST, retry_after=60)
+    monitor.slack.fail("429", POST, retry_after=60)
     await monitor.save(*notes("a"))
 
     await monitor.deliver()
@@ -682,14 +683,14 @@ async def test_being_limited_does_not_make_slack_unusable(monitor: Monitor) -> N
 
 
 async def test_a_storm_of_limits_costs_neither_a_message_nor_the_order(monitor: Monitor) -> None:
-    monitor.deliver.slack.fail("429", POST, times=None, probability=0.7)
+    monitor.slack.fail("429", POST, times=None, probability=0.7)
     expected = [f"n{number}" for number in range(20)]
     await monitor.save(*notes(*expected))
 
     while await monitor.outbox():
         await monitor.deliver(after=1)
 
-    assert keys(monitor.deliver.slack.channel("releases")) == expected
+    assert keys(monitor.slack.channel("releases")) == expected
 
 
 async def test_a_limit_is_remembered_over_a_restart(
@@ -712,12 +713,12 @@ async def test_two_posts_of_a_sink_keep_their_distance_and_sinks_do_not_wait_for
     slack: SimulatedSlack, tmp_path: Path, clock: Clock
 ) -> None:
     async with life(slack, tmp_path, clock, pace=Pace(post=3600.0, edit=0.0)) as monitor:
-        await monitor.save(*notes("a", "b"), *notes("c", "d", sink="#ops"))
+        await monitor.save(*notes("a", "b"), *notes("c", "d", destination="#ops"))
         async with running(monitor):
             await slack.wait_until(lambda: len(slack.requests) == 2)
             for number in range(20):
                 await monitor.save(*notes(f"later {number}"))
-                monitor.deliver.worker.wake()
+                monitor.delivery.wake()
 
         assert keys(slack.channel("releases")) == ["a"]
         assert keys(slack.channel("ops")) == ["c"]
@@ -742,7 +743,7 @@ async def test_at_its_real_pace_slack_never_has_to_limit_it(tmp_path: Path, cloc
 async def test_a_passing_failure_is_tried_again_with_growing_waits(
     monitor: Monitor, kind: str
 ) -> None:
-    monitor.deliver.slack.fail(kind, POST, times=3)
+    monitor.slack.fail(kind, POST, times=3)
     await monitor.save(*notes("a", "b"))
 
     await monitor.deliver()
@@ -751,7 +752,7 @@ async def test_a_passing_failure_is_tried_again_with_growing_waits(
     await monitor.deliver(after=2)
     await monitor.deliver(after=4)
 
-    assert keys(monitor.deliver.slack.channel("releases")) == ["a", "b"]
+    assert keys(monitor.slack.channel("releases")) == ["a", "b"]
     assert outcomes(monitor.slack, HISTORY) == []
 
 
@@ -764,18 +765,18 @@ def test_waits_grow_to_some_minutes_and_no_further() -> None:
 
 
 async def test_an_outage_of_slack_is_survived_with_everything_in_order(monitor: Monitor) -> None:
-    await monitor.deliver.slack.stop()
-    await monitor.save(*notes("a", "b"), *notes("c", sink="#ops"))
+    await monitor.slack.stop()
+    await monitor.save(*notes("a", "b"), *notes("c", destination="#ops"))
     for _ in range(5):
         await monitor.deliver(after=300)
     await monitor.save(*notes("d"))
     assert monitor.problem() is not None
 
-    await monitor.deliver.slack.start()
+    await monitor.slack.start()
     await monitor.deliver(after=300)
 
-    assert keys(monitor.deliver.slack.channel("releases")) == ["a", "b", "d"]
-    assert keys(monitor.deliver.slack.channel("ops")) == ["c"]
+    assert keys(monitor.slack.channel("releases")) == ["a", "b", "d"]
+    assert keys(monitor.slack.channel("ops")) == ["c"]
     assert monitor.problem() is None
 
 
@@ -822,7 +823,7 @@ async def test_a_post_that_did_not_arrive_is_looked_for_and_then_posted_again(
 
 
 async def test_a_post_in_doubt_is_not_looked_for_at_once(monitor: Monitor) -> None:
-    monitor.deliver.slack.fail("reset_after", POST)
+    monitor.slack.fail("reset_after", POST)
     await monitor.save(*notes("a"))
 
     await monitor.deliver()
@@ -835,13 +836,13 @@ async def test_a_reply_in_doubt_is_looked_for_in_its_thread(monitor: Monitor) ->
     posted, shown = first_card()
     await monitor.save(posted, cards=[shown])
     await monitor.deliver()
-    monitor.deliver.slack.fail("reset_after", POST)
+    monitor.slack.fail("reset_after", POST)
     await monitor.save(reply("r1"), reply("r2"))
 
     await monitor.deliver()
     await monitor.deliver(after=2)
 
-    (root,) = monitor.deliver.slack.channel("releases").messages
+    (root,) = monitor.slack.channel("releases").messages
     assert [plain_text(one) for one in root.replies] == ["r1", "r2"]
     assert outcomes(monitor.slack, "conversations.replies") == ["ok"]
 
@@ -850,14 +851,14 @@ async def test_a_card_in_doubt_is_found_and_shows_the_newest_all_the_same(
     monitor: Monitor,
 ) -> None:
     posted, shown = first_card()
-    monitor.deliver.slack.fail("reset_after", POST)
+    monitor.slack.fail("reset_after", POST)
     await monitor.save(posted, cards=[shown])
     await monitor.deliver()
 
     await monitor.save(reply("r1"), cards=[card("1 of 3")])
     await monitor.deliver(after=2)
 
-    (root,) = monitor.deliver.slack.channel("releases").messages
+    (root,) = monitor.slack.channel("releases").messages
     assert plain_text(root) == "1 of 3"
     assert [plain_text(one) for one in root.replies] == ["r1"]
 
@@ -866,29 +867,29 @@ async def test_a_card_in_doubt_is_found_and_shows_the_newest_all_the_same(
 async def test_a_look_that_fails_is_repeated_before_anything_is_posted(
     monitor: Monitor, kind: str
 ) -> None:
-    monitor.deliver.slack.fail("reset_after", POST)
-    monitor.deliver.slack.fail(kind, HISTORY, times=2, retry_after=30)
+    monitor.slack.fail("reset_after", POST)
+    monitor.slack.fail(kind, HISTORY, times=2, retry_after=30)
     await monitor.save(*notes("a", "b"))
 
     await monitor.deliver()
     for _ in range(4):
         await monitor.deliver(after=30)
 
-    assert keys(monitor.deliver.slack.channel("releases")) == ["a", "b"]
+    assert keys(monitor.slack.channel("releases")) == ["a", "b"]
 
 
 async def test_where_nobody_can_look_it_is_posted_again_counted_and_logged(
     monitor: Monitor,
 ) -> None:
-    monitor.deliver.slack.scopes.remove("channels:history")
-    monitor.deliver.slack.fail("reset_after", POST)
+    monitor.slack.scopes.remove("channels:history")
+    monitor.slack.fail("reset_after", POST)
     await monitor.save(*notes("a", "b"))
     await monitor.deliver()
 
     with capture_logs() as logs:
         await monitor.deliver(after=2)
 
-    assert keys(monitor.deliver.slack.channel("releases")) == ["a", "a", "b"]
+    assert keys(monitor.slack.channel("releases")) == ["a", "a", "b"]
     assert monitor.count("ambiguous_posts", resolution="unknown") == 1
     (entry,) = [log for log in logs if log["event"] == "sent_again_perhaps_twice"]
     assert (entry["key"], "channels:history" in entry["reason"]) == ("a", True)
@@ -897,41 +898,41 @@ async def test_where_nobody_can_look_it_is_posted_again_counted_and_logged(
 async def test_through_a_webhook_a_post_in_doubt_is_posted_again_and_counted(
     monitor: Monitor,
 ) -> None:
-    monitor.deliver.slack.fail("reset_after", "webhook")
-    await monitor.save(*notes("a", "b", sink=HOOK))
+    monitor.slack.fail("reset_after", "webhook")
+    await monitor.save(*notes("a", "b", destination=HOOK))
 
     await monitor.deliver()
     await monitor.deliver(after=2)
 
-    assert monitor.deliver.slack.channel("releases").notifications() == ["a", "a", "b"]
+    assert monitor.slack.channel("releases").notifications() == ["a", "a", "b"]
     assert monitor.count("ambiguous_posts", resolution="unknown") == 1
 
 
 async def test_a_doubt_outlives_a_token_that_is_revoked_meanwhile(monitor: Monitor) -> None:
-    monitor.deliver.slack.fail("reset_after", POST)
+    monitor.slack.fail("reset_after", POST)
     await monitor.save(*notes("a", "b"))
     await monitor.deliver()
-    monitor.deliver.slack.revoke_token()
+    monitor.slack.revoke_token()
     await monitor.deliver(after=2)
     await monitor.deliver(after=30)
     assert monitor.count("ambiguous_posts", resolution="unknown") == 0
 
-    monitor.deliver.slack.restore_token()
+    monitor.slack.restore_token()
     await monitor.deliver(after=30)
 
-    assert keys(monitor.deliver.slack.channel("releases")) == ["a", "b"]
+    assert keys(monitor.slack.channel("releases")) == ["a", "b"]
     assert monitor.count("ambiguous_posts", resolution="found") == 1
 
 
 async def test_one_post_in_doubt_through_an_outage_is_counted_once(monitor: Monitor) -> None:
-    monitor.deliver.slack.fail("reset_after", "webhook")
-    monitor.deliver.slack.fail("503", "webhook", times=5)
-    await monitor.save(*notes("a", sink=HOOK))
+    monitor.slack.fail("reset_after", "webhook")
+    monitor.slack.fail("503", "webhook", times=5)
+    await monitor.save(*notes("a", destination=HOOK))
 
     while await monitor.outbox():
         await monitor.deliver(after=60)
 
-    assert monitor.deliver.slack.channel("releases").notifications() == ["a", "a"]
+    assert monitor.slack.channel("releases").notifications() == ["a", "a"]
     assert monitor.count("ambiguous_posts", resolution="unknown") == 1
 
 
@@ -944,7 +945,7 @@ async def test_the_webhooks_url_is_neither_logged_nor_kept_with_an_error(
             slack.revoke_webhook()
         else:
             slack.fail(kind, "webhook")
-        await monitor.save(*notes("a", sink=HOOK))
+        await monitor.save(*notes("a", destination=HOOK))
 
         with capture_logs() as logs:
             await monitor.deliver()
@@ -963,25 +964,25 @@ async def test_with_a_bad_token_all_is_kept_and_goes_on_when_it_is_mended(
     posted, shown = first_card()
     await monitor.save(posted, cards=[shown])
     await monitor.deliver()
-    monitor.deliver.slack.revoke_token()
+    monitor.slack.revoke_token()
     await monitor.save(reply("r1"), note("a", "#ops"), cards=[card("1 of 3")])
     for _ in range(10):
         await monitor.deliver(after=30)
     assert "Slack answered token_revoked to chat." in (monitor.problem() or "")
     assert len(await monitor.outbox()) == 2
 
-    monitor.deliver.slack.restore_token()
+    monitor.slack.restore_token()
     await monitor.deliver(after=30)
 
-    (root,) = monitor.deliver.slack.channel("releases").messages
+    (root,) = monitor.slack.channel("releases").messages
     assert plain_text(root) == "1 of 3"
     assert [plain_text(one) for one in root.replies] == ["r1"]
-    assert keys(monitor.deliver.slack.channel("ops")) == ["a"]
+    assert keys(monitor.slack.channel("ops")) == ["a"]
     assert monitor.problem() is None
 
 
 async def test_a_bad_token_is_probed_once_in_a_while_only(monitor: Monitor) -> None:
-    monitor.deliver.slack.revoke_token()
+    monitor.slack.revoke_token()
     await monitor.save(*notes("a", "b", "c"))
 
     for _ in range(60):
@@ -994,23 +995,23 @@ async def test_a_bad_token_found_by_an_edit_is_a_problem_too(monitor: Monitor) -
     posted, shown = first_card()
     await monitor.save(posted, cards=[shown])
     await monitor.deliver()
-    monitor.deliver.slack.revoke_token()
+    monitor.slack.revoke_token()
     await monitor.save(cards=[card("1 of 3")])
     await monitor.deliver()
     assert monitor.problem() == "Slack answered token_revoked to chat.update"
 
-    monitor.deliver.slack.restore_token()
+    monitor.slack.restore_token()
     await monitor.deliver(after=30)
 
     assert monitor.problem() is None
-    assert plain_text(monitor.deliver.slack.channel("releases").messages[0]) == "1 of 3"
+    assert plain_text(monitor.slack.channel("releases").messages[0]) == "1 of 3"
 
 
 async def test_edits_that_do_not_come_through_are_a_problem_too(monitor: Monitor) -> None:
     posted, shown = first_card()
     await monitor.save(posted, cards=[shown])
     await monitor.deliver()
-    monitor.deliver.slack.fail("503", EDIT)
+    monitor.slack.fail("503", EDIT)
     await monitor.save(cards=[card("1 of 3")])
 
     await monitor.deliver()
@@ -1019,55 +1020,55 @@ async def test_edits_that_do_not_come_through_are_a_problem_too(monitor: Monitor
 
 
 async def test_a_revoked_webhook_keeps_all_until_it_is_restored(monitor: Monitor) -> None:
-    monitor.deliver.slack.revoke_webhook()
-    await monitor.save(*notes("a", "b", sink=HOOK))
+    monitor.slack.revoke_webhook()
+    await monitor.save(*notes("a", "b", destination=HOOK))
     await monitor.deliver()
     assert monitor.problem() == "Slack answered no_service to the incoming webhook"
 
-    monitor.deliver.slack.restore_webhook()
+    monitor.slack.restore_webhook()
     await monitor.deliver(after=30)
 
-    assert monitor.deliver.slack.channel("releases").notifications() == ["a", "b"]
+    assert monitor.slack.channel("releases").notifications() == ["a", "b"]
 
 
 # A channel
 
 
 async def test_what_is_for_a_closed_channel_waits_and_others_go_on(monitor: Monitor) -> None:
-    monitor.deliver.slack.archive("releases")
-    await monitor.save(*notes("a", "b"), *notes("c", sink="#ops"))
+    monitor.slack.archive("releases")
+    await monitor.save(*notes("a", "b"), *notes("c", destination="#ops"))
     for _ in range(10):
         await monitor.deliver(after=60)
-    assert keys(monitor.deliver.slack.channel("ops")) == ["c"]
+    assert keys(monitor.slack.channel("ops")) == ["c"]
     assert outcomes(monitor.slack, POST).count("is_archived") == 2
 
-    monitor.deliver.slack.unarchive("releases")
+    monitor.slack.unarchive("releases")
     await monitor.deliver(after=300)
 
-    assert keys(monitor.deliver.slack.channel("releases")) == ["a", "b"]
+    assert keys(monitor.slack.channel("releases")) == ["a", "b"]
 
 
 async def test_one_closed_channel_is_no_problem_of_the_whole_but_is_visible(
     monitor: Monitor,
 ) -> None:
-    monitor.deliver.worker.problem = "cannot connect to Slack"
-    monitor.deliver.slack.archive("releases")
+    monitor.delivery.problem = "cannot connect to Slack"
+    monitor.slack.archive("releases")
     await monitor.save(*notes("a"))
     with capture_logs() as logs:
         await monitor.deliver()
         await monitor.deliver(after=300)
     assert monitor.problem() is None
-    (refused,) = monitor.deliver.worker.refusing.items()
+    (refused,) = monitor.delivery.refusing.items()
     assert (refused[0], refused[1].reason) == (
         "#releases",
         "Slack answered is_archived to chat.postMessage",
     )
     assert [log["log_level"] for log in logs if log["event"] == "sink_refuses"] == ["error"]
 
-    monitor.deliver.slack.unarchive("releases")
+    monitor.slack.unarchive("releases")
     await monitor.deliver(after=300)
 
-    assert monitor.deliver.worker.refusing == {}
+    assert monitor.delivery.refusing == {}
 
 
 async def test_a_channel_that_refuses_posts_and_takes_edits_is_not_told_to_work_again(
@@ -1076,49 +1077,47 @@ async def test_a_channel_that_refuses_posts_and_takes_edits_is_not_told_to_work_
     posted, shown = first_card()
     await monitor.save(posted, cards=[shown])
     await monitor.deliver()
-    monitor.deliver.slack.fail("error:restricted_action", POST, times=None)
+    monitor.slack.fail("error:restricted_action", POST, times=None)
     await monitor.save(reply("r1"), cards=[card("1 of 3")])
 
     with capture_logs() as logs:
         await monitor.deliver()
         await monitor.deliver(after=300)
 
-    assert plain_text(monitor.deliver.slack.channel("releases").messages[0]) == "1 of 3"
-    assert list(monitor.deliver.worker.refusing) == ["#releases"]
+    assert plain_text(monitor.slack.channel("releases").messages[0]) == "1 of 3"
+    assert list(monitor.delivery.refusing) == ["#releases"]
     assert [log["event"] for log in logs if log["event"].startswith("sink_")] == ["sink_refuses"]
 
 
 async def test_a_post_that_is_found_in_a_closed_channel_does_not_mean_that_it_is_open(
     monitor: Monitor,
 ) -> None:
-    monitor.deliver.slack.fail("reset_after", POST)
+    monitor.slack.fail("reset_after", POST)
     await monitor.save(*notes("a"))
     await monitor.deliver()
-    monitor.deliver.slack.archive("releases")
-    closed = Blindness(EventKind.UNREACHABLE, monitor.clock(), "it is archived")
-    monitor.deliver.worker.refusing["#releases"] = closed
+    monitor.slack.archive("releases")
+    closed = Outage(EventKind.UNREACHABLE, monitor.clock(), "it is archived")
+    monitor.delivery.refusing["#releases"] = closed
 
     await monitor.deliver(after=60)
 
     assert await monitor.outbox() == ()
-    assert list(monitor.deliver.worker.refusing) == ["#releases"]
+    assert list(monitor.delivery.refusing) == ["#releases"]
 
 
 async def test_what_another_process_makes_due_is_sent_while_the_loop_is_idle(
     monitor: Monitor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_IDLE", 0.05)
-    monitor.deliver.slack.fail("error:message_limit_exceeded", POST)
+    monitor.slack.fail("error:message_limit_exceeded", POST)
     await monitor.save(*notes("a"))
     async with running(monitor):
-        await monitor.deliver.slack.wait_until(lambda: len(outcomes(monitor.slack, POST)) == 1)
+        await monitor.slack.wait_until(lambda: len(outcomes(monitor.slack, POST)) == 1)
         with Store.open_beside(f"sqlite:///{tmp_path}/store.db") as beside:
             async with asyncio.timeout(10):
                 while not beside.retry(None, monitor.clock()):
                     await asyncio.sleep(0.01)
-        await monitor.deliver.slack.wait_until(
-            lambda: keys(monitor.deliver.slack.channel("releases")) == ["a"]
-        )
+        await monitor.slack.wait_until(lambda: keys(monitor.slack.channel("releases")) == ["a"])
 
 
 async def test_a_card_in_a_closed_channel_is_edited_when_it_is_open_again(
@@ -1127,32 +1126,32 @@ async def test_a_card_in_a_closed_channel_is_edited_when_it_is_open_again(
     posted, shown = first_card()
     await monitor.save(posted, cards=[shown])
     await monitor.deliver()
-    monitor.deliver.slack.archive("releases")
+    monitor.slack.archive("releases")
     await monitor.save(cards=[card("1 of 3")])
     await monitor.deliver()
-    assert list(monitor.deliver.worker.refusing) == ["#releases"]
+    assert list(monitor.delivery.refusing) == ["#releases"]
 
-    monitor.deliver.slack.unarchive("releases")
+    monitor.slack.unarchive("releases")
     await monitor.deliver(after=300)
 
-    assert plain_text(monitor.deliver.slack.channel("releases").messages[0]) == "1 of 3"
-    assert monitor.deliver.worker.refusing == {}
+    assert plain_text(monitor.slack.channel("releases").messages[0]) == "1 of 3"
+    assert monitor.delivery.refusing == {}
 
 
 async def test_what_is_for_a_sink_that_is_configured_no_more_waits_and_is_listed(
     monitor: Monitor,
 ) -> None:
-    gone = monitor.deliver.destinations.pop("#ops")
-    await monitor.save(*notes("a", sink="#ops"), *notes("b"))
+    removed = monitor.destinations.pop("#ops")
+    await monitor.save(*notes("a", destination="#ops"), *notes("b"))
     await monitor.deliver()
     (kept,) = await monitor.outbox()
-    assert (kept.key, kept.error) == ("a", "the configuration has no such sink now")
-    assert keys(monitor.deliver.slack.channel("releases")) == ["b"]
+    assert (kept.key, kept.error) == ("a", "the configuration has no such destination now")
+    assert keys(monitor.slack.channel("releases")) == ["b"]
 
-    monitor.sinks["#ops"] = gone
+    monitor.destinations["#ops"] = removed
     await monitor.deliver(after=300)
 
-    assert keys(monitor.deliver.slack.channel("ops")) == ["a"]
+    assert keys(monitor.slack.channel("ops")) == ["a"]
 
 
 # Our message
@@ -1166,9 +1165,9 @@ async def test_a_message_whose_blocks_are_refused_goes_out_as_plain_text(
 
     await monitor.deliver()
 
-    first, _ = monitor.deliver.slack.channel("releases").messages
+    first, _ = monitor.slack.channel("releases").messages
     assert (first.text, list(first.blocks)) == ("words", [])
-    assert keys(monitor.deliver.slack.channel("releases")) == ["a", "b"]
+    assert keys(monitor.slack.channel("releases")) == ["a", "b"]
 
 
 async def test_a_card_posted_as_plain_text_is_not_edited_for_ever(monitor: Monitor) -> None:
@@ -1179,13 +1178,13 @@ async def test_a_card_posted_as_plain_text_is_not_edited_for_ever(monitor: Monit
     await monitor.deliver()
     await monitor.deliver(after=3600)
 
-    assert [request.method for request in monitor.deliver.slack.requests] == [POST, POST]
+    assert [request.method for request in monitor.slack.requests] == [POST, POST]
 
 
 async def test_a_message_refused_twice_is_set_aside_visibly_and_others_go_on(
     monitor: Monitor,
 ) -> None:
-    monitor.deliver.slack.fail("error:msg_too_long", POST, times=2)
+    monitor.slack.fail("error:msg_too_long", POST, times=2)
     await monitor.save(*notes("a", "b"))
 
     with capture_logs() as logs:
@@ -1194,7 +1193,7 @@ async def test_a_message_refused_twice_is_set_aside_visibly_and_others_go_on(
     (aside,) = await monitor.outbox()
     assert (aside.key, str(aside.state)) == ("a", "set aside")
     assert aside.error == "Slack answered msg_too_long to chat.postMessage"
-    assert keys(monitor.deliver.slack.channel("releases")) == ["b"]
+    assert keys(monitor.slack.channel("releases")) == ["b"]
     assert [log["key"] for log in logs if log["event"] == "set_aside"] == ["a"]
     assert monitor.count("delivery_failures", next="set aside") == 1
 
@@ -1202,8 +1201,8 @@ async def test_a_message_refused_twice_is_set_aside_visibly_and_others_go_on(
 async def test_what_an_unknown_code_refuses_waits_a_while_before_it_is_set_aside(
     monitor: Monitor,
 ) -> None:
-    monitor.deliver.slack.fail("error:a_code_of_tomorrow", POST, times=None)
-    await monitor.save(*notes("a", "b"), *notes("c", sink="#ops"))
+    monitor.slack.fail("error:a_code_of_tomorrow", POST, times=None)
+    await monitor.save(*notes("a", "b"), *notes("c", destination="#ops"))
 
     await monitor.deliver()
     for _ in range(8):
@@ -1217,25 +1216,25 @@ async def test_what_an_unknown_code_refuses_waits_a_while_before_it_is_set_aside
 
 
 async def test_an_unknown_code_that_passes_costs_nothing(monitor: Monitor) -> None:
-    monitor.deliver.slack.fail("error:a_code_of_tomorrow", POST, times=8)
+    monitor.slack.fail("error:a_code_of_tomorrow", POST, times=8)
     await monitor.save(*notes("a", "b"))
 
     for _ in range(10):
         await monitor.deliver(after=60)
 
-    assert keys(monitor.deliver.slack.channel("releases")) == ["a", "b"]
+    assert keys(monitor.slack.channel("releases")) == ["a", "b"]
     assert monitor.problem() is None
 
 
 async def test_what_an_unknown_code_means_by_blocks_goes_out_as_plain_text_at_once(
     monitor: Monitor,
 ) -> None:
-    monitor.deliver.slack.fail("error:blocks_of_yesterday", POST)
+    monitor.slack.fail("error:blocks_of_yesterday", POST)
     await monitor.save(*notes("a"))
 
     await monitor.deliver()
 
-    (post,) = monitor.deliver.slack.channel("releases").messages
+    (post,) = monitor.slack.channel("releases").messages
     assert (post.text, list(post.blocks)) == ("a", [])
 
 
@@ -1245,17 +1244,17 @@ async def test_an_edit_that_an_unknown_code_refuses_is_made_when_it_passes(
     posted, shown = first_card()
     await monitor.save(posted, cards=[shown])
     await monitor.deliver()
-    monitor.deliver.slack.fail("error:a_code_of_tomorrow", EDIT, times=6)
+    monitor.slack.fail("error:a_code_of_tomorrow", EDIT, times=6)
     await monitor.save(cards=[card("1 of 3")])
 
     for _ in range(5):
         await monitor.deliver(after=60)
 
-    assert plain_text(monitor.deliver.slack.channel("releases").messages[0]) == "1 of 3"
+    assert plain_text(monitor.slack.channel("releases").messages[0]) == "1 of 3"
 
 
 async def test_what_was_set_aside_goes_out_when_a_person_asks_for_it(monitor: Monitor) -> None:
-    monitor.deliver.slack.fail("error:message_limit_exceeded", POST)
+    monitor.slack.fail("error:message_limit_exceeded", POST)
     await monitor.save(*notes("a"))
     await monitor.deliver()
     (aside,) = await monitor.outbox()
@@ -1264,24 +1263,24 @@ async def test_what_was_set_aside_goes_out_when_a_person_asks_for_it(monitor: Mo
     await monitor.store.call(Store.retry, None, monitor.clock())
     await monitor.deliver()
 
-    assert keys(monitor.deliver.slack.channel("releases")) == ["a"]
+    assert keys(monitor.slack.channel("releases")) == ["a"]
 
 
 async def test_replies_whose_card_was_set_aside_are_told_in_the_channel(monitor: Monitor) -> None:
     posted, shown = first_card()
-    monitor.deliver.slack.fail("error:message_limit_exceeded", POST)
+    monitor.slack.fail("error:message_limit_exceeded", POST)
     await monitor.save(posted, reply("r1"), cards=[shown])
 
     await monitor.deliver()
 
-    assert monitor.deliver.slack.channel("releases").notifications() == ["r1"]
+    assert monitor.slack.channel("releases").notifications() == ["r1"]
 
 
 # Crashes
 
 
 @pytest.mark.parametrize(
-    "moment", ["next_post", "wanted_card", "begin_attempt", "mark_sent", "next_edit", "mark_edited"]
+    "moment", ["next_notification", "wanted_card", "begin_attempt", "mark_sent", "next_edit", "mark_edited"]
 )
 async def test_whenever_it_dies_everything_is_told_once(
     slack: SimulatedSlack, tmp_path: Path, clock: Clock, moment: str
@@ -1325,7 +1324,7 @@ async def test_cancelled_while_slack_has_the_request_it_looks_after_the_restart(
     slack.fail("hang_after", POST)
     async with life(slack, tmp_path, clock) as monitor:
         await monitor.save(*notes("a", "b"))
-        task = asyncio.create_task(monitor.deliver.worker.run())
+        task = asyncio.create_task(monitor.delivery.run())
         await slack.wait_until(lambda: outcomes(slack, POST) == ["hang_after"])
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -1375,7 +1374,7 @@ async def test_killed_again_and_again_it_tells_everything_once_and_in_order(
             told = [note(f"{one}/{key}", f"#{one}") for key in expected for one in CHANNELS]
             store.save(
                 Observation(
-                    snapshot(release(), datetime.now(UTC)), memory(), b"", notifications=tuple(told)
+                    snapshot(release(), datetime.now(UTC)), state(), b"", notifications=tuple(told)
                 )
             )
         spawner = multiprocessing.get_context("forkserver")
@@ -1440,10 +1439,10 @@ async def test_asked_to_stop_it_finishes_what_is_in_hand_and_begins_nothing(
     slack: SimulatedSlack, tmp_path: Path, clock: Clock
 ) -> None:
     async with life(slack, tmp_path, clock) as monitor:
-        await monitor.save(*notes("a", "b"), *notes("c", "d", sink="#ops"))
-        task = asyncio.create_task(monitor.deliver.worker.run())
+        await monitor.save(*notes("a", "b"), *notes("c", "d", destination="#ops"))
+        task = asyncio.create_task(monitor.delivery.run())
         await slack.wait_until(lambda: len(slack.requests) >= 1)
-        monitor.deliver.worker.stop()
+        monitor.delivery.stop()
         await task
         sent = len(slack.requests)
 
@@ -1465,7 +1464,7 @@ async def test_asked_to_stop_while_it_waits_it_stops_at_once(
 
 async def test_stopped_before_it_began_a_single_pass_ends(monitor: Monitor) -> None:
     await monitor.save(*notes("a"))
-    monitor.deliver.worker.stop()
+    monitor.delivery.stop()
 
     async with asyncio.timeout(5):
         await monitor.deliver()
@@ -1476,7 +1475,7 @@ async def test_stopped_before_it_began_a_single_pass_ends(monitor: Monitor) -> N
 # What breaks on our own side
 
 
-@pytest.mark.parametrize("call", ["next_post", "begin_attempt", "mark_sent", "sinks_at_work"])
+@pytest.mark.parametrize("call", ["next_notification", "begin_attempt", "mark_sent", "destinations_at_work"])
 async def test_a_store_that_fails_for_a_while_costs_nothing(
     monitor: Monitor, call: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1488,13 +1487,11 @@ async def test_a_store_that_fails_for_a_while_costs_nothing(
             while not monitor.store.failures:
                 await asyncio.sleep(0)
             monitor.store.broken.clear()
-            monitor.service.wall_clock.advance(2)
-            monitor.deliver.worker.wake()
-            await monitor.deliver.slack.wait_until(
-                lambda: "b" in keys(monitor.deliver.slack.channel("releases"))
-            )
+            monitor.clock.advance(2)
+            monitor.delivery.wake()
+            await monitor.slack.wait_until(lambda: "b" in keys(monitor.slack.channel("releases")))
 
-    assert keys(monitor.deliver.slack.channel("releases")) == ["a", "b"]
+    assert keys(monitor.slack.channel("releases")) == ["a", "b"]
     assert {log["error"] for log in logs if log["log_level"] == "error"} == {"the disk is full"}
 
 
@@ -1523,14 +1520,14 @@ def query_only(store: Store, is_on: bool) -> None:
 
 
 class _Replaced:
-    """A sink whose `post` is another."""
+    """A destination whose `post` is another."""
 
     keeps_cards = True
 
-    def __init__(self, sink: Sink, post: Any) -> None:
+    def __init__(self, destination: Destination, post: Any) -> None:
         self.post = post
-        self.edit = sink.edit
-        self.find = sink.find
+        self.edit = destination.edit
+        self.find = destination.find
 
 
 async def test_a_bug_in_one_lane_is_counted_and_survived(
@@ -1541,38 +1538,32 @@ async def test_a_bug_in_one_lane_is_counted_and_survived(
     async def broken(*_: object, **__: object) -> MessageRef:
         raise ZeroDivisionError
 
-    real = monitor.sinks["#releases"]
-    monitor.sinks["#releases"] = _Replaced(real, broken)
-    await monitor.save(*notes("a", "b"), *notes("c", sink="#ops"))
+    real = monitor.destinations["#releases"]
+    monitor.destinations["#releases"] = _Replaced(real, broken)
+    await monitor.save(*notes("a", "b"), *notes("c", destination="#ops"))
     async with running(monitor):
-        await monitor.deliver.slack.wait_until(
-            lambda: keys(monitor.deliver.slack.channel("ops")) == ["c"]
-        )
+        await monitor.slack.wait_until(lambda: keys(monitor.slack.channel("ops")) == ["c"])
         while not monitor.count("unexpected_errors", where="delivery"):
             await asyncio.sleep(0)
-        monitor.sinks["#releases"] = real
-        monitor.service.wall_clock.advance(2)
-        monitor.deliver.worker.wake()
-        await monitor.deliver.slack.wait_until(
-            lambda: "b" in keys(monitor.deliver.slack.channel("releases"))
-        )
+        monitor.destinations["#releases"] = real
+        monitor.clock.advance(2)
+        monitor.delivery.wake()
+        await monitor.slack.wait_until(lambda: "b" in keys(monitor.slack.channel("releases")))
 
-    assert keys(monitor.deliver.slack.channel("releases")) == ["a", "b"]
+    assert keys(monitor.slack.channel("releases")) == ["a", "b"]
 
 
 async def test_a_bug_in_the_loop_itself_is_counted_and_survived(
     monitor: Monitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_AFTER_STORE_ERROR", 0.01)
-    monitor.store.broken["sinks_at_work"] = ZeroDivisionError()
+    monitor.store.broken["destinations_at_work"] = ZeroDivisionError()
     await monitor.save(*notes("a"))
     async with running(monitor):
         while not monitor.count("unexpected_errors", where="delivery"):
             await asyncio.sleep(0)
         monitor.store.broken.clear()
-        await monitor.deliver.slack.wait_until(
-            lambda: keys(monitor.deliver.slack.channel("releases")) == ["a"]
-        )
+        await monitor.slack.wait_until(lambda: keys(monitor.slack.channel("releases")) == ["a"])
 
 
 async def test_a_bug_in_a_single_pass_is_raised_when_the_other_sinks_are_done(
@@ -1581,13 +1572,13 @@ async def test_a_bug_in_a_single_pass_is_raised_when_the_other_sinks_are_done(
     async def broken(*_: object, **__: object) -> MessageRef:
         raise ZeroDivisionError
 
-    monitor.sinks["#releases"] = _Replaced(monitor.sinks["#releases"], broken)
-    await monitor.save(*notes("a"), *notes("b", "c", sink="#ops"))
+    monitor.destinations["#releases"] = _Replaced(monitor.destinations["#releases"], broken)
+    await monitor.save(*notes("a"), *notes("b", "c", destination="#ops"))
 
     with pytest.raises(ZeroDivisionError):
         await monitor.deliver()
 
-    assert keys(monitor.deliver.slack.channel("ops")) == ["b", "c"]
+    assert keys(monitor.slack.channel("ops")) == ["b", "c"]
 
 
 # Lanes
@@ -1601,13 +1592,15 @@ async def test_a_channel_that_hangs_delays_no_other(
         life(slack, tmp_path, clock) as monitor,
         SlackClient(api_url=f"{hanging.url}/api/", token="xoxb-x", timeout=5) as stuck,
     ):
-        monitor.sinks["#apps"] = stuck.channel("#apps")
-        await monitor.save(*notes("a", sink="#apps"), *notes("b"), *notes("c", sink="#ops"))
-        task = asyncio.create_task(monitor.deliver.worker.run())
+        monitor.destinations["#apps"] = stuck.channel("#apps")
+        await monitor.save(
+            *notes("a", destination="#apps"), *notes("b"), *notes("c", destination="#ops")
+        )
+        task = asyncio.create_task(monitor.delivery.run())
         await hanging.until(lambda: hanging.in_flight == 1)
         for number in range(5):
-            await monitor.save(*notes(f"b{number}"), *notes(f"c{number}", sink="#ops"))
-            monitor.deliver.worker.wake()
+            await monitor.save(*notes(f"b{number}"), *notes(f"c{number}", destination="#ops"))
+            monitor.delivery.wake()
         await slack.wait_until(lambda: len(outcomes(slack, POST)) == 12)
         assert hanging.in_flight == 1
         task.cancel()
@@ -1619,7 +1612,7 @@ async def test_a_long_queue_is_not_loaded_at_once(monitor: Monitor) -> None:
     words = "x" * 2_000
     queue = (note(str(number), message=Message(words)) for number in range(20_000))
     await monitor.save(*queue)
-    monitor.deliver.slack.fail("429", POST, times=None)
+    monitor.slack.fail("429", POST, times=None)
     tracemalloc.start()
     try:
         await monitor.deliver()

@@ -1,4 +1,4 @@
-"""The Slack sink over real HTTP: what it sends, and how it judges each way to fail."""
+"""The Slack destination over real HTTP: what it sends, and how it judges each way to fail."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ from typing import Any
 import pytest
 
 from monitor.deliver.slack import SlackChannel, SlackClient, SlackWebhook
-from monitor.errors import CannotLook, Refusal, SinkError, SinkRejected, SinkUnavailable
+from monitor.errors import (
+    CannotLook,
+    DestinationError,
+    DestinationRejected,
+    DestinationUnavailable,
+    Refusal,
+)
 from monitor.model import Message, MessageRef
 from monitor.simulation.slack import Rates, SimulatedSlack
 from tests.support.faults import (
@@ -56,18 +62,18 @@ async def client(slack: SimulatedSlack) -> AsyncIterator[SlackClient]:
 
 
 async def post(
-    sink: SlackChannel | SlackWebhook,
+    destination: SlackChannel | SlackWebhook,
     message: Message = HELLO,
     *,
     key: str = "k1",
     thread: MessageRef | None = None,
     is_broadcast: bool = False,
 ) -> MessageRef:
-    return await sink.post(message, key=key, thread=thread, is_broadcast=is_broadcast)
+    return await destination.post(message, key=key, thread=thread, is_broadcast=is_broadcast)
 
 
-async def error_of(call: Awaitable[object]) -> SinkError:
-    with pytest.raises(SinkError) as failed:
+async def error_of(call: Awaitable[object]) -> DestinationError:
+    with pytest.raises(DestinationError) as failed:
         await call
     return failed.value
 
@@ -92,18 +98,18 @@ def page(status: int, body: bytes = b"<html><h1>Sorry</h1></html>", **headers: s
 
 async def verdict(
     *scenes: Scene, call: Callable[[SlackChannel], Awaitable[object]] = post, timeout: float = 30
-) -> SinkError:
+) -> DestinationError:
     """Return how a call is judged that meets these scenes."""
     async with (
         FaultyServer(*scenes) as server,
         SlackClient(api_url=f"{server.url}/api/", token=TOKEN, timeout=timeout) as client,
     ):
         error = await error_of(call(client.channel("#releases")))
-        assert len(server.requests) <= len(scenes), "it is not for the sink to try again"
+        assert len(server.requests) <= len(scenes), "it is not for the destination to try again"
         return error
 
 
-async def webhook_verdict(*scenes: Scene, timeout: float = 30) -> SinkError:
+async def webhook_verdict(*scenes: Scene, timeout: float = 30) -> DestinationError:
     async with (
         FaultyServer(*scenes) as server,
         SlackClient(api_url=f"{server.url}/api/", token=None, timeout=timeout) as client,
@@ -111,12 +117,12 @@ async def webhook_verdict(*scenes: Scene, timeout: float = 30) -> SinkError:
         return await error_of(post(client.webhook(f"{server.url}{SECRET_PATH}")))
 
 
-def edit(sink: SlackChannel) -> Awaitable[object]:
-    return sink.edit(HELLO, channel_id="C1", ts="1.2")
+def edit(destination: SlackChannel) -> Awaitable[object]:
+    return destination.edit(HELLO, channel_id="C1", ts="1.2")
 
 
-def find_by_id(sink: SlackChannel) -> Awaitable[object]:
-    return sink.find("k1", thread=MessageRef("C1", "1.2"), since=EARLIER)
+def find_by_id(destination: SlackChannel) -> Awaitable[object]:
+    return destination.find("k1", thread=MessageRef("C1", "1.2"), since=EARLIER)
 
 
 # What is sent
@@ -164,10 +170,10 @@ async def test_a_broadcast_reply_stands_in_the_channel_as_well(
 
 
 async def test_an_edit_replaces_blocks_and_text(slack: SimulatedSlack, client: SlackClient) -> None:
-    sink = client.channel("#releases")
-    posted = await post(sink)
+    destination = client.channel("#releases")
+    posted = await post(destination)
 
-    await sink.edit(Message("just text"), channel_id=posted.channel_id, ts=posted.ts)
+    await destination.edit(Message("just text"), channel_id=posted.channel_id, ts=posted.ts)
 
     (seen,) = slack.channel("releases").messages
     assert (seen.text, list(seen.blocks)) == ("just text", [])
@@ -200,7 +206,7 @@ async def test_greeting_tells_whose_token_it_is_and_lets_messages_be_linked(
 ) -> None:
     assert client.permalink(MessageRef("C1", "12.34")) is None
 
-    assert await client.greet() == "Simulated"
+    assert await client.check_token() == "Simulated"
 
     link = client.permalink(MessageRef("C1", "12.34"))
     assert link == f"{slack.url}/archives/C1/p1234"
@@ -209,9 +215,9 @@ async def test_greeting_tells_whose_token_it_is_and_lets_messages_be_linked(
 async def test_a_bad_token_does_not_greet(slack: SimulatedSlack, client: SlackClient) -> None:
     slack.revoke_token()
 
-    error = await error_of(client.greet())
+    error = await error_of(client.check_token())
 
-    assert isinstance(error, SinkRejected)
+    assert isinstance(error, DestinationRejected)
     assert error.refusal is Refusal.CREDENTIALS
     assert str(error) == "Slack answered token_revoked to auth.test"
 
@@ -242,7 +248,7 @@ async def test_a_refusal_says_what_is_refused(code: str, refusal: Refusal) -> No
     for call in (post, edit):
         error = await verdict(refused(code), call=call)
 
-        assert isinstance(error, SinkRejected)
+        assert isinstance(error, DestinationRejected)
         assert (error.refusal, error.code) == (refusal, code)
 
 
@@ -279,7 +285,7 @@ RATE = {
 async def test_over_the_rate_it_waits_as_long_as_slack_says(scene: Scene, seconds: float) -> None:
     error = await verdict(scene)
 
-    assert isinstance(error, SinkUnavailable)
+    assert isinstance(error, DestinationUnavailable)
     assert (error.retry_after, error.maybe_delivered) == (seconds, False)
 
 
@@ -299,14 +305,14 @@ PASSING = {
 async def test_a_passing_failure_is_for_later_and_did_not_arrive(scene: Scene) -> None:
     error = await verdict(scene)
 
-    assert isinstance(error, SinkUnavailable)
+    assert isinstance(error, DestinationUnavailable)
     assert (error.retry_after, error.maybe_delivered) == (None, False)
 
 
 async def test_a_503_that_names_a_time_is_taken_at_its_word() -> None:
     error = await verdict(page(503, Retry_After="120"))
 
-    assert isinstance(error, SinkUnavailable)
+    assert isinstance(error, DestinationUnavailable)
     assert error.retry_after == 120.0
 
 
@@ -344,7 +350,7 @@ AMBIGUOUS = {
 async def test_a_post_without_a_clear_answer_may_have_arrived(scene: Scene) -> None:
     error = await verdict(scene)
 
-    assert isinstance(error, SinkUnavailable)
+    assert isinstance(error, DestinationUnavailable)
     assert error.maybe_delivered
 
 
@@ -354,7 +360,7 @@ async def test_a_post_without_a_clear_answer_may_have_arrived(scene: Scene) -> N
 async def test_a_post_that_is_not_answered_in_time_may_have_arrived(scene: Scene) -> None:
     error = await verdict(scene, timeout=0.1)
 
-    assert isinstance(error, SinkUnavailable)
+    assert isinstance(error, DestinationUnavailable)
     assert error.maybe_delivered
     assert str(error).endswith("chat.postMessage: no answer in time")
 
@@ -363,7 +369,7 @@ async def test_an_edit_without_a_clear_answer_can_simply_be_repeated() -> None:
     for scene in (reset(), page(502), refused("internal_error"), answer(b"")):
         error = await verdict(scene, call=edit)
 
-        assert isinstance(error, SinkUnavailable)
+        assert isinstance(error, DestinationUnavailable)
         assert not error.maybe_delivered
 
 
@@ -376,7 +382,7 @@ async def test_a_refused_connection_did_not_deliver() -> None:
     async with SlackClient(api_url=f"{url}/api/", token=TOKEN) as client:
         error = await error_of(post(client.channel("#releases")))
 
-    assert isinstance(error, SinkUnavailable)
+    assert isinstance(error, DestinationUnavailable)
     assert not error.maybe_delivered
 
 
@@ -386,7 +392,7 @@ async def test_a_name_that_does_not_resolve_did_not_deliver() -> None:
     async with SlackClient(api_url=f"http://{name}/api/", token=TOKEN) as client:
         error = await error_of(post(client.channel("#releases")))
 
-    assert isinstance(error, SinkUnavailable)
+    assert isinstance(error, DestinationUnavailable)
     assert not error.maybe_delivered
 
 
@@ -398,7 +404,7 @@ async def test_a_certificate_that_is_not_trusted_did_not_deliver(tmp_path: Path)
     ):
         error = await error_of(post(client.channel("#releases")))
 
-    assert isinstance(error, SinkUnavailable)
+    assert isinstance(error, DestinationUnavailable)
     assert not error.maybe_delivered
     assert "certificate" in str(error)
 
@@ -410,7 +416,7 @@ async def test_a_server_that_speaks_no_tls_did_not_deliver() -> None:
         async with SlackClient(api_url=f"{url}/api/", token=TOKEN) as client:
             error = await error_of(post(client.channel("#releases")))
 
-    assert isinstance(error, SinkUnavailable)
+    assert isinstance(error, DestinationUnavailable)
     assert not error.maybe_delivered
 
 
@@ -420,7 +426,7 @@ async def test_a_proxy_that_refuses_did_not_deliver(monkeypatch: pytest.MonkeyPa
         async with SlackClient(api_url="https://slack.invalid/api/", token=TOKEN) as client:
             error = await error_of(post(client.channel("#releases")))
 
-    assert isinstance(error, SinkUnavailable)
+    assert isinstance(error, DestinationUnavailable)
     assert not error.maybe_delivered
     assert "s3cretw0rd" not in whole_story(error)
 
@@ -446,11 +452,11 @@ async def test_what_did_not_arrive_is_not_found(client: SlackClient) -> None:
 
 
 async def test_a_reply_is_found_in_its_thread(client: SlackClient) -> None:
-    sink = client.channel("#releases")
-    card = await post(sink, key="card")
-    reply = await post(sink, key="reply", thread=card)
+    destination = client.channel("#releases")
+    card = await post(destination, key="card")
+    reply = await post(destination, key="reply", thread=card)
 
-    assert await sink.find("reply", thread=card, since=EARLIER) == reply
+    assert await destination.find("reply", thread=card, since=EARLIER) == reply
 
 
 async def test_what_a_person_wrote_does_not_disturb_the_look(
@@ -462,12 +468,12 @@ async def test_what_a_person_wrote_does_not_disturb_the_look(
 
 
 async def test_a_post_is_found_on_a_later_page(client: SlackClient) -> None:
-    sink = client.channel("#releases")
-    posted = await post(sink, key="old")
+    destination = client.channel("#releases")
+    posted = await post(destination, key="old")
     for number in range(250):
-        await post(sink, key=f"newer {number}")
+        await post(destination, key=f"newer {number}")
 
-    assert await sink.find("old", thread=None, since=EARLIER) == posted
+    assert await destination.find("old", thread=None, since=EARLIER) == posted
 
 
 async def test_a_public_channel_is_found_by_name_without_the_scope_for_private_ones(
@@ -511,7 +517,7 @@ async def test_a_look_with_a_bad_token_says_nothing_of_what_may_be_read(
 
     error = await error_of(client.channel("#releases").find("k1", thread=None, since=EARLIER))
 
-    assert isinstance(error, SinkRejected)
+    assert isinstance(error, DestinationRejected)
     assert error.refusal is Refusal.CREDENTIALS
 
 
@@ -528,9 +534,11 @@ async def test_nobody_can_look_into_a_channel_without_the_bot(
 async def test_nobody_can_look_through_a_webhook(
     slack: SimulatedSlack, client: SlackClient
 ) -> None:
-    sink = client.webhook(slack.webhook_url)
+    destination = client.webhook(slack.webhook_url)
 
-    assert isinstance(await error_of(sink.find("k1", thread=None, since=EARLIER)), CannotLook)
+    assert isinstance(
+        await error_of(destination.find("k1", thread=None, since=EARLIER)), CannotLook
+    )
 
 
 async def test_a_look_over_the_rate_is_for_later(
@@ -540,7 +548,7 @@ async def test_a_look_over_the_rate_is_for_later(
 
     error = await error_of(client.channel("#releases").find("k1", thread=None, since=EARLIER))
 
-    assert isinstance(error, SinkUnavailable)
+    assert isinstance(error, DestinationUnavailable)
     assert error.retry_after == 60.0
 
 
@@ -548,18 +556,18 @@ async def test_a_look_over_the_rate_is_for_later(
 async def test_a_look_that_broke_is_for_later(scene: Scene) -> None:
     error = await verdict(scene, call=find_by_id)
 
-    assert isinstance(error, SinkUnavailable)
+    assert isinstance(error, DestinationUnavailable)
 
 
 async def test_a_look_that_may_read_one_page_a_minute_does_not_begin_anew_for_ever(
     slack: SimulatedSlack, client: SlackClient
 ) -> None:
-    sink = client.channel("#releases")
+    destination = client.channel("#releases")
     for number in range(201):
-        await post(sink, key=f"newer {number}")
+        await post(destination, key=f"newer {number}")
     slack.rates = Rates(seconds_per_read=SLOW, burst_of_reads=1)
 
-    error = await error_of(sink.find("k1", thread=None, since=EARLIER))
+    error = await error_of(destination.find("k1", thread=None, since=EARLIER))
 
     assert isinstance(error, CannotLook)
 
@@ -598,7 +606,7 @@ async def test_a_channel_is_checked_without_a_message(
     assert await client.channel(slack.channel("ops").id).check() == "ops"
     assert await client.channel("#ops").check() == "ops"
     assert isinstance(await error_of(client.channel("#nowhere").check()), CannotLook)
-    assert isinstance(await error_of(client.channel("C0NOWHERE").check()), SinkRejected)
+    assert isinstance(await error_of(client.channel("C0NOWHERE").check()), DestinationRejected)
     assert slack.channel("ops").messages == []
 
 
@@ -622,7 +630,7 @@ async def test_a_webhook_says_what_it_refuses(code: str) -> None:
 
     error = await webhook_verdict(page(status, code.encode()))
 
-    assert isinstance(error, SinkRejected)
+    assert isinstance(error, DestinationRejected)
     assert (error.refusal, error.code) == (refusal, code)
 
 
@@ -630,7 +638,7 @@ async def test_a_webhook_says_what_it_refuses(code: str) -> None:
 async def test_a_webhook_that_is_gone_without_a_word_is_waited_for(status: int) -> None:
     error = await webhook_verdict(page(status))
 
-    assert isinstance(error, SinkRejected)
+    assert isinstance(error, DestinationRejected)
     assert error.refusal is Refusal.CREDENTIALS
 
 
@@ -653,14 +661,14 @@ async def test_a_webhook_that_fails_for_now_is_tried_later(
 ) -> None:
     error = await webhook_verdict(scene)
 
-    assert isinstance(error, SinkUnavailable)
+    assert isinstance(error, DestinationUnavailable)
     assert error.maybe_delivered is maybe_delivered
 
 
 async def test_a_webhook_that_hangs_may_have_delivered() -> None:
     error = await webhook_verdict(hang(), timeout=0.1)
 
-    assert isinstance(error, SinkUnavailable)
+    assert isinstance(error, DestinationUnavailable)
     assert error.maybe_delivered
 
 
@@ -669,7 +677,7 @@ async def test_a_webhooks_limit_is_waited_for() -> None:
 
     error = await webhook_verdict(limited)
 
-    assert isinstance(error, SinkUnavailable)
+    assert isinstance(error, DestinationUnavailable)
     assert error.retry_after == 9.0
 
 

@@ -15,18 +15,18 @@ from monitor.cli.support.online_checks import ask
 from monitor.config import load_config
 from monitor.simulation.platform import Age
 from tests.support.processes import Place, a_place
-from tests.support.small_platform import GONE, TOKEN, Refusal, SmallPlatform
+from tests.support.small_platform import REMOVED, TOKEN, Refusal, SmallPlatform
 
 RELEASE, APP, BRANCH = "rel1", "app1", "abr1"
 OLD_ROUTES = {
-    "/v1/releases/*": GONE,
-    "/v1/apps/*": GONE,
-    "/v1/components/*": GONE,
+    "/v1/releases/*": REMOVED,
+    "/v1/apps/*": REMOVED,
+    "/v1/components/*": REMOVED,
 }
 TODAYS_ROUTES = {
-    "/v1/apps/*": GONE,
-    "/v1/workflows/*": GONE,
-    "/v1/installs/*": GONE,
+    "/v1/apps/*": REMOVED,
+    "/v1/workflows/*": REMOVED,
+    "/v1/installs/*": REMOVED,
     "/v1/workflows/pending-approvals": [],
 }
 
@@ -191,7 +191,7 @@ async def test_a_list_that_leads_to_nothing_that_is_served_does_not_count(check:
 
 
 async def test_a_path_that_an_older_platform_takes_for_an_id_is_not_served(check: Checker) -> None:
-    answers = {"/v1/workflows/*": GONE, "/v1/installs/*": []}
+    answers = {"/v1/workflows/*": REMOVED, "/v1/installs/*": []}
     async with SmallPlatform(answers) as platform:
         checked = await check.small(platform, "approvals = true")
 

@@ -32,7 +32,7 @@ from monitor.model import (
     Transition,
 )
 from monitor.store import Observation, Store
-from tests.support.builders import deploy, memory, release, step
+from tests.support.builders import deploy, release, state, step
 from tests.support.processes import Result, a_place, clean_environment, command
 
 HOSTILE = "acme \x1b[31mred\x1b]0;title\x07\nforged line \u202egnp.exe \x9b2J"
@@ -432,8 +432,8 @@ def stored(folder: Path, *releases: Any, notifications: tuple[Notification, ...]
             store.save(
                 Observation(
                     snapshot=Snapshot(target, now, root),
-                    memory=remembered,
-                    digest=b"1",
+                    state=remembered,
+                    fingerprint=b"1",
                     transitions=transitions,
                     notifications=notifications if number == 0 else (),
                 )
@@ -448,7 +448,7 @@ def in_trouble(**facts: Any) -> Any:
     )
     now = datetime.now(UTC)
     alert = Alert("rel-step-1/inl-a", EventKind.FAILED, now - timedelta(minutes=5), now, HOSTILE)
-    return root, memory(changed_at=now, alerts=(alert,), ended=EventKind.FAILED, ended_at=now)
+    return root, state(changed_at=now, alerts=(alert,), ended=EventKind.FAILED, ended_at=now)
 
 
 def under_way(**facts: Any) -> Any:
@@ -457,13 +457,13 @@ def under_way(**facts: Any) -> Any:
         step(1, "polling_install_deploys", deploy("inl-c", "executing")),
         **({"id": "rel1"} | facts),
     )
-    return root, memory(changed_at=datetime.now(UTC))
+    return root, state(changed_at=datetime.now(UTC))
 
 
 def told(text: str, **facts: Any) -> Notification:
     return Notification(
         key="release/rel2/1/card/#releases",
-        sink="#releases",
+        destination="#releases",
         form=Form.CARD,
         message=Message(text),
         target=Target("release", "rel2"),

@@ -15,7 +15,7 @@ import pytest
 from monitor.cli import main
 from monitor.model import EventKind, Form, Message, Notification
 from monitor.store import Observation, Store
-from tests.support.builders import memory, release, snapshot
+from tests.support.builders import release, snapshot, state
 from tests.support.processes import CHANNEL, Result, a_place, until
 
 Run: TypeAlias = Callable[..., Result]
@@ -66,14 +66,16 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def enqueue(store: Store, *keys: str, sink: str = "#releases", ago: float = 0) -> None:
+def enqueue(store: Store, *keys: str, destination: str = "#releases", ago: float = 0) -> None:
     notes = [
-        Notification(key, sink, Form.REPLY, Message("words"), TARGET, events=(EventKind.FAILED,))
+        Notification(
+            key, destination, Form.REPLY, Message("words"), TARGET, events=(EventKind.FAILED,)
+        )
         for key in keys
     ]
     at = now() - timedelta(seconds=ago)
     seen = snapshot(release(), at)
-    store.save(Observation(seen, memory(), b"", notifications=tuple(notes)))
+    store.save(Observation(seen, state(), b"", notifications=tuple(notes)))
 
 
 def listed(run: Run) -> list[dict[str, Any]]:
@@ -97,7 +99,7 @@ def test_what_waits_is_shown_with_its_age_its_next_try_and_why(run: Run, store: 
 
     assert (shown.code, shown.err) == (0, "")
     lines = [" ".join(line.split()) for line in shown.out.splitlines()]
-    assert lines[0] == "2 to be delivered, in this order for each sink:"
+    assert lines[0] == "2 to be delivered, in this order for each destination:"
     assert lines[3:6] == [
         f"1 #releases failed of {TARGET} 2 h ago 1 in 5 min",
         "Slack answered no",
@@ -122,10 +124,12 @@ def test_a_program_gets_all_of_it_as_json(run: Run, store: Store) -> None:
     first, second = listed(run)
 
     assert (first["id"], first["state"], first["error"]) == (1, "set aside", "no")
-    assert {key: second[key] for key in ("id", "key", "sink", "form", "target", "events")} == {
+    assert {
+        key: second[key] for key in ("id", "key", "destination", "form", "target", "events")
+    } == {
         "id": 2,
         "key": "b",
-        "sink": "#releases",
+        "destination": "#releases",
         "form": "reply",
         "target": {"kind": "release", "id": TARGET.id},
         "events": ["failed"],
@@ -180,7 +184,7 @@ def test_one_alone_can_be_made_due(run: Run, store: Store) -> None:
 
 def test_what_one_waits_for_is_made_due_with_it(run: Run, store: Store) -> None:
     enqueue(store, "a", "b")
-    enqueue(store, "elsewhere", sink="#ops")
+    enqueue(store, "elsewhere", destination="#ops")
     in_an_hour = now() + timedelta(hours=1)
     store.postpone(1, next_try_at=in_an_hour, error="later")
     store.postpone(2, next_try_at=in_an_hour, error="later")

@@ -17,7 +17,7 @@ from monitor.cli.support.samples import KINDS
 from monitor.model import Alert, EventKind, Message
 from monitor.store import Name, Observation, Store
 from tests.support.block_kit import complaints
-from tests.support.builders import after, deploy, memory, release, snapshot, step
+from tests.support.builders import after, deploy, release, snapshot, state, step
 from tests.support.processes import Result
 
 Run: TypeAlias = Callable[..., Result]
@@ -48,7 +48,7 @@ mention = ["@here", "U024BE7LH", "started_by"]
 lasting = "5m"
 continue = true
 """
-SIGHT = {"unreachable", "reachable", "gone"}
+OUTAGE_EVENTS = {"unreachable", "reachable", "removed"}
 OF_ROLLOUTS = {"started", "progressed", "waiting", "stalled", "failed", "recovered", "succeeded"}
 OF_WHICH = {
     "release": OF_ROLLOUTS,
@@ -86,9 +86,9 @@ def first_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Alert("rel-step-1/inl1", EventKind.FAILED, NOW, NOW, "helm timed out"),
         Alert("rel-step-1/inl2", EventKind.WAITING, NOW, NOW),
     )
-    ended = memory(ended=EventKind.SUCCEEDED, ended_at=NOW)
+    ended = state(ended=EventKind.SUCCEEDED, ended_at=NOW)
     with Store.open(f"sqlite:///{file}", now=NOW) as store:
-        store.save(Observation(snapshot(root, NOW), memory(alerts=alerts), b""))
+        store.save(Observation(snapshot(root, NOW), state(alerts=alerts), b""))
         store.save(Observation(snapshot(done, NOW), ended, b""))
         store.save_names({"inl1": Name("acme-prod"), "inl2": Name("globex-eu")}, NOW)
     return file
@@ -131,7 +131,7 @@ def refused(shown: Result, code: int) -> str:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_there_is_a_sample_of_every_event_that_a_kind_can_have(run: Run, kind: str) -> None:
-    for event in sorted(OF_WHICH[kind] | SIGHT):
+    for event in sorted(OF_WHICH[kind] | OUTAGE_EVENTS):
         found = blocks(run("--sample", event, "--kind", kind, "--json"))
 
         assert [block.to_dict() for block in Block.parse_all(found)] == found

@@ -20,7 +20,7 @@ from monitor.decide.routing import Rule, Silence
 from monitor.decide.windows import Once, Window
 from monitor.model import Alert, EventKind, Level, Named, Subject
 from monitor.store import Name, Observation, Store
-from tests.support.builders import NOON, deploy, memory, release, snapshot, step
+from tests.support.builders import NOON, deploy, release, snapshot, state, step
 from tests.support.processes import CHANNEL, Result, a_place
 from tests.unit.test_routing import HOME, SITUATIONS, Situation
 
@@ -64,10 +64,12 @@ def first_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("store") / "first.db"
     units = (deploy("inl1", "error", "helm upgrade timed out"), deploy("inl2", "executing"))
     root = release("executing", step(1, "error", *units), id="rel1", component_id="cmp1")
-    failed = Alert("rel-step-1/inl1", EventKind.FAILED, NOON, NOON, "helm", told=("#oncall",))
+    failed = Alert(
+        "rel-step-1/inl1", EventKind.FAILED, NOON, NOON, "helm", notified_destinations=("#oncall",)
+    )
     names = {"inl1": Name("acme-prod"), "cmp1": Name("checkout-api", "app1"), "app1": Name("shop")}
     with Store.open(f"sqlite:///{file}", now=NOON) as store:
-        store.save(Observation(snapshot(root), memory(alerts=(failed,)), b""))
+        store.save(Observation(snapshot(root), state(alerts=(failed,)), b""))
         store.save_names(names, NOON)
     return file
 
@@ -112,17 +114,19 @@ def watch_of(subject: Subject) -> str:
 def route_of(rule: Rule) -> str:
     patterns = rule.matcher.patterns.items()
     match = "\n".join(f"match.{key} = {toml(list(values))}" for key, values in patterns)
-    sink = "drop = true" if rule.sink is None else f"channel = {toml(rule.sink)}"
+    destination = (
+        "drop = true" if rule.destination is None else f"channel = {toml(rule.destination)}"
+    )
     lines = [
         "[[route]]",
-        sink,
+        destination,
         match,
         f"name = {toml(rule.name)}" if rule.name else "",
         f"events = {toml([str(event) for event in rule.events])}",
         f"mention = {toml([str(m.id or m.kind) for m in rule.mentions])}",
         f"lasting = {toml(format_duration(rule.lasting))}" if rule.lasting else "",
     ]
-    if rule.sink is not None:
+    if rule.destination is not None:
         lines += [
             f"continue = {toml(rule.continues)}",
             f"min_failed = {rule.min_failed}",
@@ -164,10 +168,14 @@ def typed(subject: Subject, at: datetime) -> list[str]:
         arguments += ["--name", subject.name]
     if subject.started_by:
         arguments += ["--started-by", subject.started_by]
-    if subject.standing:
-        arguments += ["--lasting", format_duration(subject.standing)]
-    if subject.told_sinks is not None:
-        arguments += [x for sink in subject.told_sinks or ("",) for x in ("--told-in", sink)]
+    if subject.age:
+        arguments += ["--lasting", format_duration(subject.age)]
+    if subject.notified_destinations is not None:
+        arguments += [
+            x
+            for destination in subject.notified_destinations or ("",)
+            for x in ("--notified-in", destination)
+        ]
     return [*arguments, "--failed", str(subject.failed)]
 
 
@@ -175,12 +183,12 @@ def outcome_of(page: dict[str, Any]) -> list[str]:
     """Write what JSON says as the table of situations does."""
 
     def where(one: dict[str, Any]) -> str:
-        return " ".join((one["sink"], *one["mentions"]))
+        return " ".join((one["destination"], *one["mentions"]))
 
     def until(one: dict[str, Any], form: str) -> str:
         return f"{datetime.fromisoformat(one['until']):{form}}"
 
-    lines = [where(one) for one in page["told"]]
+    lines = [where(one) for one in page["notified"]]
     for one in page["held"]:
         verb = "held" if one["then"] == "summary" else "dropped"
         lines.append(f"{verb} {where(one)} until {until(one, '%Y-%m-%d %H:%M')}")
@@ -305,7 +313,7 @@ def test_that_nothing_can_be_seen_is_told_in_quiet_hours_and_in_every_channel(
 
     for event in ("unreachable", "reachable"):
         page = asked(run, "--event", event)
-        assert [one["sink"] for one in page["told"]] == ["#payments", HOME]
+        assert [one["destination"] for one in page["notified"]] == ["#payments", HOME]
         assert page["held"] == []
 
 
@@ -316,7 +324,7 @@ def test_that_it_is_seen_again_goes_where_it_was_told_that_it_was_not(
 
     page = asked(run, "--event", "reachable")
 
-    assert [one["sink"] for one in page["told"]] == ["#oncall"]
+    assert [one["destination"] for one in page["notified"]] == ["#oncall"]
     assert page["steps"][0] == "goes where unreachable went"
 
 
@@ -328,7 +336,9 @@ def test_a_watch_brings_its_channel_and_its_labels(run: Run, store: Store) -> No
 
     page = asked(run, "--event", "failed", "--watch", "pay", "--label", "tier=gold")
 
-    assert page["told"] == [{"sink": "#pay", "mentions": [], "routes": [], "pings": True}]
+    assert page["notified"] == [
+        {"destination": "#pay", "mentions": [], "routes": [], "pings": True}
+    ]
     assert page["facts"] == {
         "watch": ["pay", "rel1"],
         "labels.team": ["core"],

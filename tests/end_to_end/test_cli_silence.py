@@ -16,7 +16,7 @@ import pytest
 from monitor.cli import main
 from monitor.model import EventKind
 from monitor.store import Name, Observation, Store
-from tests.support.builders import deploy, memory, release, snapshot, step
+from tests.support.builders import deploy, release, snapshot, state, step
 from tests.support.processes import Result
 
 Run: TypeAlias = Callable[..., Result]
@@ -72,9 +72,9 @@ def first_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     units = (deploy("inl1", "executing"), deploy("inl2", "executing"))
     with Store.open(f"sqlite:///{file}", now=NOW) as store:
         for id_, its in (
-            ("rel1", memory()),
-            ("rel2", memory(ended=EventKind.SUCCEEDED)),
-            ("rel3", memory()),
+            ("rel1", state()),
+            ("rel2", state(ended=EventKind.SUCCEEDED)),
+            ("rel3", state()),
         ):
             root = release("executing", step(1, "executing", *units), id=id_, component_id="cmp1")
             store.save(Observation(snapshot(root, NOW), its, b""))

@@ -49,4 +49,4 @@ async def test_what_came_to_its_end_needs_no_such_word(tmp_path: Path) -> None:
         with Store.open_readonly(world.store_url) as store:
             stored = store.load(Target("release", ended))
         assert stored is not None
-        assert not stored.memory.is_closed
+        assert not stored.state.is_closed

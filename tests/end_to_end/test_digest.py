@@ -21,10 +21,10 @@ from monitor.compose.digest import (
     Timetable,
     account_of,
     facts_of,
-    is_worth_telling,
+    is_worth_sending,
     issue_due,
+    issued_until,
     may_matter,
-    told_until,
     with_names,
 )
 from monitor.compose.render import DigestFacts, DigestRollout, Links
@@ -37,16 +37,16 @@ from monitor.model import (
     Form,
     Kind,
     Level,
-    Memory,
     Message,
     Notification,
     Snapshot,
     Target,
+    TargetState,
     Transition,
 )
 from monitor.simulation.slack import Posted, plain_text
 from monitor.store import Observation, Store
-from tests.support.builders import NOON, after, deploy, fixed, memory, release, snapshot, step
+from tests.support.builders import NOON, after, deploy, fixed, release, snapshot, state, step
 from tests.support.world import CHANNEL, World, a_world
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -98,7 +98,7 @@ def test_the_latest_time_is_read_off_the_clocks_of_its_zone(case: str) -> None:
 def test_one_that_never_told_begins_with_the_time_under_way() -> None:
     now = at("2026-01-06 12:00")
 
-    told = told_until(DAILY, None, now)
+    told = issued_until(DAILY, None, now)
 
     assert told == at("2026-01-06 08:00")
     assert issue_due(DAILY, told, now) is None
@@ -117,14 +117,14 @@ def test_a_clock_set_back_a_little_tells_nothing_twice(timetable: Timetable) -> 
 
     for minutes in range(-120, 60):
         now = told + timedelta(minutes=minutes)
-        assert told_until(timetable, told, now) == told
+        assert issued_until(timetable, told, now) == told
         assert issue_due(timetable, told, now) is None
 
 
 def test_a_clock_that_was_far_ahead_and_is_set_right_skips_nothing() -> None:
     in_the_future, now = at("2026-03-01 08:00"), at("2026-01-06 12:00")
 
-    told = told_until(DAILY, in_the_future, now)
+    told = issued_until(DAILY, in_the_future, now)
 
     assert issue_due(DAILY, told, now) is None
     assert issue_due(DAILY, told, at("2026-01-07 08:00")) == Issue(told, at("2026-01-07 08:00"))
@@ -147,12 +147,12 @@ def test_over_a_year_with_stops_the_digests_follow_one_another_without_gap(
     steps: list[int], days: frozenset[int], hour: int
 ) -> None:
     timetable, now = Timetable(time(hour, 30), days, BERLIN), at("2026-03-20 00:00")
-    told = begun = told_until(timetable, None, now)
+    told = begun = issued_until(timetable, None, now)
     issues: list[Issue] = []
 
     for minutes in steps * 20:
         now += timedelta(minutes=minutes)
-        told = told_until(timetable, told, now)
+        told = issued_until(timetable, told, now)
         if issue := issue_due(timetable, told, now):
             issues.append(issue)
             told = issue.until
@@ -166,25 +166,25 @@ def test_over_a_year_with_stops_the_digests_follow_one_another_without_gap(
 
 def account(
     root: Entity,
-    memory: Memory,
+    state: TargetState,
     failures: Mapping[str, int] | None = None,
     issue: Issue = ISSUE,
 ) -> Account:
-    view = render.View(snapshot(root), memory, LINKS)
+    view = render.View(snapshot(root), state, LINKS)
     return account_of(view, issue, url=None, failures=failures or {})
 
 
-def well(minutes: float = 30, **facts: object) -> Memory:
-    return memory(
+def well(minutes: float = 30, **facts: object) -> TargetState:
+    return state(
         ended=EventKind.SUCCEEDED, ended_at=after(minutes), changed_at=after(minutes), **facts
     )
 
 
-def in_trouble(minutes: float = 30, **facts: object) -> Memory:
+def in_trouble(minutes: float = 30, **facts: object) -> TargetState:
     since = after(minutes)
     alerts = (Alert("rel-step-1/a", EventKind.FAILED, since, since),)
     facts = {"changed_at": since, "alerts": alerts, **facts}
-    return memory(**facts)
+    return state(**facts)
 
 
 def done(install: str, *, took: float = 5) -> Entity:
@@ -209,13 +209,13 @@ def test_a_rollout_that_ended_is_told_with_how_long_it_took_and_what_failed() ->
     assert [line.words for line in facts.still_failing] == ["failed at step 1 of 1"]
 
 
-OF_A_DAY: dict[str, tuple[Memory, bool]] = {
+OF_A_DAY: dict[str, tuple[TargetState, bool]] = {
     "what ended in it": (well(30), True),
     "what ended before it": (well(-1), False),
     "what ended as it began": (well(0), True),
     "what ended as the next one began": (well(24 * 60), False),
-    "what is under way and moved in it": (memory(changed_at=after(30)), True),
-    "what is under way and did not move in it": (memory(changed_at=after(-1)), False),
+    "what is under way and moved in it": (state(changed_at=after(30)), True),
+    "what is under way and did not move in it": (state(changed_at=after(-1)), False),
 }
 
 
@@ -231,7 +231,7 @@ def test_a_day_has_what_ended_or_moved_in_it(case: str) -> None:
 def test_what_began_after_the_time_of_a_late_digest_is_for_the_next() -> None:
     root = release("executing_release_steps", created_at=ISSUE.until + HOUR)
 
-    facts = facts_of(ISSUE, [account(root, memory(changed_at=ISSUE.until + HOUR))], LINKS)
+    facts = facts_of(ISSUE, [account(root, state(changed_at=ISSUE.until + HOUR))], LINKS)
 
     assert facts.rollouts == ()
 
@@ -241,7 +241,7 @@ def test_what_has_no_end_is_no_rollout_but_its_troubles_are_told() -> None:
     root = Entity(Kind.INSTALLER, "int1", name="shop", created_at=NOON, children=(app,))
     alerts = (Alert("app1", EventKind.FAILED, after(5), after(5)),)
 
-    facts = facts_of(ISSUE, [account(root, memory(alerts=alerts))], LINKS)
+    facts = facts_of(ISSUE, [account(root, state(alerts=alerts))], LINKS)
 
     assert facts.rollouts == ()
     assert [line.title for line in facts.still_failing] == ["shop"]
@@ -275,7 +275,7 @@ def test_what_failed_is_not_told_as_failing_once_a_later_one_is_well() -> None:
 def test_what_is_being_tried_again_or_failed_long_ago_is_not_told_as_failing() -> None:
     retried = in_trouble()
     (alert,) = retried.alerts
-    retried = memory(alerts=(msgspec.structs.replace(alert, is_retrying=True),))
+    retried = state(alerts=(msgspec.structs.replace(alert, is_retrying=True),))
     old = in_trouble(-10 * 24 * 60)
 
     facts = facts_of(ISSUE, [account(release("error"), one) for one in (retried, old)], LINKS)
@@ -338,16 +338,16 @@ def test_when_nothing_happened_a_week_says_so_and_a_day_is_silent() -> None:
     nothing = DigestFacts(NOON, NOON + DAY)
     failing = DigestFacts(NOON, NOON + DAY, still_failing=(render.SummaryLine("a", "b"),))
 
-    assert is_worth_telling(WEEKLY, nothing)
-    assert not is_worth_telling(DAILY, nothing)
-    assert is_worth_telling(DAILY, failing)
+    assert is_worth_sending(WEEKLY, nothing)
+    assert not is_worth_sending(DAILY, nothing)
+    assert is_worth_sending(DAILY, failing)
 
 
 def test_what_is_watched_no_more_or_ended_long_ago_does_not_matter() -> None:
-    assert not may_matter(memory(is_closed=True), ISSUE)
+    assert not may_matter(state(is_closed=True), ISSUE)
     assert not may_matter(well(-8 * 24 * 60), ISSUE)
     assert may_matter(well(-5 * 24 * 60), ISSUE)
-    assert may_matter(memory(changed_at=after(-60 * 24 * 60)), ISSUE)
+    assert may_matter(state(changed_at=after(-60 * 24 * 60)), ISSUE)
 
 
 def test_another_time_or_place_makes_another_digest() -> None:
@@ -374,26 +374,28 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def save(store: Store, identifier: str, now: datetime = NOON, **more: object) -> Target:
     target = Target("release", identifier)
     its = Observation(
-        Snapshot(target, now, Entity(Kind.RELEASE, identifier, "active")), memory(), b""
+        Snapshot(target, now, Entity(Kind.RELEASE, identifier, "active")), state(), b""
     )
     values = {name: getattr(its, name) for name in its.__slots__} | more
     store.save(Observation(**values))
     return target
 
 
-def notification(target: Target, sink: str) -> Notification:
-    return Notification(f"{target}/{sink}", sink, Form.MESSAGE, Message("news"), target)
+def notification(target: Target, destination: str) -> Notification:
+    return Notification(
+        f"{target}/{destination}", destination, Form.MESSAGE, Message("news"), target
+    )
 
 
 def test_until_when_a_digest_told_is_kept_with_what_it_told(store: Store) -> None:
     told = Notification("digest/1", "#a", Form.MESSAGE, Message("news"))
 
-    store.digest_told("one", NOON, (), NOON)
-    store.digest_told("one", after(1), (told,), NOON)
-    store.digest_told("other", NOON, (), NOON)
+    store.save_issue("one", NOON, (), NOON)
+    store.save_issue("one", after(1), (told,), NOON)
+    store.save_issue("other", NOON, (), NOON)
     store.forget_digests(["other"])
 
-    assert store.digests_told() == {"one": after(1)}
+    assert store.last_issues() == {"one": after(1)}
     assert [one.key for one in store.outbox()] == ["digest/1"]
 
 
@@ -409,10 +411,10 @@ def test_what_breaks_off_before_the_end_leaves_the_digest_to_be_told(
 
     event.listen(store._engine, "before_cursor_execute", break_off)
     with pytest.raises(KeyboardInterrupt):
-        store.digest_told("one", NOON, (told,), NOON)
+        store.save_issue("one", NOON, (told,), NOON)
     event.remove(store._engine, "before_cursor_execute", break_off)
 
-    assert (store.digests_told(), store.outbox()) == ({}, ())
+    assert (store.last_issues(), store.outbox()) == ({}, ())
 
 
 def test_a_sink_knows_what_it_was_told_of_since_a_time(store: Store) -> None:
@@ -421,7 +423,7 @@ def test_a_sink_knows_what_it_was_told_of_since_a_time(store: Store) -> None:
     save(store, "rel2", after(5), notifications=(notification(late, "#a"),))
     save(store, "rel3", after(5), notifications=(notification(late, "#b"),))
 
-    assert store.told_of("#a", after(1)) == {late}
+    assert store.notified_targets("#a", after(1)) == {late}
 
 
 def test_the_newest_card_of_a_target_is_the_one_to_link(store: Store) -> None:
@@ -432,9 +434,9 @@ def test_the_newest_card_of_a_target_is_the_one_to_link(store: Store) -> None:
             f"card/{attempt}", "#a", Form.CARD, Message("card"), target, attempt=attempt
         )
         save(store, "rel1", notifications=(card,))
-        outgoing = store.next_post("#a")
-        assert outgoing is not None
-        store.mark_sent(outgoing.id, now=NOON, channel_id="C1", ts=f"{attempt}.0", shown=b"")
+        queued = store.next_notification("#a")
+        assert queued is not None
+        store.mark_sent(queued.id, now=NOON, channel_id="C1", ts=f"{attempt}.0", shown=b"")
 
     (card_of,) = store.cards_in("#a").items()
     assert (card_of[0], card_of[1].ts) == (target, "2.0")

@@ -72,7 +72,7 @@ def texts(world: World) -> list[str]:
     return [plain_text(post) for post in world.channel.posts]
 
 
-def told_of(world: World, target_id: str) -> str:
+def notified_targets(world: World, target_id: str) -> str:
     """Return all that was told of something in its threads."""
     return "\n".join(plain_text(reply) for reply in world.replies(target_id))
 
@@ -108,7 +108,7 @@ async def test_what_came_to_its_end_is_not_asked_for_any_more(tmp_path: Path, ki
             await look_on(world, app, seconds=600, every=60)
 
         assert asked_of(world, target_id) == 0
-        assert app.roster.cycles == ()
+        assert app.registry.rollout_pollers == ()
 
 
 @lists_of_all_rollouts
@@ -133,12 +133,12 @@ async def test_what_is_tried_again_long_after_it_failed_is_followed_again(
         target_id = add(world, kind, RETRIED)
         async with world.monitor() as app:
             await look_on(world, app, seconds=7200, every=120)
-            assert app.roster.cycles == ()
+            assert app.registry.rollout_pollers == ()
             world.clock.advance(3.5 * 3600)
             await look_on(world, app, seconds=3600, every=60)
 
         assert [plain_text(card)[0] for card in world.cards(target_id)] == ["❌", "✅"]
-        assert app.roster.cycles == ()
+        assert app.registry.rollout_pollers == ()
 
 
 async def test_what_rests_links_its_earlier_attempt_even_if_slack_was_away_all_the_time(
@@ -154,7 +154,7 @@ async def test_what_rests_links_its_earlier_attempt_even_if_slack_was_away_all_t
 
         first, second = world.cards(target_id)
         assert f"/p{first.ts.replace('.', '')}" in str(second.blocks)
-        assert app.roster.cycles == ()
+        assert app.registry.rollout_pollers == ()
 
 
 async def test_a_release_that_is_deleted_is_told_to_be_gone_once_and_left_alone(
@@ -183,12 +183,12 @@ async def test_no_more_than_the_limit_is_followed_at_a_time_and_the_others_have_
         async with world.monitor() as app:
             await look_on(world, app, seconds=30)
             assert [len(world.cards(i)) for i in (first, second)] == [1, 0]
-            assert app.roster.discoveries[0].left_out == 1
+            assert app.registry.list_pollers[0].left_out == 1
 
             await look_on(world, app, seconds=1200, every=30)
 
         assert [len(world.cards(i)) for i in (first, second)] == [1, 1]
-        assert app.roster.discoveries[0].left_out == 0
+        assert app.registry.list_pollers[0].left_out == 0
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ async def test_a_restart_goes_on_quietly_with_what_was_followed(tmp_path: Path, 
 
         assert len(world.cards(target_id)) == 1
         assert plain_text(world.cards(target_id)[0]).startswith("✅ ")
-        assert told_of(world, target_id).count("✅") == 1
+        assert notified_targets(world, target_id).count("✅") == 1
 
 
 async def test_a_restart_in_a_platforms_outage_still_polls_what_was_followed(
@@ -324,7 +324,7 @@ async def test_two_lists_that_lead_to_one_release_have_one_card_of_it(tmp_path: 
             await look_on(world, app, seconds=900, every=60)
 
         assert len(world.cards(target_id)) == 1
-        assert told_of(world, target_id).count("✅") == 1
+        assert notified_targets(world, target_id).count("✅") == 1
 
 
 async def test_two_lists_with_channels_of_their_own_have_a_card_in_each(tmp_path: Path) -> None:

@@ -17,11 +17,11 @@ import pytest
 
 from monitor.config import Config
 from monitor.deliver.worker import Pace
-from monitor.errors import SinkError
+from monitor.errors import DestinationError
 from monitor.service.build import App, build
 from monitor.simulation.audit import Audit, audit
 from monitor.simulation.slack import Channel, Posted
-from monitor.store import State, Store
+from monitor.store import DeliveryState, Store
 from tests.support.world import CHANNEL, World, a_world
 
 POST, EDIT = "chat.postMessage", "chat.update"
@@ -49,8 +49,8 @@ class Town(World):
     async def monitor(self, *release_ids: str) -> AsyncIterator[App]:
         pace = Pace(post=0, edit=0)
         async with build(self.config(*release_ids), pace=pace, now=self.clock.now) as app:
-            with contextlib.suppress(SinkError):
-                await app.slack.greet()
+            with contextlib.suppress(DestinationError):
+                await app.slack.check_token()
             yield app
 
     def cards(self, release_id: str) -> list[Posted]:
@@ -72,7 +72,7 @@ class Town(World):
     def waiting(self) -> list[str]:
         """Return the keys of what is not sent, in order."""
         with Store.open_readonly(self.store_url) as store:
-            return [outgoing.key for outgoing in store.outbox()]
+            return [queued.key for queued in store.outbox()]
 
 
 @asynccontextmanager
@@ -403,7 +403,7 @@ async def test_what_slack_refuses_twice_is_listed_and_goes_out_when_a_person_ask
             await life.go_on(12 * MINUTE)
             with Store.open_beside(town.store_url) as beside:
                 (aside,) = beside.outbox()
-                assert aside.state is State.SET_ASIDE
+                assert aside.state is DeliveryState.SET_ASIDE
                 assert aside.error == "Slack answered invalid_blocks to chat.postMessage"
                 assert town.judge(release_id).lost
 

@@ -24,7 +24,7 @@ def outcome(place: Place, release_id: str) -> str | None:
     """Return how the release ended as far as the monitor knows, told or not."""
     with Store.open_readonly(f"sqlite:///{place.folder}/nuon-monitor.db") as store:
         stored = store.load(Target("release", release_id))
-    return str(stored.memory.ended) if stored and stored.memory.ended else None
+    return str(stored.state.ended) if stored and stored.state.ended else None
 
 
 async def has_begun_anew(daemon: Daemon, times: int = 1) -> None:

@@ -134,8 +134,8 @@ async def test_a_release_that_the_platform_deletes_is_told_to_be_gone_once(tmp_p
     async with a_world(tmp_path) as world:
         await watch(world, "deleted", seed=1, beyond=300)
 
-        gone = [text for text in world.channel.notifications() if "not on Nuon any more" in text]
-        assert len(gone) == 1
+        removed = [text for text in world.channel.notifications() if "not on Nuon any more" in text]
+        assert len(removed) == 1
 
 
 async def test_a_webhook_gets_the_start_each_trouble_and_the_end_but_no_progress(

@@ -131,12 +131,12 @@ async def test_a_silence_of_a_person_keeps_one_install_quiet_and_the_card_says_s
                 reason="we know",
                 now=world.now(),
             )
-            app.around.hush.take((silence,))
+            app.context.active_silences.take((silence,))
             await follow(world, app, 20)
             assert not any("failed" in post.text for post in world.replies(release))
             assert "by anna: we know" in world.cards(release)[-1].text
 
-            app.around.hush.take(())
+            app.context.active_silences.take(())
             world.clock.advance(3600)
             await follow(world, app, 1)
 
@@ -155,8 +155,8 @@ async def test_a_monitor_that_is_blind_tells_those_whom_a_route_names(tmp_path: 
             await follow(world, app, 1)
             await follow(world, app, 2)
 
-        blind, sees = told(world, ONCALL)
-        assert "<!channel>" in blind.text
+        unreachable, sees = told(world, ONCALL)
+        assert "<!channel>" in unreachable.text
         assert "can be seen again" in sees.text
         assert not any("cannot be seen" in post.text for post in told(world, CHANNEL))
 

@@ -21,7 +21,7 @@ from monitor.simulation.scenarios import Clock
 from monitor.simulation.slack import Posted, SimulatedSlack
 from monitor.store import Store
 from monitor.watch.context import Outcome
-from monitor.watch.rollout_poller import Cycle
+from monitor.watch.rollout_poller import RolloutPoller
 from tests.support.processes import Place, a_place, until
 
 AT_ONCE = Pace(post=0, edit=0)
@@ -130,7 +130,10 @@ async def test_it_leaves_in_time_though_the_platform_and_slack_hang(tmp_path: Pa
 async def test_the_message_in_hand_is_finished_before_it_leaves(tmp_path: Path) -> None:
     async with a_place(tmp_path) as place:
         release_id = place.platform.add("already-failed")
-        async with Gate(place.slack) as gate, place.daemon(release_id, slack=gate.url) as daemon:
+        async with (
+            Gate(place.slack) as gate,
+            place.daemon(release_id, slack=gate.url) as daemon,
+        ):
             await gate.reached.wait()
             daemon.send(signal.SIGTERM)
             await daemon.logged("stopping")
@@ -166,7 +169,7 @@ def _shown(place: Place, release_id: str) -> set[str]:
     with Store.open_readonly(f"sqlite:///{place.folder}/nuon-monitor.db") as store:
         stored = store.load(Target("release", release_id))
         left = store.counts().pending
-    return {str(stored.memory.ended)} if stored and not left else set()
+    return {str(stored.state.ended)} if stored and not left else set()
 
 
 async def test_a_second_daemon_on_the_same_store_is_refused(tmp_path: Path) -> None:
@@ -253,7 +256,10 @@ async def test_it_goes_on_though_nobody_reads_its_log(tmp_path: Path) -> None:
 
 
 async def test_the_scheduler_runs_late_jobs_once_one_at_a_time_and_in_utc(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as place, build(place.config(place.platform.add("happy"))) as app:
+    async with (
+        a_place(tmp_path) as place,
+        build(place.config(place.platform.add("happy"))) as app,
+    ):
         scheduler = app.daemon._scheduler()
         scheduler.start(paused=True)
         jobs = scheduler.get_jobs()
@@ -294,11 +300,11 @@ async def test_a_platform_that_fails_is_asked_less_and_less(tmp_path: Path) -> N
         config = place.config(failing, settled="1m")
         place.platform.fault = Fault(FaultKind.STATUS, status=500)
         async with build(config, pace=AT_ONCE) as app:
-            (cycle,) = app.roster.cycles
+            (poller,) = app.registry.rollout_pollers
             pauses = []
             for _ in range(12):
-                await cycle.poll()
-                pauses.append(cycle.pause())
+                await poller.poll()
+                pauses.append(poller.pause())
 
     seconds = [pause.total_seconds() for pause in pauses if pause]
     assert seconds[:4] == [0.1, 0.2, 0.4, 0.8]
@@ -317,7 +323,7 @@ async def test_a_platform_is_not_asked_before_the_time_that_it_asks_for(tmp_path
         assert counts[1] > 5
 
 
-class Buggy(Cycle):
+class Buggy(RolloutPoller):
     """A watch with a bug in it."""
 
     attempts = 0
@@ -331,9 +337,9 @@ async def test_a_bug_in_one_watch_does_not_stop_the_others(tmp_path: Path) -> No
     async with a_place(tmp_path) as place:
         well, broken = place.platform.add("happy"), place.platform.add("hang")
         async with build(place.config(well, broken), pace=AT_ONCE) as app:
-            _, second = app.roster.cycles
-            buggy = Buggy(second.watch, second._around)
-            app.roster._cycles[second.watch.target] = buggy
+            _, second = app.registry.rollout_pollers
+            buggy = Buggy(second.watch, second._context)
+            app.registry._rollout_pollers[second.watch.target] = buggy
 
             await ran(app, lambda: polls(place, well) > 5 and buggy.attempts > 3)
 
@@ -358,9 +364,9 @@ async def test_when_a_release_was_polled_last_is_kept(tmp_path: Path) -> None:
         async with build(place.config(release_id), pace=AT_ONCE) as app:
             await ran(app, lambda: polls(place, release_id) > 5)
             (watched,) = await app.store.call(Store.targets)
-            (cycle,) = app.roster.cycles
+            (poller,) = app.registry.rollout_pollers
 
-            assert watched.polled_at == cycle.polled_at
+            assert watched.polled_at == poller.polled_at
             assert watched.polled_at > watched.changed_at
 
 

@@ -24,11 +24,11 @@ from monitor.cli.support.wait_poller import End, Look
 from monitor.cli.wait import wait
 from monitor.compose import render
 from monitor.config import load_config
-from monitor.errors import NuonGone, NuonRejected
+from monitor.errors import NuonNotFound, NuonRejected
 from monitor.model import EventKind, Target
 from monitor.simulation.platform import Fault, FaultKind, SimulatedPlatform
 from monitor.simulation.scenarios import Clock
-from tests.support.builders import deploy, memory, release, snapshot, step
+from tests.support.builders import deploy, release, snapshot, state, step
 from tests.support.processes import Result, clean_environment, command
 
 ROOT = str(Path(__file__).parent.parent.parent)
@@ -62,8 +62,8 @@ class Journey:
         return [event.kind for look in self.looks for event in look.events]
 
     @property
-    def sights(self) -> list[str]:
-        return [look.sight for look in self.looks if look.sight]
+    def outages(self) -> list[str]:
+        return [look.reachability for look in self.looks if look.reachability]
 
 
 async def followed(
@@ -191,7 +191,7 @@ async def test_an_outage_is_said_once_and_so_is_its_end() -> None:
         code = await followed(journey, platform.add("happy"))
 
     assert code == 0
-    assert [re.split(",|:", sight)[0] for sight in journey.sights] == [
+    assert [re.split(",|:", reachability)[0] for reachability in journey.outages] == [
         "cannot be seen",
         "can be seen again",
     ]
@@ -199,7 +199,7 @@ async def test_an_outage_is_said_once_and_so_is_its_end() -> None:
 
 async def test_an_id_that_is_none_is_not_waited_for() -> None:
     async with a_platform() as platform:
-        with pytest.raises(NuonGone, match="no such release: check the id"):
+        with pytest.raises(NuonNotFound, match="no such release: check the id"):
             await followed(Journey(platform), "relmissing")
 
 
@@ -222,7 +222,7 @@ async def test_a_token_that_is_refused_is_not_tried_again() -> None:
 
 async def test_what_was_deleted_meanwhile_is_not_waited_for() -> None:
     async with a_platform() as platform:
-        with pytest.raises(NuonGone):
+        with pytest.raises(NuonNotFound):
             await followed(Journey(platform, step=120), platform.add("deleted"))
 
 
@@ -328,4 +328,4 @@ def seen() -> Look:
         "executing_release_steps",
         step(1, "polling_install_deploys", deploy("inl-a"), deploy("inl-b", "executing")),
     )
-    return Look(render.View(snapshot(root), memory(), render.Links("https://app.nuon.co", "org1")))
+    return Look(render.View(snapshot(root), state(), render.Links("https://app.nuon.co", "org1")))

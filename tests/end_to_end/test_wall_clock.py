@@ -20,7 +20,7 @@ from monitor.service.build import App, build
 from monitor.service.wall_clock import WallClock
 from monitor.simulation.audit import audit
 from monitor.simulation.slack import plain_text
-from monitor.store import Seen, Store, Told
+from monitor.store import PastNotification, Seen, Store
 from tests.support.processes import Daemon, Place, a_place, until
 from tests.support.world import World, a_world
 
@@ -270,7 +270,7 @@ async def test_a_post_whose_answer_was_lost_is_found_by_slacks_clock(
         clock = SetClock()
 
         async def lose_an_answer(app: App) -> None:
-            await until(lambda: len(app.roster.cycles) == 1)
+            await until(lambda: len(app.registry.rollout_pollers) == 1)
             clock.by += by  # before the post is written down
             await until(lambda: app.metrics.sent._value.get() > 1)
 
@@ -287,7 +287,7 @@ async def test_a_post_whose_answer_was_lost_is_found_by_slacks_clock(
 # What is kept
 
 
-async def _known(world: World, release_id: str) -> tuple[Seen | Told, ...]:
+async def _known(world: World, release_id: str) -> tuple[Seen | PastNotification, ...]:
     with Store.open_readonly(world.store_url) as store:
         return store.history(release_id)
 
@@ -330,7 +330,7 @@ async def test_a_history_is_in_the_order_of_events_though_the_clock_was_set_back
         release_id, _ = await watch(world, "failure", jumps=[-DAY, -DAY], every=120)
 
         known = await _known(world, release_id)
-        ids = [entry.id for entry in known if isinstance(entry, Told)]
+        ids = [entry.id for entry in known if isinstance(entry, PastNotification)]
         assert ids == sorted(ids)
 
 

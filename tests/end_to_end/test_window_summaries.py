@@ -37,7 +37,7 @@ from monitor.service import scheduler
 from monitor.service.build import App
 from monitor.simulation.slack import Posted, plain_text
 from monitor.store import Store
-from tests.support.builders import NOON, RELEASE_ID, after, deploy, memory, release, snapshot, step
+from tests.support.builders import NOON, RELEASE_ID, after, deploy, release, snapshot, state, step
 from tests.support.processes import until
 from tests.support.world import World, a_world
 
@@ -53,14 +53,14 @@ to = 2026-03-02T{to}:00Z
 FOUR_HOURS = 4 * 3600
 
 
-def held(kind: EventKind, words: str = "", place: str = "", minutes: float = 1) -> HeldLine:
+def held(kind: EventKind, words: str = "", alert_key: str = "", minutes: float = 1) -> HeldLine:
     return HeldLine(
-        sink=HOME,
+        destination=HOME,
         window="freeze",
         until=ENDS,
         target=TARGET,
         event=kind,
-        place=place,
+        alert_key=alert_key,
         title="checkout-api",
         words=words or str(kind),
         url="https://app.nuon.co/org/releases",
@@ -73,7 +73,7 @@ def failed(install: str, minutes: float = 1) -> HeldLine:
     return held(EventKind.FAILED, f"{install} failed", f"rel-step-1/{install}", minutes)
 
 
-def standing(*statuses: str, **alert: object) -> render.View:
+def active(*statuses: str, **alert: object) -> render.View:
     """Return a release whose installs a, b, … have these statuses; what is in error is told."""
     units = [deploy(name, status) for name, status in zip("abcdef", statuses, strict=False)]
     alerts = tuple(
@@ -84,7 +84,7 @@ def standing(*statuses: str, **alert: object) -> render.View:
         if unit.status == "error"
     )
     root = release("executing_release_steps", step(1, "polling_install_deploys", *units))
-    return render.View(snapshot(root), memory(alerts=alerts), Links("", ""))
+    return render.View(snapshot(root), state(alerts=alerts), Links("", ""))
 
 
 def told(*lines: HeldLine, view: render.View | None = None) -> str:
@@ -99,14 +99,14 @@ def told(*lines: HeldLine, view: render.View | None = None) -> str:
 
 
 def test_an_install_that_failed_and_succeeded_in_the_window_reads_as_recovered() -> None:
-    text = told(failed("a"), view=standing("active", "active"))
+    text = told(failed("a"), view=active("active", "active"))
 
     assert "nothing to do now" in text
     assert "✓ checkout-api · recovered: a failed" in text
 
 
 def test_an_install_that_fails_still_is_not_told_as_over() -> None:
-    text = told(failed("a"), failed("b"), view=standing("error", "active"))
+    text = told(failed("a"), failed("b"), view=active("error", "active"))
 
     assert "1 still in trouble" in text
     assert "✗ checkout-api · 1 of 2 installs, 1 failed" in text
@@ -117,7 +117,7 @@ def test_an_install_that_fails_still_is_not_told_as_over() -> None:
 def test_of_one_place_counts_what_was_said_last() -> None:
     again = held(EventKind.RECOVERED, "a succeeded after failing", "rel-step-1/a", 3)
 
-    text = told(failed("a", 1), failed("a", 2), again, view=standing("active"))
+    text = told(failed("a", 1), failed("a", 2), again, view=active("active"))
 
     assert "a failed" not in text
     assert text.count("a succeeded after failing") == 1
@@ -127,7 +127,7 @@ def test_how_a_rollout_ended_comes_before_how_it_came_there() -> None:
     begun = held(EventKind.STARTED, "has begun")
     ended = held(EventKind.SUCCEEDED, "is on all 2 installs", minutes=3)
 
-    text = told(begun, failed("a", 2), ended, view=standing("active", "active"))
+    text = told(begun, failed("a", 2), ended, view=active("active", "active"))
 
     assert "✓ checkout-api · is on all 2 installs; recovered: a failed" in text
     assert "begun" not in text
@@ -136,7 +136,7 @@ def test_how_a_rollout_ended_comes_before_how_it_came_there() -> None:
 def test_a_part_that_failed_speaks_for_the_whole() -> None:
     whole = held(EventKind.FAILED, "failed at step 1", RELEASE_ID)
 
-    text = told(whole, failed("a"), view=standing("active"))
+    text = told(whole, failed("a"), view=active("active"))
 
     assert "a failed" in text
     assert "step 1" not in text
@@ -153,7 +153,7 @@ def test_many_rollouts_have_a_line_each_those_that_were_in_trouble_first() -> No
     ]
     trouble = msgspec.structs.replace(failed("a"), title="billing")
 
-    text = told(*lines, trouble, view=standing("active"))
+    text = told(*lines, trouble, view=active("active"))
 
     shown = [line for line in text.splitlines() if " · " in line]
     assert "billing" in shown[0]
@@ -168,8 +168,8 @@ def test_what_the_store_knows_no_more_is_told_as_it_was() -> None:
 
 
 def test_what_is_not_watched_any_more_is_not_said_to_fail_still() -> None:
-    view = standing("error")
-    closed = replace(view, memory=msgspec.structs.replace(view.memory, is_closed=True))
+    view = active("error")
+    closed = replace(view, state=msgspec.structs.replace(view.state, is_closed=True))
 
     text = told(failed("a"), view=closed)
 
@@ -178,13 +178,13 @@ def test_what_is_not_watched_any_more_is_not_said_to_fail_still() -> None:
 
 
 def test_windows_and_sinks_have_a_message_each() -> None:
-    elsewhere = msgspec.structs.replace(failed("a"), sink="#oncall")
+    elsewhere = msgspec.structs.replace(failed("a"), destination="#oncall")
     otherwise = msgspec.structs.replace(failed("a"), window="night")
     later = msgspec.structs.replace(failed("a"), until=after(61))
 
     bundles = due_bundles([failed("a"), elsewhere, otherwise, failed("b"), later], ENDS)
 
-    assert [(one.sink, one.window, len(one.lines)) for one in bundles] == [
+    assert [(one.destination, one.window, len(one.lines)) for one in bundles] == [
         (HOME, "freeze", 2),
         ("#oncall", "freeze", 1),
         (HOME, "night", 1),
@@ -192,7 +192,7 @@ def test_windows_and_sinks_have_a_message_each() -> None:
 
 
 def test_it_waits_for_the_poll_that_tells_what_stands_but_not_for_ever() -> None:
-    view = standing("error", is_kept_back=True, look_again_at=ENDS)
+    view = active("error", is_kept_back=True, look_again_at=ENDS)
     (bundle,) = due_bundles([failed("a")], ENDS)
     story = story_of(bundle.lines, view, ENDS)
 
@@ -320,7 +320,7 @@ async def test_the_summary_comes_after_the_poll_that_tells_what_still_fails(
             await look(world, app, hours=1)
             world.clock.advance(3600)
 
-            await app.clockwork.tell()
+            await app.timers.send_due()
             await app.delivery.drain()
             assert summaries(world) == []
 
@@ -436,7 +436,9 @@ async def test_a_summary_for_a_channel_that_is_gone_waits_in_the_outbox(tmp_path
             await look(world, app, hours=2)
             waiting = await app.store.call(Store.outbox)
 
-        assert [(one.sink, one.key[:6]) for one in waiting] == [("webhook of route old", "quiet/")]
+        assert [(one.destination, one.key[:6]) for one in waiting] == [
+            ("webhook of route old", "quiet/")
+        ]
 
 
 async def test_without_a_window_nothing_is_summed_up(tmp_path: Path) -> None:
@@ -469,14 +471,14 @@ async def test_a_silence_holds_from_when_it_is_set_until_its_end(tmp_path: Path)
             await world.look(app)
 
             silence(world, minutes=30)
-            await app.clockwork.take_silences()
+            await app.timers.take_silences()
             await world.look(app, after=60)
             (card,) = world.cards(release_id)
             assert "silenced until 12:30 UTC by anna: upgrade" in plain_text(card)
             assert app.metrics.registry.get_sample_value("nuon_monitor_silences") == 1
 
             world.clock.advance(1800)
-            await app.clockwork.take_silences()
+            await app.timers.take_silences()
             await world.look(app, after=15)
             (card,) = world.cards(release_id)
             assert "silenced" not in plain_text(card)
@@ -488,14 +490,14 @@ async def test_a_silence_that_is_ended_by_hand_holds_no_longer(tmp_path: Path) -
         release_id = world.platform.add("slow", seed=1)
         async with world.monitor(release_id) as app:
             id_ = silence(world, minutes=30)
-            await app.clockwork.take_silences()
-            before = app.around.hush.silences
+            await app.timers.take_silences()
+            before = app.context.active_silences.silences
 
             with Store.open_beside(world.store_url) as store:
                 store.end_silence(id_, world.now())
-            await app.clockwork.take_silences()
+            await app.timers.take_silences()
 
-            assert (len(before), len(app.around.hush.silences)) == (1, 0)
+            assert (len(before), len(app.context.active_silences.silences)) == (1, 0)
 
 
 async def test_the_daemon_looks_at_silences_and_windows_by_itself(
@@ -511,7 +513,7 @@ async def test_the_daemon_looks_at_silences_and_windows_by_itself(
             running = asyncio.create_task(app.run())
             try:
                 silence(world, minutes=300)
-                await until(lambda: len(app.around.hush.silences) == 1)
+                await until(lambda: len(app.context.active_silences.silences) == 1)
                 world.clock.advance(FOUR_HOURS)
                 await until(lambda: len(summaries(world)) == 1)
             finally:

@@ -183,7 +183,7 @@ async def test_the_loss_is_told_once_over_restarts_and_forgotten_with_the_file(
 
         set_aside(tmp_path)[0].unlink()
         async with world.monitor(release_id) as app:
-            assert await app.store.call(Store.sights) == {}
+            assert await app.store.call(Store.outages) == {}
 
         assert losses_told(world) == 1
 

@@ -19,7 +19,7 @@ from sqlalchemy.exc import OperationalError
 
 import monitor
 from monitor.errors import StoreError
-from monitor.model import Entity, Kind, Level, Memory, Snapshot, Target, Transition
+from monitor.model import Entity, Kind, Level, Snapshot, Target, TargetState, Transition
 from monitor.store import Observation, Store, opening
 from monitor.store.tables import HEAD, metadata
 
@@ -28,7 +28,10 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RELEASE = Target("release", "rel1")
 ROOT = Entity(Kind.RELEASE, "rel1", "active")
 SEEN = Observation(
-    Snapshot(RELEASE, NOON, ROOT), Memory(NOON), b"", (Transition(Level.ROLLOUT, ROOT, None, "x"),)
+    Snapshot(RELEASE, NOON, ROOT),
+    TargetState(NOON),
+    b"",
+    (Transition(Level.ROLLOUT, ROOT, None, "x"),),
 )
 
 Release = Callable[[str, str], None]

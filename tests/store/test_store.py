@@ -20,36 +20,36 @@ import monitor
 from monitor.errors import StoreError
 from monitor.model import (
     Alert,
-    Blindness,
     Card,
     Entity,
     EventKind,
     Form,
     Kind,
     Level,
-    Memory,
     Message,
     MessageRef,
     Notification,
+    Outage,
     PastStatus,
     Snapshot,
     Target,
+    TargetState,
     Transition,
 )
 from monitor.store import (
     Counts,
+    DeliveryState,
     Edit,
     Name,
     Observation,
-    Outgoing,
+    PastNotification,
+    QueuedNotification,
     Seen,
-    State,
     Store,
     Stored,
     StoreThread,
-    Told,
     copy_of,
-    message_digest,
+    message_fingerprint,
 )
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -70,14 +70,14 @@ def transition(entity_id: str = "dpl1", after: str = "active") -> Transition:
     return Transition(Level.UNIT, Entity(Kind.DEPLOY, entity_id, after), "executing", after)
 
 
-def card(words: str, *, sink: str = "ops", attempt: int = 1, of: Target = RELEASE) -> Card:
-    return Card(of, attempt, sink, message(words))
+def card(words: str, *, destination: str = "ops", attempt: int = 1, of: Target = RELEASE) -> Card:
+    return Card(of, attempt, destination, message(words))
 
 
 def note(
-    key: str, *, sink: str = "ops", form: Form = Form.MESSAGE, attempt: int = 1
+    key: str, *, destination: str = "ops", form: Form = Form.MESSAGE, attempt: int = 1
 ) -> Notification:
-    return Notification(key, sink, form, message(key), RELEASE, attempt)
+    return Notification(key, destination, form, message(key), RELEASE, attempt)
 
 
 def observation(
@@ -88,7 +88,9 @@ def observation(
     transitions: tuple[Transition, ...] = (),
     cards: tuple[Card, ...] = (),
 ) -> Observation:
-    return Observation(snapshot(status, at=at, of=of), Memory(at), b"", transitions, cards, notes)
+    return Observation(
+        snapshot(status, at=at, of=of), TargetState(at), b"", transitions, cards, notes
+    )
 
 
 def url_of(path: Path) -> str:
@@ -106,21 +108,21 @@ def store(path: Path) -> Iterator[Store]:
         yield store
 
 
-def next_post(store: Store, sink: str = "ops") -> Outgoing:
-    post = store.next_post(sink)
+def next_notification(store: Store, destination: str = "ops") -> QueuedNotification:
+    post = store.next_notification(destination)
     assert post is not None
     return post
 
 
-def next_edit(store: Store, sink: str = "ops", *, now: datetime = NOON) -> Edit:
-    edit = store.next_edit(sink, now)
+def next_edit(store: Store, destination: str = "ops", *, now: datetime = NOON) -> Edit:
+    edit = store.next_edit(destination, now)
     assert edit is not None
     return edit
 
 
-def send(store: Store, *, ts: str = "1.0", shown: bytes | None = None) -> Outgoing:
+def send(store: Store, *, ts: str = "1.0", shown: bytes | None = None) -> QueuedNotification:
     """Deliver the next post as the daemon would."""
-    post = next_post(store)
+    post = next_notification(store)
     store.begin_attempt(post.id, NOON)
     store.mark_sent(post.id, now=NOON, channel_id="C1", ts=ts, shown=shown)
     return post
@@ -128,7 +130,7 @@ def send(store: Store, *, ts: str = "1.0", shown: bytes | None = None) -> Outgoi
 
 def post_card(store: Store, words: str = "first", *, ts: str = "1.0") -> None:
     store.save(observation(note(f"card {ts}", form=Form.CARD), cards=(card(words),)))
-    send(store, ts=ts, shown=message_digest(message(words)))
+    send(store, ts=ts, shown=message_fingerprint(message(words)))
 
 
 def python(code: str, *arguments: str) -> subprocess.Popen[str]:
@@ -155,14 +157,14 @@ def test_what_was_saved_is_loaded_by_the_next_run(path: Path) -> None:
         history=(PastStatus("executing", NOON - MINUTE),),
     )
     root = Entity(Kind.RELEASE, "rel1", children=(Entity(Kind.STEP, "s1", children=(deploy,)),))
-    alert = Alert("dpl1", EventKind.FAILED, since=NOON, told_at=NOON)
-    seen = Observation(Snapshot(RELEASE, NOON, root), Memory(NOON, 2, (alert,)), b"\x00\xff")
+    alert = Alert("dpl1", EventKind.FAILED, since=NOON, notified_at=NOON)
+    seen = Observation(Snapshot(RELEASE, NOON, root), TargetState(NOON, 2, (alert,)), b"\x00\xff")
 
     with Store.open(url_of(path), now=NOON) as store:
         store.save(seen)
 
     with Store.open(url_of(path), now=NOON) as store:
-        assert store.load(RELEASE) == Stored(seen.snapshot, seen.memory, seen.digest)
+        assert store.load(RELEASE) == Stored(seen.snapshot, seen.state, seen.fingerprint)
 
 
 def test_the_newest_snapshot_takes_the_place_of_the_last(store: Store) -> None:
@@ -206,15 +208,15 @@ def test_a_time_without_a_zone_is_refused(store: Store) -> None:
 
 
 def test_what_is_told_as_not_visible_is_remembered_until_it_is_seen_again(path: Path) -> None:
-    lost = Blindness(EventKind.UNREACHABLE, NOON, "502 from a proxy")
+    lost = Outage(EventKind.UNREACHABLE, NOON, "502 from a proxy")
     with Store.open(url_of(path), now=NOON) as store:
-        store.save_sight("platform", lost, (note("lost"),), now=NOON)
+        store.save_outage("platform", lost, (note("lost"),), now=NOON)
 
     with Store.open(url_of(path), now=NOON) as store:
-        assert store.sights() == {"platform": lost}
-        store.save_sight("platform", None, (note("found"),), now=NOON + MINUTE)
+        assert store.outages() == {"platform": lost}
+        store.save_outage("platform", None, (note("found"),), now=NOON + MINUTE)
 
-        assert store.sights() == {}
+        assert store.outages() == {}
         assert [one.key for one in store.outbox()] == ["lost", "found"]
 
 
@@ -274,7 +276,7 @@ def test_a_save_that_breaks_off_between_statements_leaves_nothing(
         assert [one.key for one in store.outbox()] == ["old"]
         assert store.wanted_card(RELEASE, 1, "ops") == (
             message("old"),
-            message_digest(message("old")),
+            message_fingerprint(message("old")),
         )
         assert not any(isinstance(entry, Seen) for entry in store.history("rel1"))
 
@@ -411,83 +413,91 @@ def test_a_post_goes_out_as_it_was_decided(store: Store) -> None:
     )
     store.save(observation(told))
 
-    post = next_post(store)
+    post = next_notification(store)
 
-    assert (post.key, post.sink, post.form, post.message) == ("k", "ops", told.form, told.message)
+    assert (post.key, post.destination, post.form, post.message) == (
+        "k",
+        "ops",
+        told.form,
+        told.message,
+    )
     assert (post.target, post.attempt, post.events) == (RELEASE, 3, told.events)
     assert post.is_broadcast
-    assert (post.state, post.attempts, post.next_try_at) == (State.PENDING, 0, None)
+    assert (post.state, post.attempts, post.next_try_at) == (DeliveryState.PENDING, 0, None)
     assert (post.created_at, post.thread, post.maybe_delivered) == (NOON, None, False)
 
 
 def test_news_of_no_target_can_be_told(store: Store) -> None:
     news = Notification("blind", "ops", Form.MESSAGE, message("cannot see"))
 
-    store.save_sight("platform", Blindness(EventKind.UNREACHABLE, NOON, ""), (news,), now=NOON)
+    store.save_outage("platform", Outage(EventKind.UNREACHABLE, NOON, ""), (news,), now=NOON)
 
-    assert next_post(store).target is None
+    assert next_notification(store).target is None
 
 
 def test_posts_of_a_sink_go_out_in_the_order_they_were_enqueued(store: Store) -> None:
-    store.save(observation(note("1"), note("a", sink="dev"), note("2")))
+    store.save(observation(note("1"), note("a", destination="dev"), note("2")))
     store.save(observation(note("3")))
 
     assert [send(store).key for _ in range(3)] == ["1", "2", "3"]
-    assert next_post(store, "dev").key == "a"
-    assert store.next_post("ops") is None
+    assert next_notification(store, "dev").key == "a"
+    assert store.next_notification("ops") is None
 
 
 def test_a_postponed_post_holds_up_those_behind_it_and_no_other_sink(store: Store) -> None:
-    store.save(observation(note("1"), note("2"), note("a", sink="dev")))
+    store.save(observation(note("1"), note("2"), note("a", destination="dev")))
 
-    store.begin_attempt(next_post(store).id, NOON)
-    store.postpone(next_post(store).id, next_try_at=NOON + MINUTE, error="429")
+    store.begin_attempt(next_notification(store).id, NOON)
+    store.postpone(next_notification(store).id, next_try_at=NOON + MINUTE, error="429")
 
-    first = next_post(store)
+    first = next_notification(store)
     assert (first.key, first.attempts, first.error) == ("1", 1, "429")
-    assert store.sinks_at_work(NOON) == (frozenset({"dev"}), NOON + MINUTE)
-    assert store.sinks_at_work(NOON + MINUTE) == (frozenset({"dev", "ops"}), None)
+    assert store.destinations_at_work(NOON) == (frozenset({"dev"}), NOON + MINUTE)
+    assert store.destinations_at_work(NOON + MINUTE) == (frozenset({"dev", "ops"}), None)
 
 
 def test_a_post_set_aside_lets_those_behind_it_go_on(store: Store) -> None:
     store.save(observation(note("1"), note("2")))
 
-    store.set_aside(next_post(store).id, now=NOON, error="invalid_blocks")
+    store.set_aside(next_notification(store).id, now=NOON, error="invalid_blocks")
 
-    assert next_post(store).key == "2"
+    assert next_notification(store).key == "2"
     aside, _ = store.outbox()
-    assert (aside.key, aside.state, aside.error) == ("1", State.SET_ASIDE, "invalid_blocks")
+    assert (aside.key, aside.state, aside.error) == ("1", DeliveryState.SET_ASIDE, "invalid_blocks")
 
 
 def test_nothing_to_do_is_no_work(store: Store) -> None:
     store.save(observation(note("1")))
     send(store)
 
-    assert store.sinks_at_work(NOON + DAY) == (frozenset(), None)
+    assert store.destinations_at_work(NOON + DAY) == (frozenset(), None)
 
 
 def test_a_post_under_way_when_the_daemon_was_killed_may_have_arrived(path: Path) -> None:
     with Store.open(url_of(path), now=NOON) as store:
         store.save(observation(note("1"), note("2")))
-        store.begin_attempt(next_post(store).id, NOON)
+        store.begin_attempt(next_notification(store).id, NOON)
 
     with Store.open(url_of(path), now=NOON) as store:
-        assert store.sinks_at_work(NOON) == (frozenset({"ops"}), None)
-        assert next_post(store).key == "1"
-        assert next_post(store).maybe_delivered
-        assert next_post(store).attempts == 1
+        assert store.destinations_at_work(NOON) == (frozenset({"ops"}), None)
+        assert next_notification(store).key == "1"
+        assert next_notification(store).maybe_delivered
+        assert next_notification(store).attempts == 1
 
 
 @pytest.mark.parametrize("maybe_delivered", [True, False])
 def test_whether_a_post_may_have_arrived_is_remembered(store: Store, maybe_delivered: bool) -> None:
     store.save(observation(note("1")))
-    store.begin_attempt(next_post(store).id, NOON)
+    store.begin_attempt(next_notification(store).id, NOON)
 
     store.postpone(
-        next_post(store).id, next_try_at=NOON, error="cut off", maybe_delivered=maybe_delivered
+        next_notification(store).id,
+        next_try_at=NOON,
+        error="cut off",
+        maybe_delivered=maybe_delivered,
     )
 
-    assert next_post(store).maybe_delivered is maybe_delivered
+    assert next_notification(store).maybe_delivered is maybe_delivered
 
 
 def test_retry_makes_everything_held_up_due_now(store: Store) -> None:
@@ -501,12 +511,12 @@ def test_retry_makes_everything_held_up_due_now(store: Store) -> None:
 
     assert retried == 2
     assert [(post.state, post.next_try_at) for post in store.outbox()] == [
-        (State.PENDING, None),
-        (State.PENDING, None),
-        (State.SENDING, NOON),
-        (State.PENDING, None),
+        (DeliveryState.PENDING, None),
+        (DeliveryState.PENDING, None),
+        (DeliveryState.SENDING, NOON),
+        (DeliveryState.PENDING, None),
     ]
-    assert next_post(store).key == "1"
+    assert next_notification(store).key == "1"
 
 
 def test_retry_of_one_leaves_the_others_aside(store: Store) -> None:
@@ -518,7 +528,7 @@ def test_retry_of_one_leaves_the_others_aside(store: Store) -> None:
     retried = store.retry([two.id, 12345], NOON)
 
     assert retried == 1
-    assert next_post(store).key == "2"
+    assert next_notification(store).key == "2"
 
 
 def test_what_was_sent_is_never_retried(store: Store) -> None:
@@ -526,14 +536,14 @@ def test_what_was_sent_is_never_retried(store: Store) -> None:
     sent = send(store)
 
     assert store.retry([sent.id], NOON) == 0
-    assert store.next_post("ops") is None
+    assert store.next_notification("ops") is None
 
 
 def test_the_outbox_in_numbers(store: Store) -> None:
     store.save(observation(note("1"), note("2"), note("3"), note("4")))
-    store.set_aside(next_post(store).id, now=NOON, error="quota")
+    store.set_aside(next_notification(store).id, now=NOON, error="quota")
     send(store)
-    store.begin_attempt(next_post(store).id, NOON)
+    store.begin_attempt(next_notification(store).id, NOON)
     store.save(observation(note("5"), at=NOON + MINUTE))
 
     assert store.counts() == Counts(pending=3, set_aside=1, oldest_pending=NOON)
@@ -550,7 +560,7 @@ def test_a_card_is_edited_only_once_it_is_posted_and_shows_something_else(store:
     store.save(observation(note("card", form=Form.CARD), cards=(card("first"),)))
     assert store.next_edit("ops", NOON) is None
 
-    send(store, ts="1.0", shown=message_digest(message("first")))
+    send(store, ts="1.0", shown=message_fingerprint(message("first")))
     assert store.next_edit("ops", NOON) is None
 
     store.save(observation(cards=(card("second"),)))
@@ -558,18 +568,18 @@ def test_a_card_is_edited_only_once_it_is_posted_and_shows_something_else(store:
     assert edit == Edit(
         target=RELEASE,
         attempt=1,
-        sink="ops",
+        destination="ops",
         channel_id="C1",
         ts="1.0",
         message=message("second"),
-        digest=message_digest(message("second")),
+        fingerprint=message_fingerprint(message("second")),
         attempts=0,
     )
-    assert store.sinks_at_work(NOON) == (frozenset({"ops"}), None)
+    assert store.destinations_at_work(NOON) == (frozenset({"ops"}), None)
 
     store.mark_edited(edit, NOON)
     assert store.next_edit("ops", NOON) is None
-    assert store.sinks_at_work(NOON) == (frozenset(), None)
+    assert store.destinations_at_work(NOON) == (frozenset(), None)
 
 
 def test_a_card_that_changed_before_it_was_posted_is_posted_as_it_is_wanted_now(
@@ -580,7 +590,7 @@ def test_a_card_that_changed_before_it_was_posted_is_posted_as_it_is_wanted_now(
 
     assert store.wanted_card(RELEASE, 1, "ops") == (
         message("second"),
-        message_digest(message("second")),
+        message_fingerprint(message("second")),
     )
     assert store.wanted_card(RELEASE, 2, "ops") is None
 
@@ -589,7 +599,7 @@ def test_a_card_posted_with_what_is_no_longer_wanted_is_edited(store: Store) -> 
     store.save(observation(note("card", form=Form.CARD), cards=(card("first"),)))
     store.save(observation(cards=(card("second"),)))
 
-    send(store, shown=message_digest(message("first")))
+    send(store, shown=message_fingerprint(message("first")))
 
     assert next_edit(store).message == message("second")
 
@@ -632,7 +642,7 @@ def test_a_postponed_edit_waits_and_lets_others_go(store: Store) -> None:
 
     assert other.attempt == 2
     assert store.next_edit("ops", NOON) is None
-    assert store.sinks_at_work(NOON) == (frozenset(), NOON + MINUTE)
+    assert store.destinations_at_work(NOON) == (frozenset(), NOON + MINUTE)
     again = next_edit(store, now=NOON + MINUTE)
     assert (again.attempt, again.attempts) == (1, 1)
 
@@ -642,7 +652,7 @@ def post_two_cards(store: Store) -> tuple[Target, Target]:
     for of in (one, two):
         told = Notification(str(of), "ops", Form.CARD, message("first"), of)
         store.save(observation(told, cards=(card("first", of=of),), of=of))
-        send(store, ts=of.id, shown=message_digest(message("first")))
+        send(store, ts=of.id, shown=message_fingerprint(message("first")))
     return one, two
 
 
@@ -689,7 +699,7 @@ def test_a_reply_goes_into_the_thread_of_its_card(store: Store) -> None:
 
 def test_the_posted_cards_of_an_attempt_are_found(store: Store) -> None:
     post_card(store, ts="7.7")
-    store.save(observation(cards=(card("not posted", sink="dev"), card("later", attempt=2))))
+    store.save(observation(cards=(card("not posted", destination="dev"), card("later", attempt=2))))
 
     assert store.posted_cards(RELEASE, 1) == {"ops": MessageRef("C1", "7.7")}
     assert store.posted_cards(RELEASE, 2) == {}
@@ -714,10 +724,10 @@ def test_a_card_lost_again_is_posted_again(store: Store) -> None:
     post_card(store, ts="1.0")
     store.save(observation(cards=(card("second"),)))
     store.lose_card(next_edit(store), now=NOON)
-    send(store, ts="2.0", shown=message_digest(message("second")))
+    send(store, ts="2.0", shown=message_fingerprint(message("second")))
     store.save(observation(note("reply", form=Form.REPLY)))
 
-    store.lose_card(next_post(store), now=NOON)
+    store.lose_card(next_notification(store), now=NOON)
 
     assert [one.key for one in store.outbox()] == ["reply", "release/rel1/1/card/2/ops"]
 
@@ -727,7 +737,7 @@ def test_the_end_of_an_edit_does_not_touch_the_card_that_took_its_place(store: S
     store.save(observation(cards=(card("second"),)))
     stale = next_edit(store)
     store.lose_card(stale, now=NOON)
-    send(store, ts="2.0", shown=message_digest(message("first")))
+    send(store, ts="2.0", shown=message_fingerprint(message("first")))
 
     store.mark_edited(stale, NOON)
 
@@ -759,8 +769,8 @@ def test_history_tells_what_was_seen_and_what_was_told_in_order(store: Store) ->
         "executing",
         "error",
     )
-    assert isinstance(told, Told)
-    assert (told.state, told.done_at, told.ts) == (State.SENT, NOON, "5.5")
+    assert isinstance(told, PastNotification)
+    assert (told.state, told.done_at, told.ts) == (DeliveryState.SENT, NOON, "5.5")
 
 
 def test_history_of_an_id_never_seen_is_empty(store: Store) -> None:
@@ -833,7 +843,7 @@ def test_a_copy_of_no_store_is_none(path: Path) -> None:
 
 def test_prune_forgets_what_is_older(store: Store) -> None:
     store.save(observation(note("1"), note("2"), transitions=(transition(),), cards=(card("c"),)))
-    store.set_aside(next_post(store).id, now=NOON, error="quota")
+    store.set_aside(next_notification(store).id, now=NOON, error="quota")
     send(store)
     store.save_names({"inl1": Name("acme")}, NOON)
 
@@ -859,7 +869,7 @@ def test_prune_keeps_a_target_that_is_still_polled_with_its_newest_card(store: S
 
 def test_prune_never_forgets_what_is_still_to_be_sent(store: Store) -> None:
     store.save(observation(note("card", form=Form.CARD), note("1"), cards=(card("c"),)))
-    store.begin_attempt(next_post(store).id, NOON)
+    store.begin_attempt(next_notification(store).id, NOON)
 
     store.prune(NOON + 365 * DAY)
 
@@ -883,7 +893,7 @@ def test_the_number_of_a_forgotten_notification_is_never_given_out_again(store: 
 
     store.save(observation(note("2")))
 
-    assert next_post(store).id > first.id
+    assert next_notification(store).id > first.id
 
 
 # Alone
@@ -1043,5 +1053,5 @@ async def test_a_call_made_before_its_caller_was_cancelled_is_carried_out(path: 
 def test_equal_messages_have_equal_digests() -> None:
     cases: Mapping[str, Message] = {word: message(word) for word in ("a", "b", "")}
 
-    assert len({message_digest(one) for one in cases.values()}) == 3
-    assert message_digest(message("a")) == message_digest(message("a"))
+    assert len({message_fingerprint(one) for one in cases.values()}) == 3
+    assert message_fingerprint(message("a")) == message_fingerprint(message("a"))

@@ -11,8 +11,8 @@ import msgspec
 from hypothesis import settings
 
 from monitor.decide.diff import Difference, diff, keep_absent
-from monitor.decide.events import Patience, decide
-from monitor.model import Entity, Event, Kind, Memory, Snapshot, Target, Transition
+from monitor.decide.events import StallRules, decide
+from monitor.model import Entity, Event, Kind, Snapshot, Target, TargetState, Transition
 
 NOON = datetime(2025, 12, 1, 12, 0, tzinfo=UTC)
 RELEASE_ID = "relk2v9q7m3x8c4b6n1z5w0y2a"
@@ -49,10 +49,10 @@ def snapshot(root: Entity, taken_at: datetime = NOON) -> Snapshot:
     return Snapshot(Target("release", root.id), taken_at, root)
 
 
-def memory(**facts: Any) -> Memory:
+def state(**facts: Any) -> TargetState:
     facts.setdefault("changed_at", NOON)
     facts.setdefault("has_card", True)
-    return Memory(**facts)
+    return TargetState(**facts)
 
 
 def fixed(examples: int) -> settings:
@@ -60,16 +60,16 @@ def fixed(examples: int) -> settings:
     return settings(max_examples=examples, derandomize=True, deadline=None, database=None)
 
 
-PATIENCE = Patience(stalled_after=timedelta(minutes=30), remind_every=timedelta(hours=4))
+PATIENCE = StallRules(stalled_after=timedelta(minutes=30), remind_every=timedelta(hours=4))
 
 
 @dataclass
 class Reader:
     """Reads a rollout poll by poll, as a cycle does, and keeps what was told."""
 
-    patience: Patience = PATIENCE
+    stall_rules: StallRules = PATIENCE
     seen: Snapshot | None = None
-    memory: Memory | None = None
+    state: TargetState | None = None
     told: list[tuple[datetime, Event]] = field(default_factory=list)
     changes: list[Transition] = field(default_factory=list)
 
@@ -84,16 +84,16 @@ class Reader:
 
     def restart(self) -> None:
         """Go on with what comes back from the store's encoding."""
-        if self.seen is None or self.memory is None:
+        if self.seen is None or self.state is None:
             return
         self.seen = msgspec.msgpack.decode(msgspec.msgpack.encode(self.seen), type=Snapshot)
-        self.memory = msgspec.json.decode(msgspec.json.encode(self.memory), type=Memory)
+        self.state = msgspec.json.decode(msgspec.json.encode(self.state), type=TargetState)
 
     def _take(self, after: Snapshot, difference: Difference, now: datetime) -> tuple[Event, ...]:
         decision = decide(
-            self.seen, after, difference, self.memory, now=now, patience=self.patience
+            self.seen, after, difference, self.state, now=now, stall_rules=self.stall_rules
         )
-        self.seen, self.memory = after, decision.memory
+        self.seen, self.state = after, decision.state
         self.told.extend((now, event) for event in decision.events)
         self.changes.extend(difference.transitions)
         return decision.events

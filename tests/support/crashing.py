@@ -61,25 +61,25 @@ POINTS: Mapping[str, Point] = {
     "in the middle of the commit": Point("before", "store.Store", "_enqueue_all"),
     "after the commit": Point("after", "store.Store", "save"),
     "after the attempt began": Point("after", "store.Store", "begin_attempt"),
-    "after Slack accepted a post": Point("after", "slack.SlackChannel", "post"),
+    "after Slack accepted a post": Point("after", "deliver.slack.SlackChannel", "post"),
     "after a post was marked": Point("after", "store.Store", "mark_sent"),
-    "before an edit": Point("before", "slack.SlackChannel", "edit"),
-    "after Slack accepted an edit": Point("after", "slack.SlackChannel", "edit"),
+    "before an edit": Point("before", "deliver.slack.SlackChannel", "edit"),
+    "after Slack accepted an edit": Point("after", "deliver.slack.SlackChannel", "edit"),
     "after an edit was marked": Point("after", "store.Store", "mark_edited"),
 }
 """Between the poll, the commit, the message and its mark."""
 
-SIGHT_POINTS: Mapping[str, Point] = {
-    "before the sight is saved": Point("before", "store.Store", "save_sight"),
-    "after the sight is saved": Point("after", "store.Store", "save_sight"),
+OUTAGE_POINTS: Mapping[str, Point] = {
+    "before the outage is saved": Point("before", "store.Store", "save_outage"),
+    "after the outage is saved": Point("after", "store.Store", "save_outage"),
 }
-"""Passed only where the platform comes out of sight or back into it."""
+"""Passed only where the platform becomes unreachable or reachable again."""
 
 FINDING_POINTS: Mapping[str, Point] = {
     "before a find is kept": Point("before", "store.Store", "follow"),
     "after a find is kept": Point("after", "store.Store", "follow"),
-    "before it rests": Point("before", "store.Store", "let_rest"),
-    "after it rests": Point("after", "store.Store", "let_rest"),
+    "before it is finished": Point("before", "store.Store", "mark_finished"),
+    "after it is finished": Point("after", "store.Store", "mark_finished"),
 }
 """Passed only where a list leads to something, and where that has come to its end."""
 
@@ -122,7 +122,7 @@ def _live(birth: Birth) -> NoReturn:
     os.environ.update(birth.settings)
     try:
         if birth.at is not None:
-            _arm({**POINTS, **SIGHT_POINTS, **FINDING_POINTS}[birth.at], birth.passing)
+            _arm({**POINTS, **OUTAGE_POINTS, **FINDING_POINTS}[birth.at], birth.passing)
         if birth.prune_every is not None:
             # An hour, which a compressed month cannot wait for.
             monitor.service.scheduler._PRUNE_EVERY = birth.prune_every

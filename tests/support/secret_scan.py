@@ -40,8 +40,8 @@ def leaks(said: Said) -> Iterator[str]:
     """Yield a sentence for the first secret in what was said."""
     place = said.words.find(MARK)
     if place >= 0:
-        around = said.words[max(0, place - _SHOWN) : place + _SHOWN]
-        yield f"a secret in {said.where}: …{around}…"
+        context = said.words[max(0, place - _SHOWN) : place + _SHOWN]
+        yield f"a secret in {said.where}: …{context}…"
 
 
 @pytest.fixture(autouse=True)

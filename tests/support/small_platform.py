@@ -14,7 +14,7 @@ from aiohttp import web
 from monitor.platform.client import NuonClient
 
 TOKEN = "s3cret-token-of-the-vendor"
-GONE = object()
+REMOVED = object()
 """The answer where the platform knows the route, but has no such record."""
 NEVER = object()
 """The answer that does not come as long as the platform is there."""
@@ -71,7 +71,7 @@ class SmallPlatform:
             return web.Response(status=404, text="404 page not found", headers=self.headers)
         if answer is NEVER:
             await self._over.wait()
-        if answer is GONE:
+        if answer is REMOVED:
             answer = Refusal(404, "record not found", "there is no such record")
         if isinstance(answer, Refusal):
             body = {"error": answer.error, "user_error": True, "description": answer.description}

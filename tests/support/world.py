@@ -21,7 +21,7 @@ from monitor.decide.diff import keep_absent
 from monitor.deliver.worker import Pace
 from monitor.kinds import KINDS
 from monitor.kinds.wire import Memo
-from monitor.model import Entity, Memory, Snapshot, Target
+from monitor.model import Entity, Snapshot, Target, TargetState
 from monitor.platform.client import NuonClient
 from monitor.platform.fetch import gather
 from monitor.service.build import App, build
@@ -41,7 +41,7 @@ org_id = "{org_id}"
 api_token = "{token}"
 [slack]
 api_url = "{slack}"
-{sink}
+{destination}
 [poll]
 interval = "15s"
 [stall]
@@ -82,9 +82,9 @@ class World:
 
     def config(self, *target_ids: str) -> Config:
         """Return the configuration of a monitor that watches these releases, runs, …"""
-        sink = f'webhook_url = "{self.slack.webhook_url}"'
+        destination = f'webhook_url = "{self.slack.webhook_url}"'
         if not self.has_webhook:
-            sink = f'bot_token = "{self.slack.token}"\nchannel = "{self.channel.id}"'
+            destination = f'bot_token = "{self.slack.token}"\nchannel = "{self.channel.id}"'
         path = self.folder / "monitor.toml"
         path.write_text(
             _CONFIG.format(
@@ -93,7 +93,7 @@ class World:
                 org_id=self.platform.org_id,
                 token=self.platform.token,
                 slack=self.slack.api_url,
-                sink=sink,
+                destination=destination,
                 store=self.store_url,
                 store_keys=self.store,
                 watches="\n".join(map(self.watch_of, target_ids)) + f"\n{self.more}",
@@ -121,16 +121,16 @@ class World:
 
         async with build(config, pace=Pace(post=0, edit=0), now=self.now, jumped=jumped) as app:
             if not self.has_webhook:
-                await app.slack.greet()
+                await app.slack.check_token()
             yield app
 
     async def look(self, app: App, *, after: float = 0) -> None:
         """Let so many seconds pass, poll every watch once, and deliver what comes of it."""
         self.clock.advance(after)
         await app.poll_once()
-        for cycle in app.roster.cycles:
-            if cycle.pause() is None:
-                await app.roster.rest(cycle)
+        for poller in app.registry.rollout_pollers:
+            if poller.pause() is None:
+                await app.registry.finish(poller)
         await app.delivery.drain()
 
     def now(self) -> datetime:
@@ -146,12 +146,12 @@ class World:
         threads = {card.ts for card in self.cards(target_id)}
         return [post for post in self.channel.posts if post.thread_ts in threads]
 
-    def stored(self, target_id: str) -> tuple[Snapshot, Memory]:
+    def stored(self, target_id: str) -> tuple[Snapshot, TargetState]:
         """Return what the monitor knows of a rollout, from its file."""
         with Store.open_readonly(self.store_url) as store:
             stored = store.load(Target(self.platform.rollout(target_id).kind, target_id))
         assert stored is not None
-        return stored.snapshot, stored.memory
+        return stored.snapshot, stored.state
 
     async def truth(self, known: Snapshot) -> Snapshot:
         """Return a target as the platform has it now, with what is known and missing there."""
@@ -170,18 +170,18 @@ class World:
 
     def card_of(self, target_id: str) -> tuple[dict[str, object], ...]:
         """Return the blocks of the card that what is stored draws."""
-        snapshot, memory = self.stored(target_id)
+        snapshot, state = self.stored(target_id)
         cards = self.cards(target_id)
         link = None
         if len(cards) > 1:
             ts = cards[-2].ts.replace(".", "")
             link = f"{self.slack.url}/archives/{self.channel.id}/p{ts}"
         with Store.open_readonly(self.store_url) as store:
-            called = store.called(render.shown_ids(snapshot, memory))
+            called = store.called(render.shown_ids(snapshot, state))
         links = render.Links("https://app.nuon.co", self.platform.org_id)
         view = render.View(
             snapshot,
-            memory,
+            state,
             links,
             names=called.names,
             apps=called.apps,

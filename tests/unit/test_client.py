@@ -19,7 +19,7 @@ from monitor.errors import (
     ConfigError,
     MalformedAnswer,
     NuonError,
-    NuonGone,
+    NuonNotFound,
     NuonRejected,
     NuonUnavailable,
 )
@@ -177,7 +177,7 @@ async def test_a_cookie_that_a_proxy_sets_is_not_sent_back() -> None:
         (400, NuonRejected, "check the watch's id"),
         (401, NuonRejected, "check nuon.api_token"),
         (403, NuonRejected, "check nuon.api_token and nuon.org_id"),
-        (404, NuonGone, "no such record"),
+        (404, NuonNotFound, "no such record"),
         (405, NuonRejected, "405 Method Not Allowed"),
         (407, NuonRejected, "check nuon.proxy"),
         (408, NuonUnavailable, "408"),
@@ -245,7 +245,7 @@ async def test_a_404_with_error_and_description_is_the_platforms_own() -> None:
 
     error = await failure(answer(body, status=404))
 
-    assert type(error) is NuonGone
+    assert type(error) is NuonNotFound
 
 
 @pytest.mark.parametrize(

@@ -24,18 +24,18 @@ from monitor.cli import main
 from monitor.model import (
     Alert,
     Alteration,
-    Blindness,
     Entity,
     EventKind,
     Form,
     Kind,
     Level,
-    Memory,
     Message,
     Notification,
+    Outage,
     Snapshot,
     Stall,
     Target,
+    TargetState,
     Transition,
 )
 from monitor.store import Find, Name, Observation, Store
@@ -90,7 +90,7 @@ class Made:
         self,
         kind: str,
         root: Entity,
-        memory: Memory,
+        state: TargetState,
         *transitions: Transition,
         told: tuple[Notification, ...] = (),
         facts: tuple[Alteration, ...] = (),
@@ -98,7 +98,7 @@ class Made:
     ) -> None:
         seen = Snapshot(Target(kind, root.id), at or self.now, root)
         self.store.save(
-            Observation(seen, memory, b"1", transitions, notifications=told, alterations=facts)
+            Observation(seen, state, b"1", transitions, notifications=told, alterations=facts)
         )
 
 
@@ -143,7 +143,7 @@ def a_busy_morning(made: Made) -> None:
             id=BILLING,
             name="billing",
         ),
-        Memory(
+        TargetState(
             made.ago(minutes=5),
             alerts=(alert("rel-step-2/inl-acme", EventKind.FAILED, made.ago(minutes=5), failed),),
             ended=EventKind.FAILED,
@@ -159,12 +159,12 @@ def a_busy_morning(made: Made) -> None:
             id=CHECKOUT,
             name="checkout-api",
         ),
-        Memory(made.ago(seconds=40), has_card=True),
+        TargetState(made.ago(seconds=40), has_card=True),
     )
     made.save(
         "release",
         release("active", step(1, "active", deploy("inl-acme")), id=LEDGER, name="ledger"),
-        Memory(made.ago(days=3), ended=EventKind.SUCCEEDED, ended_at=made.ago(days=3)),
+        TargetState(made.ago(days=3), ended=EventKind.SUCCEEDED, ended_at=made.ago(days=3)),
     )
     waiting = Entity(Kind.WORKFLOW_STEP, "iws1", "approval-awaiting", name="sync and plan search")
     made.save(
@@ -176,7 +176,7 @@ def a_busy_morning(made: Made) -> None:
             name="deploy of components search",
             children=(Entity(Kind.STEP_GROUP, "group", "in-progress", children=(waiting,)),),
         ),
-        Memory(
+        TargetState(
             made.ago(minutes=12),
             alerts=(alert("group/iws1", EventKind.WAITING, made.ago(minutes=12), waiting),),
         ),
@@ -185,11 +185,11 @@ def a_busy_morning(made: Made) -> None:
         "rel-found-3", EventKind.STALLED, made.ago(hours=2), made.now, "hangs", Stall.QUIET
     )
     finds = []
-    for number, (memory, status) in enumerate(
+    for number, (state, status) in enumerate(
         [
             (ended(made, days=9), "active"),
             (ended(made, days=2), "active"),
-            (Memory(made.ago(hours=2), alerts=(hung,)), "executing_release_steps"),
+            (TargetState(made.ago(hours=2), alerts=(hung,)), "executing_release_steps"),
         ],
         start=1,
     ):
@@ -200,20 +200,20 @@ def a_busy_morning(made: Made) -> None:
             id=f"rel-found-{number}",
             name="shop",
         )
-        made.save("release", root, memory)
+        made.save("release", root, state)
         finds.append(Find(Target("release", root.id), Target("app", SHOP), True, number == 3))
     store.follow(finds, now)
-    blind = Blindness(EventKind.UNREACHABLE, made.ago(minutes=3), "503 Service Unavailable")
-    store.save_sight(f"release/{CHECKOUT}", blind, now=now)
+    unreachable = Outage(EventKind.UNREACHABLE, made.ago(minutes=3), "503 Service Unavailable")
+    store.save_outage(f"release/{CHECKOUT}", unreachable, now=now)
 
 
-def ended(made: Made, **since: float) -> Memory:
+def ended(made: Made, **since: float) -> TargetState:
     at = made.ago(**since)
-    return Memory(at, ended=EventKind.SUCCEEDED, ended_at=at)
+    return TargetState(at, ended=EventKind.SUCCEEDED, ended_at=at)
 
 
-def alert(place: str, kind: EventKind, since: datetime, of: Entity) -> Alert:
-    return Alert(place, kind, since, since, of.description)
+def alert(alert_key: str, kind: EventKind, since: datetime, of: Entity) -> Alert:
+    return Alert(alert_key, kind, since, since, of.description)
 
 
 def lines_of(shown: str) -> list[str]:
@@ -412,7 +412,7 @@ def a_diary(made: Made) -> None:
     made.save(
         "release",
         root,
-        Memory(at),
+        TargetState(at),
         Transition(Level.STEP, one, "queued", "creating_install_deploys"),
         Transition(Level.STEP, one, "creating_install_deploys", "polling_install_deploys"),
         Transition(Level.UNIT, acme, None, "executing"),
@@ -423,7 +423,7 @@ def a_diary(made: Made) -> None:
     made.save(
         "release",
         root,
-        Memory(at),
+        TargetState(at),
         Transition(Level.UNIT, acme, "executing", "error", acme.description),
         told=(told("release/1/reply/1", Form.REPLY, "✗ acme-prod failed"),),
         at=at + timedelta(minutes=3),
@@ -431,12 +431,12 @@ def a_diary(made: Made) -> None:
     made.save(
         "release",
         root,
-        Memory(at, attempt=2),
+        TargetState(at, attempt=2),
         Transition(Level.ROLLOUT, root, "error", "provisioning"),
         told=(told("release/2/card", Form.CARD, "🔵 billing has begun again"),),
         at=at + timedelta(days=1),
     )
-    first, second = (outgoing.id for outgoing in store.outbox())
+    first, second = (queued.id for queued in store.outbox())
     store.mark_sent(first, now=at, channel_id="C1", ts="1.0", shown=None)
     store.set_aside(second, now=at, error="the channel is archived")
 
@@ -505,15 +505,15 @@ def documented(heading: str) -> dict[str, str]:
     return {field: its.strip() for field, its in rows}
 
 
-def found(page: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+def found(page: Any, alert_key: str = "") -> Iterator[tuple[str, Any]]:
     """Yield every field of a document with its value, `*` for the keys that are data."""
     if isinstance(page, list):
         for one in page:
             if isinstance(one, dict):
-                yield from found(one, f"{place}[]")
+                yield from found(one, f"{alert_key}[]")
     elif isinstance(page, dict):
         for key, value in page.items():
-            field = f"{place}.{'*' if place == 'not_visible' else key}".removeprefix(".")
+            field = f"{alert_key}.{'*' if alert_key == 'not_visible' else key}".removeprefix(".")
             if "*" not in field or field.count(".") > 1:
                 yield field, value
             if field != "watches[].labels":

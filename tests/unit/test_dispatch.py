@@ -17,11 +17,11 @@ from monitor.model import (
     EventKind,
     Kind,
     Matcher,
-    Memory,
     Mention,
     MentionKind,
     Named,
     Target,
+    TargetState,
 )
 from tests.support.builders import (
     NOON,
@@ -40,7 +40,7 @@ HERE = Mention(MentionKind.HERE)
 
 
 class Desk:
-    """A release that is watched, routed by a plan: what each sink is told, look by look."""
+    """A release that is watched, routed by a plan: what each destination is told, look by look."""
 
     def __init__(
         self, *rules: Rule, windows: Sequence[Window] = (), homes: Sequence[str] = (HOME,)
@@ -52,22 +52,22 @@ class Desk:
 
     def look(self, root: Entity, minutes: float, **scene: object) -> Dispatch:
         events = self.reader.poll(root, after(minutes))
-        assert self.reader.memory is not None
+        assert self.reader.state is not None
         found = dispatch(
             Scene(snapshot(root), self.homes, **scene),  # type: ignore[arg-type]
             events,
-            self.reader.memory,
+            self.reader.state,
             plan=self.plan,
             silences=self.silences,
             now=after(minutes),
         )
-        self.reader.memory = found.memory
+        self.reader.state = found.state
         return found
 
     @property
-    def memory(self) -> Memory:
-        assert self.reader.memory is not None
-        return self.reader.memory
+    def state(self) -> TargetState:
+        assert self.reader.state is not None
+        return self.reader.state
 
 
 def rolling(*statuses: str, root: str = "executing_release_steps") -> Entity:
@@ -76,12 +76,12 @@ def rolling(*statuses: str, root: str = "executing_release_steps") -> Entity:
 
 
 def told(found: Dispatch) -> dict[str, list[str]]:
-    """Return by sink what is told, but for the beginning."""
+    """Return by destination what is told, but for the beginning."""
     news = {
-        sink: [str(e.kind) for e in one.events if e.kind not in _UNINTERESTING]
-        for sink, one in found.news.items()
+        destination: [str(e.kind) for e in one.events if e.kind not in _UNINTERESTING]
+        for destination, one in found.news.items()
     }
-    return {sink: kinds for sink, kinds in news.items() if kinds}
+    return {destination: kinds for destination, kinds in news.items() if kinds}
 
 
 _UNINTERESTING = (EventKind.STARTED, EventKind.PROGRESSED)
@@ -107,47 +107,47 @@ def silence(until: float, **patterns: str) -> Silence:
 
 
 def test_without_routes_everything_is_told_at_home() -> None:
-    desk = Desk()
-    desk.look(rolling("executing"), 0)
+    book = Desk()
+    book.look(rolling("executing"), 0)
 
-    assert told(desk.look(rolling("error"), 1)) == {HOME: ["failed"]}
-    assert desk.memory.card_sinks == (HOME,)
+    assert told(book.look(rolling("error"), 1)) == {HOME: ["failed"]}
+    assert book.state.card_destinations == (HOME,)
 
 
 def test_a_route_takes_what_is_its_own_and_leaves_the_rest() -> None:
-    desk = Desk(Rule(sink=ONCALL, events=FAILING, mentions=(HERE,)))
-    desk.look(rolling("executing"), 0)
+    book = Desk(Rule(destination=ONCALL, events=FAILING, mentions=(HERE,)))
+    book.look(rolling("executing"), 0)
 
-    failed = desk.look(rolling("error"), 1)
-    recovered = desk.look(rolling("active"), 2)
+    failed = book.look(rolling("error"), 1)
+    recovered = book.look(rolling("active"), 2)
 
     assert told(failed) == {ONCALL: ["failed"]}
-    assert failed.news[ONCALL].told[0][1] == (HERE,)
+    assert failed.news[ONCALL].entries[0][1] == (HERE,)
     assert told(recovered) == {}
 
 
 def test_the_card_stands_where_the_beginning_is_told() -> None:
-    desk = Desk(Rule(sink="#checkout", matcher=Matcher({"component": ("checkout-*",)})))
+    book = Desk(Rule(destination="#checkout", matcher=Matcher({"component": ("checkout-*",)})))
 
-    desk.look(rolling("executing"), 0)
+    book.look(rolling("executing"), 0)
 
-    assert desk.memory.card_sinks == ("#checkout",)
+    assert book.state.card_destinations == ("#checkout",)
 
 
 def test_two_watches_that_lead_to_one_release_are_both_told_once() -> None:
-    desk = Desk(Rule(sink=ONCALL, events=FAILING, continues=True), homes=(HOME, "#other"))
-    desk.look(rolling("executing"), 0)
+    book = Desk(Rule(destination=ONCALL, events=FAILING, continues=True), homes=(HOME, "#other"))
+    book.look(rolling("executing"), 0)
 
-    found = told(desk.look(rolling("error"), 1))
+    found = told(book.look(rolling("error"), 1))
 
     assert found == {ONCALL: ["failed"], HOME: ["failed"], "#other": ["failed"]}
 
 
 def test_an_apps_own_webhook_is_told_of_that_app_too() -> None:
-    desk = Desk()
+    book = Desk()
     root = release("executing_release_steps", step(1, "polling_install_deploys"), app_id="app1")
 
-    found = desk.look(root, 0, app_sinks={"app1": "webhook of app app1"})
+    found = book.look(root, 0, app_destinations={"app1": "webhook of app app1"})
 
     assert set(found.news) == {HOME, "webhook of app app1"}
 
@@ -166,7 +166,7 @@ def test_an_apps_own_webhook_is_told_of_that_app_too() -> None:
     ],
 )
 def test_a_failed_install_is_known_by_all_that_routes_can_ask_for(key: str, pattern: str) -> None:
-    desk = Desk(Rule(sink=ONCALL, events=FAILING, matcher=Matcher({key: (pattern,)})))
+    book = Desk(Rule(destination=ONCALL, events=FAILING, matcher=Matcher({key: (pattern,)})))
     scene = {
         "names": {"a": "acme", "app1": "Shop"},
         "apps": {"cmp1": "app1"},
@@ -181,9 +181,9 @@ def test_a_failed_install_is_known_by_all_that_routes_can_ask_for(key: str, patt
             component_id="cmp1",
         )
 
-    desk.look(root("executing"), 0, **scene)
+    book.look(root("executing"), 0, **scene)
 
-    assert told(desk.look(root("error"), 1, **scene)) == {ONCALL: ["failed"]}
+    assert told(book.look(root("error"), 1, **scene)) == {ONCALL: ["failed"]}
 
 
 def test_a_failed_config_is_known_by_the_app_that_it_belongs_to() -> None:
@@ -192,64 +192,64 @@ def test_a_failed_config_is_known_by_the_app_that_it_belongs_to() -> None:
         app = Entity(Kind.APP, "app1", "active", name="Shop", children=(config,))
         return Entity(Kind.INSTALLER, "int1", name="Acme", children=(app,))
 
-    desk = Desk(Rule(sink="#shop", matcher=Matcher({"app": ("app1",)})))
-    desk.look(installer("syncing"), 0)
+    book = Desk(Rule(destination="#shop", matcher=Matcher({"app": ("app1",)})))
+    book.look(installer("syncing"), 0)
 
-    assert told(desk.look(installer("error"), 1)) == {"#shop": ["failed"]}
+    assert told(book.look(installer("error"), 1)) == {"#shop": ["failed"]}
 
 
 # Thresholds
 
 
 def test_what_recovers_by_itself_wakes_nobody() -> None:
-    desk = Desk(Rule(sink=ONCALL, events=FAILING, lasting=timedelta(minutes=5)))
-    desk.look(rolling("executing"), 0)
+    book = Desk(Rule(destination=ONCALL, events=FAILING, lasting=timedelta(minutes=5)))
+    book.look(rolling("executing"), 0)
 
-    assert told(desk.look(rolling("error"), 1)) == {}
-    assert told(desk.look(rolling("active"), 4)) == {}
-    assert told(desk.look(rolling("active"), 9)) == {}
+    assert told(book.look(rolling("error"), 1)) == {}
+    assert told(book.look(rolling("active"), 4)) == {}
+    assert told(book.look(rolling("active"), 9)) == {}
 
 
 def test_what_lasts_is_told_once_its_time_has_come() -> None:
-    desk = Desk(Rule(sink=ONCALL, events=FAILING, lasting=timedelta(minutes=5)))
-    desk.look(rolling("executing"), 0)
-    desk.look(rolling("error"), 1)
-    (alert,) = desk.memory.alerts
+    book = Desk(Rule(destination=ONCALL, events=FAILING, lasting=timedelta(minutes=5)))
+    book.look(rolling("executing"), 0)
+    book.look(rolling("error"), 1)
+    (alert,) = book.state.alerts
 
-    late = desk.look(rolling("error"), 6)
+    late = book.look(rolling("error"), 6)
 
     assert alert.look_again_at == after(6)
     assert told(late) == {ONCALL: ["failed"]}
-    assert told(desk.look(rolling("error"), 7)) == {}
+    assert told(book.look(rolling("error"), 7)) == {}
 
 
 def test_the_first_failures_wait_until_enough_installs_have_failed() -> None:
-    desk = Desk(Rule(sink=ONCALL, events=FAILING, min_failed=2))
-    desk.look(rolling("executing", "executing"), 0)
+    book = Desk(Rule(destination=ONCALL, events=FAILING, min_failed=2))
+    book.look(rolling("executing", "executing"), 0)
 
-    assert told(desk.look(rolling("error", "executing"), 1)) == {}
-    assert told(desk.look(rolling("error", "error"), 2)) == {ONCALL: ["failed", "failed"]}
+    assert told(book.look(rolling("error", "executing"), 1)) == {}
+    assert told(book.look(rolling("error", "error"), 2)) == {ONCALL: ["failed", "failed"]}
 
 
 def test_the_failure_of_the_whole_speaks_for_the_parts_that_waited() -> None:
-    desk = Desk(Rule(sink=ONCALL, events=FAILING, min_failed=3))
-    desk.look(rolling("executing"), 0)
-    desk.look(rolling("error"), 1)
+    book = Desk(Rule(destination=ONCALL, events=FAILING, min_failed=3))
+    book.look(rolling("executing"), 0)
+    book.look(rolling("error"), 1)
 
-    found = told(desk.look(rolling("error", root="error"), 2))
+    found = told(book.look(rolling("error", root="error"), 2))
 
     assert found == {ONCALL: ["failed"]}
-    assert not any(alert.is_kept_back for alert in desk.memory.alerts)
+    assert not any(alert.is_kept_back for alert in book.state.alerts)
 
 
 # Quiet hours
 
 
 def test_what_happens_in_a_quiet_window_is_kept_for_its_summary() -> None:
-    desk = Desk(windows=[quiet(1, 20)])
-    desk.look(rolling("executing"), 0)
+    book = Desk(windows=[quiet(1, 20)])
+    book.look(rolling("executing"), 0)
 
-    found = desk.look(rolling("error"), 2)
+    found = book.look(rolling("error"), 2)
 
     assert told(found) == {}
     assert [(one.event.kind, one.window, one.until) for one in found.held] == [
@@ -259,71 +259,71 @@ def test_what_happens_in_a_quiet_window_is_kept_for_its_summary() -> None:
 
 @pytest.mark.parametrize("then", list(Then))
 def test_what_still_fails_when_a_window_ends_is_told_then(then: Then) -> None:
-    desk = Desk(windows=[quiet(1, 20, then)])
-    desk.look(rolling("executing"), 0)
-    desk.look(rolling("error"), 2)
+    book = Desk(windows=[quiet(1, 20, then)])
+    book.look(rolling("executing"), 0)
+    book.look(rolling("error"), 2)
 
-    at_the_end = desk.look(rolling("error"), 20)
+    at_the_end = book.look(rolling("error"), 20)
 
     assert told(at_the_end) == {HOME: ["failed"]}
-    assert told(desk.look(rolling("error"), 21)) == {}
+    assert told(book.look(rolling("error"), 21)) == {}
 
 
 @pytest.mark.parametrize(("then", "lines"), [(Then.SUMMARY, 1), (Then.DROP, 0)])
 def test_only_a_window_with_a_summary_keeps_what_is_over_by_its_end(then: Then, lines: int) -> None:
-    desk = Desk(windows=[quiet(1, 20, then)])
-    desk.look(rolling("executing"), 0)
+    book = Desk(windows=[quiet(1, 20, then)])
+    book.look(rolling("executing"), 0)
 
-    failed = desk.look(rolling("error"), 2)
-    recovered = desk.look(rolling("active"), 3)
+    failed = book.look(rolling("error"), 2)
+    recovered = book.look(rolling("active"), 3)
 
     assert len(failed.held) == lines
     assert told(recovered) == {}
-    assert told(desk.look(rolling("active"), 20)) == {}
+    assert told(book.look(rolling("active"), 20)) == {}
 
 
 # Silences
 
 
 def test_what_is_silenced_is_told_to_nobody_and_said_on_the_card() -> None:
-    desk = Desk()
-    desk.look(rolling("executing"), 0)
-    desk.silences = [silence(20, install="a")]
+    book = Desk()
+    book.look(rolling("executing"), 0)
+    book.silences = [silence(20, install="a")]
 
-    found = desk.look(rolling("error"), 1)
+    found = book.look(rolling("error"), 1)
 
     assert told(found) == {}
-    assert found.silences == tuple(desk.silences)
+    assert found.silences == tuple(book.silences)
 
 
 def test_what_still_fails_when_a_silence_ends_is_told_then() -> None:
-    desk = Desk()
-    desk.look(rolling("executing"), 0)
-    desk.silences = [silence(20, install="a")]
-    desk.look(rolling("error"), 1)
-    (alert,) = desk.memory.alerts
+    book = Desk()
+    book.look(rolling("executing"), 0)
+    book.silences = [silence(20, install="a")]
+    book.look(rolling("error"), 1)
+    (alert,) = book.state.alerts
 
     assert alert.look_again_at == after(20)
-    assert told(desk.look(rolling("error"), 20)) == {HOME: ["failed"]}
+    assert told(book.look(rolling("error"), 20)) == {HOME: ["failed"]}
 
 
 def test_a_silence_over_one_install_leaves_the_others_loud() -> None:
-    desk = Desk()
-    desk.look(rolling("executing", "executing"), 0)
-    desk.silences = [silence(20, install="a")]
+    book = Desk()
+    book.look(rolling("executing", "executing"), 0)
+    book.silences = [silence(20, install="a")]
 
-    found = desk.look(rolling("error", "error"), 1)
+    found = book.look(rolling("error", "error"), 1)
 
     assert [event.entity.install_id for event in found.news[HOME].events] == ["b"]
 
 
 def test_a_silence_over_the_whole_release_is_said_before_anything_fails() -> None:
-    desk = Desk()
-    desk.silences = [silence(20, rollout=RELEASE_ID)]
+    book = Desk()
+    book.silences = [silence(20, rollout=RELEASE_ID)]
 
-    found = desk.look(rolling("executing"), 0)
+    found = book.look(rolling("executing"), 0)
 
-    assert found.silences == tuple(desk.silences)
+    assert found.silences == tuple(book.silences)
 
 
 # Laws
@@ -338,7 +338,7 @@ _LIVES = st.lists(st.sampled_from(["executing", "error", "active"]), min_size=1,
     rules=st.lists(
         st.builds(
             Rule,
-            sink=st.sampled_from(["#one", "#two"]),
+            destination=st.sampled_from(["#one", "#two"]),
             events=st.sampled_from([(), FAILING, (EventKind.RECOVERED,)]),
             continues=st.booleans(),
             min_failed=st.sampled_from([1, 2]),
@@ -351,25 +351,25 @@ _LIVES = st.lists(st.sampled_from(["executing", "error", "active"]), min_size=1,
 def test_no_sink_is_told_of_one_failure_twice(
     life: list[str], rules: list[Rule], window: Window | None
 ) -> None:
-    desk = Desk(*rules, windows=[window] if window else [])
-    heard: dict[str, int] = {}
+    book = Desk(*rules, windows=[window] if window else [])
+    notified: dict[str, int] = {}
 
     for minute, status in enumerate(["executing", *life, life[-1], life[-1]]):
-        found = told(desk.look(rolling(status), minute))
+        found = told(book.look(rolling(status), minute))
         if status != "error":
-            heard.clear()  # the next failure is another one
-        for sink, kinds in found.items():
+            notified.clear()  # the next failure is another one
+        for destination, kinds in found.items():
             for kind in kinds:
                 if kind == "failed":
-                    heard[sink] = heard.get(sink, 0) + 1
-        assert all(times == 1 for times in heard.values())
+                    notified[destination] = notified.get(destination, 0) + 1
+        assert all(times == 1 for times in notified.values())
 
 
 def test_a_plan_without_rules_tells_what_policy_decided_and_no_more() -> None:
-    desk = Desk()
+    book = Desk()
     life = ["executing", "error", "executing", "error", "active"]
 
-    found = [told(desk.look(rolling(status), n)) for n, status in enumerate(life)]
+    found = [told(book.look(rolling(status), n)) for n, status in enumerate(life)]
 
     assert [one.get(HOME, []) for one in found] == [
         [],

@@ -6,50 +6,50 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.service.due_queue import Agenda, following, spread
+from monitor.service.due_queue import DueQueue, following, spread
 from tests.support.builders import fixed
 
 
 def test_nothing_is_due_on_an_empty_agenda() -> None:
-    agenda = Agenda[str]()
+    due_queue = DueQueue[str]()
 
-    assert agenda.take(1e9) == []
-    assert agenda.next_due() is None
+    assert due_queue.take(1e9) == []
+    assert due_queue.next_due() is None
 
 
 def test_what_is_due_is_taken_earliest_first() -> None:
-    agenda = Agenda[str]()
+    due_queue = DueQueue[str]()
     for key, due in (("late", 3.0), ("later", 9.0), ("early", 1.0)):
-        agenda.put(key, due)
+        due_queue.put(key, due)
 
-    assert agenda.take(3.0) == [("early", 1.0), ("late", 3.0)]
-    assert agenda.next_due() == 9.0
+    assert due_queue.take(3.0) == [("early", 1.0), ("late", 3.0)]
+    assert due_queue.next_due() == 9.0
 
 
 def test_what_is_due_at_once_is_taken_in_the_order_of_planning() -> None:
-    agenda = Agenda[str]()
+    due_queue = DueQueue[str]()
     for key in "cab":
-        agenda.put(key, 1.0)
+        due_queue.put(key, 1.0)
 
-    assert [key for key, _ in agenda.take(1.0)] == ["c", "a", "b"]
+    assert [key for key, _ in due_queue.take(1.0)] == ["c", "a", "b"]
 
 
 def test_keys_need_not_be_comparable() -> None:
-    agenda = Agenda[complex]()
-    agenda.put(1j, 1.0)
-    agenda.put(2j, 1.0)
+    due_queue = DueQueue[complex]()
+    due_queue.put(1j, 1.0)
+    due_queue.put(2j, 1.0)
 
-    assert len(agenda.take(1.0)) == 2
+    assert len(due_queue.take(1.0)) == 2
 
 
 def test_what_is_taken_is_not_due_again_until_it_is_put_back() -> None:
-    agenda = Agenda[str]()
-    agenda.put("watch", 1.0)
-    agenda.take(5.0)
+    due_queue = DueQueue[str]()
+    due_queue.put("watch", 1.0)
+    due_queue.take(5.0)
 
-    assert agenda.take(5.0) == []
-    agenda.put("watch", 6.0)
-    assert (len(agenda), agenda.take(6.0)) == (1, [("watch", 6.0)])
+    assert due_queue.take(5.0) == []
+    due_queue.put("watch", 6.0)
+    assert (len(due_queue), due_queue.take(6.0)) == (1, [("watch", 6.0)])
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.decide.events import Patience, is_settled, wakes_at
+from monitor.decide.events import StallRules, is_settled, wakes_at
 from monitor.errors import MalformedAnswer
 from monitor.kinds import release as release_kind
 from monitor.kinds.wire import Memo
@@ -491,12 +491,12 @@ def test_each_kind_of_stall_is_remembered_as_such() -> None:
     reader = Reader()
     for minutes in (0, 30):
         reader.poll(on("executing"), after(minutes))
-    assert reader.memory is not None
-    assert [alert.stall for alert in reader.memory.alerts] == [Stall.QUIET]
+    assert reader.state is not None
+    assert [alert.stall for alert in reader.state.alerts] == [Stall.QUIET]
 
     reader.poll(on("executing"), after(60))
 
-    assert [alert.stall for alert in reader.memory.alerts] == [Stall.GIVEN_UP]
+    assert [alert.stall for alert in reader.state.alerts] == [Stall.GIVEN_UP]
 
 
 def test_silence_counts_from_the_platforms_own_last_change_at_first_sight() -> None:
@@ -539,8 +539,8 @@ def test_each_attempt_that_was_shown_has_its_number(
     for minutes, root in enumerate(roots):
         reader.poll(root, after(minutes))
 
-    assert reader.memory is not None
-    assert (reader.memory.attempt, reader.memory.has_card) == (attempt, has_card)
+    assert reader.state is not None
+    assert (reader.state.attempt, reader.state.has_card) == (attempt, has_card)
 
 
 def test_every_event_is_counted() -> None:
@@ -548,8 +548,8 @@ def test_every_event_is_counted() -> None:
     for minutes, root in enumerate((on("executing"), on("error"), on("active"))):
         reader.poll(root, after(minutes))
 
-    assert reader.memory is not None
-    assert reader.memory.told == len(reader.told) == 3
+    assert reader.state is not None
+    assert reader.state.event_count == len(reader.told) == 3
 
 
 @pytest.mark.parametrize(
@@ -569,8 +569,8 @@ def test_a_rollout_is_settled_when_nothing_can_move(root: Entity, settled: bool)
     reader.poll(root, NOON)
 
     assert reader.seen is not None
-    assert reader.memory is not None
-    assert is_settled(reader.seen, reader.memory, NOON) == settled
+    assert reader.state is not None
+    assert is_settled(reader.seen, reader.state, NOON) == settled
 
 
 def test_a_failed_rollout_with_a_deploy_that_never_ends_is_settled_after_an_hour() -> None:
@@ -580,9 +580,9 @@ def test_a_failed_rollout_with_a_deploy_that_never_ends_is_settled_after_an_hour
     reader.poll(left, after(61))
 
     assert reader.seen is not None
-    assert reader.memory is not None
-    assert not is_settled(reader.seen, reader.memory, after(60))
-    assert is_settled(reader.seen, reader.memory, after(61))
+    assert reader.state is not None
+    assert not is_settled(reader.seen, reader.state, after(60))
+    assert is_settled(reader.seen, reader.state, after(61))
 
 
 def test_a_failure_that_is_missing_just_when_its_release_is_retried_is_not_told_again() -> None:
@@ -615,8 +615,8 @@ def wake_after(*polls: tuple[float, Entity]) -> datetime | None:
     for minutes, root in polls:
         reader.poll(root, after(minutes))
     assert reader.seen is not None
-    assert reader.memory is not None
-    return wakes_at(reader.seen, reader.memory, reader.patience)
+    assert reader.state is not None
+    return wakes_at(reader.seen, reader.state, reader.stall_rules)
 
 
 @pytest.mark.parametrize(
@@ -646,8 +646,8 @@ def test_it_does_not_sleep_through_anything_after(story: list[Poll]) -> None:
     for minutes, root, _ in story:
         reader.poll(root, after(minutes))
         assert reader.seen is not None
-        assert reader.memory is not None
-        wakes = wakes_at(reader.seen, reader.memory, reader.patience)
+        assert reader.state is not None
+        wakes = wakes_at(reader.seen, reader.state, reader.stall_rules)
         for pause in (0, 1, 30, 60, 240, 1000):
             now = after(minutes + pause)
             if replace(reader, told=[], changes=[]).poll_unchanged(now):
@@ -852,7 +852,7 @@ def test_it_is_never_asleep_when_there_is_something_to_say(
 ) -> None:
     rollout = play(name, seed)
     lasting = rollout.scenario.deleted_after or rollout.settles_after + 1
-    reader = Reader(Patience(timedelta(minutes=stalled_after), timedelta(minutes=remind_every)))
+    reader = Reader(StallRules(timedelta(minutes=stalled_after), timedelta(minutes=remind_every)))
     now = rollout.moment(when * lasting * 0.999)
     for part in (0.4, 0.9, 1.0):
         seconds = part * when * lasting * 0.999
@@ -860,8 +860,8 @@ def test_it_is_never_asleep_when_there_is_something_to_say(
 
     for pause in pauses:
         assert reader.seen is not None
-        assert reader.memory is not None
-        wakes = wakes_at(reader.seen, reader.memory, reader.patience)
+        assert reader.state is not None
+        wakes = wakes_at(reader.seen, reader.state, reader.stall_rules)
         now += timedelta(minutes=pause)
         if reader.poll_unchanged(now):
             assert wakes is not None
@@ -877,8 +877,8 @@ def test_what_wakes_it_is_told_at_that_very_time(name: str, seed: int, when: flo
     reader.poll(seen_at(name, seed, when * lasting * 0.999), now)
 
     assert reader.seen is not None
-    assert reader.memory is not None
-    wakes = wakes_at(reader.seen, reader.memory, reader.patience)
+    assert reader.state is not None
+    wakes = wakes_at(reader.seen, reader.state, reader.stall_rules)
 
     if wakes is not None:
         assert reader.poll_unchanged(max(wakes, now)) != ()
@@ -894,10 +894,10 @@ def test_a_refused_document_between_two_polls_changes_nothing() -> None:
         reader.poll(root, rollout.moment(rollout.settles_after))
 
     read(good)
-    before = (reader.seen, reader.memory)
+    before = (reader.seen, reader.state)
     with pytest.raises(MalformedAnswer):
         read(bad)
-    assert (reader.seen, reader.memory) == before
+    assert (reader.seen, reader.state) == before
     told = len(reader.told)
     read(good)
     assert len(reader.told) == told

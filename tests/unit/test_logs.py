@@ -57,7 +57,7 @@ def configured(level: str = "info", form: str = "auto") -> io.StringIO:
 def test_an_entry_is_one_line_of_json_where_no_terminal_is() -> None:
     stream = configured()
 
-    structlog.get_logger().info("changed", transitions=3, told=["started"])
+    structlog.get_logger().info("changed", transitions=3, events=["started"])
 
     (entry,) = entries(stream)
     assert entry.pop("timestamp").endswith("Z")

@@ -17,7 +17,7 @@ from monitor.platform import lookups as names_module
 from monitor.platform.lookups import Names
 from monitor.simulation.slack import plain_text
 from monitor.store import Name, Store, StoreThread
-from tests.support.small_platform import GONE, NEVER, SmallPlatform
+from tests.support.small_platform import NEVER, REMOVED, SmallPlatform
 from tests.support.world import a_world
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -209,7 +209,7 @@ async def test_a_name_that_an_earlier_version_kept_serves_until_its_app_is_known
 async def test_what_the_platform_does_not_say_is_left_out_and_not_asked_for_again(
     place: Place,
 ) -> None:
-    place.platform.answers = {"/v1/installs/inl1": GONE, "/v1/components/cmp1": {"name": None}}
+    place.platform.answers = {"/v1/installs/inl1": REMOVED, "/v1/components/cmp1": {"name": None}}
     ids = (INSTALL, COMPONENT, BUILD, ACCOUNT, BRANCH, "job1", "")
 
     async with place.names() as names:

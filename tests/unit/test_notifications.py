@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from monitor.compose import render
-from monitor.compose.notifications import Mail, compose, of_sight
+from monitor.compose.notifications import Mail, compose, of_outage
 from monitor.compose.render import Links, View
 from monitor.decide.dispatch import Dispatch, HeldBack, News
 from monitor.model import (
@@ -17,27 +17,27 @@ from monitor.model import (
     EventKind,
     Form,
     Level,
-    Memory,
     Mention,
     MentionKind,
     Message,
     Notification,
     Target,
+    TargetState,
 )
 from tests.support.builders import (
     RELEASE_ID,
     Reader,
     after,
     deploy,
-    memory,
     release,
     snapshot,
+    state,
     step,
 )
 
 BOT, OTHER, HOOK = "C1", "C2", "hook"
 LINKS = Links("https://app.nuon.co", "org1")
-SHOWN = memory(told=1, card_sinks=(BOT, OTHER, HOOK))
+SHOWN = state(event_count=1, card_destinations=(BOT, OTHER, HOOK))
 HERE = Mention(MentionKind.HERE)
 
 
@@ -50,25 +50,29 @@ def event(kind: EventKind, entity: Entity, *, is_reminder: bool = False) -> Even
     return Event(kind, level, entity, "because", is_reminder)
 
 
-def view(root: Entity, now: Memory) -> View:
+def view(root: Entity, now: TargetState) -> View:
     return View(snapshot(root), now, LINKS)
 
 
 def sent_to(
-    sinks: Sequence[str],
+    destinations: Sequence[str],
     now: View,
     events: Sequence[Event] = (),
     *,
-    earlier: Memory | None = SHOWN,
+    earlier: TargetState | None = SHOWN,
     mentions: tuple[Mention, ...] = (),
     has_cards: bool = True,
-    **places: Mapping[str, str],
+    **alert_keys: Mapping[str, str],
 ) -> Mail:
-    """Draw events for sinks, all of which have the rollout's card or none."""
-    cards = tuple(sinks) if has_cards and now.memory.has_card else ()
+    """Draw events for destinations, all of which have the rollout's card or none."""
+    cards = tuple(destinations) if has_cards and now.state.has_card else ()
     dispatched = Dispatch(
-        memory=msgspec.structs.replace(now.memory, card_sinks=cards),
-        news={sink: News(tuple((one, mentions) for one in events)) for sink in sinks if events},
+        state=msgspec.structs.replace(now.state, card_destinations=cards),
+        news={
+            destination: News(tuple((one, mentions) for one in events))
+            for destination in destinations
+            if events
+        },
         held=(),
         silences=(),
     )
@@ -76,8 +80,8 @@ def sent_to(
         now,
         dispatched,
         earlier=earlier,
-        keeps_cards=lambda sink: sink != HOOK,
-        **{"cards": {}, "previous": {}, "users": {}} | places,
+        keeps_cards=lambda destination: destination != HOOK,
+        **{"cards": {}, "previous": {}, "users": {}} | alert_keys,
     )
 
 
@@ -85,8 +89,8 @@ def mail(
     *kinds: EventKind,
     root: Entity | None = None,
     about: Entity | None = None,
-    now: Memory = SHOWN,
-    earlier: Memory | None = SHOWN,
+    now: TargetState = SHOWN,
+    earlier: TargetState | None = SHOWN,
     to: str = BOT,
     is_reminder: bool = False,
     mentions: tuple[Mention, ...] = (),
@@ -108,7 +112,7 @@ def replies(of: Mail) -> list[Notification]:
 
 
 def test_a_new_rollout_posts_its_card_and_no_reply_that_it_started() -> None:
-    sent = mail(EventKind.STARTED, now=memory(told=1), earlier=None)
+    sent = mail(EventKind.STARTED, now=state(event_count=1), earlier=None)
 
     assert [(one.form, one.events) for one in sent.notifications] == [
         (Form.CARD, (EventKind.STARTED,))
@@ -133,7 +137,7 @@ def test_a_poll_without_news_edits_the_card_and_posts_nothing() -> None:
 
 
 def test_a_rollout_without_a_card_has_none_to_edit() -> None:
-    assert mail(now=memory(has_card=False)) == Mail()
+    assert mail(now=state(has_card=False)) == Mail()
 
 
 def test_the_news_of_one_poll_is_one_reply() -> None:
@@ -150,7 +154,7 @@ def test_the_news_of_one_poll_is_one_reply() -> None:
         (EventKind.WAITING, True),
         (EventKind.STALLED, True),
         (EventKind.SUCCEEDED, True),
-        (EventKind.GONE, True),
+        (EventKind.REMOVED, True),
         (EventKind.PROGRESSED, False),
         (EventKind.RECOVERED, False),
     ],
@@ -187,14 +191,16 @@ def test_a_reminder_is_shown_in_the_channel() -> None:
 
 
 def test_a_new_attempt_has_a_card_of_its_own() -> None:
-    sent = mail(EventKind.STARTED, now=memory(attempt=2, told=5), earlier=memory(told=4))
+    sent = mail(
+        EventKind.STARTED, now=state(attempt=2, event_count=5), earlier=state(event_count=4)
+    )
 
     assert [(one.form, one.attempt) for one in sent.notifications] == [(Form.CARD, 2)]
     assert sent.cards[0].attempt == 2
 
 
 def test_a_new_attempt_leads_to_the_card_before_in_the_same_channel() -> None:
-    now = view(rolling("executing"), memory(attempt=2))
+    now = view(rolling("executing"), state(attempt=2))
     url = "https://example.slack.com/archives/C1/p1"
 
     sent = sent_to([BOT, OTHER], now, previous={"C1": url})
@@ -203,11 +209,11 @@ def test_a_new_attempt_leads_to_the_card_before_in_the_same_channel() -> None:
 
 
 def test_a_sink_that_a_route_adds_later_gets_a_card_of_its_own_once() -> None:
-    known = memory(told=1, card_sinks=(BOT,))
+    known = state(event_count=1, card_destinations=(BOT,))
 
     sent = sent_to([BOT, OTHER], view(rolling("executing"), known), earlier=known)
 
-    assert [(one.form, one.sink) for one in sent.notifications] == [(Form.CARD, OTHER)]
+    assert [(one.form, one.destination) for one in sent.notifications] == [(Form.CARD, OTHER)]
 
 
 # Where the rollout has no card
@@ -223,7 +229,7 @@ def test_a_message_that_stands_alone_leads_to_the_card() -> None:
     url = "https://example.slack.com/archives/C1/p1"
     failure = event(EventKind.FAILED, deploy("a", "error"))
     dispatched = Dispatch(
-        memory=msgspec.structs.replace(SHOWN, card_sinks=(BOT,)),
+        state=msgspec.structs.replace(SHOWN, card_destinations=(BOT,)),
         news={OTHER: News(((failure, ()),))},
         held=(),
         silences=(),
@@ -239,7 +245,7 @@ def test_a_message_that_stands_alone_leads_to_the_card() -> None:
         users={},
     )
 
-    assert [(one.sink, url in str(one.message.blocks)) for one in sent.notifications] == [
+    assert [(one.destination, url in str(one.message.blocks)) for one in sent.notifications] == [
         (OTHER, True)
     ]
 
@@ -290,7 +296,7 @@ def test_who_started_it_is_pinged_where_slack_knows_the_address(
 def test_what_is_held_back_is_kept_in_words_for_the_summary() -> None:
     failure = event(EventKind.FAILED, deploy("a", "error", "quota exceeded"))
     held = HeldBack(failure, BOT, "night", after(60))
-    dispatched = Dispatch(memory=SHOWN, news={}, held=(held,), silences=())
+    dispatched = Dispatch(state=SHOWN, news={}, held=(held,), silences=())
 
     sent = compose(
         view(rolling("error"), SHOWN),
@@ -303,7 +309,7 @@ def test_what_is_held_back_is_kept_in_words_for_the_summary() -> None:
     )
 
     (kept,) = sent.held
-    assert (kept.sink, kept.window, kept.until, kept.event) == (
+    assert (kept.destination, kept.window, kept.until, kept.event) == (
         BOT,
         "night",
         after(60),
@@ -325,7 +331,7 @@ def test_what_is_held_back_is_kept_in_words_for_the_summary() -> None:
         (EventKind.FAILED, True),
         (EventKind.RECOVERED, True),
         (EventKind.SUCCEEDED, True),
-        (EventKind.GONE, True),
+        (EventKind.REMOVED, True),
         (EventKind.PROGRESSED, False),
     ],
 )
@@ -385,26 +391,26 @@ def test_each_target_has_keys_of_its_own() -> None:
 
 
 def test_a_key_says_what_it_is_of() -> None:
-    assert keys(mail(EventKind.WAITING, earlier=memory(told=4, card_sinks=(BOT,)))) == [
-        f"release/{RELEASE_ID}/1/news/4/C1"
-    ]
+    assert keys(
+        mail(EventKind.WAITING, earlier=state(event_count=4, card_destinations=(BOT,)))
+    ) == [f"release/{RELEASE_ID}/1/news/4/C1"]
 
 
-@pytest.mark.parametrize("sink", [BOT, HOOK])
-def test_no_two_notifications_of_a_release_have_one_key(sink: str) -> None:
+@pytest.mark.parametrize("destination", [BOT, HOOK])
+def test_no_two_notifications_of_a_release_have_one_key(destination: str) -> None:
     failed = release("error", step(1, "error", deploy("a", "error")))
     done = release("active", step(1, "active", deploy("a")))
     running, waiting = rolling("executing"), rolling("pending-approval")
     reader, found = Reader(), list[str]()
 
     for minute, root in enumerate((done, running, waiting, failed, running, failed, running, done)):
-        earlier = reader.memory
+        earlier = reader.state
         events = reader.poll(root, after(minute))
-        assert reader.memory is not None
-        now = view(root, reader.memory)
+        assert reader.state is not None
+        now = view(root, reader.state)
         if earlier is not None and earlier.has_card:
-            earlier = msgspec.structs.replace(earlier, card_sinks=(sink,))
-        found.extend(keys(sent_to([sink], now, events, earlier=earlier)))
+            earlier = msgspec.structs.replace(earlier, card_destinations=(destination,))
+        found.extend(keys(sent_to([destination], now, events, earlier=earlier)))
 
     assert len(found) > 5
     assert len(set(found)) == len(found)
@@ -416,25 +422,27 @@ def test_no_two_notifications_of_a_release_have_one_key(sink: str) -> None:
 def test_blindness_is_a_message_of_its_own_in_every_sink() -> None:
     message = Message("the platform cannot be reached")
 
-    sent = of_sight(
-        EventKind.UNREACHABLE, message, key="platform/1", target=None, sinks=[BOT, HOOK]
+    sent = of_outage(
+        EventKind.UNREACHABLE, message, key="platform/1", target=None, destinations=[BOT, HOOK]
     )
 
     assert sent == tuple(
         Notification(
-            key=f"platform/1/{sink}",
-            sink=sink,
+            key=f"platform/1/{destination}",
+            destination=destination,
             form=Form.MESSAGE,
             message=message,
             events=(EventKind.UNREACHABLE,),
         )
-        for sink in ("C1", "hook")
+        for destination in ("C1", "hook")
     )
 
 
 def test_the_blindness_of_one_watch_names_its_target() -> None:
     target = Target("release", RELEASE_ID)
 
-    (sent,) = of_sight(EventKind.GONE, Message("gone"), key="k", target=target, sinks=[BOT])
+    (sent,) = of_outage(
+        EventKind.REMOVED, Message("removed"), key="k", target=target, destinations=[BOT]
+    )
 
     assert sent.target == target

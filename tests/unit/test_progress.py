@@ -25,15 +25,17 @@ def counted(*statuses: str, planned: tuple[str, ...] = ()) -> Progress:
 def test_an_install_keeps_its_place_when_another_deploy_takes_over() -> None:
     first, second = deploy("a", "error", id="dpl1"), deploy("a", "queued", id="dpl2")
 
-    (place,) = progress.places_of(step(1, "queued", first, second))
+    (alert_key,) = progress.keyed_units_of(step(1, "queued", first, second))
 
-    assert (place.key, place.unit) == ("rel-step-1/a", second)
+    assert (alert_key.key, alert_key.unit) == ("rel-step-1/a", second)
 
 
 def test_an_install_has_a_place_of_its_own_in_each_step() -> None:
     root = release("executing", step(1, "active", deploy("a")), step(2, "active", deploy("a")))
 
-    assert [place.key for one in root.children for place in progress.places_of(one)] == [
+    assert [
+        alert_key.key for one in root.children for alert_key in progress.keyed_units_of(one)
+    ] == [
         "rel-step-1/a",
         "rel-step-2/a",
     ]
@@ -56,11 +58,11 @@ def test_what_stands_at_a_place_is_found_again() -> None:
     unit = deploy("a")
     parent = step(1, "active", unit)
     root = release("active", parent)
-    book = progress.PlaceBook(root)
+    book = progress.AlertKeys(root)
 
-    assert book.entity(book.place(Level.ROLLOUT, root)) == (Level.ROLLOUT, root)
-    assert book.entity(book.place(Level.STEP, parent)) == (Level.STEP, parent)
-    assert book.entity(book.place(Level.UNIT, unit)) == (Level.UNIT, unit)
+    assert book.entity(book.alert_key(Level.ROLLOUT, root)) == (Level.ROLLOUT, root)
+    assert book.entity(book.alert_key(Level.STEP, parent)) == (Level.STEP, parent)
+    assert book.entity(book.alert_key(Level.UNIT, unit)) == (Level.UNIT, unit)
     assert book.entity("elsewhere") is None
 
 

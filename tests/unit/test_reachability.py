@@ -6,34 +6,36 @@ from datetime import datetime
 
 import pytest
 
-from monitor.decide.reachability import PLATFORM, Sight, SightNews, scope_of
+from monitor.decide.reachability import PLATFORM, Reachability, ReachabilityChange, scope_of
 from monitor.errors import (
     MalformedAnswer,
     NuonError,
-    NuonGone,
+    NuonNotFound,
     NuonRejected,
     NuonUnavailable,
 )
-from monitor.model import Blindness, EventKind, Target
+from monitor.model import EventKind, Outage, Target
 from tests.support.builders import NOON, after
 
 ONE, OTHER = Target("release", "rel1"), Target("release", "rel2")
 DOWN = NuonUnavailable("the platform answers 503")
-GONE = NuonGone("release not found")
+REMOVED = NuonNotFound("release not found")
 BROKEN = MalformedAnswer("no id")
 
 
-def sight(told: dict[str, Blindness] | None = None) -> Sight:
-    return Sight(unreachable_after=3, told=told or {})
+def reachability(told: dict[str, Outage] | None = None) -> Reachability:
+    return Reachability(unreachable_after=3, reported=told or {})
 
 
 def failing(
-    seer: Sight, target: Target, times: int, error: NuonError = DOWN
-) -> list[SightNews | None]:
+    seer: Reachability, target: Target, times: int, error: NuonError = DOWN
+) -> list[ReachabilityChange | None]:
     return [fail(seer, target, error, after(number)) for number in range(times)]
 
 
-def fail(seer: Sight, target: Target, error: NuonError, now: datetime) -> SightNews | None:
+def fail(
+    seer: Reachability, target: Target, error: NuonError, now: datetime
+) -> ReachabilityChange | None:
     """Let a poll fail, and what is to be told of it be kept."""
     news = seer.failed(target, error, now)
     if news is not None:
@@ -41,7 +43,7 @@ def fail(seer: Sight, target: Target, error: NuonError, now: datetime) -> SightN
     return news
 
 
-def succeed(seer: Sight, target: Target) -> tuple[SightNews, ...]:
+def succeed(seer: Reachability, target: Target) -> tuple[ReachabilityChange, ...]:
     """Let a poll come through, and what is to be told of it be kept."""
     again = seer.succeeded(target)
     for news in again:
@@ -50,52 +52,52 @@ def succeed(seer: Sight, target: Target) -> tuple[SightNews, ...]:
 
 
 def test_a_few_failures_are_not_told() -> None:
-    assert failing(sight(), ONE, 2) == [None, None]
+    assert failing(reachability(), ONE, 2) == [None, None]
 
 
 def test_a_platform_that_nobody_sees_is_told_once_with_the_time_it_began() -> None:
-    news = SightNews(EventKind.UNREACHABLE, None, NOON, "the platform answers 503")
+    news = ReachabilityChange(EventKind.UNREACHABLE, None, NOON, "the platform answers 503")
 
-    assert failing(sight(), ONE, 5) == [None, None, news, None, None]
+    assert failing(reachability(), ONE, 5) == [None, None, news, None, None]
 
 
 def test_a_platform_that_nobody_sees_is_told_once_for_all_watches() -> None:
-    seer = sight()
+    seer = reachability()
     failing(seer, ONE, 3)
 
     assert failing(seer, OTHER, 5) == [None] * 5
 
 
 def test_a_refused_token_is_told_of_the_platform() -> None:
-    (*_, news) = failing(sight(), ONE, 3, NuonRejected("the token is refused"))
+    (*_, news) = failing(reachability(), ONE, 3, NuonRejected("the token is refused"))
 
-    assert news == SightNews(EventKind.UNREACHABLE, None, NOON, "the token is refused")
+    assert news == ReachabilityChange(EventKind.UNREACHABLE, None, NOON, "the token is refused")
 
 
 def test_an_answer_from_before_an_outage_does_not_make_the_outage_one_watch_s_own() -> None:
-    seer = sight()
+    seer = reachability()
     seer.asks(OTHER)
     fail(seer, ONE, DOWN, NOON)
     succeed(seer, OTHER)
 
     *_, news = failing(seer, ONE, 2)
 
-    assert news == SightNews(EventKind.UNREACHABLE, None, NOON, "the platform answers 503")
+    assert news == ReachabilityChange(EventKind.UNREACHABLE, None, NOON, "the platform answers 503")
 
 
 def test_what_ails_one_watch_while_others_come_through_is_told_of_that_one() -> None:
-    seer = sight()
+    seer = reachability()
     fail(seer, ONE, DOWN, NOON)
     succeed(seer, OTHER)
 
     assert fail(seer, ONE, DOWN, NOON) is None
-    assert fail(seer, ONE, DOWN, NOON) == SightNews(
+    assert fail(seer, ONE, DOWN, NOON) == ReachabilityChange(
         EventKind.UNREACHABLE, ONE, NOON, "the platform answers 503"
     )
 
 
 def test_a_success_before_the_failures_says_nothing_about_the_platform() -> None:
-    seer = sight()
+    seer = reachability()
     succeed(seer, OTHER)
 
     (*_, news) = failing(seer, ONE, 3)
@@ -105,33 +107,35 @@ def test_a_success_before_the_failures_says_nothing_about_the_platform() -> None
 
 
 @pytest.mark.parametrize(
-    ("error", "kind"), [(GONE, EventKind.GONE), (BROKEN, EventKind.UNREACHABLE)]
+    ("error", "kind"), [(REMOVED, EventKind.REMOVED), (BROKEN, EventKind.UNREACHABLE)]
 )
 def test_an_answer_about_one_watch_is_told_of_that_one(error: NuonError, kind: EventKind) -> None:
-    assert failing(sight(), ONE, 5, error)[2:] == [
-        SightNews(kind, ONE, NOON, str(error)),
+    assert failing(reachability(), ONE, 5, error)[2:] == [
+        ReachabilityChange(kind, ONE, NOON, str(error)),
         None,
         None,
     ]
 
 
 def test_what_was_unreachable_and_is_now_gone_is_told_to_be_gone() -> None:
-    seer = sight()
+    seer = reachability()
     failing(seer, ONE, 3, BROKEN)
 
-    assert fail(seer, ONE, GONE, after(9)) == SightNews(EventKind.GONE, ONE, NOON, str(GONE))
-    assert failing(seer, ONE, 3, GONE) == [None] * 3
+    assert fail(seer, ONE, REMOVED, after(9)) == ReachabilityChange(
+        EventKind.REMOVED, ONE, NOON, str(REMOVED)
+    )
+    assert failing(seer, ONE, 3, REMOVED) == [None] * 3
 
 
 def test_what_is_gone_is_not_told_to_be_unreachable() -> None:
-    seer = sight()
-    failing(seer, ONE, 3, GONE)
+    seer = reachability()
+    failing(seer, ONE, 3, REMOVED)
 
     assert failing(seer, ONE, 3, BROKEN) == [None] * 3
 
 
 def test_one_success_ends_a_row_of_failures() -> None:
-    seer = sight()
+    seer = reachability()
     failing(seer, ONE, 2)
     succeed(seer, ONE)
 
@@ -140,33 +144,33 @@ def test_one_success_ends_a_row_of_failures() -> None:
 
 
 def test_a_success_that_follows_few_failures_is_not_told() -> None:
-    seer = sight()
+    seer = reachability()
     failing(seer, ONE, 2)
 
     assert succeed(seer, ONE) == ()
 
 
 def test_a_platform_that_is_seen_again_is_told_once_with_the_gap() -> None:
-    seer = sight()
+    seer = reachability()
     failing(seer, ONE, 3)
 
     assert succeed(seer, OTHER) == (
-        SightNews(EventKind.REACHABLE, None, NOON, "the platform answers 503"),
+        ReachabilityChange(EventKind.REACHABLE, None, NOON, "the platform answers 503"),
     )
     assert succeed(seer, ONE) == ()
 
 
 def test_a_watch_that_is_seen_again_is_told_once() -> None:
-    seer = sight()
+    seer = reachability()
     failing(seer, ONE, 3, BROKEN)
 
     assert succeed(seer, OTHER) == ()
-    assert succeed(seer, ONE) == (SightNews(EventKind.REACHABLE, ONE, NOON, "no id"),)
+    assert succeed(seer, ONE) == (ReachabilityChange(EventKind.REACHABLE, ONE, NOON, "no id"),)
     assert succeed(seer, ONE) == ()
 
 
 def test_blindness_that_comes_back_is_told_again() -> None:
-    seer = sight()
+    seer = reachability()
     failing(seer, ONE, 3)
     succeed(seer, ONE)
 
@@ -174,43 +178,43 @@ def test_blindness_that_comes_back_is_told_again() -> None:
 
 
 def test_a_watch_that_stays_blind_when_the_platform_is_back_is_told() -> None:
-    seer = sight()
+    seer = reachability()
     failing(seer, ONE, 3)
     succeed(seer, OTHER)
 
     news = fail(seer, ONE, DOWN, after(9))
 
-    assert news == SightNews(EventKind.UNREACHABLE, ONE, NOON, "the platform answers 503")
+    assert news == ReachabilityChange(EventKind.UNREACHABLE, ONE, NOON, "the platform answers 503")
 
 
 def test_what_an_earlier_run_told_is_not_told_again() -> None:
     told = {
-        PLATFORM: Blindness(EventKind.UNREACHABLE, NOON, "down"),
-        scope_of(OTHER): Blindness(EventKind.GONE, NOON, "not found"),
+        PLATFORM: Outage(EventKind.UNREACHABLE, NOON, "down"),
+        scope_of(OTHER): Outage(EventKind.REMOVED, NOON, "not found"),
     }
-    seer = sight(told)
+    seer = reachability(told)
 
     assert failing(seer, ONE, 5) == [None] * 5
-    assert failing(seer, OTHER, 5, GONE) == [None] * 5
+    assert failing(seer, OTHER, 5, REMOVED) == [None] * 5
 
 
 def test_what_an_earlier_run_told_ends_with_the_first_success() -> None:
-    seer = sight({PLATFORM: Blindness(EventKind.UNREACHABLE, NOON, "down")})
+    seer = reachability({PLATFORM: Outage(EventKind.UNREACHABLE, NOON, "down")})
 
-    assert succeed(seer, ONE) == (SightNews(EventKind.REACHABLE, None, NOON, "down"),)
+    assert succeed(seer, ONE) == (ReachabilityChange(EventKind.REACHABLE, None, NOON, "down"),)
 
 
 def test_it_knows_what_it_cannot_see() -> None:
-    seer = sight()
+    seer = reachability()
     failing(seer, ONE, 3, BROKEN)
 
-    assert seer.blindness_of(ONE) == Blindness(EventKind.UNREACHABLE, NOON, "no id")
-    assert seer.blindness_of(OTHER) is None
-    assert seer.platform_blindness is None
+    assert seer.outage_of(ONE) == Outage(EventKind.UNREACHABLE, NOON, "no id")
+    assert seer.outage_of(OTHER) is None
+    assert seer.platform_outage is None
 
 
 def test_it_has_seen_nothing_before_the_first_success() -> None:
-    seer = sight()
+    seer = reachability()
     failing(seer, ONE, 1)
 
     assert not seer.has_seen
@@ -219,22 +223,22 @@ def test_it_has_seen_nothing_before_the_first_success() -> None:
 
 
 def test_blindness_that_could_not_be_kept_is_told_at_the_next_failure() -> None:
-    seer = sight()
+    seer = reachability()
     failing(seer, ONE, 2)
 
     assert seer.failed(ONE, DOWN, after(3)) is not None
-    assert seer.platform_blindness is None
-    assert fail(seer, ONE, DOWN, after(4)) == SightNews(
+    assert seer.platform_outage is None
+    assert fail(seer, ONE, DOWN, after(4)) == ReachabilityChange(
         EventKind.UNREACHABLE, None, NOON, "the platform answers 503"
     )
     assert fail(seer, ONE, DOWN, after(5)) is None
 
 
 def test_sight_that_could_not_be_kept_is_told_at_the_next_success() -> None:
-    seer = sight()
+    seer = reachability()
     failing(seer, ONE, 3)
 
     assert len(seer.succeeded(ONE)) == 1
-    assert seer.platform_blindness is not None
+    assert seer.platform_outage is not None
     assert len(succeed(seer, ONE)) == 1
     assert succeed(seer, ONE) == ()

@@ -19,7 +19,7 @@ from monitor.compose.render import (
     SummaryLine,
     View,
 )
-from monitor.compose.templates import Worded
+from monitor.compose.templates import FilledTemplates
 from monitor.kinds import release as release_kind
 from monitor.kinds.wire import Memo
 from monitor.model import (
@@ -30,13 +30,13 @@ from monitor.model import (
     EventKind,
     Kind,
     Level,
-    Memory,
     Mention,
     MentionKind,
     Message,
     Snapshot,
     Stall,
     Target,
+    TargetState,
     known_statuses,
 )
 from tests.support.block_kit import complaints, drawn
@@ -46,9 +46,9 @@ from tests.support.builders import (
     after,
     deploy,
     fixed,
-    memory,
     release,
     snapshot,
+    state,
     step,
 )
 
@@ -61,9 +61,9 @@ FACTS: dict[str, Any] = {
 }
 
 
-def view(root: Entity, remembered: Memory | None = None, **facts: Any) -> View:
+def view(root: Entity, remembered: TargetState | None = None, **facts: Any) -> View:
     target = Target(_WATCHED_AS[root.kind], root.id)
-    return View(Snapshot(target, NOON, root), remembered or memory(), LINKS, **facts)
+    return View(Snapshot(target, NOON, root), remembered or state(), LINKS, **facts)
 
 
 _WATCHED_AS = {
@@ -112,8 +112,8 @@ def unit(root: Entity, install_id: str) -> Entity:
     )
 
 
-def alert(place: str, kind: EventKind, **facts: Any) -> Alert:
-    return Alert(place, kind, since=NOON, told_at=after(240), **facts)
+def alert(alert_key: str, kind: EventKind, **facts: Any) -> Alert:
+    return Alert(alert_key, kind, since=NOON, notified_at=after(240), **facts)
 
 
 def told(kind: EventKind, level: Level, entity: Entity, reason: str = "", **facts: Any) -> Event:
@@ -185,7 +185,7 @@ def test_a_card_that_can_never_go_on_says_why_and_what_to_do() -> None:
     reason = "will never go on: the platform does not count cancelled as an end"
     stalled = alert("rel-step-2", EventKind.STALLED, reason=reason, stall=Stall.DEAD_END)
 
-    assert lines_of(render.card(view(root, memory(alerts=(stalled,))))) == [
+    assert lines_of(render.card(view(root, state(alerts=(stalled,))))) == [
         "⚠️ checkout-api hangs at step 2 of 3",
         "▓▓▓▓▓▓▓▓░░░░░░░░  3 of 6 installs · 1 ended otherwise · step 2 of 3 · 12 min",
         "✓ step 1 · 2 installs · 4 min",
@@ -219,7 +219,7 @@ def test_a_card_that_hangs_says_where_to_look(stall: Stall, headline: str, advic
     root = under_way(deploy("hooli", "executing"))
     stalled = alert(RELEASE_ID, EventKind.STALLED, reason="hangs", stall=stall)
 
-    lines = lines_of(render.card(view(root, memory(alerts=(stalled,)))))
+    lines = lines_of(render.card(view(root, state(alerts=(stalled,)))))
 
     assert lines[0] == headline
     assert lines[3].startswith("⚠ step 2")
@@ -231,7 +231,7 @@ def test_a_success_that_its_parts_contradict_is_not_shown_as_one() -> None:
     reason = "says that it succeeded, but not all of its parts did"
     stalled = alert(RELEASE_ID, EventKind.STALLED, reason=reason, stall=Stall.DISAGREES)
 
-    lines = lines_of(render.card(view(root, memory(alerts=(stalled,)))))
+    lines = lines_of(render.card(view(root, state(alerts=(stalled,)))))
 
     assert lines[0] == "⚠️ checkout-api: 3 of 6 installs, though it says that it succeeded"
     assert lines[-3:] == [
@@ -307,7 +307,7 @@ def test_an_unknown_status_is_shown_as_it_is_and_taken_for_no_end() -> None:
 def test_a_second_attempt_is_named_and_leads_to_the_one_before() -> None:
     root = under_way(deploy("hooli", "executing"))
     retried = alert("rel-step-2/hooli", EventKind.FAILED, reason=HELM, is_retrying=True)
-    remembered = memory(attempt=2, alerts=(retried,))
+    remembered = state(attempt=2, alerts=(retried,))
 
     card = render.card(
         view(root, remembered, title="Checkout", previous_url="https://acme.example/p1")
@@ -457,7 +457,7 @@ def test_a_reminder_says_for_how_long_it_has_stood() -> None:
     waiting = alert("rel-step-2/hooli", EventKind.WAITING)
     event = told(EventKind.WAITING, Level.UNIT, unit(root, "hooli"), is_reminder=True)
 
-    assert drawn(render.reply(view(root, memory(alerts=(waiting,))), [event])) == (
+    assert drawn(render.reply(view(root, state(alerts=(waiting,))), [event])) == (
         "✋ still, for 4 h: hooli waits for an approval  [Open install]"
     )
 
@@ -476,7 +476,7 @@ def test_a_hang_is_told_with_what_to_do() -> None:
     stalled = alert("rel-step-2", EventKind.STALLED, stall=Stall.DEAD_END)
     event = told(EventKind.STALLED, Level.STEP, root.children[1], "will never go on")
 
-    assert drawn(render.reply(view(root, memory(alerts=(stalled,))), [event])) == (
+    assert drawn(render.reply(view(root, state(alerts=(stalled,))), [event])) == (
         "⚠ step 2 of 3 will never go on\n"
         "→ Deploy to hooli again or start a new release.  [Open install]"
     )
@@ -760,9 +760,9 @@ def test_an_installer_is_drawn_with_a_line_for_each_app_and_its_newest_config() 
         app("legacy", "active", is_absent=True),
         facts=(("homepage_url", "https://acme.example/"), ("demo_url", "javascript:alert(1)")),
     )
-    gone = alert("app-legacy", EventKind.GONE)
+    removed = alert("app-legacy", EventKind.REMOVED)
 
-    assert drawn(render.card(view(root, memory(alerts=(gone,))))) == (
+    assert drawn(render.card(view(root, state(alerts=(removed,))))) == (
         "❌ Acme Cloud: billing is in error\n---\n"
         "installer intk2v9… · [homepage]\n---\n"
         "✓ checkout · version 13 active · commit 3f2a9c1 · “Pay twice as fast” by Anna"
@@ -815,7 +815,7 @@ def test_of_many_apps_those_in_trouble_are_shown_first() -> None:
 
 def test_an_app_that_was_taken_away_is_told_with_its_page() -> None:
     root = installer(app("legacy", "active", is_absent=True))
-    event = told(EventKind.GONE, Level.STEP, root.children[0], "was removed")
+    event = told(EventKind.REMOVED, Level.STEP, root.children[0], "was removed")
 
     assert drawn(render.reply(view(root), [event])) == "⊘ legacy was removed  [Open app]"
 
@@ -936,14 +936,14 @@ def test_an_event_in_words_leaves_out_what_its_rollout_is_called() -> None:
 
 
 def test_silences_and_words_of_the_users_own_stand_below_the_facts() -> None:
-    worded = Worded(
+    filled = FilledTemplates(
         title="Checkout, the new one",
         fields=(("Team", "payments"),),
         links=(("Runbook", "https://wiki.example/r"), ("Graphs", "https://graphs.example/")),
     )
     silence = "silenced until 18:00 UTC by anna: database upgrade"
 
-    card = render.card(view(under_way(), worded=worded, silences=(silence,)))
+    card = render.card(view(under_way(), filled=filled, silences=(silence,)))
 
     assert complaints(card, links=("Runbook", "Graphs")) == []
     lines = drawn(card).split("\n")
@@ -1078,7 +1078,7 @@ def test_blindness_and_sight_and_loss_are_told_with_their_times() -> None:
         "✅ Nuon can be seen again\n---\n"
         "No poll came through for 42 min, since 2025-12-01 12:00 UTC"
     )
-    assert drawn(render.gone("checkout-api", "not found", NOON)) == (
+    assert drawn(render.removed("checkout-api", "not found", NOON)) == (
         "❓ checkout-api is not on Nuon any more\n---\n"
         "Since 2025-12-01 12:00 UTC the platform answers: not found"
     )
@@ -1137,7 +1137,7 @@ def test_links_quote_whatever_stands_in_an_id() -> None:
 def test_the_headline_is_the_cards_first_line() -> None:
     root = broken()
 
-    headline = render.headline(snapshot(root), memory(), title="Checkout")
+    headline = render.headline(snapshot(root), state(), title="Checkout")
 
     assert headline == "❌ Checkout failed at step 2 of 3"
     assert drawn(render.card(view(root, title="Checkout"))).startswith(f"{headline}\n")
@@ -1174,14 +1174,14 @@ def test_names_are_asked_for_where_they_are_shown() -> None:
     root = msgspec.structs.replace(broken(), name="", component_id="cmp1")
     event = told(EventKind.RECOVERED, Level.UNIT, unit(root, "acme"), "succeeded after failing")
 
-    assert render.shown_ids(snapshot(root), memory(), [event]) == ("cmp1", "acme", "hooli")
+    assert render.shown_ids(snapshot(root), state(), [event]) == ("cmp1", "acme", "hooli")
 
 
 def test_no_more_than_forty_names_are_asked_for() -> None:
     deploys = [deploy(f"i{n}", "error", f"reason {n}") for n in range(100)]
     root = release("executing_release_steps", step(1, "polling_install_deploys", *deploys))
 
-    assert render.shown_ids(snapshot(root), memory()) == tuple(f"i{n}" for n in range(40))
+    assert render.shown_ids(snapshot(root), state()) == tuple(f"i{n}" for n in range(40))
 
 
 def test_a_message_that_slack_would_refuse_or_misread_is_complained_of() -> None:
@@ -1336,22 +1336,22 @@ def _situations(draw: st.DrawFn) -> tuple[View, list[Event]]:
         for event in events
         for entity in [event.entity]
     )
-    remembered = memory(
+    remembered = state(
         alerts=alerts,
         attempt=draw(st.integers(1, 10**6)),
-        ended=draw(st.sampled_from([None, EventKind.GONE])),
+        ended=draw(st.sampled_from([None, EventKind.REMOVED])),
     )
     text = draw(_texts)
     return View(
         snapshot=Snapshot(Target(_WATCHED_AS[root.kind], root.id), NOON, root),
-        memory=remembered,
+        state=remembered,
         links=Links("https://app.nuon.co", draw(_texts)),
         title=draw(st.none() | _texts),
         names={entity.install_id: draw(_texts) for _, entity in chosen},
         previous_url=draw(st.none() | _LINKS),
         apps={root.component_id: draw(_texts)},
         silences=(text,) * draw(st.sampled_from([0, 1, 30])),
-        worded=draw(st.none() | st.just(Worded(text, ((text, text),) * 20, _RUNBOOKS))),
+        filled=draw(st.none() | st.just(FilledTemplates(text, ((text, text),) * 20, _RUNBOOKS))),
         card_url=draw(st.none() | _LINKS),
         commits={root.build_id: Commit(text, text, text)},
     ), events
@@ -1384,7 +1384,7 @@ def test_whatever_the_platform_says_a_message_is_within_every_limit_and_has_no_f
     for message in (reply, alone):
         assert complaints(message, pings=PINGS, links=["Runbook"]) == []
     assert render.card(drawn_from) == card
-    assert len(render.shown_ids(drawn_from.snapshot, drawn_from.memory, events)) <= 44
+    assert len(render.shown_ids(drawn_from.snapshot, drawn_from.state, events)) <= 44
     assert "\n" not in render.words_of(drawn_from, events[0])
     assert len(render.page_of(drawn_from, events[0])) <= 500
 
@@ -1413,9 +1413,9 @@ def test_the_widest_words_in_every_place_fit(kind: Kind) -> None:
         for n in range(1, 12)
     ]
     root = entity(kind, "root", wide, *steps, **words, created_by=wide, created_at=NOON)
-    worded = Worded(wide, ((wide, wide),) * 20, _RUNBOOKS)
+    filled = FilledTemplates(wide, ((wide, wide),) * 20, _RUNBOOKS)
     stalled = alert("100", EventKind.STALLED, reason=wide, stall=Stall.DISAGREES)
-    drawn_from = view(root, memory(alerts=(stalled,)), worded=worded, silences=(wide,) * 20)
+    drawn_from = view(root, state(alerts=(stalled,)), filled=filled, silences=(wide,) * 20)
     parts = [(Level.ROLLOUT, root), *((Level.STEP, s) for s in steps)]
     parts += [(Level.UNIT, unit) for step in steps for unit in step.children]
     events = [told(EventKind.STALLED, level, part, wide) for level, part in parts]
@@ -1430,7 +1430,7 @@ def test_messages_about_sight_hold_no_foreign_markup(name: str, reason: str) -> 
     for message in (
         render.unreachable(name, reason, NOON),
         render.reachable(name, NOON, after(1)),
-        render.gone(name, reason, NOON),
+        render.removed(name, reason, NOON),
         render.test_message(name, NOON),
     ):
         assert complaints(message) == []
@@ -1458,7 +1458,7 @@ def test_summaries_hold_no_foreign_markup_and_fit(
 
 def test_an_account_that_only_has_an_id_is_asked_for_and_shown_by_its_e_mail() -> None:
     root = release("queued", created_by="acc1")
-    of = View(snapshot(root), memory(), LINKS, people={"acc1": "ana@example.com"})
+    of = View(snapshot(root), state(), LINKS, people={"acc1": "ana@example.com"})
 
-    assert "acc1" in render.shown_ids(of.snapshot, of.memory)
+    assert "acc1" in render.shown_ids(of.snapshot, of.state)
     assert "by ana@example.com" in render.card(of).text

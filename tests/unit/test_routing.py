@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.decide.routing import Destination, Rule, Silence, Verdict, card_sinks, route
+from monitor.decide.routing import Recipient, Rule, Silence, Verdict, card_destinations, route
 from monitor.decide.windows import Once, Then, Weekly, Window
 from monitor.model import (
     MATCH_KEYS,
@@ -54,7 +54,7 @@ def of_all(event: str, **facts: Any) -> Subject:
     return of(event, **{"level": Level.ROLLOUT, "part_kind": "release", "install": Named()} | facts)
 
 
-def to(sink: str | None, events: str = "", *mentions: str, **facts: Any) -> Rule:
+def to(destination: str | None, events: str = "", *mentions: str, **facts: Any) -> Rule:
     """A route; what is no field of a route is a pattern, or several, to match."""
     own = {name: facts.pop(name) for name in Rule.__slots__ if name in facts}
     patterns = {
@@ -62,7 +62,7 @@ def to(sink: str | None, events: str = "", *mentions: str, **facts: Any) -> Rule
         for key, value in facts.items()
     }
     return Rule(
-        sink=sink,
+        destination=destination,
         events=tuple(EventKind(word) for word in events.split()),
         matcher=Matcher(patterns),
         mentions=tuple(Mention.of(word) for word in mentions),
@@ -111,19 +111,19 @@ class Situation:
 
 def outcome(verdict: Verdict) -> list[str]:
     """Return for instance `#oncall @here`, `held #ops until 2025-12-02 06:00`, `silenced`."""
-    lines = [addressed(destination) for destination in verdict.told]
+    lines = [addressed(recipient) for recipient in verdict.recipients]
     for held in verdict.held:
         verb = "held" if held.hold.then is Then.SUMMARY else "dropped"
-        lines.append(f"{verb} {addressed(held.destination)} until {held.hold.until:%Y-%m-%d %H:%M}")
+        lines.append(f"{verb} {addressed(held.recipient)} until {held.hold.until:%Y-%m-%d %H:%M}")
     for waiting in verdict.waiting:
         due = f" until {waiting.due:%H:%M}" if waiting.due else ""
         number = f" for {waiting.needs_failed} failed" if waiting.needs_failed else ""
-        lines.append(f"waits {addressed(waiting.destination)}{due}{number}")
+        lines.append(f"waits {addressed(waiting.recipient)}{due}{number}")
     return lines + ["silenced"] * (verdict.silence is not None)
 
 
-def addressed(destination: Destination) -> str:
-    return " ".join((destination.sink, *(str(mention) for mention in destination.mentions)))
+def addressed(recipient: Recipient) -> str:
+    return " ".join((recipient.destination, *(str(mention) for mention in recipient.mentions)))
 
 
 NO_ROUTE = "no route matches: told in the watch's own channel #releases"
@@ -395,13 +395,13 @@ SITUATIONS: dict[str, Situation] = {
         why=["route 1: matches, told in #oncall; looks no further"],
     ),
     "what may yet recover by itself wakes nobody": Situation(
-        subject=of("failed", standing=timedelta(minutes=2)),
+        subject=of("failed", age=timedelta(minutes=2)),
         routes=(PATIENT,),
         told=["waits #oncall until 12:03"],
         why=[f"{NOT_YET.replace('0 s', '2 min')}; looks no further"],
     ),
     "what has lasted long enough is told": Situation(
-        subject=of("stalled", standing=FIVE),
+        subject=of("stalled", age=FIVE),
         routes=(PATIENT,),
         told=["#oncall"],
         why=["route 1: matches, told in #oncall; looks no further"],
@@ -438,7 +438,7 @@ SITUATIONS: dict[str, Situation] = {
     ),
     # What was told before
     "what was told is not told there again": Situation(
-        subject=of("failed", told_sinks=("#oncall",)),
+        subject=of("failed", notified_destinations=("#oncall",)),
         routes=(replace(ONCALL, continues=True), to("#late")),
         told=["#late"],
         why=[
@@ -447,12 +447,12 @@ SITUATIONS: dict[str, Situation] = {
         ],
     ),
     "that it recovered is told where the trouble was": Situation(
-        subject=of("recovered", told_sinks=("#oncall", "#releases")),
+        subject=of("recovered", notified_destinations=("#oncall", "#releases")),
         told=["#releases"],
         why=["there are no routes: told in the watch's own channel #releases"],
     ),
     "that it recovered is not told where nobody had heard of the trouble": Situation(
-        subject=of("recovered", told_sinks=()),
+        subject=of("recovered", notified_destinations=()),
         routes=(to("#oncall", continues=True),),
         why=[
             f"route 1: matches, not told in #oncall, {UNHEARD}; looks further",
@@ -693,37 +693,37 @@ def test_who_is_told_and_why(situation: Situation) -> None:
 def test_a_destination_names_the_routes_that_lead_to_it() -> None:
     rules = (to("#ops", name="a", continues=True), to("#ops", name="b", continues=True))
 
-    told = route(of("failed"), rules, home=HOME, now=NOON).told
+    told = route(of("failed"), rules, home=HOME, now=NOON).recipients
 
-    assert [(one.sink, one.routes) for one in told] == [("#ops", ("a", "b")), (HOME, ())]
+    assert [(one.destination, one.routes) for one in told] == [("#ops", ("a", "b")), (HOME, ())]
 
 
 def test_what_waited_is_told_once_it_is_due() -> None:
     waiting = route(of("failed"), (PATIENT,), home=HOME, now=NOON).waiting[0]
     assert waiting.due is not None
 
-    later = of("failed", standing=waiting.due - NOON, told_sinks=())
-    told = route(later, (PATIENT,), home=HOME, now=waiting.due).told
+    later = of("failed", age=waiting.due - NOON, notified_destinations=())
+    told = route(later, (PATIENT,), home=HOME, now=waiting.due).recipients
 
-    assert told == (waiting.destination,)
+    assert told == (waiting.recipient,)
 
 
 def test_what_was_held_and_still_stands_is_told_when_the_window_is_over() -> None:
     held = route(of("failed"), (ONCALL,), home=HOME, now=MIDNIGHT, windows=(NIGHT,)).held[0]
 
-    still = of("failed", told_sinks=())
-    told = route(still, (ONCALL,), home=HOME, now=held.hold.until, windows=(NIGHT,)).told
+    still = of("failed", notified_destinations=())
+    told = route(still, (ONCALL,), home=HOME, now=held.hold.until, windows=(NIGHT,)).recipients
 
-    assert told == (held.destination,)
+    assert told == (held.recipient,)
 
 
 def test_what_was_silenced_and_still_stands_is_told_when_the_silence_is_over() -> None:
     quiet = silence(NOON + timedelta(hours=6))
 
-    still = of("failed", told_sinks=())
-    told = route(still, (ONCALL,), home=HOME, now=quiet.until, silences=(quiet,)).told
+    still = of("failed", notified_destinations=())
+    told = route(still, (ONCALL,), home=HOME, now=quiet.until, silences=(quiet,)).recipients
 
-    assert [one.sink for one in told] == ["#oncall"]
+    assert [one.destination for one in told] == ["#oncall"]
 
 
 # Cards
@@ -732,27 +732,29 @@ def test_what_was_silenced_and_still_stands_is_told_when_the_silence_is_over() -
 def test_a_card_stands_where_the_start_is_told() -> None:
     rules = (to("#oncall", "failed"), to("#log", continues=True), to("#team", app="shop"))
 
-    assert card_sinks(of_all("failed"), rules, home=HOME) == ("#log", "#team")
+    assert card_destinations(of_all("failed"), rules, home=HOME) == ("#log", "#team")
 
 
 def test_without_a_route_for_it_a_card_stands_in_the_watchs_own_channel() -> None:
-    assert card_sinks(of_all("succeeded"), (ONCALL,), home=HOME) == (HOME,)
+    assert card_destinations(of_all("succeeded"), (ONCALL,), home=HOME) == (HOME,)
 
 
 def test_a_card_waits_for_no_threshold_and_for_no_count_of_what_was_told() -> None:
     rules = (to("#ops", min_failed=5, lasting=FIVE),)
 
-    assert card_sinks(of_all("failed", told_sinks=("#ops",)), rules, home=HOME) == ("#ops",)
+    assert card_destinations(
+        of_all("failed", notified_destinations=("#ops",)), rules, home=HOME
+    ) == ("#ops",)
 
 
 def test_a_release_whose_start_is_dropped_has_no_card() -> None:
-    assert card_sinks(of_all("failed"), (to(None, "started"),), home=HOME) == ()
+    assert card_destinations(of_all("failed"), (to(None, "started"),), home=HOME) == ()
 
 
 def test_a_channel_to_which_two_routes_lead_has_one_card() -> None:
     rules = (to("#ops", continues=True), to("#ops"))
 
-    assert card_sinks(of_all("started"), rules, home=HOME) == ("#ops",)
+    assert card_destinations(of_all("started"), rules, home=HOME) == ("#ops",)
 
 
 # Mentions
@@ -839,7 +841,7 @@ def test_any_pattern_of_a_key_is_enough(patterns: list[str], text: str) -> None:
 
 
 def test_a_matcher_without_patterns_matches_everything() -> None:
-    assert Matcher().matches(Subject(event=EventKind.GONE))
+    assert Matcher().matches(Subject(event=EventKind.REMOVED))
 
 
 def test_a_hostile_name_is_soon_found_not_to_match() -> None:

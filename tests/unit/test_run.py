@@ -13,7 +13,7 @@ import pytest
 
 from monitor.decide.diff import diff, keep_absent
 from monitor.decide.progress import progress_of, reason_of, units_of
-from monitor.errors import MalformedAnswer, NuonError, NuonGone, NuonUnavailable
+from monitor.errors import MalformedAnswer, NuonError, NuonNotFound, NuonUnavailable
 from monitor.kinds import FINDERS, KINDS, run
 from monitor.kinds.wire import Beside, Document, Memo, Wanted
 from monitor.model import Entity, Kind, Phase, Snapshot, Target
@@ -93,7 +93,7 @@ class Answer:
     next_page: bool = False
 
     @property
-    def digest(self) -> bytes:
+    def fingerprint(self) -> bytes:
         return self.body
 
 
@@ -108,7 +108,7 @@ class Platform:
 
     async def get(self, path: str, params: object = None) -> Answer:
         self.asked.append(path)
-        answer = self.answers.get(path, NuonGone("no such record"))
+        answer = self.answers.get(path, NuonNotFound("no such record"))
         if isinstance(answer, NuonError):
             raise answer
         return Answer(json.dumps(answer).encode(), path in self.more)
@@ -599,7 +599,7 @@ def test_a_branch_that_is_given_alone_is_looked_for() -> None:
 
 
 def test_a_branch_that_no_app_has_is_gone() -> None:
-    with pytest.raises(NuonGone, match="brn9"):
+    with pytest.raises(NuonNotFound, match="brn9"):
         run.locate("brn9", {"/v1/branches?limit=100&offset=0": Document(b"[]")})
 
 

@@ -15,8 +15,8 @@ from monitor.compose.templates import (
     TITLE_LIMIT,
     VARIABLES,
     Facts,
-    Worded,
-    Wording,
+    FilledTemplates,
+    MessageTemplates,
 )
 from monitor.errors import ConfigError
 from monitor.text import plain
@@ -36,12 +36,12 @@ CHECKOUT = Facts(
 
 
 def said(template: str, facts: Facts = CHECKOUT) -> str | None:
-    return Wording.of(template, {}, {}).fill(facts).title
+    return MessageTemplates.of(template, {}, {}).fill(facts).title
 
 
 def linked(template: str, facts: Facts = CHECKOUT) -> str | None:
-    worded = Wording.of(None, {}, {"Runbook": template}).fill(facts)
-    return dict(worded.links).get("Runbook")
+    filled = MessageTemplates.of(None, {}, {"Runbook": template}).fill(facts)
+    return dict(filled.links).get("Runbook")
 
 
 def mistakes(
@@ -50,7 +50,7 @@ def mistakes(
     links: Mapping[str, str] | None = None,
 ) -> list[str]:
     with pytest.raises(ConfigError) as caught:
-        Wording.of(title, fields or {}, links or {})
+        MessageTemplates.of(title, fields or {}, links or {})
     return [str(problem) for problem in caught.value.problems]
 
 
@@ -58,13 +58,13 @@ def mistakes(
 
 
 def test_a_title_a_field_and_a_link_are_said_in_the_users_own_words() -> None:
-    wording = Wording.of(
+    templates = MessageTemplates.of(
         "{{ labels.team|upper }}: {{ name }} ({{ revision[:7] }})",
         {"Team": "{{ labels.team }}", "By": "{{ started_by }}"},
         {"Runbook": "https://wiki.vendor.example/{{ component }}?by={{ started_by }}"},
     )
 
-    assert wording.fill(CHECKOUT) == Worded(
+    assert templates.fill(CHECKOUT) == FilledTemplates(
         title="PAYMENTS: checkout-api (4f2a9c1)",
         fields=(("Team", "payments"), ("By", "anna@vendor.example")),
         links=(("Runbook", "https://wiki.vendor.example/checkout-api?by=anna%40vendor.example"),),
@@ -100,17 +100,17 @@ def test_a_template_has_values_conditions_and_filters(template: str, title: str)
 
 @pytest.mark.parametrize("template", ["", "  ", "{{ labels.nobody }}", "{{ app }}", "\u200b"])
 def test_a_blank_title_leaves_the_built_in_one(template: str) -> None:
-    assert Wording.of(template, {}, {}).fill(CHECKOUT) == Worded()
+    assert MessageTemplates.of(template, {}, {}).fill(CHECKOUT) == FilledTemplates()
 
 
 def test_a_field_that_came_out_blank_is_left_out() -> None:
-    wording = Wording.of(None, {"Squad": "{{ labels.squad }}", "App": "{{ name }}"}, {})
+    templates = MessageTemplates.of(None, {"Squad": "{{ labels.squad }}", "App": "{{ name }}"}, {})
 
-    assert wording.fill(CHECKOUT) == Worded(fields=(("App", "checkout-api"),))
+    assert templates.fill(CHECKOUT) == FilledTemplates(fields=(("App", "checkout-api"),))
 
 
 def test_without_templates_there_is_nothing_to_say() -> None:
-    assert Wording.none().fill(CHECKOUT) == Worded()
+    assert MessageTemplates.none().fill(CHECKOUT) == FilledTemplates()
 
 
 def test_every_fact_is_a_variable_with_a_meaning() -> None:
@@ -120,7 +120,7 @@ def test_every_fact_is_a_variable_with_a_meaning() -> None:
 
 @pytest.mark.parametrize("name", VARIABLES)
 def test_every_variable_can_be_used(name: str) -> None:
-    assert Wording.of(f"{{{{ {name} }}}}", {}, {}).fill(CHECKOUT).problems == ()
+    assert MessageTemplates.of(f"{{{{ {name} }}}}", {}, {}).fill(CHECKOUT).problems == ()
 
 
 # What is wrong with a template, said when the configuration is checked
@@ -345,13 +345,15 @@ def test_a_value_cannot_leave_its_place_in_an_address(hostile: str) -> None:
 
 @pytest.mark.parametrize("name", [".", "..", "x" * 500, "é" * 100])
 def test_a_link_that_would_lead_elsewhere_is_left_out_and_said(name: str) -> None:
-    wording = Wording.of("{{ name[:4] }}", {}, {"Runbook": "https://wiki.example/a/{{ name }}/b"})
+    templates = MessageTemplates.of(
+        "{{ name[:4] }}", {}, {"Runbook": "https://wiki.example/a/{{ name }}/b"}
+    )
 
-    worded = wording.fill(Facts(name=name))
+    filled = templates.fill(Facts(name=name))
 
-    assert worded.title == name[:4]
-    assert worded.links == ()
-    assert [problem.place for problem in worded.problems] == ["templates.links.Runbook"]
+    assert filled.title == name[:4]
+    assert filled.links == ()
+    assert [problem.place for problem in filled.problems] == ["templates.links.Runbook"]
 
 
 @pytest.mark.parametrize("host", ["evil.example/", "evil.example?", "evil.example#", "a@evil", "-"])
@@ -360,9 +362,9 @@ def test_a_value_in_the_host_cannot_end_it(host: str) -> None:
 
 
 def test_a_link_with_a_value_that_is_not_known_is_left_out() -> None:
-    wording = Wording.of(None, {}, {"Runbook": "https://wiki.example/{{ labels.team }}"})
+    templates = MessageTemplates.of(None, {}, {"Runbook": "https://wiki.example/{{ labels.team }}"})
 
-    assert wording.fill(Facts()) == Worded()
+    assert templates.fill(Facts()) == FilledTemplates()
 
 
 def test_a_link_can_depend_on_the_facts() -> None:
@@ -422,21 +424,23 @@ def test_what_is_no_address_of_a_page_is_a_mistake(address: str) -> None:
 
 
 def test_what_cannot_be_filled_in_is_left_out_and_said_and_the_rest_stands() -> None:
-    wording = Wording.of("{{ 1 / installs }}", {"Rate": "{{ 1 / failed }}", "App": "{{ app }}"}, {})
+    templates = MessageTemplates.of(
+        "{{ 1 / installs }}", {"Rate": "{{ 1 / failed }}", "App": "{{ app }}"}, {}
+    )
 
-    worded = wording.fill(Facts(app="shop"))
+    filled = templates.fill(Facts(app="shop"))
 
-    assert (worded.title, worded.fields) == (None, (("App", "shop"),))
-    assert [str(problem) for problem in worded.problems] == [
+    assert (filled.title, filled.fields) == (None, (("App", "shop"),))
+    assert [str(problem) for problem in filled.problems] == [
         "templates.title: cannot be filled in: division by zero",
         "templates.fields.Rate: cannot be filled in: division by zero",
     ]
 
 
 def test_the_reason_of_a_failure_is_plain_and_short() -> None:
-    wording = Wording.of(None, {}, {"X": "https://{{ name }}.example/"})
+    templates = MessageTemplates.of(None, {}, {"X": "https://{{ name }}.example/"})
 
-    [problem] = wording.fill(Facts(name="<!channel> " * 10_000)).problems
+    [problem] = templates.fill(Facts(name="<!channel> " * 10_000)).problems
 
     assert len(problem.expected) < 300
 
@@ -471,7 +475,7 @@ def test_any_text_is_either_refused_or_says_something_bounded_and_harmless(
     for table in ("title", "fields", "links"):
         sources = {"x": template}
         try:
-            wording = Wording.of(
+            templates = MessageTemplates.of(
                 template if table == "title" else None,
                 sources if table == "fields" else {},
                 sources if table == "links" else {},
@@ -481,12 +485,12 @@ def test_any_text_is_either_refused_or_says_something_bounded_and_harmless(
             assert told == [plain(line, 2_000) for line in told]
             continue
 
-        worded = wording.fill(facts)
+        filled = templates.fill(facts)
 
-        assert worded.title is None or 0 < len(worded.title) <= TITLE_LIMIT
-        for _, text in worded.fields:
+        assert filled.title is None or 0 < len(filled.title) <= TITLE_LIMIT
+        for _, text in filled.fields:
             assert 0 < len(text) <= FIELD_LIMIT
-        for _, url in worded.links:
+        for _, url in filled.links:
             assert len(url) <= LINK_LIMIT
             assert url.isascii()
             assert urlsplit(url).scheme in ("http", "https")

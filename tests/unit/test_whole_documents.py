@@ -16,7 +16,7 @@ from monitor.cli import cli
 from monitor.decide.diff import diff, keep_absent
 from monitor.kinds import KINDS
 from monitor.kinds.wire import Memo
-from monitor.model import Memory, Snapshot, Target
+from monitor.model import Snapshot, Target, TargetState
 from monitor.store import Observation, Store
 from tests.support import documents
 from tests.support.statuses import Distinct
@@ -76,7 +76,7 @@ def test_a_change_of_any_status_in_a_document_is_seen_in_the_history(
             opened.save(
                 Observation(
                     snapshot,
-                    Memory(NOON),
+                    TargetState(NOON),
                     b"",
                     transitions=difference.transitions if snapshot is snapshots[-1] else (),
                 )

@@ -250,10 +250,10 @@ def test_the_end_of_a_window_is_the_first_instant_at_which_it_is_closed(
 @fixed(250)
 @given(st.sampled_from(CHANGES), AROUND)
 def test_a_local_time_is_when_the_clocks_first_show_it_or_a_later_one(
-    change: tuple[str, str], around: timedelta
+    change: tuple[str, str], context: timedelta
 ) -> None:
     zone = ZoneInfo(change[0])
-    local = (at(change[1]) + around).astimezone(zone).replace(tzinfo=None)
+    local = (at(change[1]) + context).astimezone(zone).replace(tzinfo=None)
     # A time as read, and one beside it, which may be none that the clocks ever show.
     for asked in (local, local + timedelta(minutes=59)):
         found = instant(asked, zone)
@@ -269,10 +269,10 @@ def test_a_local_time_is_when_the_clocks_first_show_it_or_a_later_one(
 @fixed(200)
 @given(st.sampled_from(CHANGES), AROUND, st.timedeltas(timedelta(0), timedelta(days=2)))
 def test_an_earlier_local_time_is_no_later_instant(
-    change: tuple[str, str], around: timedelta, later: timedelta
+    change: tuple[str, str], context: timedelta, later: timedelta
 ) -> None:
     zone = ZoneInfo(change[0])
-    local = (at(change[1]) + around).replace(tzinfo=None)
+    local = (at(change[1]) + context).replace(tzinfo=None)
 
     assert instant(local, zone) <= instant(local + later, zone)
 

@@ -98,7 +98,7 @@ def ago(then: datetime, now: datetime) -> str:
 
 def part_names(store: Store, snapshot: Snapshot) -> dict[str, str]:
     """Return what people call the parts of a rollout, by the parts' ids and by their places."""
-    from monitor.decide.progress import place_of
+    from monitor.decide.progress import alert_key_of
     from monitor.kinds import KINDS
     from monitor.kinds.wire import Terms
     from monitor.model import Level
@@ -116,7 +116,7 @@ def part_names(store: Store, snapshot: Snapshot) -> dict[str, str]:
             name = installs.get(unit.install_id) or unit.name
             identifier = short_id(unit.install_id or unit.id)
             shown = plain(name, 60, fallback=identifier) if name else identifier
-            names[unit.id] = names[place_of(Level.UNIT, unit, step)] = shown
+            names[unit.id] = names[alert_key_of(Level.UNIT, unit, step)] = shown
             for _, detail in unit.flat()[1:]:
                 what = plain(detail.name, 60, fallback=detail.kind.value)
                 names.setdefault(detail.id, f"{shown}: {what}")

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.compose.terminal import draw_message
-from monitor.decide.routing import Destination, Verdict, Waiting
+from monitor.decide.routing import Recipient, Verdict, Waiting
 from monitor.decide.windows import Then, clock_words
 from monitor.model import EventKind, Message
 from monitor.text import counted, join_names, plain
@@ -57,30 +57,30 @@ def led(lead: str, sentence: str, *, style: str = "") -> RenderableType:
 def outcome_lines(
     verdict: Verdict, event: EventKind, at: datetime, *, pings: bool
 ) -> Iterator[str]:
-    """Yield what becomes of an event in the end: a sentence for each sink, or that none is told.
+    """Yield what becomes of an event: a sentence for each destination, or that there is none.
 
     `pings` says whether mentions ping for it.
     """
     if verdict.silence is not None:
         yield f"silenced: nobody is told until {clock_words(verdict.silence.until, at)}"
-    elif not (verdict.told or verdict.held or verdict.waiting):
+    elif not (verdict.recipients or verdict.held or verdict.waiting):
         yield "nobody is told"
-    for one in verdict.told:
+    for one in verdict.recipients:
         in_vain = f", but {event} pings nobody" if one.mentions and not pings else ""
         yield f"told in {addressed(one)}{in_vain}"
     for held in verdict.held:
         hold = held.hold
         until = clock_words(hold.until, at, hold.windows[-1].when.zone)
         verb = "held for the summary in" if hold.then is Then.SUMMARY else "dropped for"
-        yield f"{verb} {addressed(held.destination)}, until {until}"
+        yield f"{verb} {addressed(held.recipient)}, until {until}"
     for waiting in verdict.waiting:
-        yield f"waits for {addressed(waiting.destination)}, {_awaited(waiting, at)}"
+        yield f"waits for {addressed(waiting.recipient)}, {_awaited(waiting, at)}"
 
 
-def addressed(destination: Destination) -> str:
+def addressed(recipient: Recipient) -> str:
     """Return for instance `#oncall with @here`."""
-    mentions = join_names([str(mention) for mention in destination.mentions])
-    return plain(destination.sink, 100) + (f" with {mentions}" if mentions else "")
+    mentions = join_names([str(mention) for mention in recipient.mentions])
+    return plain(recipient.destination, 100) + (f" with {mentions}" if mentions else "")
 
 
 def _awaited(waiting: Waiting, at: datetime) -> str:

@@ -16,8 +16,8 @@ import msgspec
 
 from monitor.cli.support.common import report
 from monitor.config import WATCH_KINDS, Config, Watch, format_duration
-from monitor.deliver.destinations import Sinks
-from monitor.errors import NuonError, NuonGone, NuonRejected, SinkError
+from monitor.deliver.destinations import Destinations
+from monitor.errors import DestinationError, NuonError, NuonNotFound, NuonRejected
 from monitor.kinds import FINDERS, KINDS, explained
 from monitor.kinds.wire import Memo, parse
 from monitor.model import Found, Target
@@ -109,7 +109,7 @@ async def _serves(source: Source, kind: str) -> bool | NuonError:
     path = (KINDS.get(kind) or FINDERS[kind]).path(made_up)
     try:
         await source.get(path)
-    except NuonGone:
+    except NuonNotFound:
         # A path without an id is taken for one: its last part for the id of some record.
         return _NOBODY in path
     except NuonError as error:
@@ -180,7 +180,7 @@ async def _shown(source: Source, target: Target) -> str:
     kind = KINDS[target.kind]
     seen = await gather(source, kind, target.id)
     root = kind.decode(seen.main.body, target.id, Memo(), seen.beside)
-    if root.kind.is_standing:
+    if root.kind.is_perpetual:
         return counted(len(root.children), kind.terms.step)
     return root.status or "no status yet"
 
@@ -220,9 +220,9 @@ def _is_missing_route(error: NuonError) -> bool:
 
 
 async def _ask_slack(config: Config) -> bool:
-    sinks = Sinks(config)
-    channels = [name for name in sinks.configured if sinks.keeps_cards(name)]
-    for name in sinks.configured:
+    destinations = Destinations(config)
+    channels = [name for name in destinations.configured if destinations.keeps_cards(name)]
+    for name in destinations.configured:
         if name not in channels:
             shown = plain(name, 200)
             click.echo(f"– {shown}: a webhook can only be tried with test-notification")
@@ -231,8 +231,8 @@ async def _ask_slack(config: Config) -> bool:
     finds_all = True
     async with slack_client(config) as slack:
         try:
-            workspace = await slack.greet()
-        except SinkError as error:
+            workspace = await slack.check_token()
+        except DestinationError as error:
             report(is_well=False, subject="Slack", finding=str(error))
             return False
         report(is_well=True, subject="Slack", finding=f"the token is good for {workspace}")
@@ -240,7 +240,7 @@ async def _ask_slack(config: Config) -> bool:
             subject = f"channel {channel}"
             try:
                 name = await slack.channel(channel).check()
-            except SinkError as error:
+            except DestinationError as error:
                 report(is_well=False, subject=subject, finding=str(error))
                 finds_all = False
             else:

@@ -13,14 +13,14 @@ from monitor.config import Config, Watch
 from monitor.decide import events, progress
 from monitor.decide.reachability import scope_of
 from monitor.kinds import KINDS
-from monitor.model import Alert, Blindness, EventKind, Level, Target
+from monitor.model import Alert, EventKind, Level, Outage, Target
 from monitor.store import Counts, Store, Watched
 from monitor.text import plain, short_id
 
 _LONG_AGO = timedelta(days=1)
 
 
-class Standing(IntEnum):
+class TargetStatus(IntEnum):
     """How something stands, the most urgent first."""
 
     IN_TROUBLE = 0
@@ -43,24 +43,26 @@ class Row:
     entry: Watch
     found_by: Target | None
     watched: Watched | None
-    blindness: Blindness | None
+    outage: Outage | None
     title: str
-    state: str
+    summary: str
     """How it stands, in the words of its card."""
     names: Mapping[str, str]
     """Of its parts, where any is in trouble."""
 
     @property
     def alerts(self) -> tuple[Alert, ...]:
-        return self.watched.memory.alerts if self.watched else ()
+        return self.watched.state.alerts if self.watched else ()
 
     @property
     def troubles(self) -> tuple[Alert, ...]:
         """The alerts that say something of their own: a part that failed speaks for its whole."""
         if self.watched is None:
             return ()
-        places = progress.PlaceBook(self.watched.snapshot.root)
-        units = [a for a in self.alerts if (places.entity(a.place) or (None,))[0] is Level.UNIT]
+        alert_keys = progress.AlertKeys(self.watched.snapshot.root)
+        units = [
+            a for a in self.alerts if (alert_keys.entity(a.alert_key) or (None,))[0] is Level.UNIT
+        ]
         others = [alert for alert in self.alerts if alert not in units]
         if any(alert.kind is EventKind.FAILED for alert in units):
             others = [alert for alert in others if alert.kind is not EventKind.FAILED]
@@ -69,30 +71,30 @@ class Row:
     @property
     def progress(self) -> progress.Progress:
         root = self.watched.snapshot.root if self.watched else None
-        steps = () if root is None or root.kind.is_standing else root.children
+        steps = () if root is None or root.kind.is_perpetual else root.children
         return progress.add_up(tuple(progress.progress_of(step) for step in steps))
 
     @property
-    def standing(self) -> Standing:
-        if self.blindness is not None:
-            return Standing.IN_TROUBLE
+    def status(self) -> TargetStatus:
+        if self.outage is not None:
+            return TargetStatus.IN_TROUBLE
         if self.watched is None:
-            return Standing.NOT_SEEN
-        root, memory = self.watched.snapshot.root, self.watched.memory
-        kinds = {alert.kind for alert in memory.alerts}
-        if memory.ended is EventKind.FAILED or kinds & {EventKind.FAILED, EventKind.STALLED}:
-            return Standing.IN_TROUBLE
+            return TargetStatus.NOT_SEEN
+        root, state = self.watched.snapshot.root, self.watched.state
+        kinds = {alert.kind for alert in state.alerts}
+        if state.ended is EventKind.FAILED or kinds & {EventKind.FAILED, EventKind.STALLED}:
+            return TargetStatus.IN_TROUBLE
         if root.phase.is_terminal:
-            return Standing.ENDED
+            return TargetStatus.ENDED
         if EventKind.WAITING in kinds:
-            return Standing.WAITING
-        return Standing.AT_REST if root.kind.is_standing else Standing.UNDER_WAY
+            return TargetStatus.WAITING
+        return TargetStatus.AT_REST if root.kind.is_perpetual else TargetStatus.UNDER_WAY
 
-    def is_bygone(self, now: datetime) -> bool:
+    def is_replaced(self, now: datetime) -> bool:
         """Whether it was found, not asked for, and has been settled for long."""
         if self.found_by is None or self.watched is None:
             return False
-        is_settled = events.is_settled(self.watched.snapshot, self.watched.memory, now)
+        is_settled = events.is_settled(self.watched.snapshot, self.watched.state, now)
         return is_settled and now - self.watched.changed_at > _LONG_AGO
 
 
@@ -102,7 +104,7 @@ class View:
 
     rows: tuple[Row, ...]
     counts: Counts
-    sights: Mapping[str, Blindness]
+    outages: Mapping[str, Outage]
     now: datetime
 
 
@@ -110,7 +112,7 @@ def look(config: Config, now: datetime) -> View:
     """Read the store; raises StoreError."""
     with Store.open_readonly(config.store.url) as store:
         rows = tuple(_Reader(config, store).rows())
-        return View(rows, store.counts(), store.sights(), now)
+        return View(rows, store.counts(), store.outages(), now)
 
 
 class _Reader:
@@ -119,7 +121,7 @@ class _Reader:
     def __init__(self, config: Config, store: Store) -> None:
         self._store = store
         self._seen = {watched.target: watched for watched in store.targets()}
-        self._sights = store.sights()
+        self._outages = store.outages()
         self._entries = {entry.target: entry for entry in config.watch}
         roots = [watched.snapshot.root for watched in self._seen.values()]
         self._names = store.names(
@@ -134,7 +136,7 @@ class _Reader:
         for entry in self._entries.values():
             row = self._row(entry.target, entry, None)
             # A list is no row of its own where what it led to has rows.
-            if entry.target not in listings or row.watched is not None or row.blindness is not None:
+            if entry.target not in listings or row.watched is not None or row.outage is not None:
                 yield row
         found = {find.target: find for find in finds if find.listing in watched_by}
         for target, find in found.items():
@@ -155,12 +157,12 @@ class _Reader:
         names: Mapping[str, str] = {}
         if watched is None:
             shown = plain(title, 75) if title else f"{target.kind} {short_id(target.id)}"
-            state = "not seen yet" if target.kind in KINDS else "nothing found yet"
+            summary = "not seen yet" if target.kind in KINDS else "nothing found yet"
         else:
             links = render.Links("", "")
-            card = render.View(watched.snapshot, watched.memory, links, title, self._names)
-            shown, state = render.title_and_state(card)
-            if watched.memory.alerts:
+            card = render.View(watched.snapshot, watched.state, links, title, self._names)
+            shown, summary = render.title_and_summary(card)
+            if watched.state.alerts:
                 names = part_names(self._store, watched.snapshot)
-        blindness = self._sights.get(scope_of(target))
-        return Row(target, entry, found_by, watched, blindness, shown, state, names)
+        outage = self._outages.get(scope_of(target))
+        return Row(target, entry, found_by, watched, outage, shown, summary, names)

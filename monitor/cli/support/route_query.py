@@ -14,13 +14,13 @@ from monitor.compose.notifications import LOUD
 from monitor.config import Config, Watch
 from monitor.decide.dispatch import Plan, joined, subject_of
 from monitor.decide.routing import Silence, Verdict, route
-from monitor.deliver.destinations import Sinks, home_of
+from monitor.deliver.destinations import Destinations, home_of
 from monitor.model import LABEL, MATCH_KEYS, Entity, Event, EventKind, Level, Named, Subject
 from monitor.store import Store
 from monitor.text import join_names, plain
 
 _LEVELS = {"part": Level.UNIT, "rollout": Level.ROLLOUT}
-_SIGHT = frozenset({EventKind.UNREACHABLE, EventKind.REACHABLE})
+_OUTAGE_EVENTS = frozenset({EventKind.UNREACHABLE, EventKind.REACHABLE})
 _BEGUN_BY: Mapping[EventKind, tuple[EventKind, ...]] = {
     EventKind.RECOVERED: (EventKind.FAILED, EventKind.STALLED)
 }
@@ -29,17 +29,17 @@ _SHOWN = 8
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """An event, when it happens, and the sinks of the channels that its watches have."""
+    """An event, when it happens, and the destinations of the channels that its watches have."""
 
     subject: Subject
     homes: tuple[str, ...]
     at: datetime
 
     @property
-    def is_of_sight(self) -> bool:
+    def is_of_outage(self) -> bool:
         """Whether it is about what the monitor itself sees, which no hours and silences hide."""
         event, level = self.subject.event, self.subject.level
-        return event in _SIGHT or (event is EventKind.GONE and level is Level.ROLLOUT)
+        return event in _OUTAGE_EVENTS or (event is EventKind.REMOVED and level is Level.ROLLOUT)
 
     @property
     def pings(self) -> bool:
@@ -57,8 +57,8 @@ class Question:
         """Decide as the daemon does."""
         if self.subject.event is EventKind.REACHABLE:
             return self._reachable(plan)
-        windows = () if self.is_of_sight else plan.windows
-        silences = () if self.is_of_sight else silences
+        windows = () if self.is_of_outage else plan.windows
+        silences = () if self.is_of_outage else silences
         return joined(
             route(
                 self.subject, plan.rules, home=home, now=self.at, windows=windows, silences=silences
@@ -67,11 +67,15 @@ class Question:
         )
 
     def _reachable(self, plan: Plan) -> Verdict:
-        subject = replace(self.subject, event=EventKind.UNREACHABLE, told_sinks=None)
+        subject = replace(self.subject, event=EventKind.UNREACHABLE, notified_destinations=None)
         unreachable = replace(self, subject=subject).verdict(plan, ())
-        heard = self.subject.told_sinks
-        told = tuple(one for one in unreachable.told if heard is None or one.sink in heard)
-        return Verdict(told=told, steps=("goes where unreachable went", *unreachable.steps))
+        notified = self.subject.notified_destinations
+        recipients = tuple(
+            one for one in unreachable.recipients if notified is None or one.destination in notified
+        )
+        return Verdict(
+            recipients=recipients, steps=("goes where unreachable went", *unreachable.steps)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +96,7 @@ class Asked:
     labels: tuple[tuple[str, str], ...]
     failed: int | None
     lasting: timedelta | None
-    told_in: tuple[str, ...]
+    notified_in: tuple[str, ...]
 
     @property
     def kind(self) -> EventKind:
@@ -108,9 +112,9 @@ def question_of(config: Config, store: Store | None, asked: Asked, at: datetime)
         known = Knowledge(config, store).named(asked.target_id)
         subject, homes = _seen(known, asked, at), known.scene.homes
     else:
-        subject, homes = _made_up(store, asked), Sinks(config).homes
+        subject, homes = _made_up(store, asked), Destinations(config).homes
         # That nothing can be seen at all is told in every channel.
-        homes = homes if asked.kind in _SIGHT else homes[:1]
+        homes = homes if asked.kind in _OUTAGE_EVENTS else homes[:1]
     subject = replace(subject, **_differences(store, asked))
     if asked.watch is not None:
         entry = _watch(config, asked.watch)
@@ -119,7 +123,7 @@ def question_of(config: Config, store: Store | None, asked: Asked, at: datetime)
         subject = replace(subject, watch=watch, labels=entry.labels)
     question = Question(subject, homes, at)
     # The daemon knows no labels of what it cannot see.
-    labels = {} if question.is_of_sight else subject.labels
+    labels = {} if question.is_of_outage else subject.labels
     return replace(question, subject=replace(subject, labels={**labels, **dict(asked.labels)}))
 
 
@@ -147,7 +151,7 @@ def _differences(store: Store | None, asked: Asked) -> dict[str, Any]:
         "started_by": asked.started_by,
         "failed": asked.failed,
         "standing": asked.lasting,
-        "told_sinks": tuple(filter(None, asked.told_in)) if asked.told_in else None,
+        "told_sinks": tuple(filter(None, asked.notified_in)) if asked.notified_in else None,
     }
     return {field: value for field, value in named.items() if value != Named()} | {
         field: value for field, value in said.items() if value is not None
@@ -184,8 +188,8 @@ def _seen(known: Known, asked: Asked, at: datetime) -> Subject:
     for alert, event in known.troubles():
         if alert.kind in kinds and event.entity.id in ids:
             subject = subject_of(known.scene, event)
-            standing = max(at - alert.since, timedelta())
-            return replace(subject, event=asked.kind, standing=standing)
+            age = max(at - alert.since, timedelta())
+            return replace(subject, event=asked.kind, age=age)
     if asked.level == "part" and asked.install is None:
         raise click.UsageError("Say of which part: --install NAME")
     # An install may be worked at by several steps.

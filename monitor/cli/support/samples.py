@@ -11,21 +11,21 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from monitor.decide.diff import diff, keep_absent
-from monitor.decide.events import Patience, decide
+from monitor.decide.events import StallRules, decide
 from monitor.model import (
     Entity,
     Event,
     EventKind,
     Kind,
-    Memory,
     Phase,
     Snapshot,
     Target,
+    TargetState,
     known_statuses,
     phase_of,
 )
 
-_PATIENCE = Patience(stalled_after=timedelta(minutes=30), remind_every=timedelta(hours=4))
+_PATIENCE = StallRules(stalled_after=timedelta(minutes=30), remind_every=timedelta(hours=4))
 _MINUTE = timedelta(minutes=1)
 _COMMIT = "4f9c2d7e1a3b5c6d8e0f1a2b3c4d5e6f7a8b9c0d"
 
@@ -92,7 +92,7 @@ _CASTS: Mapping[str, _Cast] = {
             EventKind.PROGRESSED: ((0, "r ss rs"), (3, "r ss ss")),
             EventKind.FAILED: ((0, "r ss sr"), (3, "r ss sf")),
             EventKind.RECOVERED: ((0, "r ss sr"), (3, "r ss sf"), (6, "r ss ss")),
-            EventKind.GONE: ((0, "r ss ss"), (3, "r ss"), (6, "r ss")),
+            EventKind.REMOVED: ((0, "r ss ss"), (3, "r ss"), (6, "r ss")),
         },
     ),
     "approvals": _Cast(
@@ -115,7 +115,7 @@ class Sample:
     """A rollout at the moment of some events; `names` are those of installs and the like by id."""
 
     snapshot: Snapshot
-    memory: Memory
+    state: TargetState
     events: tuple[Event, ...]
     names: Mapping[str, str]
     apps: Mapping[str, str]
@@ -126,7 +126,7 @@ def sample(kind: str, event: EventKind, now: datetime) -> Sample | None:
     cast = _CASTS[kind]
     story = cast.stories.get(event, () if cast.stories else _STORIES.get(event, ()))
     seen: Snapshot | None = None
-    memory: Memory | None = None
+    state: TargetState | None = None
     events: tuple[Event, ...] = ()
     begun_at = now - (20 + max((minute for minute, _ in story), default=0)) * _MINUTE
     changed_at, before = begun_at, ""
@@ -136,14 +136,14 @@ def sample(kind: str, event: EventKind, now: datetime) -> Sample | None:
         root = _tree(cast, scene, begun_at, changed_at)
         after = keep_absent(seen, Snapshot(Target(kind, root.id), at, root))
         change = diff(seen, after)
-        decision = decide(seen, after, change, memory, now=at, patience=_PATIENCE)
-        seen, memory, events = after, decision.memory, decision.events
-    told = tuple(one for one in events if one.kind is event)
-    if seen is None or memory is None or not told:
+        decision = decide(seen, after, change, state, now=at, stall_rules=_PATIENCE)
+        seen, state, events = after, decision.state, decision.events
+    its_events = tuple(one for one in events if one.kind is event)
+    if seen is None or state is None or not its_events:
         return None
     installs = {_id("inl", number): name for number, name in enumerate(_INSTALLS, start=1)}
     names = {_id("cmp"): "checkout-api", _id("app"): "shop"}
-    return Sample(seen, memory, told, {**installs, **names}, {_id("cmp"): _id("app")})
+    return Sample(seen, state, its_events, {**installs, **names}, {_id("cmp"): _id("app")})
 
 
 def kinds_of_events(kind: str) -> tuple[EventKind, ...]:
@@ -160,12 +160,12 @@ def _tree(cast: _Cast, scene: str, begun_at: datetime, changed_at: datetime) -> 
         name=cast.name,
         created_at=begun_at,
         updated_at=changed_at,
-        component_id="" if cast.root.is_standing else _id("cmp"),
-        app_id="" if cast.root.is_standing else _id("app"),
+        component_id="" if cast.root.is_perpetual else _id("cmp"),
+        app_id="" if cast.root.is_perpetual else _id("app"),
         install_id=_id("inl", 1) if cast.root is Kind.WORKFLOW else "",
         workflow_id=_id("inw"),
-        revision="" if cast.root.is_standing else _COMMIT,
-        created_by="" if cast.root.is_standing else "robin@example.com",
+        revision="" if cast.root.is_perpetual else _COMMIT,
+        created_by="" if cast.root.is_perpetual else "robin@example.com",
         children=tuple(_step(cast, number, word, begun_at) for number, word in enumerate(words)),
     )
 
@@ -183,13 +183,13 @@ def _step(cast: _Cast, number: int, word: str, begun_at: datetime) -> Entity:
         workflow_id=_id("inw", number) if is_work else "",
         app_id=_id("app", number) if cast.step is Kind.APP else "",
         children=tuple(
-            _unit(cast, f"{number}{place}", place, letter, created_at)
-            for place, letter in enumerate(word[1:], start=1)
+            _unit(cast, f"{number}{alert_key}", alert_key, letter, created_at)
+            for alert_key, letter in enumerate(word[1:], start=1)
         ),
     )
 
 
-def _unit(cast: _Cast, key: str, place: int, letter: str, begun_at: datetime) -> Entity:
+def _unit(cast: _Cast, key: str, alert_key: int, letter: str, begun_at: datetime) -> Entity:
     is_at_install = cast.units is _INSTALLS
     is_done = letter in "sf"
     return Entity(
@@ -197,10 +197,10 @@ def _unit(cast: _Cast, key: str, place: int, letter: str, begun_at: datetime) ->
         id=_id("unt", key),
         status=_status(cast.unit, letter),
         description={"f": cast.reason, "w": "the plan is to be approved"}.get(letter, ""),
-        name="" if is_at_install else cast.units[place - 1],
-        created_at=begun_at + place * _MINUTE,
-        updated_at=begun_at + (place + 4) * _MINUTE if is_done else None,
-        install_id=_id("inl", place) if is_at_install else "",
+        name="" if is_at_install else cast.units[alert_key - 1],
+        created_at=begun_at + alert_key * _MINUTE,
+        updated_at=begun_at + (alert_key + 4) * _MINUTE if is_done else None,
+        install_id=_id("inl", alert_key) if is_at_install else "",
         workflow_id=_id("inw", key),
         slot=key if not is_at_install else "",
     )

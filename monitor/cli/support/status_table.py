@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.cli.support.common import ago
-from monitor.cli.support.read_status import Row, Standing, View
+from monitor.cli.support.read_status import Row, TargetStatus, View
 from monitor.config import Config
 from monitor.decide.reachability import scope_of
 from monitor.text import duration_words, plain
@@ -31,21 +31,21 @@ _WIDEST_NAME = 32
 _CELLS = 10
 
 # Colours that stand out on a dark and on a light ground; a mark and a word say the same.
-_STYLES: Mapping[Standing, str] = {
-    Standing.IN_TROUBLE: "bold red",
-    Standing.WAITING: "bold magenta",
-    Standing.UNDER_WAY: "bold",
-    Standing.NOT_SEEN: "",
-    Standing.AT_REST: "green",
-    Standing.ENDED: "green",
+_STYLES: Mapping[TargetStatus, str] = {
+    TargetStatus.IN_TROUBLE: "bold red",
+    TargetStatus.WAITING: "bold magenta",
+    TargetStatus.UNDER_WAY: "bold",
+    TargetStatus.NOT_SEEN: "",
+    TargetStatus.AT_REST: "green",
+    TargetStatus.ENDED: "green",
 }
-_MARKS: Mapping[Standing, str] = {
-    Standing.IN_TROUBLE: "✗",
-    Standing.WAITING: "◆",
-    Standing.UNDER_WAY: "●",
-    Standing.NOT_SEEN: "·",
-    Standing.AT_REST: "✓",
-    Standing.ENDED: "✓",
+_MARKS: Mapping[TargetStatus, str] = {
+    TargetStatus.IN_TROUBLE: "✗",
+    TargetStatus.WAITING: "◆",
+    TargetStatus.UNDER_WAY: "●",
+    TargetStatus.NOT_SEEN: "·",
+    TargetStatus.AT_REST: "✓",
+    TargetStatus.ENDED: "✓",
 }
 
 
@@ -59,28 +59,28 @@ class Board:
 
     def __rich_console__(self, screen: Console, options: ConsoleOptions) -> RenderResult:
         width, now = options.max_width, self.view.now
-        bygone = [] if self.is_all else [row for row in self.view.rows if row.is_bygone(now)]
-        left_out = {row.target for row in bygone}
+        replaced = [] if self.is_all else [row for row in self.view.rows if row.is_replaced(now)]
+        left_out = {row.target for row in replaced}
         shown = [row for row in self.view.rows if row.target not in left_out]
         shown.sort(key=_urgency)
         columns = _columns(shown, width, now)
-        for standing, group in groupby(shown, key=lambda row: row.standing):
+        for status, group in groupby(shown, key=lambda row: row.status):
             rows = tuple(group)
-            heading = f" {standing.words.upper()} {len(rows):,} "
-            yield Text(heading, style=f"{_STYLES[standing]} reverse".strip())
+            heading = f" {status.words.upper()} {len(rows):,} "
+            yield Text(heading, style=f"{_STYLES[status]} reverse".strip())
             for row in rows:
                 yield columns.draw(row, now)
             yield ""
-        if bygone:
-            yield Text(_words_for_bygone(bygone))
+        if replaced:
+            yield Text(_words_for_replaced(replaced))
         yield Text(_total(self.view.rows), style="bold")
         for warning in warnings(self.config, self.view):
             yield Text(f"⚠ {warning}", style="bold red")
 
 
-def _urgency(row: Row) -> tuple[Standing, float]:
+def _urgency(row: Row) -> tuple[TargetStatus, float]:
     """The most urgent first; of these what changed last."""
-    return row.standing, -row.watched.changed_at.timestamp() if row.watched else 0.0
+    return row.status, -row.watched.changed_at.timestamp() if row.watched else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +95,13 @@ class _Columns:
 
     def draw(self, row: Row, now: datetime) -> RenderableType:
         """Draw one row, and below it what is wrong."""
-        style = _STYLES[row.standing]
+        style = _STYLES[row.status]
         table = Table.grid(padding=(0, 2, 0, 0), expand=True)
         table.add_column(width=1)
-        cells = [Text(_MARKS[row.standing], style=style)]
+        cells = [Text(_MARKS[row.status], style=style)]
         if self.width < _NARROW:
             table.add_column(ratio=1, overflow="fold")
-            words = (_progress(row), row.state, _changed(row, now))
+            words = (_progress(row), row.summary, _changed(row, now))
             cells.append(Text.assemble((row.title, style), "  ", " · ".join(filter(None, words))))
         else:
             table.add_column(width=self.name, overflow="fold")
@@ -113,7 +113,7 @@ class _Columns:
             table.add_column(width=self.progress, justify="right")
             table.add_column(ratio=1, overflow="fold")
             table.add_column(width=self.changed, justify="right")
-            cells += [Text(_progress(row)), Text(row.state), Text(_changed(row, now))]
+            cells += [Text(_progress(row)), Text(row.summary), Text(_changed(row, now))]
         table.add_row(*cells)
         below = list(_troubles(row, now))
         if not self.what:
@@ -155,28 +155,29 @@ def _changed(row: Row, now: datetime) -> str:
 
 def _troubles(row: Row, now: datetime) -> Iterator[Text]:
     """Yield what is wrong and since when, in a line each."""
-    if (blindness := row.blindness) is not None:
-        since = f"{blindness.kind} for {duration_words(now - blindness.since)}"
-        yield Text(f"{since}: {plain(blindness.reason, 300)}")
+    if (outage := row.outage) is not None:
+        since = f"{outage.kind} for {duration_words(now - outage.since)}"
+        yield Text(f"{since}: {plain(outage.reason, 300)}")
     for alert in row.troubles[:_ALERTS_SHOWN]:
         since = f"{alert.kind} for {duration_words(now - alert.since)}"
         reason = plain(alert.reason, 200, fallback="")
         yield Text.assemble(
-            (row.names.get(alert.place, "a part"), "bold"), f" {since}{reason and f': {reason}'}"
+            (row.names.get(alert.alert_key, "a part"), "bold"),
+            f" {since}{reason and f': {reason}'}",
         )
     if len(row.troubles) > _ALERTS_SHOWN:
         yield Text(f"and {len(row.troubles) - _ALERTS_SHOWN:,} more")
 
 
-def _words_for_bygone(rows: list[Row]) -> str:
-    failed = sum(row.standing is Standing.IN_TROUBLE for row in rows)
+def _words_for_replaced(rows: list[Row]) -> str:
+    failed = sum(row.status is TargetStatus.IN_TROUBLE for row in rows)
     of_them = f", {failed:,} of them failed" if failed else ""
     return f"+ {len(rows):,} settled over a day ago{of_them}; --all shows them"
 
 
 def _total(rows: tuple[Row, ...]) -> str:
-    counted = Counter(row.standing for row in rows)
-    parts = ", ".join(f"{counted[s]:,} {s.words}" for s in Standing if counted[s])
+    counted = Counter(row.status for row in rows)
+    parts = ", ".join(f"{counted[s]:,} {s.words}" for s in TargetStatus if counted[s])
     return f"{len(rows):,} watched: {parts}."
 
 
@@ -184,10 +185,10 @@ def warnings(config: Config, view: View) -> Iterator[str]:
     """Yield what is wrong with the monitor itself."""
     rows, counts, now = view.rows, view.counts, view.now
     of_rows = {scope_of(row.target) for row in rows}
-    for scope, blindness in view.sights.items():
+    for scope, outage in view.outages.items():
         if scope not in of_rows:
-            since = f"{plain(scope, 200)} is {blindness.kind} for"
-            yield f"{since} {duration_words(now - blindness.since)}: {plain(blindness.reason, 300)}"
+            since = f"{plain(scope, 200)} is {outage.kind} for"
+            yield f"{since} {duration_words(now - outage.since)}: {plain(outage.reason, 300)}"
     polled = [row.watched.polled_at for row in rows if row.watched]
     intervals = [row.entry.interval or config.poll.interval for row in rows]
     longest = max(config.poll.settled_interval, *intervals)

@@ -14,7 +14,7 @@ from monitor.decide.dispatch import Scene
 from monitor.deliver.destinations import home_of
 from monitor.errors import MonitorError
 from monitor.kinds import KINDS
-from monitor.model import Alert, Entity, Event, Level, Memory, Named, Snapshot, Target
+from monitor.model import Alert, Entity, Event, Level, Named, Snapshot, Target, TargetState
 from monitor.store import Store, Watched
 from monitor.text import join_names, plain
 
@@ -26,7 +26,7 @@ class Known:
     """One target as it was last seen. `is_watched` says whether the configuration leads to it."""
 
     scene: Scene
-    memory: Memory
+    state: TargetState
     is_watched: bool
 
     @property
@@ -36,14 +36,14 @@ class Known:
     @property
     def is_open(self) -> bool:
         """Whether there may yet be something to tell."""
-        return self.memory.ended is None or bool(self.memory.alerts)
+        return self.state.ended is None or bool(self.state.alerts)
 
     def view(self, config: Config) -> render.View:
         """Return what its messages are drawn from."""
         scene = self.scene
         return render.View(
             snapshot=scene.snapshot,
-            memory=self.memory,
+            state=self.state,
             links=render.Links(config.nuon.dashboard_url, config.nuon.org_id or ""),
             title=scene.title or None,
             names=scene.names,
@@ -53,11 +53,17 @@ class Known:
 
     def troubles(self) -> Iterator[tuple[Alert, Event]]:
         """Yield what stands, and the event by which it would be told now."""
-        places = progress.PlaceBook(self.snapshot.root)
-        for alert in self.memory.alerts:
-            found = places.entity(alert.place)
+        alert_keys = progress.AlertKeys(self.snapshot.root)
+        for alert in self.state.alerts:
+            found = alert_keys.entity(alert.alert_key)
             if found is not None:
-                event = Event(alert.kind, *found, alert.reason, place=alert.place, told=alert.told)
+                event = Event(
+                    alert.kind,
+                    *found,
+                    alert.reason,
+                    alert_key=alert.alert_key,
+                    notified_destinations=alert.notified_destinations,
+                )
                 yield alert, event
 
     def parts(self) -> Iterator[tuple[Level, Entity]]:
@@ -110,12 +116,12 @@ class Knowledge:
         return {target: tuple(entries) for target, entries in leading.items()}
 
     def _known(self, watched: Watched) -> Known:
-        snapshot, memory = watched.snapshot, watched.memory
+        snapshot, state = watched.snapshot, watched.state
         entries = self._leading.get(watched.target, ())
         homes = [home_of(self._config, entry) for entry in entries or self._config.watch[:1]]
         first = next(iter(entries), None)
         is_direct = first is not None and first.target == watched.target
-        called = self._store.called(_ids(snapshot, memory))
+        called = self._store.called(_ids(snapshot, state))
         scene = Scene(
             snapshot=snapshot,
             homes=tuple(dict.fromkeys(homes)),
@@ -126,12 +132,12 @@ class Knowledge:
             apps=called.apps,
             people=called.people,
         )
-        if memory.has_card and not memory.card_sinks:
-            memory = msgspec.structs.replace(memory, card_sinks=scene.homes)
-        return Known(scene, memory, is_watched=bool(entries))
+        if state.has_card and not state.card_destinations:
+            state = msgspec.structs.replace(state, card_destinations=scene.homes)
+        return Known(scene, state, is_watched=bool(entries))
 
 
-def _ids(snapshot: Snapshot, memory: Memory) -> Iterable[str]:
-    shown = render.shown_ids(snapshot, memory)
+def _ids(snapshot: Snapshot, state: TargetState) -> Iterable[str]:
+    shown = render.shown_ids(snapshot, state)
     installs = (unit.install_id for step in snapshot.root.children for unit in step.children)
     return dict.fromkeys(filter(None, (*shown, *installs)))

@@ -52,8 +52,8 @@ class LineDisplay:
         self._print(_end_line(end).plain, now)
 
     def _news(self, look: Look, now: datetime) -> Iterator[str]:
-        if look.sight:
-            yield look.sight
+        if look.reachability:
+            yield look.reachability
         if look.view is None:
             return
         news = _lines(render.reply(look.view, look.events).blocks) if look.events else []
@@ -94,7 +94,7 @@ class LiveDisplay:
         self._timeout = timeout
         self._began = self._looked = time.monotonic()
         self._look = Look(None)
-        self._sight = ""
+        self._reachability = ""
         self._end: End | None = None
 
     def __enter__(self) -> Self:
@@ -108,7 +108,9 @@ class LiveDisplay:
         """Draw it as it is now."""
         del now
         self._look, self._looked = look, time.monotonic()
-        self._sight = look.sight or (self._sight if look.is_blind else "")
+        self._reachability = look.reachability or (
+            self._reachability if look.is_unreachable else ""
+        )
         self._live.refresh()
 
     def show_end(self, end: End, now: datetime) -> None:
@@ -121,8 +123,8 @@ class LiveDisplay:
         if self._look.view is not None:
             yield draw_blocks(render.card(self._look.view).blocks, zone=self._zone)
             yield ""
-        if self._sight:
-            yield Text(self._sight)
+        if self._reachability:
+            yield Text(self._reachability)
         yield _end_line(self._end) if self._end else Text(self._clock(), style="dim")
 
     def _clock(self) -> str:

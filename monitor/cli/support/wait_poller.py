@@ -15,11 +15,11 @@ import msgspec
 from monitor.compose import render
 from monitor.decide import events
 from monitor.decide.diff import diff, keep_absent
-from monitor.decide.reachability import Sight
-from monitor.errors import NuonError, NuonGone, NuonRejected, NuonUnavailable
+from monitor.decide.reachability import Reachability
+from monitor.errors import NuonError, NuonNotFound, NuonRejected, NuonUnavailable
 from monitor.kinds import KINDS, explained
 from monitor.kinds.wire import Memo, parse
-from monitor.model import Entity, Event, EventKind, Memory, Phase, Snapshot, Target
+from monitor.model import Entity, Event, EventKind, Phase, Snapshot, Target, TargetState
 from monitor.platform.fetch import Source, gather
 from monitor.platform.lookups import Names
 from monitor.text import duration_words, plain
@@ -43,27 +43,28 @@ class End:
 class Look:
     """What one poll brought. `view` is how it was last seen, None if it never was.
 
-    `sight` says that it cannot be seen, or that it can again; empty where that did not change.
-    `is_blind` marks a poll that failed.
+    `reachability` says that the target is unreachable, or reachable again; empty where that
+    did not change.
+    `is_unreachable` marks a poll that failed.
     """
 
     view: render.View | None
     events: tuple[Event, ...] = ()
-    sight: str = ""
+    reachability: str = ""
     end: End | None = None
-    is_blind: bool = False
+    is_unreachable: bool = False
 
 
-def end_of(root: Entity, memory: Memory, *, waits_for_approval: bool) -> End | None:
+def end_of(root: Entity, state: TargetState, *, waits_for_approval: bool) -> End | None:
     """Say whether it came to an end, or to where it will not go on by itself."""
-    kinds = {alert.kind for alert in memory.alerts}
-    if memory.ended is not None:
-        is_well = memory.ended is EventKind.SUCCEEDED
+    kinds = {alert.kind for alert in state.alerts}
+    if state.ended is not None:
+        is_well = state.ended is EventKind.SUCCEEDED
         return End(SUCCEEDED, "succeeded") if is_well else End(FAILED, "failed")
     if root.phase is Phase.ENDED:
         return End(FAILED, f"ended as {plain(root.status, 60)}, which is no success")
     if EventKind.STALLED in kinds:
-        reason = next(alert.reason for alert in memory.alerts if alert.kind is EventKind.STALLED)
+        reason = next(alert.reason for alert in state.alerts if alert.kind is EventKind.STALLED)
         return End(UNDECIDED, f"stalled: it {plain(reason, 300)}")
     if EventKind.WAITING in kinds and not waits_for_approval:
         return End(UNDECIDED, "waits for a person")
@@ -79,7 +80,7 @@ class Follower:
         target: Target,
         *,
         links: render.Links,
-        patience: events.Patience,
+        stall_rules: events.StallRules,
         waits_for_approval: bool,
         now: Callable[[], datetime],
         is_kind_sure: bool = True,
@@ -88,21 +89,21 @@ class Follower:
         self._source = source
         self._target = target
         self._links = links
-        self._patience = patience
+        self._stall_rules = stall_rules
         self._waits_for_approval = waits_for_approval
         self._now = now
         self._is_kind_sure = is_kind_sure
         self._names = Names(source, None, now)
-        self._sight = Sight(unreachable_after=_UNREACHABLE_AFTER, told={})
+        self._reachability = Reachability(unreachable_after=_UNREACHABLE_AFTER, reported={})
         self._memo: Memo[Any] = Memo()
         self._seen: Snapshot | None = None
-        self._memory: Memory | None = None
+        self._state: TargetState | None = None
         self._view: render.View | None = None
         self._retry_after = 0.0
 
     async def look(self) -> Look:
         """Poll once. Raises NuonError where asking again will never help."""
-        self._sight.asks(self._target)
+        self._reachability.asks(self._target)
         seen = self._seen.root if self._seen else None
         try:
             if not self._is_kind_sure:
@@ -117,12 +118,12 @@ class Follower:
         self._memo, self._retry_after = memo, 0.0
         after = keep_absent(self._seen, Snapshot(target, self._now(), root))
         decision = await self._take(after)
-        end = end_of(root, decision.memory, waits_for_approval=self._waits_for_approval)
+        end = end_of(root, decision.state, waits_for_approval=self._waits_for_approval)
         return Look(self._view, decision.events, self._sees_again(), end)
 
     def pause(self, interval: timedelta) -> timedelta:
         """Return how long to wait until the next look: longer after each that failed."""
-        failures = self._sight.failures_of(self._target)
+        failures = self._reachability.failures_of(self._target)
         slower = min(interval * float(2 ** min(max(failures - 1, 0), 8)), _LONGEST_PAUSE)
         return max(interval, slower, timedelta(seconds=self._retry_after))
 
@@ -131,24 +132,24 @@ class Follower:
             self._seen,
             after,
             diff(self._seen, after),
-            self._memory,
+            self._state,
             now=self._now(),
-            patience=self._patience,
+            stall_rules=self._stall_rules,
         )
-        self._seen, self._memory = after, decision.memory
-        ids = render.shown_ids(after, decision.memory, decision.events)
+        self._seen, self._state = after, decision.state
+        ids = render.shown_ids(after, decision.state, decision.events)
         called = await self._names.called(ids)
         self._view = render.View(
-            after, decision.memory, self._links, names=called.names, apps=called.apps
+            after, decision.state, self._links, names=called.names, apps=called.apps
         )
         return decision
 
     def out_of_time(self, after: timedelta) -> End:
         """Say what it was still waiting for when the time was up."""
         in_time = f"out of time after {duration_words(after)}"
-        if self._seen is None or self._memory is None:
+        if self._seen is None or self._state is None:
             return End(UNDECIDED, f"{in_time}: nothing was seen of it")
-        is_waiting = any(alert.kind is EventKind.WAITING for alert in self._memory.alerts)
+        is_waiting = any(alert.kind is EventKind.WAITING for alert in self._state.alerts)
         return End(UNDECIDED, f"{in_time}: {'waits for a person' if is_waiting else 'under way'}")
 
     # What can be seen at all
@@ -159,22 +160,22 @@ class Follower:
             self._retry_after = error.retry_after or 0.0
         was_seen = self._seen is not None
         error = explained(error, self._target, was_seen=was_seen)
-        will_never_work = isinstance(error, NuonRejected | NuonGone)
+        will_never_work = isinstance(error, NuonRejected | NuonNotFound)
         if will_never_work and not was_seen:
             raise error
-        news = self._sight.failed(self._target, error, self._now())
+        news = self._reachability.failed(self._target, error, self._now())
         if news is None:
-            return Look(self._view, is_blind=True)
+            return Look(self._view, is_unreachable=True)
         if will_never_work:
             raise error
-        self._sight.adopt(news)
+        self._reachability.adopt(news)
         sentence = f"cannot be seen, trying again: {plain(news.reason, 300)}"
-        return Look(self._view, sight=sentence, is_blind=True)
+        return Look(self._view, reachability=sentence, is_unreachable=True)
 
     def _sees_again(self) -> str:
         sentence = ""
-        for news in self._sight.succeeded(self._target):
-            self._sight.adopt(news)
+        for news in self._reachability.succeeded(self._target):
+            self._reachability.adopt(news)
             sentence = f"can be seen again, after {duration_words(self._now() - news.since)}"
         return sentence
 

@@ -16,7 +16,7 @@ from monitor.compose.render.cards import (
     reply,
     shown_ids,
     standalone,
-    title_and_state,
+    title_and_summary,
     title_of,
     words_of,
 )
@@ -28,17 +28,17 @@ from monitor.compose.render.digests import (
     digest,
     quiet_summary,
 )
+from monitor.compose.render.layout import View
 from monitor.compose.render.links import Links
 from monitor.compose.render.notices import (
-    gone,
     reachable,
     refused,
+    removed,
     store_lost,
     taken_again,
     test_message,
     unreachable,
 )
-from monitor.compose.render.picture import View
 
 __all__ = [
     "DigestFacts",
@@ -49,20 +49,20 @@ __all__ = [
     "View",
     "card",
     "digest",
-    "gone",
     "headline",
     "page_of",
     "plain",
     "quiet_summary",
     "reachable",
     "refused",
+    "removed",
     "reply",
     "shown_ids",
     "standalone",
     "store_lost",
     "taken_again",
     "test_message",
-    "title_and_state",
+    "title_and_summary",
     "title_of",
     "unreachable",
     "words_of",

@@ -13,86 +13,86 @@ from monitor.compose.render.blocks import (
     headed_message,
     line,
 )
+from monitor.compose.render.budget import ROOMS, Budget, fitting
 from monitor.compose.render.facts import fact_lines
 from monitor.compose.render.headlines import headline_of, is_headline, state_of
+from monitor.compose.render.layout import Layout, View, look
+from monitor.compose.render.lines import lines_of, page_of_said, text_of
 from monitor.compose.render.links import Links
 from monitor.compose.render.news import news_of
 from monitor.compose.render.pages import OPEN, given, page_of_rollout
-from monitor.compose.render.picture import Picture, View, look
-from monitor.compose.render.room import ROOMS, Room, fitting
-from monitor.compose.render.said import lines_of, page_of_said, text_of
-from monitor.compose.render.standing import standing_lines
+from monitor.compose.render.perpetual import perpetual_lines
 from monitor.compose.render.steps import step_lines
 from monitor.compose.render.troubles import troubles_of
 from monitor.decide import progress
-from monitor.model import Event, Memory, Mention, Message, Snapshot
+from monitor.model import Event, Mention, Message, Snapshot, TargetState
 
 _MOST_NAMES_WANTED = 40
 
 
 def card(view: View) -> Message:
     """Draw how a rollout stands."""
-    picture = look(view)
-    troubles = troubles_of(picture)
+    layout = look(view)
+    troubles = troubles_of(layout)
     return fitting(
-        lambda room: headed_message(
-            headline_of(picture),
+        lambda budget: headed_message(
+            headline_of(layout),
             [
-                fact_lines(picture, room),
-                _part_lines(picture, room),
-                lines_of(picture, troubles, room),
+                fact_lines(layout, budget),
+                _part_lines(layout, budget),
+                lines_of(layout, troubles, budget),
             ],
-            _footer(picture),
+            _footer(layout),
         )
     )
 
 
 def reply(view: View, events: Sequence[Event], mentions: Sequence[Mention] = ()) -> Message:
     """Draw what one poll brought, for the card's thread: it names those events only."""
-    picture = look(view)
-    news = news_of(picture, events)
+    layout = look(view)
+    news = news_of(layout, events)
     # The thread says what it is about, a push notification does not.
-    is_named = any(one.subject == picture.title for one in news[:1])
-    lead = [] if is_named else [line(picture.title)]
-    return fitting(lambda room: bare_message(lead, lines_of(picture, news, room), mentions))
+    is_named = any(one.subject == layout.title for one in news[:1])
+    lead = [] if is_named else [line(layout.title)]
+    return fitting(lambda budget: bare_message(lead, lines_of(layout, news, budget), mentions))
 
 
 def standalone(view: View, events: Sequence[Event], mentions: Sequence[Mention] = ()) -> Message:
     """Draw what happened and how it stands, complete without any other message."""
-    picture = look(view)
+    layout = look(view)
     # How it began and how it ended is what the headline says.
-    beside = [event for event in events if not is_headline(event, picture.root)]
-    news = news_of(picture, beside)
-    troubles = troubles_of(picture, told={event.entity.id for event in beside})
+    beside = [event for event in events if not is_headline(event, layout.root)]
+    news = news_of(layout, beside)
+    troubles = troubles_of(layout, shown_elsewhere={event.entity.id for event in beside})
     return fitting(
-        lambda room: headed_message(
-            headline_of(picture),
+        lambda budget: headed_message(
+            headline_of(layout),
             [
-                lines_of(picture, news, room),
-                fact_lines(picture, room),
-                _part_lines(picture, room),
-                lines_of(picture, troubles, room),
+                lines_of(layout, news, budget),
+                fact_lines(layout, budget),
+                _part_lines(layout, budget),
+                lines_of(layout, troubles, budget),
             ],
-            _footer(picture, *given(view.card_url, "the card")),
+            _footer(layout, *given(view.card_url, "the card")),
             mentions,
         )
     )
 
 
-def _part_lines(picture: Picture, room: Room) -> Section:
-    is_standing = picture.root.kind.is_standing
-    return standing_lines(picture, room) if is_standing else step_lines(picture, room)
+def _part_lines(layout: Layout, budget: Budget) -> Section:
+    is_perpetual = layout.root.kind.is_perpetual
+    return perpetual_lines(layout, budget) if is_perpetual else step_lines(layout, budget)
 
 
-def headline(snapshot: Snapshot, memory: Memory, *, title: str | None = None) -> str:
+def headline(snapshot: Snapshot, state: TargetState, *, title: str | None = None) -> str:
     """Return the first line of the card, for where there is room for one line only."""
-    return headline_of(look(View(snapshot, memory, Links("", ""), title)))
+    return headline_of(look(View(snapshot, state, Links("", ""), title)))
 
 
-def title_and_state(view: View) -> tuple[str, str]:
+def title_and_summary(view: View) -> tuple[str, str]:
     """Return what the headline is about and what it says of it, for a table."""
-    picture = look(view)
-    return picture.title, state_of(picture)
+    layout = look(view)
+    return layout.title, state_of(layout)
 
 
 def title_of(view: View) -> str:
@@ -102,16 +102,16 @@ def title_of(view: View) -> str:
 
 def words_of(view: View, event: Event) -> str:
     """Return what is told of an event as plain text, to stand beside the rollout's title."""
-    picture = look(view)
-    words = text_of(picture, news_of(picture, [event])[0], ROOMS[0])
-    return words.removeprefix(picture.title).lstrip(": ")
+    layout = look(view)
+    words = text_of(layout, news_of(layout, [event])[0], ROOMS[0])
+    return words.removeprefix(layout.title).lstrip(": ")
 
 
 def page_of(view: View, event: Event) -> str:
     """Return where to look at what an event is about; empty where there is no such page."""
-    picture = look(view)
-    page = page_of_said(picture, news_of(picture, [event])[0])
-    return page[0] if page else page_of_rollout(picture) or ""
+    layout = look(view)
+    page = page_of_said(layout, news_of(layout, [event])[0])
+    return page[0] if page else page_of_rollout(layout) or ""
 
 
 def plain(message: Message) -> Message:
@@ -119,15 +119,17 @@ def plain(message: Message) -> Message:
     return Message(message.text)
 
 
-def shown_ids(snapshot: Snapshot, memory: Memory, events: Sequence[Event] = ()) -> tuple[str, ...]:
+def shown_ids(
+    snapshot: Snapshot, state: TargetState, events: Sequence[Event] = ()
+) -> tuple[str, ...]:
     """Return the ids whose names would make the messages readable, the most needed first.
 
     Of installs there are at most 40: those in the news, in trouble and of what waits. Before
     them come its component, its app, its build, its own install and who started it.
     """
-    picture = look(View(snapshot, memory, Links("", "")))
+    layout = look(View(snapshot, state, Links("", "")))
     root = snapshot.root
-    installs = dict.fromkeys(_installs_named(picture, events))
+    installs = dict.fromkeys(_installs_named(layout, events))
     of_what = (
         root.component_id,
         root.app_id,
@@ -140,18 +142,18 @@ def shown_ids(snapshot: Snapshot, memory: Memory, events: Sequence[Event] = ()) 
     return tuple(wanted)
 
 
-def _installs_named(picture: Picture, events: Sequence[Event]) -> Iterator[str]:
-    said = [*news_of(picture, events), *troubles_of(picture)]
+def _installs_named(layout: Layout, events: Sequence[Event]) -> Iterator[str]:
+    said = [*news_of(layout, events), *troubles_of(layout)]
     spoken_of = [one.units for one in said]
     spoken_of += [one.advice.units for one in said if one.advice]
     names = ROOMS[0].names
     yield from filter(None, (u.install_id for units in spoken_of for u in units[:names]))
-    if picture.root.kind.is_standing:
-        yield from filter(None, (step.install_id for step in picture.root.children))
+    if layout.root.kind.is_perpetual:
+        yield from filter(None, (step.install_id for step in layout.root.children))
 
 
-def _footer(picture: Picture, *further: str | Element) -> Line:
-    url = page_of_rollout(picture)
+def _footer(layout: Layout, *further: str | Element) -> Line:
+    url = page_of_rollout(layout)
     parts = [*given(url, OPEN), *further]
     links = [part for found in parts for part in (found, " · ")]
-    return line(*links, "last change ", date(picture.changed_at))
+    return line(*links, "last change ", date(layout.changed_at))

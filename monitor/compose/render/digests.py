@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from monitor.compose.render.blocks import TITLE_LIMIT, Line, bold, date, headed_message, line
+from monitor.compose.render.budget import Budget, fitting
 from monitor.compose.render.pages import Page, behind
-from monitor.compose.render.room import Room, fitting
 from monitor.model import EventKind, Message
 from monitor.text import counted, duration_words, gist, plain
 
@@ -39,12 +39,12 @@ def quiet_summary(
     icon = "❌" if still_failing else "🌙"
     headline = f"{icon} Quiet hours{name and f' “{name}”'} are over: {troubles}"
     return fitting(
-        lambda room: headed_message(
+        lambda budget: headed_message(
             headline,
             [
                 [line("From ", date(since), " to ", date(until))],
-                _section("Still in trouble", still_failing, room),
-                _section("What happened meanwhile", lines, room),
+                _section("Still in trouble", still_failing, budget),
+                _section("What happened meanwhile", lines, budget),
             ],
         )
     )
@@ -54,7 +54,7 @@ def quiet_summary(
 class DigestRollout:
     """A rollout of the time that a digest is about.
 
-    `outcome` is how it ended: `succeeded`, `failed`, `gone`, or `progressed` for an end that is
+    `outcome` is how it ended: `succeeded`, `failed`, `removed`, or `progressed` for an end that is
     none of these; None while it is under way.
     `took` is how long it took, or has taken. `failed` of `installs` had failed at the end.
     """
@@ -99,14 +99,14 @@ def digest(facts: DigestFacts) -> Message:
     slowest = [_slow(install) for install in facts.slowest if install.typical]
     flakiest = [_flaky(install) for install in facts.flakiest if install.failed]
     return fitting(
-        lambda room: headed_message(
+        lambda budget: headed_message(
             _digest_headline(facts),
             [
                 [line("From ", date(facts.since), " to ", date(facts.until), *_time_words(facts))],
-                _section("", [_told(rollout) for rollout in rollouts], room),
-                _section("Still failing", facts.still_failing, room),
-                _section("Slowest installs", slowest, room),
-                _section("Flakiest installs", flakiest, room),
+                _section("", [_outcome_lines(rollout) for rollout in rollouts], budget),
+                _section("Still failing", facts.still_failing, budget),
+                _section("Slowest installs", slowest, budget),
+                _section("Flakiest installs", flakiest, budget),
             ],
         )
     )
@@ -150,7 +150,7 @@ def _time_words(facts: DigestFacts) -> Sequence[str]:
 # The worst first: what there is no room for is what went well.
 _OUTCOMES: Mapping[EventKind | None, str] = {
     EventKind.FAILED: "failed",
-    EventKind.GONE: "is not on Nuon any more",
+    EventKind.REMOVED: "is not on Nuon any more",
     EventKind.PROGRESSED: "ended otherwise",
     None: "is under way",
     EventKind.SUCCEEDED: "succeeded",
@@ -158,7 +158,7 @@ _OUTCOMES: Mapping[EventKind | None, str] = {
 _RANKS = list(_OUTCOMES)
 
 
-def _told(rollout: DigestRollout) -> SummaryLine:
+def _outcome_lines(rollout: DigestRollout) -> SummaryLine:
     installs = f" · {counted(rollout.installs, 'install')}" if rollout.installs else ""
     failed = f", {rollout.failed:,} failed" if rollout.installs and rollout.failed else ""
     took = f" · {duration_words(rollout.took)}" if rollout.took else ""
@@ -188,22 +188,22 @@ _MARKS: Mapping[EventKind | None, str] = {
     EventKind.FAILED: "✗",
     EventKind.RECOVERED: "✓",
     EventKind.SUCCEEDED: "✓",
-    EventKind.GONE: "⊘",
+    EventKind.REMOVED: "⊘",
     EventKind.UNREACHABLE: "⚠",
     EventKind.REACHABLE: "✓",
 }
 
 
-def _section(title: str, said: Sequence[SummaryLine], room: Room) -> list[Line]:
+def _section(title: str, said: Sequence[SummaryLine], budget: Budget) -> list[Line]:
     """Draw a heading and a line for each; none where there is nothing to say."""
-    lines = [_line(one, room) for one in said[: room.lines]]
-    hidden = len(said) - room.lines
+    lines = [_line(one, budget) for one in said[: budget.lines]]
+    hidden = len(said) - budget.lines
     if hidden > 0:
         lines.append(line(f"… and {hidden:,} more"))
     return [line(bold(title)), *lines] if title and lines else lines
 
 
-def _line(said: SummaryLine, room: Room) -> Line:
-    name, words = bold(plain(said.title, room.name)), gist(said.words, room.words)
+def _line(said: SummaryLine, budget: Budget) -> Line:
+    name, words = bold(plain(said.title, budget.name)), gist(said.words, budget.words)
     page = Page(said.url, "Open") if said.url else None
     return line(f"{_MARKS[said.event]} ", name, words and f" · {words}", *behind(page))

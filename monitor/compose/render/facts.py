@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from monitor.compose.render.blocks import WORD_LIMIT, Element, Line, bold, date, line, link
+from monitor.compose.render.budget import Budget
+from monitor.compose.render.layout import Layout
 from monitor.compose.render.links import URL_LIMIT
 from monitor.compose.render.pages import given, links_to_origin
-from monitor.compose.render.picture import Picture
-from monitor.compose.render.room import Room
 from monitor.decide.progress import Progress, starter_of, time_left
 from monitor.model import Commit, Entity, Kind, Phase
 from monitor.text import WEB_ADDRESS, counted, duration_words, first_line, plain, short_id
@@ -17,32 +17,32 @@ from monitor.text import WEB_ADDRESS, counted, duration_words, first_line, plain
 _MESSAGE_LIMIT = 120
 
 
-def fact_lines(picture: Picture, room: Room) -> list[Line]:
+def fact_lines(layout: Layout, budget: Budget) -> list[Line]:
     """Draw what is rolled out and, in one line, how far it is; then what the user adds."""
     lines: list[Line] = []
-    if picture.root.kind is not Kind.APPROVALS:
-        commit = commit_of(picture.root, picture.view.commits.get(picture.root.build_id))
-        lines.append(line(*_between_dots(_origin(picture, commit, room))))
-        if message := message_words(commit, room):
+    if layout.root.kind is not Kind.APPROVALS:
+        commit = commit_of(layout.root, layout.view.commits.get(layout.root.build_id))
+        lines.append(line(*_between_dots(_origin(layout, commit, budget))))
+        if message := message_words(commit, budget):
             lines.append(line(message))
-    if not picture.root.kind.is_standing:
-        lines.extend(_progress_lines(picture, room))
-    lines.extend(_lines_of_the_user(picture, room))
+    if not layout.root.kind.is_perpetual:
+        lines.extend(_progress_lines(layout, budget))
+    lines.extend(_lines_of_the_user(layout, budget))
     return lines
 
 
-def _progress_lines(picture: Picture, room: Room) -> Iterator[Line]:
-    root = picture.root
-    if picture.progress.total:
-        yield _progress_line(picture)
+def _progress_lines(layout: Layout, budget: Budget) -> Iterator[Line]:
+    root = layout.root
+    if layout.progress.total:
+        yield _progress_line(layout)
     elif root.description and not root.phase.is_terminal:
         yield line(
-            f"{plain(root.status, WORD_LIMIT)}: {plain(root.description, min(200, room.words))}"
+            f"{plain(root.status, WORD_LIMIT)}: {plain(root.description, min(200, budget.words))}"
         )
 
 
-def reached(picture: Picture, progress: Progress) -> str:
-    return f"{progress.succeeded:,} of {counted(progress.total, picture.terms.unit)}"
+def reached(layout: Layout, progress: Progress) -> str:
+    return f"{progress.succeeded:,} of {counted(progress.total, layout.terms.unit)}"
 
 
 def extras_of(progress: Progress) -> str:
@@ -67,17 +67,17 @@ def commit_of(entity: Entity, known: Commit | None = None) -> Commit:
     )
 
 
-def commit_words(commit: Commit, room: Room) -> str:
+def commit_words(commit: Commit, budget: Budget) -> str:
     """Return which commit or reference it is; empty where it is not known."""
     if re.fullmatch(r"[0-9a-f]{12,64}", commit.revision):
         return f"commit {commit.revision[:7]}"
-    return f"from {plain(commit.revision, room.name)}" if commit.revision else ""
+    return f"from {plain(commit.revision, budget.name)}" if commit.revision else ""
 
 
-def message_words(commit: Commit, room: Room) -> str:
+def message_words(commit: Commit, budget: Budget) -> str:
     """Return a commit's message by its first line, and its author; empty without a message."""
-    message = first_line(commit.message, min(_MESSAGE_LIMIT, room.words))
-    author = plain(commit.author, room.name, fallback="")
+    message = first_line(commit.message, min(_MESSAGE_LIMIT, budget.words))
+    author = plain(commit.author, budget.name, fallback="")
     return f"“{message}”{author and f' by {author}'}" if message else ""
 
 
@@ -91,44 +91,44 @@ def _between_dots(groups: Iterable[tuple[Part, ...]]) -> Iterator[Part]:
         yield from group
 
 
-def _origin(picture: Picture, commit: Commit, room: Room) -> Iterator[tuple[Part, ...]]:
+def _origin(layout: Layout, commit: Commit, budget: Budget) -> Iterator[tuple[Part, ...]]:
     """Yield what is being rolled out, of what, by whom, since when, and where to see it."""
-    root, view = picture.root, picture.view
+    root, view = layout.root, layout.view
     component = root.name or view.names.get(root.component_id, "")
-    if picture.given_title and component and component not in picture.given_title:
-        yield (plain(component, room.name),)
+    if layout.given_title and component and component not in layout.given_title:
+        yield (plain(component, budget.name),)
     yield (f"{root.kind} {short_id(root.id)}",)
-    if source := commit_words(commit, room) or (
+    if source := commit_words(commit, budget) or (
         root.build_id and f"build {short_id(root.build_id)}"
     ):
         yield (source,)
-    if tag := _tag_of(picture, room):
+    if tag := _tag_of(layout, budget):
         yield (f"image {tag}",)
-    if picture.progress.total and picture.is_plan_only and any(s.units for s in picture.stages):
+    if layout.progress.total and layout.is_plan_only and any(s.units for s in layout.stages):
         yield ("a plan only, changes nothing",)
     if starter := starter_of(root, view.people):
-        yield (f"by {plain(starter, room.name)}",)
-    if root.created_at and not root.kind.is_standing:
+        yield (f"by {plain(starter, budget.name)}",)
+    if root.created_at and not root.kind.is_perpetual:
         yield ("started ", date(root.created_at))
-    for origin in links_to_origin(picture):
+    for origin in links_to_origin(layout):
         yield (origin,)
     yield from ((page,) for page in _pages_of_installer(root))
     if before := given(view.previous_url, "the attempt before"):
         yield before
 
 
-def _tag_of(picture: Picture, room: Room) -> str:
+def _tag_of(layout: Layout, budget: Budget) -> str:
     """Return the artifact's tag, which is the same for all that it is deployed to."""
     artifacts = (
         below
-        for stage in picture.stages
+        for stage in layout.stages
         for unit in stage.units
         if unit.children
         for below in unit.children
         if below.kind is Kind.ARTIFACT and below.fact("tag")
     )
-    first = next(artifacts, None) if picture.root.kind is Kind.RELEASE else None
-    return plain(first.fact("tag"), room.name, fallback="") if first else ""
+    first = next(artifacts, None) if layout.root.kind is Kind.RELEASE else None
+    return plain(first.fact("tag"), budget.name, fallback="") if first else ""
 
 
 # Of an installer's addresses those that lead a person somewhere, in our words.
@@ -149,18 +149,18 @@ def _pages_of_installer(root: Entity) -> Iterator[Element]:
                 yield link(url, words)
 
 
-def _lines_of_the_user(picture: Picture, room: Room) -> Iterator[Line]:
+def _lines_of_the_user(layout: Layout, budget: Budget) -> Iterator[Line]:
     """Yield what the user decided about it: that it is closed, silences, words of his own."""
-    if picture.view.memory.is_closed:
+    if layout.view.state.is_closed:
         yield line("⏹ no longer watched: this is how it stood when the watch was removed")
-    for silence in picture.view.silences[: room.lines]:
-        yield line(f"🔕 {plain(silence, room.words)}")
-    worded = picture.view.worded
-    if worded is None:
+    for silence in layout.view.silences[: budget.lines]:
+        yield line(f"🔕 {plain(silence, budget.words)}")
+    filled = layout.view.filled
+    if filled is None:
         return
-    for name, words in worded.fields[: room.lines]:
-        yield line(bold(plain(name, room.name)), f": {plain(words, room.words)}")
-    links = [given(url, plain(name, room.name)) for name, url in worded.links[: room.lines]]
+    for name, words in filled.fields[: budget.lines]:
+        yield line(bold(plain(name, budget.name)), f": {plain(words, budget.words)}")
+    links = [given(url, plain(name, budget.name)) for name, url in filled.links[: budget.lines]]
     if any(links):
         yield line(*_between_dots(filter(None, links)))
 
@@ -175,36 +175,36 @@ def _bar(progress: Progress) -> str:
     return "▓" * done + "░" * (_CELLS - done)
 
 
-def _progress_line(picture: Picture) -> Line:
-    root, progress = picture.root, picture.progress
+def _progress_line(layout: Layout) -> Line:
+    root, progress = layout.root, layout.progress
     words = [extras] if (extras := extras_of(progress)) else []
-    if not root.phase.is_terminal and picture.current is not None:
-        words.append(picture.step_words(picture.current))
-    words.extend(_time_words(picture))
-    shown = bold(reached(picture, progress))
+    if not root.phase.is_terminal and layout.current is not None:
+        words.append(layout.step_words(layout.current))
+    words.extend(_time_words(layout))
+    shown = bold(reached(layout, progress))
     return line(f"{_bar(progress)}  ", shown, *(f" · {word}" for word in words))
 
 
-def _time_words(picture: Picture) -> Iterator[str]:
-    if picture.duration is None:
+def _time_words(layout: Layout) -> Iterator[str]:
+    if layout.duration is None:
         return
-    spent = duration_words(picture.duration)
-    if picture.root.phase is Phase.SUCCEEDED:
+    spent = duration_words(layout.duration)
+    if layout.root.phase is Phase.SUCCEEDED:
         yield f"took {spent}"
-    elif picture.root.phase is Phase.FAILED:
+    elif layout.root.phase is Phase.FAILED:
         yield f"after {spent}"
-    elif (left := _words_for_time_left(picture)) is not None:
+    elif (left := _words_for_time_left(layout)) is not None:
         yield f"{spent}, about {left} to go"
     else:
         yield spent
 
 
-def _words_for_time_left(picture: Picture) -> str | None:
+def _words_for_time_left(layout: Layout) -> str | None:
     """Return an estimate only while nothing stands in the way."""
-    progress = picture.progress
-    if picture.root.phase is not Phase.RUNNING or picture.stalls:
+    progress = layout.progress
+    if layout.root.phase is not Phase.RUNNING or layout.stalls:
         return None
     if progress.failed or progress.waiting or progress.ended or progress.unknown:
         return None
-    left = time_left(picture.stages)
+    left = time_left(layout.stages)
     return duration_words(left) if left else None

@@ -6,36 +6,36 @@ from collections.abc import Mapping
 
 from monitor.compose.render.blocks import HEADER_LIMIT
 from monitor.compose.render.facts import reached
+from monitor.compose.render.layout import Layout
+from monitor.compose.render.perpetual import summary_of_perpetual
 from monitor.compose.render.phases import FAILED, TROUBLES, awaits_approval, says_of, waits
-from monitor.compose.render.picture import Picture
-from monitor.compose.render.standing import state_of_standing
 from monitor.decide import progress
 from monitor.model import Entity, Event, EventKind, Kind, Level, Phase, Stall
 from monitor.text import counted
 
 
-def headline_of(picture: Picture) -> str:
+def headline_of(layout: Layout) -> str:
     """Return an icon, the title, and how it stands."""
-    icon, words = _state(picture)
-    if picture.root.kind is Kind.APPROVALS and not picture.given_title:
-        headline = f"{icon} {_sentence(state_of(picture))}"
+    icon, words = _state(layout)
+    if layout.root.kind is Kind.APPROVALS and not layout.given_title:
+        headline = f"{icon} {_sentence(state_of(layout))}"
     else:
-        headline = f"{icon} {picture.title}{words}{_attempt_words(picture)}"
+        headline = f"{icon} {layout.title}{words}{_attempt_words(layout)}"
     return headline if len(headline) <= HEADER_LIMIT else f"{headline[: HEADER_LIMIT - 1]}…"
 
 
-def state_of(picture: Picture) -> str:
+def state_of(layout: Layout) -> str:
     """Return how it stands, for where the title stands beside it."""
-    _, words = _state(picture)
-    return f"{words}{_attempt_words(picture)}".lstrip(": ")
+    _, words = _state(layout)
+    return f"{words}{_attempt_words(layout)}".lstrip(": ")
 
 
 def _sentence(words: str) -> str:
     return f"{words[:1].upper()}{words[1:]}"
 
 
-def _attempt_words(picture: Picture) -> str:
-    attempt = picture.view.memory.attempt
+def _attempt_words(layout: Layout) -> str:
+    attempt = layout.view.state.attempt
     return f" (attempt {attempt})" if attempt > 1 else ""
 
 
@@ -48,67 +48,67 @@ def is_headline(event: Event, root: Entity) -> bool:
     return event.kind in (EventKind.STARTED, EventKind.SUCCEEDED)
 
 
-def failure_words(picture: Picture) -> str:
+def failure_words(layout: Layout) -> str:
     """Return how it came to a bad end; continues the title."""
-    is_over = picture.root.phase is Phase.FAILED
-    words, _ = says_of(picture.root) if is_over else FAILED
-    if picture.failed is not None:
-        return f" {words} at {picture.step_words(picture.failed)}"
-    if picture.stages and picture.progress.pending == picture.progress.total:
-        return f" {words} before it reached any {picture.terms.unit}"
+    is_over = layout.root.phase is Phase.FAILED
+    words, _ = says_of(layout.root) if is_over else FAILED
+    if layout.failed is not None:
+        return f" {words} at {layout.step_words(layout.failed)}"
+    if layout.stages and layout.progress.pending == layout.progress.total:
+        return f" {words} before it reached any {layout.terms.unit}"
     return f" {words}"
 
 
-def success_words(picture: Picture) -> str:
+def success_words(layout: Layout) -> str:
     """Return how it succeeded; continues the title."""
-    progress = picture.progress
-    if not progress.total or picture.is_plan_only or picture.root.kind is Kind.WORKFLOW:
+    progress = layout.progress
+    if not progress.total or layout.is_plan_only or layout.root.kind is Kind.WORKFLOW:
         return " succeeded"
     if progress.succeeded < progress.total:
-        return f" succeeded: {reached(picture, progress)}"
+        return f" succeeded: {reached(layout, progress)}"
     return f" is on all {progress.total:,} installs" if progress.total > 1 else " is on its install"
 
 
-def _state(picture: Picture) -> tuple[str, str]:
+def _state(layout: Layout) -> tuple[str, str]:
     """Return an icon and the words that continue the title."""
-    root = picture.root
-    if picture.view.memory.ended is EventKind.GONE:
+    root = layout.root
+    if layout.view.state.ended is EventKind.REMOVED:
         return "❓", " is not on Nuon any more"
-    if root.kind.is_standing:
-        icon, words = state_of_standing(picture)
+    if root.kind.is_perpetual:
+        icon, words = summary_of_perpetual(layout)
         return icon, f": {words}"
     if root.phase is Phase.FAILED:
-        return "❌", failure_words(picture)
+        return "❌", failure_words(layout)
     if root.phase is Phase.SUCCEEDED and progress.is_in_agreement(root):
-        return "✅", success_words(picture)
-    if picture.stalls:
-        return "⚠️", _stall_words(picture)
-    return _state_under_way(picture)
+        return "✅", success_words(layout)
+    if layout.stalls:
+        return "⚠️", _stall_words(layout)
+    return _state_under_way(layout)
 
 
-def _state_under_way(picture: Picture) -> tuple[str, str]:
-    root, progress = picture.root, picture.progress
+def _state_under_way(layout: Layout) -> tuple[str, str]:
+    root, progress = layout.root, layout.progress
     if progress.failed:
-        return "❌", f": {reached(picture, progress)}, {progress.failed:,} failed"
+        return "❌", f": {reached(layout, progress)}, {progress.failed:,} failed"
     if progress.waiting:
-        return "✋", f" {_words_for_waiting(picture)}"
+        return "✋", f" {_words_for_waiting(layout)}"
     if root.phase in _UNDER_WAY_WORDS and not progress.total:
         return "🔵", _UNDER_WAY_WORDS[root.phase]
     if root.phase in TROUBLES:
         one, _ = says_of(root)
         return _ICONS[root.phase], f" {one}"
-    return "🔵", f": {reached(picture, progress)}" if progress.total else " says that it succeeded"
+    return "🔵", f": {reached(layout, progress)}" if progress.total else " says that it succeeded"
 
 
-def _words_for_waiting(picture: Picture) -> str:
-    units = [u for s in picture.stages if s.progress.waiting for u in s.units]
+def _words_for_waiting(layout: Layout) -> str:
+    units = [u for s in layout.stages if s.progress.waiting for u in s.units]
     waiting = [unit for unit in units if unit.phase is Phase.WAITING]
     if len(waiting) == 1:
         one, _ = waits(waiting[0])
         return one
     if all(map(awaits_approval, waiting)):
         return f"waits for {len(waiting):,} approvals"
-    return f"waits for a person at {counted(len(waiting), picture.terms.unit)}"
+    return f"waits for a person at {counted(len(waiting), layout.terms.unit)}"
 
 
 _ICONS: Mapping[Phase, str] = {
@@ -122,12 +122,12 @@ _UNDER_WAY_WORDS: Mapping[Phase, str] = {
 }
 
 
-def _stall_words(picture: Picture) -> str:
-    alert = picture.stalls[0]
+def _stall_words(layout: Layout) -> str:
+    alert = layout.stalls[0]
     if alert.stall is Stall.DISAGREES:
-        return f": {reached(picture, picture.progress)}, though it says that it succeeded"
-    ids = [stage.step.id for stage in picture.stages]
-    index = ids.index(alert.place) if alert.place in ids else picture.current
+        return f": {reached(layout, layout.progress)}, though it says that it succeeded"
+    ids = [stage.step.id for stage in layout.stages]
+    index = ids.index(alert.alert_key) if alert.alert_key in ids else layout.current
     if index is not None:
-        return f" hangs at {picture.step_words(index)}"
-    return f" hangs after its last {picture.terms.step}" if picture.stages else " hangs"
+        return f" hangs at {layout.step_words(index)}"
+    return f" hangs after its last {layout.terms.step}" if layout.stages else " hangs"

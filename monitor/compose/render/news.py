@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from monitor.compose.render.headlines import failure_words, success_words
+from monitor.compose.render.layout import Layout
+from monitor.compose.render.lines import ABSENT, Said
 from monitor.compose.render.pages import OPEN, Page, page_of_rollout, page_of_step
 from monitor.compose.render.phases import FAILED, MARKS, says_of, waits
-from monitor.compose.render.picture import Picture
-from monitor.compose.render.said import ABSENT, Said
 from monitor.compose.render.steps import not_attempted, units_of
 from monitor.compose.render.troubles import advice_on
 from monitor.decide import progress
@@ -19,7 +19,7 @@ from monitor.text import counted, duration_words, short_id
 _RANKS: Mapping[EventKind, int] = {
     EventKind.SUCCEEDED: 1,
     EventKind.STARTED: 1,
-    EventKind.GONE: 1,
+    EventKind.REMOVED: 1,
     EventKind.FAILED: 2,
     EventKind.STALLED: 3,
     EventKind.WAITING: 4,
@@ -30,13 +30,13 @@ _RANKS: Mapping[EventKind, int] = {
 }
 
 
-def news_of(picture: Picture, events: Sequence[Event]) -> list[Said]:
+def news_of(layout: Layout, events: Sequence[Event]) -> list[Said]:
     """Return the lines for events, the most important first.
 
     A failure that has failed parts of its own among the events is told with these.
     """
     failed = {event.entity.id: event for event in events if event.kind is EventKind.FAILED}
-    explained = _explained(picture.root, failed)
+    explained = _explained(layout.root, failed)
     said: list[Said] = []
     alike: dict[tuple[object, ...], list[Event]] = {}
     for event in events:
@@ -46,14 +46,14 @@ def news_of(picture: Picture, events: Sequence[Event]) -> list[Said]:
             key = (event.kind, *stands, event.reason, event.is_reminder)
             alike.setdefault(key, []).append(event)
         elif event.level is Level.ROLLOUT:
-            one = _rollout_said(picture, event, failed, is_explained=bool(explained))
-            url = page_of_rollout(picture)
+            one = _rollout_said(layout, event, failed, is_explained=bool(explained))
+            url = page_of_rollout(layout)
             said.append(replace(one, page=Page(url, OPEN) if url else None))
         elif event.kind is not EventKind.FAILED or not (
-            event.entity.id in explained or picture.root.id in failed
+            event.entity.id in explained or layout.root.id in failed
         ):
-            said.append(_step_said(picture, event))
-    said.extend(_units_said(picture, together) for together in alike.values())
+            said.append(_step_said(layout, event))
+    said.extend(_units_said(layout, together) for together in alike.values())
     return sorted(said, key=lambda one: (one.rank, -len(one.units)))
 
 
@@ -65,69 +65,69 @@ def _explained(root: Entity, failed: Mapping[str, Event]) -> set[str]:
 
 
 def _rollout_said(
-    picture: Picture, event: Event, failed: Mapping[str, Event], *, is_explained: bool
+    layout: Layout, event: Event, failed: Mapping[str, Event], *, is_explained: bool
 ) -> Said:
-    root, kind = picture.root, event.kind
-    title = picture.title
+    root, kind = layout.root, event.kind
+    title = layout.title
     if kind is EventKind.SUCCEEDED:
-        took = picture.duration
+        took = layout.duration
         tail = f", after {duration_words(took)}" if took else ""
-        return Said(1, "✅", success_words(picture), subject=title, tail=tail)
+        return Said(1, "✅", success_words(layout), subject=title, tail=tail)
     if kind is EventKind.STARTED:
-        return Said(1, "🔵", _words_for_start(picture), subject=title)
+        return Said(1, "🔵", _words_for_start(layout), subject=title)
     if kind is EventKind.FAILED:
         if root.phase is not Phase.FAILED:  # it is under way again already
             return Said(1, "❌", "failed", reason=event.reason, subject=title)
         of_steps = (one.reason for one in failed.values() if one.level is Level.STEP)
         reason = "" if is_explained else next(filter(None, of_steps), event.reason)
-        tail = _words_for_not_attempted(picture)
-        return Said(1, "❌", failure_words(picture), reason=reason, subject=title, tail=tail)
-    return _parent_said(picture, event, title)
+        tail = _words_for_not_attempted(layout)
+        return Said(1, "❌", failure_words(layout), reason=reason, subject=title, tail=tail)
+    return _parent_said(layout, event, title)
 
 
-def _words_for_start(picture: Picture) -> str:
-    if picture.root.kind.is_standing:
+def _words_for_start(layout: Layout) -> str:
+    if layout.root.kind.is_perpetual:
         return "is watched from now on"
-    progress, terms = picture.progress, picture.terms
-    steps = counted(len(picture.stages), terms.step)
+    progress, terms = layout.progress, layout.terms
+    steps = counted(len(layout.stages), terms.step)
     of_what = f": {counted(progress.total, terms.unit)} in {steps}" if progress.total else ""
     return f"has begun{of_what}"
 
 
-def _words_for_not_attempted(picture: Picture) -> str:
-    left = not_attempted(picture)
-    if not left or picture.failed is None:
+def _words_for_not_attempted(layout: Layout) -> str:
+    left = not_attempted(layout)
+    if not left or layout.failed is None:
         return ""
-    of_what = f" ({units})" if (units := units_of(picture, left)) else ""
-    return f" · {picture.last_steps_words(len(left))} not attempted{of_what}"
+    of_what = f" ({units})" if (units := units_of(layout, left)) else ""
+    return f" · {layout.last_steps_words(len(left))} not attempted{of_what}"
 
 
-def _step_said(picture: Picture, event: Event) -> Said:
-    for index, stage in enumerate(picture.stages):
+def _step_said(layout: Layout, event: Event) -> Said:
+    for index, stage in enumerate(layout.stages):
         if stage.step.id == event.entity.id:
-            said = _parent_said(picture, event, picture.step_words(index))
-            tail, page = _step_tail(picture, event, stage), page_of_step(picture, stage.step)
+            said = _parent_said(layout, event, layout.step_words(index))
+            tail, page = _step_tail(layout, event, stage), page_of_step(layout, stage.step)
             return replace(said, tail=said.tail or tail, page=page)
-    return _parent_said(picture, event, f"{picture.terms.step} {short_id(event.entity.id)}")
+    return _parent_said(layout, event, f"{layout.terms.step} {short_id(event.entity.id)}")
 
 
-def _step_tail(picture: Picture, event: Event, stage: progress.Stage) -> str:
-    is_progress = event.kind is EventKind.PROGRESSED and not picture.root.kind.is_standing
+def _step_tail(layout: Layout, event: Event, stage: progress.Stage) -> str:
+    is_progress = event.kind is EventKind.PROGRESSED and not layout.root.kind.is_perpetual
     if not is_progress or not stage.progress.total:
         return ""
-    units = counted(stage.progress.total, picture.terms.unit)
+    units = counted(stage.progress.total, layout.terms.unit)
     if stage.step.phase is Phase.SUCCEEDED and stage.duration:
         return f" · {units} in {duration_words(stage.duration)}"
     return f" · {units}"
 
 
-def _parent_said(picture: Picture, event: Event, subject: str) -> Said:
+def _parent_said(layout: Layout, event: Event, subject: str) -> Said:
     """Return the line for a step or the rollout."""
-    rank, lead = _RANKS[event.kind], _lead(picture, event)
+    rank, lead = _RANKS[event.kind], _lead(layout, event)
     match event.kind:
         case EventKind.STALLED:
-            alert = _alert_of(picture, event)
-            advice = advice_on(picture, alert.place, alert.stall) if alert else None
+            alert = _alert_of(layout, event)
+            advice = advice_on(layout, alert.alert_key, alert.stall) if alert else None
             return Said(rank, "⚠", event.reason, subject=subject, lead=lead, advice=advice)
         case EventKind.WAITING:
             one, _ = waits(event.entity)
@@ -149,20 +149,20 @@ def _mark(event: Event) -> str:
     match event.kind:
         case EventKind.RECOVERED:
             return "✓"
-        case EventKind.GONE:
+        case EventKind.REMOVED:
             return "⊘"
         case EventKind.STALLED:
             return "⚠"
-        case _ if event.entity.kind.is_standing:
+        case _ if event.entity.kind.is_perpetual:
             return "●"
         case _:
             return MARKS[event.entity.phase]
 
 
-def _units_said(picture: Picture, events: Sequence[Event]) -> Said:
+def _units_said(layout: Layout, events: Sequence[Event]) -> Said:
     """Return the line for units of which the same is to be told."""
     event, units = events[0], tuple(event.entity for event in events)
-    rank, lead = _RANKS[event.kind], _lead(picture, event)
+    rank, lead = _RANKS[event.kind], _lead(layout, event)
     tail = ABSENT if event.entity.is_absent else ""
     if event.kind in (EventKind.FAILED, EventKind.WAITING):
         is_failure = event.kind is EventKind.FAILED
@@ -178,19 +178,19 @@ def _of_many(phrase: str) -> str:
     return f"{ {'is': 'are', 'has': 'have'}.get(first, first) } {rest}"
 
 
-def _lead(picture: Picture, event: Event) -> str:
+def _lead(layout: Layout, event: Event) -> str:
     """Return how long it has stood, for what was told before."""
     if not event.is_reminder:
         return ""
-    alert = _alert_of(picture, event)
-    return f"still, for {duration_words(alert.told_at - alert.since)}: " if alert else "still: "
+    alert = _alert_of(layout, event)
+    return f"still, for {duration_words(alert.notified_at - alert.since)}: " if alert else "still: "
 
 
-def _alert_of(picture: Picture, event: Event) -> Alert | None:
+def _alert_of(layout: Layout, event: Event) -> Alert | None:
     """Return the alert that an event was told for."""
-    places = {event.entity.id}
+    alert_keys = {event.entity.id}
     if event.level is Level.UNIT:
         work = event.entity.work
-        places.update(f"{stage.step.id}/{work}" for stage in picture.stages)
-    alerts = (one for one in picture.view.memory.alerts if one.kind is event.kind)
-    return next((alert for alert in alerts if alert.place in places), None)
+        alert_keys.update(f"{stage.step.id}/{work}" for stage in layout.stages)
+    alerts = (one for one in layout.view.state.alerts if one.kind is event.kind)
+    return next((alert for alert in alerts if alert.alert_key in alert_keys), None)

@@ -41,7 +41,7 @@ def reachable(scope_title: str, since: datetime, until: datetime) -> Message:
     )
 
 
-def gone(
+def removed(
     scope_title: str,
     reason: str,
     since: datetime,

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from monitor.compose.render.blocks import Element, link
+from monitor.compose.render.layout import Layout
 from monitor.compose.render.links import URL_LIMIT
-from monitor.compose.render.picture import Picture
 from monitor.model import Entity, Kind
 
 OPEN = "Open in Nuon"
@@ -23,9 +23,9 @@ class Page(NamedTuple):
     words: str
 
 
-def page_of_rollout(picture: Picture) -> str | None:
+def page_of_rollout(layout: Layout) -> str | None:
     """Return the page of the whole: its own, or else that of what it belongs to."""
-    root, links = picture.root, picture.view.links
+    root, links = layout.root, layout.view.links
     match root.kind:
         case Kind.RELEASE:
             return links.releases()
@@ -38,22 +38,22 @@ def page_of_rollout(picture: Picture) -> str | None:
             return links.app(root.app_id)
 
 
-def page_of_unit(picture: Picture, unit: Entity) -> Page | None:
+def page_of_unit(layout: Layout, unit: Entity) -> Page | None:
     """Return a unit's page."""
-    root, links = picture.root, picture.view.links
+    root, links = layout.root, layout.view.links
     if root.kind is Kind.INSTALLER:
-        owner = picture.view.owners.get(unit.id)
+        owner = layout.view.owners.get(unit.id)
         return _called("Open app", links.app(owner.app_id) if owner else None)
     if root.kind is Kind.WORKFLOW:
-        return _called("Open workflow", page_of_rollout(picture))
+        return _called("Open workflow", page_of_rollout(layout))
     words = "Open workflow" if unit.kind is Kind.APPROVAL else "Open install"
     workflow = links.workflow(unit.install_id, unit.workflow_id)
     return _called(words, workflow or links.install(unit.install_id))
 
 
-def page_of_step(picture: Picture, step: Entity) -> Page | None:
+def page_of_step(layout: Layout, step: Entity) -> Page | None:
     """Return a step's page, for those that have one."""
-    links = picture.view.links
+    links = layout.view.links
     match step.kind:
         case Kind.APP:
             return _called("Open app", links.app(step.app_id))
@@ -63,9 +63,9 @@ def page_of_step(picture: Picture, step: Entity) -> Page | None:
             return None
 
 
-def links_to_origin(picture: Picture) -> Iterator[Element]:
+def links_to_origin(layout: Layout) -> Iterator[Element]:
     """Yield links to the component and the app that are rolled out."""
-    root, view = picture.root, picture.view
+    root, view = layout.root, layout.view
     app_id = root.app_id or view.apps.get(root.component_id, "")
     for words, url in (
         ("component", view.links.component(app_id, root.component_id)),
@@ -75,11 +75,11 @@ def links_to_origin(picture: Picture) -> Iterator[Element]:
             yield link(url, words)
 
 
-def page_of_units(picture: Picture, units: Sequence[Entity]) -> Page | None:
+def page_of_units(layout: Layout, units: Sequence[Entity]) -> Page | None:
     """Return where a line leads that names units: to the first that has a page."""
-    pages = (page_of_unit(picture, unit) for unit in units)
+    pages = (page_of_unit(layout, unit) for unit in units)
     first = next(filter(None, pages), None)
-    if first is None or len(units) == 1 or picture.root.kind is Kind.WORKFLOW:
+    if first is None or len(units) == 1 or layout.root.kind is Kind.WORKFLOW:
         return first
     return Page(first.url, "Open the first")
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from monitor.compose.render.blocks import WORD_LIMIT, Line, bold, line
+from monitor.compose.render.budget import Budget
 from monitor.compose.render.facts import extras_of, reached
+from monitor.compose.render.layout import Layout
 from monitor.compose.render.phases import MARKS
-from monitor.compose.render.picture import Picture
-from monitor.compose.render.room import Room
 from monitor.decide import progress
 from monitor.model import Entity, Phase
 from monitor.text import counted, duration_words, plain
@@ -18,58 +18,58 @@ from monitor.text import counted, duration_words, plain
 _STEP_LINES = 10
 
 
-def step_lines(picture: Picture, room: Room) -> list[Line]:
+def step_lines(layout: Layout, budget: Budget) -> list[Line]:
     """Draw the steps around the current one, and say how many there are before and after."""
-    left = not_attempted(picture)
-    count = len(picture.stages) - (len(left) if len(left) > 1 else 0)
-    current = count - 1 if picture.current is None else picture.current
-    shown = min(_STEP_LINES, room.lines)
+    left = not_attempted(layout)
+    count = len(layout.stages) - (len(left) if len(left) > 1 else 0)
+    current = count - 1 if layout.current is None else layout.current
+    shown = min(_STEP_LINES, budget.lines)
     first = max(0, current - shown // 3) if count > shown else 0
     last = min(count, first + shown)
-    lines = [_step_line(picture, index, room) for index in range(first, last)]
-    noun = picture.terms.step
+    lines = [_step_line(layout, index, budget) for index in range(first, last)]
+    noun = layout.terms.step
     if first:
-        are_done = all(stage.step.phase is Phase.SUCCEEDED for stage in picture.stages[:first])
+        are_done = all(stage.step.phase is Phase.SUCCEEDED for stage in layout.stages[:first])
         lines.insert(0, line(f"… {counted(first, noun)} {'done' if are_done else 'before'}"))
     if last < count:
         lines.append(line(f"… {counted(count - last, f'more {noun}')}"))
     if len(left) > 1:
-        words = " · ".join(filter(None, (units_of(picture, left), "not attempted")))
-        lines.append(line("○ ", bold(picture.last_steps_words(len(left))), f" · {words}"))
+        words = " · ".join(filter(None, (units_of(layout, left), "not attempted")))
+        lines.append(line("○ ", bold(layout.last_steps_words(len(left))), f" · {words}"))
     return lines
 
 
-def not_attempted(picture: Picture) -> tuple[progress.Stage, ...]:
+def not_attempted(layout: Layout) -> tuple[progress.Stage, ...]:
     """Return the last steps, those that a rollout never came to before it failed."""
-    if picture.root.phase is not Phase.FAILED:
+    if layout.root.phase is not Phase.FAILED:
         return ()
-    last_steps = itertools.takewhile(_is_untouched, reversed(picture.stages))
+    last_steps = itertools.takewhile(_is_untouched, reversed(layout.stages))
     return tuple(last_steps)[::-1]
 
 
-def units_of(picture: Picture, stages: Sequence[progress.Stage]) -> str:
+def units_of(layout: Layout, stages: Sequence[progress.Stage]) -> str:
     """Return how many units the steps have, as words; empty if none is known."""
     units = sum(stage.progress.total for stage in stages)
-    return counted(units, picture.terms.unit) if units else ""
+    return counted(units, layout.terms.unit) if units else ""
 
 
 def _is_untouched(stage: progress.Stage) -> bool:
     return stage.step.phase is Phase.PENDING and stage.progress.pending == stage.progress.total
 
 
-def _step_line(picture: Picture, index: int, room: Room) -> Line:
-    stage = picture.stages[index]
-    words = " · ".join(_step_words(picture, stage, room))
+def _step_line(layout: Layout, index: int, budget: Budget) -> Line:
+    stage = layout.stages[index]
+    words = " · ".join(_step_words(layout, stage, budget))
     return line(
-        f"{_step_mark(picture, index)} ", bold(picture.step_label(index)), words and f" · {words}"
+        f"{_step_mark(layout, index)} ", bold(layout.step_label(index)), words and f" · {words}"
     )
 
 
-def _step_mark(picture: Picture, index: int) -> str:
-    stage = picture.stages[index]
+def _step_mark(layout: Layout, index: int) -> str:
+    stage = layout.stages[index]
     if stage.step.phase.is_terminal:
         return MARKS[stage.step.phase]
-    if _is_stalled(picture, index):
+    if _is_stalled(layout, index):
         return "⚠"
     if stage.progress.failed:
         return MARKS[Phase.FAILED]
@@ -78,28 +78,28 @@ def _step_mark(picture: Picture, index: int) -> str:
     return MARKS[stage.step.phase]
 
 
-def _is_stalled(picture: Picture, index: int) -> bool:
-    places = {alert.place for alert in picture.stalls}
-    if picture.stages[index].step.id in places:
+def _is_stalled(layout: Layout, index: int) -> bool:
+    alert_keys = {alert.alert_key for alert in layout.stalls}
+    if layout.stages[index].step.id in alert_keys:
         return True
-    return picture.root.id in places and index == picture.current
+    return layout.root.id in alert_keys and index == layout.current
 
 
-def _step_words(picture: Picture, stage: progress.Stage, room: Room) -> Iterator[str]:
+def _step_words(layout: Layout, stage: progress.Stage, budget: Budget) -> Iterator[str]:
     step, progress = stage.step, stage.progress
     if step.phase is Phase.UNKNOWN:
-        yield f"unknown status {plain(step.status, min(room.words, WORD_LIMIT))}"
+        yield f"unknown status {plain(step.status, min(budget.words, WORD_LIMIT))}"
     has_begun = progress.pending < progress.total
     if progress.total:
         is_plain = progress.succeeded == progress.total or not has_begun
-        unit = picture.terms.unit
-        yield counted(progress.total, unit) if is_plain else reached(picture, progress)
+        unit = layout.terms.unit
+        yield counted(progress.total, unit) if is_plain else reached(layout, progress)
     if extras := extras_of(progress):
         yield extras
     if step.is_delayed:
         yield f"waits for its delay of {_delay_words(step)}"
     elif step.phase is Phase.PENDING and not has_begun:
-        if picture.root.phase is Phase.FAILED:
+        if layout.root.phase is Phase.FAILED:
             yield "not attempted"
         elif step.delay:
             yield f"after a delay of {_delay_words(step)}"

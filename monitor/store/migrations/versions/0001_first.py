@@ -16,8 +16,8 @@ def upgrade() -> None:
         sa.Column("kind", sa.Text, primary_key=True),
         sa.Column("id", sa.Text, primary_key=True),
         sa.Column("snapshot", sa.LargeBinary, nullable=False),
-        sa.Column("memory", sa.LargeBinary, nullable=False),
-        sa.Column("digest", sa.LargeBinary, nullable=False),
+        sa.Column("state", sa.LargeBinary, nullable=False),
+        sa.Column("fingerprint", sa.LargeBinary, nullable=False),
         sa.Column("taken_at", sa.BigInteger, nullable=False),
         sa.Column("polled_at", sa.BigInteger, nullable=False),
         sa.Column("changed_at", sa.BigInteger, nullable=False),
@@ -32,6 +32,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.Text, nullable=False),
         sa.Column("entity_id", sa.Text, nullable=False),
         sa.Column("name", sa.Text, nullable=False),
+        sa.Column("fact", sa.Text, nullable=False, server_default=""),
         sa.Column("before", sa.Text),
         sa.Column("after", sa.Text, nullable=False),
         sa.Column("description", sa.Text, nullable=False),
@@ -44,12 +45,12 @@ def upgrade() -> None:
         sa.Column("target_kind", sa.Text, primary_key=True),
         sa.Column("target_id", sa.Text, primary_key=True),
         sa.Column("attempt", sa.Integer, primary_key=True, autoincrement=False),
-        sa.Column("sink", sa.Text, primary_key=True),
+        sa.Column("destination", sa.Text, primary_key=True),
         sa.Column("channel_id", sa.Text),
         sa.Column("ts", sa.Text),
         sa.Column("wanted", sa.LargeBinary, nullable=False),
-        sa.Column("wanted_digest", sa.LargeBinary, nullable=False),
-        sa.Column("shown_digest", sa.LargeBinary),
+        sa.Column("wanted_fingerprint", sa.LargeBinary, nullable=False),
+        sa.Column("shown_fingerprint", sa.LargeBinary),
         sa.Column("changed_at", sa.BigInteger, nullable=False),
         sa.Column("posted_count", sa.Integer, nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
@@ -61,7 +62,7 @@ def upgrade() -> None:
         "notification",
         sa.Column("id", _ROW_NUMBER, primary_key=True),
         sa.Column("key", sa.Text, nullable=False, unique=True),
-        sa.Column("sink", sa.Text, nullable=False),
+        sa.Column("destination", sa.Text, nullable=False),
         sa.Column("form", sa.Text, nullable=False),
         sa.Column("target_kind", sa.Text),
         sa.Column("target_id", sa.Text),
@@ -81,7 +82,7 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_table(
-        "sight",
+        "outage",
         sa.Column("scope", sa.Text, primary_key=True),
         sa.Column("kind", sa.Text, nullable=False),
         sa.Column("since", sa.BigInteger, nullable=False),
@@ -92,6 +93,55 @@ def upgrade() -> None:
         sa.Column("id", sa.Text, primary_key=True),
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("fetched_at", sa.BigInteger, nullable=False),
+        sa.Column("app_id", sa.Text),
+        sa.Column("message", sa.Text, nullable=False, server_default=""),
+        sa.Column("author", sa.Text, nullable=False, server_default=""),
+    )
+    op.create_table(
+        "listing",
+        sa.Column("kind", sa.Text, primary_key=True),
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("began_at", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
+        "find",
+        sa.Column("target_kind", sa.Text, primary_key=True),
+        sa.Column("target_id", sa.Text, primary_key=True),
+        sa.Column("listing_kind", sa.Text, primary_key=True),
+        sa.Column("listing_id", sa.Text, primary_key=True),
+        sa.Column("found_at", sa.BigInteger, nullable=False),
+        sa.Column("is_new", sa.Boolean, nullable=False),
+        sa.Column("is_followed", sa.Boolean, nullable=False),
+    )
+    op.create_table(
+        "held",
+        sa.Column("id", _ROW_NUMBER, primary_key=True),
+        sa.Column("destination", sa.Text, nullable=False),
+        sa.Column("window", sa.Text, nullable=False),
+        sa.Column("until", sa.BigInteger, nullable=False),
+        sa.Column("target_kind", sa.Text, nullable=False),
+        sa.Column("target_id", sa.Text, nullable=False),
+        sa.Column("event", sa.Text, nullable=False),
+        sa.Column("alert_key", sa.Text, nullable=False),
+        sa.Column("title", sa.Text, nullable=False),
+        sa.Column("words", sa.Text, nullable=False),
+        sa.Column("url", sa.Text, nullable=False),
+        sa.Column("held_at", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
+        "silence",
+        sa.Column("id", _ROW_NUMBER, primary_key=True),
+        sa.Column("patterns", sa.LargeBinary, nullable=False),
+        sa.Column("begins", sa.BigInteger, nullable=False),
+        sa.Column("until", sa.BigInteger, nullable=False),
+        sa.Column("author", sa.Text, nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "digest",
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("issued_until", sa.BigInteger, nullable=False),
     )
 
     op.create_index("transition_target", "transition", ["target_id", "target_kind"])
@@ -99,14 +149,16 @@ def upgrade() -> None:
     op.create_index(
         "notification_unsent",
         "notification",
-        ["sink", "id", "state"],
+        ["destination", "id", "state"],
         sqlite_where=sa.text("state != 'sent'"),
         postgresql_where=sa.text("state != 'sent'"),
     )
     op.create_index(
         "card_edit_wanted",
         "card",
-        ["sink", "changed_at", "next_try_at"],
-        sqlite_where=sa.text("ts IS NOT NULL AND wanted_digest IS NOT shown_digest"),
-        postgresql_where=sa.text("ts IS NOT NULL AND wanted_digest IS DISTINCT FROM shown_digest"),
+        ["destination", "changed_at", "next_try_at"],
+        sqlite_where=sa.text("ts IS NOT NULL AND wanted_fingerprint IS NOT shown_fingerprint"),
+        postgresql_where=sa.text(
+            "ts IS NOT NULL AND wanted_fingerprint IS DISTINCT FROM shown_fingerprint"
+        ),
     )

@@ -9,11 +9,11 @@ from functools import cached_property
 
 from monitor.compose.render.blocks import WORD_LIMIT, title_words
 from monitor.compose.render.links import Links
-from monitor.compose.templates import Worded
+from monitor.compose.templates import FilledTemplates
 from monitor.decide.progress import Progress, Stage, add_up, stages_of
 from monitor.kinds import KINDS
 from monitor.kinds.wire import Terms
-from monitor.model import Alert, Commit, Entity, EventKind, Kind, Memory, Phase, Snapshot
+from monitor.model import Alert, Commit, Entity, EventKind, Kind, Phase, Snapshot, TargetState
 from monitor.text import counted, join_names, plain, short_id
 
 _MOST_STEPS_NAMED = 3
@@ -27,12 +27,12 @@ class View:
     their ids, `apps` the ids of the apps that components belong to, `commits` those of builds;
     each may lack any.
     `previous_url` leads to the card of the attempt before, `card_url` to this one's where the
-    message is in another channel. `silences` are sentences, `worded` is what the user's own
+    message is in another channel. `silences` are sentences, `filled` is what the user's own
     templates say.
     """
 
     snapshot: Snapshot
-    memory: Memory
+    state: TargetState
     links: Links
     title: str | None = None
     names: Mapping[str, str] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class View:
     apps: Mapping[str, str] = field(default_factory=dict)
     people: Mapping[str, str] = field(default_factory=dict)
     silences: tuple[str, ...] = ()
-    worded: Worded | None = None
+    filled: FilledTemplates | None = None
     card_url: str | None = None
     commits: Mapping[str, Commit] = field(default_factory=dict)
 
@@ -56,7 +56,7 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class Layout:
     """A view, and what the parts of a message have in common.
 
     `changed_at` is the platform's time where it gave one. `stalls` are the standing ones.
@@ -76,8 +76,8 @@ class Picture:
     @property
     def given_title(self) -> str:
         """The title in the user's own words; empty where there is none."""
-        worded = self.view.worded
-        title = (worded.title if worded else None) or self.view.title
+        filled = self.view.filled
+        title = (filled.title if filled else None) or self.view.title
         return title_words(title) if title else ""
 
     @property
@@ -122,10 +122,10 @@ class Picture:
     def is_plan_only(self) -> bool:
         return self.root.plan_only or all(u.plan_only for s in self.stages for u in s.units)
 
-    def is_gone(self, step: Entity) -> bool:
+    def is_removed(self, step: Entity) -> bool:
         """Whether it was told that a step is no part of it any more."""
-        alerts = self.view.memory.alerts
-        return any(one.kind is EventKind.GONE and one.place == step.id for one in alerts)
+        alerts = self.view.state.alerts
+        return any(one.kind is EventKind.REMOVED and one.alert_key == step.id for one in alerts)
 
     # Words for parts of it: all of them may be foreign, and none is longer than it should be
 
@@ -142,7 +142,7 @@ class Picture:
         name = plain(step.name, WORD_LIMIT, fallback="")
         if not name:
             return f"{self.terms.step} {index + 1} of {len(self.stages)}"
-        is_plain = self.root.kind.is_standing or self._says_so_itself(name)
+        is_plain = self.root.kind.is_perpetual or self._says_so_itself(name)
         return name if is_plain else f"{self.terms.step} {name}"
 
     def last_steps_words(self, count: int) -> str:
@@ -184,20 +184,20 @@ class Picture:
 
     def units_words(self, units: Sequence[Entity]) -> str:
         """Return how many units there are, such as `12 installs`."""
-        noun = str(units[0].kind) if self.root.kind.is_standing else self.terms.unit
+        noun = str(units[0].kind) if self.root.kind.is_perpetual else self.terms.unit
         return counted(len(units), noun)
 
 
 _BY_INSTALL = frozenset({Kind.DEPLOY, Kind.INSTALL_RUN})
 
 
-def look(view: View) -> Picture:
+def look(view: View) -> Layout:
     """Work out what is seen in a view."""
     root = view.snapshot.root
     stages = view.stages
     times = (root.updated_at, root.status_at, root.created_at, *(s.changed_at for s in stages))
     changed_at = max((time for time in times if time), default=view.snapshot.taken_at)
-    stalls = tuple(alert for alert in view.memory.alerts if alert.kind is EventKind.STALLED)
+    stalls = tuple(alert for alert in view.state.alerts if alert.kind is EventKind.STALLED)
     progress = add_up(tuple(stage.progress for stage in stages))
     kind = KINDS.get(view.snapshot.target.kind)
-    return Picture(view, kind.terms if kind else Terms(), stages, progress, changed_at, stalls)
+    return Layout(view, kind.terms if kind else Terms(), stages, progress, changed_at, stalls)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from monitor.compose.render.blocks import Line, bold, line
+from monitor.compose.render.budget import Budget
+from monitor.compose.render.layout import Layout
 from monitor.compose.render.pages import Page, behind, page_of_units
-from monitor.compose.render.picture import Picture
-from monitor.compose.render.room import Room
 from monitor.model import Entity
 from monitor.text import gist, join_names, plain
 
@@ -53,70 +53,70 @@ class Said:
         return max(1, len(self.units))
 
 
-def lines_of(picture: Picture, said: Sequence[Said], room: Room) -> list[Line]:
+def lines_of(layout: Layout, said: Sequence[Said], budget: Budget) -> list[Line]:
     """Draw as much as there is room for, and count the rest."""
     lines: list[Line] = []
-    for one in said[: room.lines]:
-        lines.append(_said_line(picture, one, room))
+    for one in said[: budget.lines]:
+        lines.append(_said_line(layout, one, budget))
         if one.advice is not None:
-            lines.append(_advice_line(picture, one.advice, room))
-    hidden = sum(one.weight for one in said[room.lines :])
+            lines.append(_advice_line(layout, one.advice, budget))
+    hidden = sum(one.weight for one in said[budget.lines :])
     if hidden:
         lines.append(line(f"… and {hidden:,} more"))
     return lines
 
 
-def text_of(picture: Picture, said: Said, room: Room) -> str:
+def text_of(layout: Layout, said: Said, budget: Budget) -> str:
     """Return one line as text, without its mark and its link."""
-    _, subject, rest = _words(picture, said, room)
+    _, subject, rest = _words(layout, said, budget)
     return f"{said.lead}{subject}{rest}"
 
 
-def page_of_said(picture: Picture, said: Said) -> Page | None:
+def page_of_said(layout: Layout, said: Said) -> Page | None:
     """Return where the link behind a line leads and what it is called, if there is one."""
-    return page_of_units(picture, said.units) if said.units else said.page
+    return page_of_units(layout, said.units) if said.units else said.page
 
 
-def _said_line(picture: Picture, said: Said, room: Room) -> Line:
-    opening, subject, rest = _words(picture, said, room)
-    return line(opening, bold(subject), rest, *behind(page_of_said(picture, said)))
+def _said_line(layout: Layout, said: Said, budget: Budget) -> Line:
+    opening, subject, rest = _words(layout, said, budget)
+    return line(opening, bold(subject), rest, *behind(page_of_said(layout, said)))
 
 
-def _words(picture: Picture, said: Said, room: Room) -> tuple[str, str, str]:
+def _words(layout: Layout, said: Said, budget: Budget) -> tuple[str, str, str]:
     """Return what stands before the subject, the subject, and what is said of it."""
-    subject, in_detail = _subject(picture, said, room)
+    subject, in_detail = _subject(layout, said, budget)
     says = said.many if len(said.units) > 1 and said.many else said.one
-    words = plain(says, room.words, fallback="")
-    reason = reason_words(said.reason, room, said.units[0].name if said.units else "")
+    words = plain(says, budget.words, fallback="")
+    reason = reason_words(said.reason, budget, said.units[0].name if said.units else "")
     rest = f"{in_detail}{words and f' {words}'}{reason and f': {reason}'}{said.tail}"
     return f"{said.mark} {said.lead}", subject, rest
 
 
-def reason_words(reason: str, room: Room, name: str = "") -> str:
+def reason_words(reason: str, budget: Budget, name: str = "") -> str:
     """Return a reason as it continues a line about something of that name.
 
     What is to be approved says so itself, and in which step: both are in the line already.
     """
     words = reason.removeprefix("to be approved: ").removesuffix(f" ({name})")
-    return gist(words, room.words)
+    return gist(words, budget.words)
 
 
-def _subject(picture: Picture, said: Said, room: Room) -> tuple[str, str]:
+def _subject(layout: Layout, said: Said, budget: Budget) -> tuple[str, str]:
     """Return whom a line is about, and who they are where they are many."""
     if not said.units:
         return said.subject, ""
-    names = _names(picture, said.units, room)
+    names = _names(layout, said.units, budget)
     if len(said.units) == 1:
         return names, ""
-    return picture.units_words(said.units), f" ({names})"
+    return layout.units_words(said.units), f" ({names})"
 
 
-def _names(picture: Picture, units: Sequence[Entity], room: Room) -> str:
-    names = [picture.name_of(unit, room.name) for unit in units[: room.names]]
+def _names(layout: Layout, units: Sequence[Entity], budget: Budget) -> str:
+    names = [layout.name_of(unit, budget.name) for unit in units[: budget.names]]
     return join_names(names, len(units))
 
 
-def _advice_line(picture: Picture, advice: Advice, room: Room) -> Line:
-    words = advice.words.format(installs=_names(picture, advice.units, room))
-    page = page_of_units(picture, advice.units) if advice.units else advice.page
+def _advice_line(layout: Layout, advice: Advice, budget: Budget) -> Line:
+    words = advice.words.format(installs=_names(layout, advice.units, budget))
+    page = page_of_units(layout, advice.units) if advice.units else advice.page
     return line(f"→ {words}", *behind(page))

@@ -11,7 +11,7 @@ from monitor.model import Message
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class Budget:
     """How many lines of a kind, characters of a reason, and names in a line there may be."""
 
     lines: int
@@ -21,18 +21,18 @@ class Room:
 
 
 ROOMS = (
-    Room(lines=10, words=300, names=4),
-    Room(lines=10, words=120, names=3),
-    Room(lines=6, words=80, names=2, name=40),
-    Room(lines=2, words=40, names=1, name=20),
-    Room(lines=1, words=40, names=1, name=20),
+    Budget(lines=10, words=300, names=4),
+    Budget(lines=10, words=120, names=3),
+    Budget(lines=6, words=80, names=2, name=40),
+    Budget(lines=2, words=40, names=1, name=20),
+    Budget(lines=1, words=40, names=1, name=20),
 )
 
 
-def fitting(draw: Callable[[Room], Message]) -> Message:
+def fitting(draw: Callable[[Budget], Message]) -> Message:
     """Draw in as much room as Slack takes, at worst in the smallest."""
-    for room in ROOMS[:-1]:
-        message = draw(room)
+    for budget in ROOMS[:-1]:
+        message = draw(budget)
         # As it goes over the wire: what is not ASCII counts as its escape.
         if len(json.dumps(message.blocks)) <= BLOCKS_LIMIT:
             return message
