@@ -122,7 +122,7 @@ def _page(question: Question, verdict: Verdict) -> dict[str, Any]:
         "facts": {key: list(values) for key, values in question.facts()},
         "failed": subject.failed,
         "standing_seconds": int(subject.age.total_seconds()),
-        "told_before_in": None
+        "notified_before": None
         if subject.notified_destinations is None
         else list(subject.notified_destinations),
         "steps": list(verdict.steps),

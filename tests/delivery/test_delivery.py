@@ -1280,7 +1280,8 @@ async def test_replies_whose_card_was_set_aside_are_told_in_the_channel(monitor:
 
 
 @pytest.mark.parametrize(
-    "moment", ["next_notification", "wanted_card", "begin_attempt", "mark_sent", "next_edit", "mark_edited"]
+    "moment",
+    ["next_notification", "wanted_card", "begin_attempt", "mark_sent", "next_edit", "mark_edited"],
 )
 async def test_whenever_it_dies_everything_is_told_once(
     slack: SimulatedSlack, tmp_path: Path, clock: Clock, moment: str
@@ -1475,7 +1476,9 @@ async def test_stopped_before_it_began_a_single_pass_ends(monitor: Monitor) -> N
 # What breaks on our own side
 
 
-@pytest.mark.parametrize("call", ["next_notification", "begin_attempt", "mark_sent", "destinations_at_work"])
+@pytest.mark.parametrize(
+    "call", ["next_notification", "begin_attempt", "mark_sent", "destinations_at_work"]
+)
 async def test_a_store_that_fails_for_a_while_costs_nothing(
     monitor: Monitor, call: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -361,7 +361,7 @@ def test_a_target_brings_the_facts_that_the_store_has_of_it(run: Run, store: Sto
         "name": ["the shop"],
     }
     assert (page["level"], page["failed"], page["standing_seconds"]) == ("part", 1, 120)
-    assert page["told_before_in"] == ["#oncall"]
+    assert page["notified_before"] == ["#oncall"]
     assert (
         page["steps"][0] == 'route 1 "on-call": matches, not told in #oncall again; looks further'
     )
@@ -375,7 +375,7 @@ def test_of_a_target_another_event_or_part_can_be_asked_about(run: Run, store: S
 
     assert (whole["level"], "install" in whole["facts"]) == ("rollout", False)
     assert (part["level"], part["facts"]["install"]) == ("part", ["inl2"])
-    assert part["told_before_in"] is None
+    assert part["notified_before"] is None
 
 
 def test_the_zone_of_a_time_may_be_named(run: Run, store: Store) -> None:

@@ -338,7 +338,7 @@ async def test_damage_that_shows_while_it_runs_ends_the_daemon_and_the_next_one_
             await daemon.answers("/readyz", 200)
             status = await place.command("status")
 
-    assert "store is gone for" in status.out
+    assert "store is lost for" in status.out
     assert set_aside(tmp_path)[0].name in status.out.replace("\n", "")
 
 

@@ -137,7 +137,7 @@ def test_an_older_file_is_brought_up_to_date_and_a_copy_of_it_is_kept(
 ) -> None:
     with open_store(path) as store:
         store.save(SEEN)
-    release(NEXT, "op.add_column('sight', sa.Column('note', sa.Text))")
+    release(NEXT, "op.add_column('outage', sa.Column('note', sa.Text))")
 
     with open_store(path) as store:
         assert store.load(RELEASE) is not None
@@ -152,7 +152,7 @@ def test_the_newest_three_copies_are_kept(path: Path, release: Release) -> None:
     open_store(path).close()
     revisions = [f"{int(HEAD) + number:04}" for number in range(1, 6)]
     for revision in revisions:
-        release(revision, f"op.add_column('sight', sa.Column('note{revision}', sa.Text))")
+        release(revision, f"op.add_column('outage', sa.Column('note{revision}', sa.Text))")
         open_store(path).close()
 
     assert names_of_copies(path) == [f"monitor.db.before-{revision}" for revision in revisions[-3:]]
@@ -166,7 +166,7 @@ def test_a_migration_that_makes_a_table_anew_keeps_what_refers_to_it(
     release(
         NEXT,
         "with op.batch_alter_table('target', recreate='always') as batch:\n"
-        "        batch.alter_column('digest', nullable=True)",
+        "        batch.alter_column('fingerprint', nullable=True)",
     )
 
     with open_store(path) as store:
@@ -204,7 +204,7 @@ def test_a_file_of_a_newer_version_is_left_alone(path: Path) -> None:
 
 def test_a_reader_does_not_change_an_older_file(path: Path, release: Release) -> None:
     open_store(path).close()
-    release(NEXT, "op.add_column('sight', sa.Column('note', sa.Text))")
+    release(NEXT, "op.add_column('outage', sa.Column('note', sa.Text))")
 
     with pytest.raises(StoreError, match="made by an older version"):
         Store.open_readonly(f"sqlite:///{path}")

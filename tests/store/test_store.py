@@ -299,7 +299,7 @@ with Store.open(sys.argv[1], now=noon) as store:
         card = Card(target, 1, "ops", Message(str(number)))
         at = noon + timedelta(seconds=number)
         snapshot = Snapshot(target, at, root)
-        store.save(Observation(snapshot, Memory(at), b"", (news,), (card,), (told,)))
+        store.save(Observation(snapshot, TargetState(at), b"", (news,), (card,), (told,)))
         print(number, flush=True)
 """
 
@@ -358,7 +358,7 @@ with Store.open(sys.argv[1], now=noon) as store:
         told = Notification(str(number), "ops", Form.MESSAGE, Message("x" * 3000), target)
         try:
             snapshot = Snapshot(target, noon, root)
-            store.save(Observation(snapshot, Memory(noon), b"", notifications=(told,)))
+            store.save(Observation(snapshot, TargetState(noon), b"", notifications=(told,)))
         except StoreError as error:
             readable = store.load(target).snapshot.root.status
             print(number, readable, len(store.outbox()), error, sep="|")

@@ -71,7 +71,7 @@ BRANCH = (
 PATTERN = 'expected a pattern such as "checkout-*"'
 EVENT = (
     'expected "started", "progressed", "waiting", "stalled", "failed", "recovered", "succeeded",'
-    ' "gone", "unreachable" or "reachable"'
+    ' "removed", "unreachable" or "reachable"'
 )
 MENTION = (
     'expected "@here", "@channel", "started_by", a user\'s id such as "U0123456789" or a user'

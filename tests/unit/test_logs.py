@@ -61,7 +61,7 @@ def test_an_entry_is_one_line_of_json_where_no_terminal_is() -> None:
 
     (entry,) = entries(stream)
     assert entry.pop("timestamp").endswith("Z")
-    assert entry == {"event": "changed", "level": "info", "transitions": 3, "told": ["started"]}
+    assert entry == {"event": "changed", "level": "info", "transitions": 3, "events": ["started"]}
 
 
 def test_an_entry_is_text_on_a_terminal() -> None:

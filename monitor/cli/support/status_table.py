@@ -187,7 +187,8 @@ def warnings(config: Config, view: View) -> Iterator[str]:
     of_rows = {scope_of(row.target) for row in rows}
     for scope, outage in view.outages.items():
         if scope not in of_rows:
-            since = f"{plain(scope, 200)} is {outage.kind} for"
+            word = "lost" if outage.kind is EventKind.REMOVED else "unreachable"
+            since = f"{plain(scope, 200)} is {word} for"
             yield f"{since} {duration_words(now - outage.since)}: {plain(outage.reason, 300)}"
     polled = [row.watched.polled_at for row in rows if row.watched]
     intervals = [row.entry.interval or config.poll.interval for row in rows]
