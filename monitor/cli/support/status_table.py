@@ -18,6 +18,7 @@ from monitor.cli.support.common import ago
 from monitor.cli.support.read_status import Row, TargetStatus, View
 from monitor.config import Config
 from monitor.decide.reachability import scope_of
+from monitor.model import EventKind
 from monitor.text import duration_words, plain
 
 _ALERTS_SHOWN = 3
