@@ -50,6 +50,10 @@ from monitor.model.tree import (
     Target,
     Transition,
 )
+from monitor.model.watches import (
+    Watch,
+    WatchSettings,
+)
 
 __all__ = [
     "LABEL",
@@ -84,6 +88,8 @@ __all__ = [
     "Target",
     "TargetState",
     "Transition",
+    "Watch",
+    "WatchSettings",
     "is_refusal",
     "known_statuses",
     "phase_of",

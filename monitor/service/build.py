@@ -27,7 +27,16 @@ from monitor.deliver.worker import Delivery, Destination, Pace
 from monitor.errors import DestinationError, StoreError
 from monitor.kinds import KINDS
 from monitor.metrics import Metrics
-from monitor.model import EventKind, Named, NamePatterns, Outage, Snapshot, Target
+from monitor.model import (
+    EventKind,
+    Named,
+    NamePatterns,
+    Outage,
+    Snapshot,
+    Target,
+    Watch,
+    WatchSettings,
+)
 from monitor.platform.client import NuonClient
 from monitor.platform.lookups import Names
 from monitor.service.health import Check, HealthServer, Probes
@@ -37,10 +46,9 @@ from monitor.service.timers import Timers
 from monitor.service.wall_clock import WallClock
 from monitor.store import Store, StoreThread
 from monitor.watch.closing import close_cards
-from monitor.watch.context import ActiveSilences, Context, Outcome
-from monitor.watch.list_poller import Listing, ListPoller
+from monitor.watch.context import ActiveSilences, Context
+from monitor.watch.poller import Outcome
 from monitor.watch.registry import Registry
-from monitor.watch.rollout_poller import RolloutPoller, Watch
 
 log = structlog.get_logger(__name__)
 
@@ -189,16 +197,13 @@ class App:
         failed: list[Target] = []
         polled: set[Target] = set()
         # What a list leads to is polled after it, and so on.
-        while due := [one for one in self._all() if one.watch.target not in polled]:
+        while due := [one for one in self.registry.pollers if one.watch.target not in polled]:
             outcomes = await asyncio.gather(*(one.poll() for one in due))
             targets = [one.watch.target for one in due]
             polled.update(targets)
             failed += (t for t, o in zip(targets, outcomes, strict=True) if o is Outcome.FAILED)
         await self.timers.send_due()
         return tuple(failed)
-
-    def _all(self) -> tuple[RolloutPoller | ListPoller, ...]:
-        return (*self.registry.list_pollers, *self.registry.rollout_pollers)
 
 
 @asynccontextmanager
@@ -354,44 +359,26 @@ def templates_of(config: Config) -> MessageTemplates:
 def _registry(config: Config, context: Context) -> Registry:
     registry = Registry(context)
     for entry in config.watch:
+        watch = Watch(entry.target, settings_of(config, entry))
         if entry.target.kind in KINDS:
-            registry.watch(_watch(config, entry))
+            registry.watch(watch)
         else:
-            registry.list(_listing(config, entry))
+            registry.list(watch)
     return registry
 
 
-def _forget_after(config: Config) -> timedelta:
-    """Return for how long what has settled is looked at: what the store forgot would be news."""
-    return min(config.poll.forget_after, config.store.keep)
-
-
-def _watch(config: Config, entry: WatchEntry) -> Watch:
-    return Watch(
-        target=entry.target,
-        homes=(home_of(config, entry),),
-        interval=entry.interval or config.poll.interval,
-        settled_interval=config.poll.settled_interval,
-        forget_after=_forget_after(config),
-        title=entry.name,
+def settings_of(config: Config, entry: WatchEntry) -> WatchSettings:
+    """Return how an entry's target is watched, and all that it leads to."""
+    return WatchSettings(
         entry=Named(entry.target.id, entry.name or ""),
-        labels=entry.labels,
-        limit=entry.limit,
-        names=NamePatterns(entry.include, entry.exclude),
-    )
-
-
-def _listing(config: Config, entry: WatchEntry) -> Listing:
-    return Listing(
-        target=entry.target,
         homes=(home_of(config, entry),),
+        labels=entry.labels,
         interval=entry.interval or config.poll.interval,
         settled_interval=config.poll.settled_interval,
-        forget_after=_forget_after(config),
+        # What the store has forgotten by then would be news.
+        forget_after=min(config.poll.forget_after, config.store.keep),
         limit=entry.limit,
         names=NamePatterns(entry.include, entry.exclude),
-        title=entry.name,
-        labels=entry.labels,
     )
 
 

@@ -24,10 +24,8 @@ from monitor.model import Target
 from monitor.service.due_queue import DueQueue, following, spread
 from monitor.service.timers import Timers
 from monitor.store import Store, StoreThread
-from monitor.watch.context import Outcome
-from monitor.watch.list_poller import ListPoller
+from monitor.watch.poller import Outcome, Poller
 from monitor.watch.registry import Registry
-from monitor.watch.rollout_poller import RolloutPoller
 
 log = structlog.get_logger(__name__)
 
@@ -78,8 +76,8 @@ class Daemon:
         self._now = now
         self._jumped = jumped
         self._unlived = unlived
-        self._due_queue: DueQueue[RolloutPoller | ListPoller] = DueQueue()
-        self._beats: dict[RolloutPoller | ListPoller, float] = {}
+        self._due_queue: DueQueue[Poller] = DueQueue()
+        self._beats: dict[Poller, float] = {}
         """When those that were polled once are due next, so that their polls spread."""
         self._in_flight: dict[asyncio.Task[None], float] = {}
         self._completed_at = time.monotonic()
@@ -96,7 +94,7 @@ class Daemon:
         Raises StoreDamaged when the store turned out to be damaged meanwhile. Nothing can be
         kept then, and so nothing be told once; the next start sets the file aside.
         """
-        for one in self._polled():
+        for one in self._registry.pollers:
             self._begin(one)
         self._registry.begin = self._begin
         delivering = asyncio.create_task(self._delivery.run(), name="delivery")
@@ -112,13 +110,10 @@ class Daemon:
         if self._store.damage is not None:
             raise self._store.damage
 
-    def _polled(self) -> tuple[RolloutPoller | ListPoller, ...]:
-        return (*self._registry.list_pollers, *self._registry.rollout_pollers)
-
-    def _begin(self, one: RolloutPoller | ListPoller) -> None:
+    def _begin(self, one: Poller) -> None:
         name, interval, now = (
             str(one.watch.target),
-            one.watch.interval.total_seconds(),
+            one.watch.settings.interval.total_seconds(),
             time.monotonic(),
         )
         self._due_queue.put(one, now + spread(name, min(interval, _START_WITHIN)))
@@ -149,7 +144,8 @@ class Daemon:
             job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1},
         )
         shortest = min(
-            (one.watch.interval.total_seconds() for one in self._polled()), default=_TICK
+            (one.watch.settings.interval.total_seconds() for one in self._registry.pollers),
+            default=_TICK,
         )
         tick = max(0.01, min(_TICK, shortest / 10))
         jobs: list[tuple[Callable[[], object], float]] = [
@@ -194,13 +190,13 @@ class Daemon:
             self._in_flight[task] = now
             task.add_done_callback(lambda task: self._in_flight.pop(task, None))
 
-    async def _poll(self, poller: RolloutPoller | ListPoller, due: float) -> None:
-        pause: timedelta | None = poller.watch.interval
+    async def _poll(self, poller: Poller, due: float) -> None:
+        pause: timedelta | None = poller.watch.settings.interval
         try:
             if await poller.poll() is Outcome.CHANGED:
                 self.problem = None
             pause = poller.pause()
-            if pause is None and isinstance(poller, RolloutPoller):
+            if pause is None:
                 await self._registry.finish(poller)
         except StoreError as error:
             self.problem = str(error)
@@ -215,10 +211,10 @@ class Daemon:
             return
         self._due_queue.put(poller, self._next_due(poller, due, pause))
 
-    def _next_due(self, one: RolloutPoller | ListPoller, due: float, pause: timedelta) -> float:
+    def _next_due(self, one: Poller, due: float, pause: timedelta) -> float:
         """Return when to poll again; after the first seconds all find a rhythm of their own."""
         now, beat = time.monotonic(), self._beats.pop(one, due)
-        if beat > now and pause <= one.watch.interval:
+        if beat > now and pause <= one.watch.settings.interval:
             return beat
         return following(beat, pause.total_seconds(), now)
 

@@ -154,13 +154,13 @@ class Timers:
             snapshot=stored.snapshot,
             state=stored.state,
             links=context.links,
-            title=watch.title if watch else None,
+            title=(watch.title or None) if watch else None,
             names=called.names,
             apps=called.apps,
             people=called.people,
             commits=called.commits,
         )
-        entry, labels = (watch.entry, watch.labels) if watch else (Named(), {})
+        entry, labels = (watch.settings.entry, watch.settings.labels) if watch else (Named(), {})
         return replace(
             view, filled=notifications.filled(context.templates, view, watch=entry, labels=labels)
         )

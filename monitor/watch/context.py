@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Protocol
 
 from monitor.compose import render
@@ -19,14 +18,6 @@ from monitor.metrics import Metrics
 from monitor.model import Called, MessageRef, Snapshot
 from monitor.platform.fetch import Source
 from monitor.store import StoreThread
-
-
-class Outcome(StrEnum):
-    """How a poll went."""
-
-    CHANGED = "changed"
-    UNCHANGED = "unchanged"
-    FAILED = "failed"
 
 
 class NameSource(Protocol):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -12,11 +11,12 @@ import structlog
 from monitor.decide.selection import Choice, choose, has_begun_since, is_news
 from monitor.errors import NuonError
 from monitor.kinds import FINDERS
-from monitor.model import Found, Named, NamePatterns, Target
+from monitor.model import Found, Target, Watch
 from monitor.platform.fetch import located, pages
 from monitor.store import Find, Store
-from monitor.watch.context import Context, Outcome
+from monitor.watch.context import Context
 from monitor.watch.outages import OutageReporter
+from monitor.watch.poller import Outcome
 
 log = structlog.get_logger(__name__)
 
@@ -24,42 +24,16 @@ _LOOK_DEEP_EVERY = timedelta(minutes=5)
 """How often more than the newest rows is looked at: an old one may have been tried again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """A list that is watched. At most `limit` of what it leads to is followed at one time.
-
-    Rows older than `forget_after` are not looked at.
-    """
-
-    target: Target
-    homes: tuple[str, ...]
-    interval: timedelta
-    settled_interval: timedelta
-    forget_after: timedelta
-    limit: int
-    names: NamePatterns
-    title: str | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
-
-
 class ListPoller:
     """The pass over one list."""
 
-    def __init__(self, watch: Listing, context: Context, follow: Callable[[Find], None]) -> None:
+    def __init__(self, watch: Watch, context: Context, follow: Callable[[Find], None]) -> None:
         """`follow` is called for each target that is followed from now on."""
         self.watch = watch
         self._context = context
         self._follow = follow
         self._finder = FINDERS[watch.target.kind]
-        entry = Named(watch.target.id, watch.title or "")
-        self._outage_reporter = OutageReporter(
-            watch.target,
-            context,
-            watch.homes,
-            title=watch.title,
-            entry=entry,
-            labels=watch.labels,
-        )
+        self._outage_reporter = OutageReporter(watch, context)
         self._began_at: datetime | None = None
         self._known: dict[Target, bool] = {}
         self._path: str | None = None
@@ -95,15 +69,12 @@ class ListPoller:
     def pause(self) -> timedelta | None:
         """Return how long to wait until the next pass; a list has no end."""
         if self._outage_reporter.is_failing:
-            return self._outage_reporter.pause(
-                self.watch.interval, longest=self.watch.settled_interval
-            )
-        return self.watch.interval
+            return self._outage_reporter.pause()
+        return self.watch.settings.interval
 
     def add_homes(self, homes: Sequence[str]) -> None:
         """Let what is found be at home in these as well, from now on."""
-        self.watch = replace(self.watch, homes=tuple(dict.fromkeys((*self.watch.homes, *homes))))
-        self._outage_reporter.homes = self.watch.homes
+        self.watch = self._outage_reporter.watch = self.watch.with_homes(homes)
 
     def mark_finished(self, target: Target) -> None:
         """Take note that something that was followed has come to its end."""
@@ -133,7 +104,7 @@ class ListPoller:
             log.warning(
                 "limit_reached",
                 target=str(self.watch.target),
-                limit=self.watch.limit,
+                limit=self.watch.settings.limit,
                 not_followed=choice.left_out,
             )
         self.left_out = choice.left_out
@@ -159,7 +130,7 @@ class ListPoller:
         """Yield the rows that may have to be followed, page by page."""
         if self._path is None:
             self._path = await located(self._context.source, self._finder, self.watch.target.id)
-        horizon = self._context.now() - self.watch.forget_after
+        horizon = self._context.now() - self.watch.settings.forget_after
         is_first = True
         async for page in pages(self._context.source, self._path):
             if is_first:
@@ -177,7 +148,7 @@ class ListPoller:
                 return
 
     async def _choose(self, news: list[Found]) -> Choice:
-        names = self.watch.names
+        names = self.watch.settings.names
         if news and not names.are_all:
             ids = tuple(dict.fromkeys(i for row in news for i in row.ids))
             called = await self._context.name_source.called(ids)
@@ -190,4 +161,4 @@ class ListPoller:
                 if names.admit([*row.names, *filter(None, map(named.get, row.ids))])
             ]
         followed = sum(self._known.values())
-        return choose(news, room=self.watch.limit - followed)
+        return choose(news, room=self.watch.settings.limit - followed)

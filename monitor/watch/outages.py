@@ -12,7 +12,7 @@ from monitor.decide.reachability import ReachabilityChange
 from monitor.decide.routing import route
 from monitor.errors import NuonError, NuonUnavailable
 from monitor.kinds import explained
-from monitor.model import EventKind, Mention, Message, Named, Subject, Target
+from monitor.model import EventKind, Mention, Message, Named, Subject, Watch
 from monitor.store import Store
 from monitor.watch.context import Context
 
@@ -22,23 +22,11 @@ log = structlog.get_logger(__name__)
 class OutageReporter:
     """Takes note of whether one target can be seen, and tells when that changes."""
 
-    def __init__(
-        self,
-        target: Target,
-        context: Context,
-        homes: Sequence[str],
-        *,
-        title: str | None,
-        entry: Named,
-        labels: Mapping[str, str],
-    ) -> None:
-        """`entry` and `labels` are those of the configuration's watch."""
-        self._entry = entry
-        self._labels = labels
-        self.homes = tuple(homes)
-        self._target = target
+    def __init__(self, watch: Watch, context: Context) -> None:
+        self.watch = watch
+        self._target = watch.target
         self._context = context
-        self._title = title or str(target)
+        self._title = watch.title or str(watch.target)
         self._retry_after: float | None = None
 
     @property
@@ -51,12 +39,13 @@ class OutageReporter:
         outage = self._context.reachability.outage_of(self._target)
         return outage is not None and outage.kind is EventKind.REMOVED
 
-    def pause(self, interval: timedelta, *, longest: timedelta) -> timedelta:
+    def pause(self) -> timedelta:
         """Return how long to wait after a failed poll: longer each time, as long as was asked."""
+        settings = self.watch.settings
         failures = self._context.reachability.failures_of(self._target)
-        slower = interval * float(2 ** min(failures - 1, 16))
+        slower = settings.interval * float(2 ** min(failures - 1, 16))
         asked = timedelta(seconds=self._retry_after or 0)
-        return max(min(slower, max(longest, interval)), asked)
+        return max(min(slower, max(settings.settled_interval, settings.interval)), asked)
 
     def asks(self) -> None:
         """A poll begins."""
@@ -92,7 +81,7 @@ class OutageReporter:
 
         Neither hours nor silences may hide that nothing is watched.
         """
-        homes = self.homes if news.target else self._context.destinations
+        homes = self.watch.settings.homes if news.target else self._context.destinations
         if news.kind is EventKind.REACHABLE:
             return dict.fromkeys(await self._notified(news) or homes, ())
         subject = Subject(event=news.kind, name="Nuon")
@@ -101,8 +90,8 @@ class OutageReporter:
                 event=news.kind,
                 kind=self._target.kind,
                 rollout=Named(self._target.id),
-                watch=self._entry,
-                labels=self._labels,
+                watch=self.watch.settings.entry,
+                labels=self.watch.settings.labels,
                 name=self._title,
             )
         rules, now = self._context.plan.rules, self._context.now()
@@ -122,10 +111,10 @@ class OutageReporter:
     async def _notify(self, news: ReachabilityChange, *, was_seen: bool = True) -> None:
         context, now = self._context, self._context.now()
         key = _key(news.scope, news.kind, news.since)
-        notifications = [
-            notification
+        notices = [
+            notice
             for destination, mentions in (await self._destinations(news)).items()
-            for notification in notifications.of_outage(
+            for notice in notifications.of_outage(
                 news.kind,
                 self._message(news, mentions, was_seen=was_seen),
                 key=key,
@@ -133,7 +122,7 @@ class OutageReporter:
                 destinations=(destination,),
             )
         ]
-        await context.store.call(Store.save_outage, news.scope, news.outage, notifications, now=now)
+        await context.store.call(Store.save_outage, news.scope, news.outage, notices, now=now)
         context.reachability.adopt(news)
         context.metrics.events.labels(news.kind).inc()
         context.has_news()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from monitor.model import Named, Target
+from monitor.model import Target, Watch, WatchSettings
 from monitor.store import Find, Store
 from monitor.watch.context import Context
-from monitor.watch.list_poller import Listing, ListPoller
-from monitor.watch.rollout_poller import RolloutPoller, Watch
+from monitor.watch.list_poller import ListPoller
+from monitor.watch.poller import Poller
+from monitor.watch.rollout_poller import RolloutPoller
 
 
 class Registry:
@@ -19,8 +20,13 @@ class Registry:
         self._context = context
         self._rollout_pollers: dict[Target, RolloutPoller] = {}
         self._list_pollers: dict[Target, ListPoller] = {}
-        self.begin: Callable[[RolloutPoller | ListPoller], None] = lambda _: None
+        self.begin: Callable[[Poller], None] = lambda _: None
         """Called with each that is to be polled from now on."""
+
+    @property
+    def pollers(self) -> tuple[Poller, ...]:
+        """All of them, the lists first: what they find is polled after them."""
+        return (*self.list_pollers, *self.rollout_pollers)
 
     @property
     def rollout_pollers(self) -> tuple[RolloutPoller, ...]:
@@ -36,28 +42,28 @@ class Registry:
         return poller.watch if poller else None
 
     def watch(self, watch: Watch) -> None:
-        """Poll a target from now on; one that is polled already is told to more people."""
+        """Poll a target from now on; of one that is polled already more people are notified."""
         poller = self._rollout_pollers.get(watch.target)
         if poller is not None:
-            poller.add_homes(watch.homes)
+            poller.add_homes(watch.settings.homes)
             return
         poller = RolloutPoller(watch, self._context, partial(self._lead, watch))
         self._rollout_pollers[watch.target] = poller
         self.begin(poller)
 
-    def list(self, listing: Listing) -> None:
+    def list(self, watch: Watch) -> None:
         """Look for what is new in a list from now on."""
-        known = self._list_pollers.get(listing.target)
+        known = self._list_pollers.get(watch.target)
         if known is not None:
-            known.add_homes(listing.homes)
+            known.add_homes(watch.settings.homes)
             for poller in self._rollout_pollers.values():
-                if poller.watch.entry.id == listing.target.id:
-                    poller.add_homes(listing.homes)
+                if poller.watch.found_in == watch.target:
+                    poller.add_homes(watch.settings.homes)
             return
         list_poller = ListPoller(
-            listing, self._context, lambda find: self._follow(list_poller.watch, find)
+            watch, self._context, lambda find: self._follow(list_poller.watch.settings, find)
         )
-        self._list_pollers[listing.target] = list_poller
+        self._list_pollers[watch.target] = list_poller
         self.begin(list_poller)
 
     async def resume(self) -> None:
@@ -65,12 +71,12 @@ class Registry:
         for find in await self._context.store.call(Store.finds):
             list_poller = self._list_pollers.get(find.listing)
             if find.is_followed and list_poller is not None:
-                self._follow(list_poller.watch, find)
+                self._follow(list_poller.watch.settings, find)
 
-    async def finish(self, poller: RolloutPoller) -> None:
-        """Stop polling what has been settled; a list that led to it tells when it moves again."""
+    async def finish(self, poller: Poller) -> None:
+        """Forget a poller that has nothing more to poll, where a list says when it moves again."""
         target = poller.watch.target
-        if not poller.watch.is_found:
+        if poller.watch.found_in is None:
             return
         await self._context.store.call(Store.mark_finished, target)
         self._rollout_pollers.pop(target, None)
@@ -81,33 +87,9 @@ class Registry:
         """Return every target whose memory must be kept."""
         return (*self._rollout_pollers, *self._list_pollers)
 
-    def _follow(self, listing: Listing, find: Find) -> None:
-        self.watch(
-            Watch(
-                target=find.target,
-                homes=listing.homes,
-                interval=listing.interval,
-                settled_interval=listing.settled_interval,
-                forget_after=listing.forget_after,
-                is_found=True,
-                is_new=find.is_new,
-                entry=Named(listing.target.id, listing.title or ""),
-                labels=listing.labels,
-            )
-        )
+    def _follow(self, settings: WatchSettings, find: Find) -> None:
+        self.watch(Watch(find.target, settings, found_in=find.listing, is_new=find.is_new))
 
     def _lead(self, watch: Watch, target: Target) -> None:
         """Follow a list because of what a watch shows, as that watch is followed."""
-        self.list(
-            Listing(
-                target=target,
-                homes=watch.homes,
-                interval=watch.interval,
-                settled_interval=watch.settled_interval,
-                forget_after=watch.forget_after,
-                limit=watch.limit,
-                names=watch.names,
-                title=watch.entry.name or None,
-                labels=watch.labels,
-            )
-        )
+        self.list(Watch(target, watch.settings))

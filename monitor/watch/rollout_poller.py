@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -25,41 +25,17 @@ from monitor.decide.routing import Silence
 from monitor.errors import NuonError
 from monitor.kinds import KINDS
 from monitor.kinds.wire import Beside, Memo, WatchKind
-from monitor.model import Called, Named, NamePatterns, Snapshot, Target, TargetState
+from monitor.model import Called, Snapshot, Target, TargetState, Watch
 from monitor.platform.fetch import Gathered, gather
 from monitor.store import Observation, Store
-from monitor.watch.context import Context, Outcome
+from monitor.watch.context import Context
 from monitor.watch.outages import OutageReporter
+from monitor.watch.poller import Outcome
 
 log = structlog.get_logger(__name__)
 
 # From this size on an answer is worked on beside the event loop, which must not be held up.
 _LARGE = 512 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """What is observed, how often, and in which destinations it is at home.
-
-    `entry` is the id and name of the configuration's entry that led to it.
-
-    What a list led to (`is_found`) rests once it is settled: the list says when it moves again.
-    `is_new` says that it began while the list was watched.
-    """
-
-    target: Target
-    homes: tuple[str, ...]
-    interval: timedelta
-    settled_interval: timedelta
-    forget_after: timedelta
-    title: str | None = None
-    is_found: bool = False
-    is_new: bool = False
-    entry: Named = field(default_factory=Named)
-    labels: Mapping[str, str] = field(default_factory=dict)
-    limit: int = 20
-    names: NamePatterns = field(default_factory=NamePatterns)
-    """How much, and what, is followed of the lists that it leads to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +66,7 @@ class RolloutPoller:
         self._memo: Memo[Any] = Memo()
         self._is_loaded = False
         self._lacks_link = False
-        self._outage_reporter = OutageReporter(
-            watch.target,
-            context,
-            watch.homes,
-            title=watch.title,
-            entry=watch.entry,
-            labels=watch.labels,
-        )
+        self._outage_reporter = OutageReporter(watch, context)
         self._jumped = context.jumped()
         self._is_stale = False
         """Whether the card says that it is watched no more, which is over."""
@@ -131,25 +100,25 @@ class RolloutPoller:
 
     def add_homes(self, homes: Sequence[str]) -> None:
         """Be at home in these as well, from the next news on."""
-        self.watch = replace(self.watch, homes=tuple(dict.fromkeys((*self.watch.homes, *homes))))
-        self._outage_reporter.homes = self.watch.homes
+        self.watch = self._outage_reporter.watch = self.watch.with_homes(homes)
 
     def pause(self) -> timedelta | None:
         """Return how long to wait until the next poll; None to poll no more."""
-        watch, now = self.watch, self._context.now()
+        settings, now = self.watch.settings, self._context.now()
+        is_found = self.watch.found_in is not None
         if self._outage_reporter.is_failing:
-            if watch.is_found and self._outage_reporter.is_removed:
+            if is_found and self._outage_reporter.is_removed:
                 return None
-            return self._outage_reporter.pause(watch.interval, longest=watch.settled_interval)
+            return self._outage_reporter.pause()
         seen = self._seen
         if seen is None or not self.is_settled:
-            return watch.interval
+            return settings.interval
         # A card that has still to say where the one before stands is drawn by a later poll.
-        if watch.is_found and not self._lacks_link:
+        if is_found and not self._lacks_link:
             return None
-        if seen.state.ended_at and now - seen.state.ended_at >= watch.forget_after:
+        if seen.state.ended_at and now - seen.state.ended_at >= settings.forget_after:
             return None
-        return max(watch.settled_interval, watch.interval)
+        return max(settings.settled_interval, settings.interval)
 
     @property
     def is_settled(self) -> bool:
@@ -161,7 +130,7 @@ class RolloutPoller:
         if stored is not None:
             state = events.not_beyond(stored.state, self._context.now())
             if state.has_card and not state.card_destinations:  # from before there were routes
-                state = msgspec.structs.replace(state, card_destinations=self.watch.homes)
+                state = msgspec.structs.replace(state, card_destinations=self.watch.settings.homes)
             self._is_stale = state.is_closed
             state = events.looked_at_anew(state, self._context.now())
             state = msgspec.structs.replace(state, is_closed=False)
@@ -304,13 +273,13 @@ class RolloutPoller:
         return render.shown_ids(snapshot, state, decision.events)
 
     def _scene(self, snapshot: Snapshot, called: Called) -> Scene:
-        watch = self.watch
+        settings = self.watch.settings
         return Scene(
             snapshot=snapshot,
-            homes=watch.homes,
-            title=watch.title or "",
-            watch=watch.entry,
-            labels=watch.labels,
+            homes=settings.homes,
+            title=self.watch.title,
+            watch=settings.entry,
+            labels=settings.labels,
             names=called.names,
             apps=called.apps,
             people=called.people,
@@ -325,7 +294,7 @@ class RolloutPoller:
             snapshot=snapshot,
             state=state,
             links=context.links,
-            title=self.watch.title,
+            title=self.watch.title or None,
             names=called.names,
             apps=called.apps,
             people=called.people,
@@ -333,7 +302,10 @@ class RolloutPoller:
             silences=tuple(silence.words(now) for silence in dispatched.silences),
         )
         filled = notifications.filled(
-            context.templates, view, watch=self.watch.entry, labels=self.watch.labels
+            context.templates,
+            view,
+            watch=self.watch.settings.entry,
+            labels=self.watch.settings.labels,
         )
         for problem in filled.problems if filled else ():
             log.warning("template_failed", target=str(snapshot.target), problem=str(problem))

@@ -20,7 +20,7 @@ from monitor.simulation.platform import Fault, FaultKind
 from monitor.simulation.scenarios import Clock
 from monitor.simulation.slack import Posted, SimulatedSlack
 from monitor.store import Store
-from monitor.watch.context import Outcome
+from monitor.watch.poller import Outcome
 from monitor.watch.rollout_poller import RolloutPoller
 from tests.support.processes import Place, a_place, until
 

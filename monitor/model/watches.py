@@ -1,0 +1,54 @@
+"""What is watched, and how: the settings that an entry of the configuration gives to all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from monitor.model.matching import Named, NamePatterns
+from monitor.model.tree import Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchSettings:
+    """What one entry of the configuration says of its target and of all that it leads to.
+
+    `entry` is the entry's own target id and name. `homes` are the destinations of its channel.
+    What has been settled for `forget_after` is polled no more, and rows of a list that are
+    older are not looked at. Of what a list holds, at most `limit` are followed at one time,
+    those whose `names` match.
+    """
+
+    entry: Named
+    homes: tuple[str, ...]
+    labels: Mapping[str, str]
+    interval: timedelta
+    settled_interval: timedelta
+    forget_after: timedelta
+    limit: int
+    names: NamePatterns
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A target, the settings that hold for it, and how it came to be watched.
+
+    `found_in` is the list that led to it: once it is settled it is polled no more, since the
+    list says when it moves again. `is_new` says that it began while that list was watched.
+    """
+
+    target: Target
+    settings: WatchSettings
+    found_in: Target | None = None
+    is_new: bool = False
+
+    @property
+    def title(self) -> str:
+        """The entry's name; empty without one, and for what was found, which has its own."""
+        return self.settings.entry.name if self.found_in is None else ""
+
+    def with_homes(self, homes: Sequence[str]) -> Watch:
+        """Return the same watch, at home in these destinations as well."""
+        all_homes = tuple(dict.fromkeys((*self.settings.homes, *homes)))
+        return replace(self, settings=replace(self.settings, homes=all_homes))
