@@ -101,12 +101,13 @@ def _of_known(config: Config, target_id: str, *, is_webhook: bool) -> list[Sheet
 
 def _newest(known: Known) -> Event:
     """Return what was told last of a rollout in which nothing is in trouble."""
-    from monitor.model import Event, Level
+    from monitor.model import Event, Level, Reason, ReasonKind
 
     root, ended = known.snapshot.root, known.state.ended
     if ended is EventKind.PROGRESSED:
-        return Event(ended, Level.ROLLOUT, root, f"ended as {root.status}")
-    return Event(ended or EventKind.STARTED, Level.ROLLOUT, root, root.description)
+        return Event(ended, Level.ROLLOUT, root, Reason(ReasonKind.ENDED, status=root.status))
+    reason = Reason(said=root.description)
+    return Event(ended or EventKind.STARTED, Level.ROLLOUT, root, reason)
 
 
 def _of_sample(config: Config, kind: str, event: EventKind, *, is_webhook: bool) -> list[Sheet]:

@@ -72,6 +72,8 @@ def _page(view: View) -> dict[str, Any]:
 
 
 def _as_dict(row: Row) -> dict[str, Any]:
+    from monitor.compose.phrases import phrase_of
+
     watched, progress = row.watched, row.progress
     root = watched.snapshot.root if watched else None
     state = watched.state if watched else None
@@ -104,7 +106,7 @@ def _as_dict(row: Row) -> dict[str, Any]:
                 "event": str(alert.kind),
                 "of": row.names.get(alert.alert_key, ""),
                 "since": alert.since.isoformat(),
-                "reason": alert.reason,
+                "reason": phrase_of(alert.reason),
             }
             for alert in row.alerts
         ],

@@ -126,7 +126,7 @@ async def wait(
 
     from monitor.cli.support.wait_poller import Follower
     from monitor.compose.render import Links
-    from monitor.decide.events import StallRules
+    from monitor.decide.stalls import StallRules
     from monitor.service.build import nuon_client, utc_now
 
     async def end() -> End:

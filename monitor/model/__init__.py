@@ -8,7 +8,6 @@ from monitor.model.events import (
     Event,
     EventKind,
     Outage,
-    Stall,
     TargetState,
 )
 from monitor.model.matching import (
@@ -32,6 +31,10 @@ from monitor.model.messages import (
 from monitor.model.names import (
     Called,
     Commit,
+)
+from monitor.model.reasons import (
+    Reason,
+    ReasonKind,
 )
 from monitor.model.statuses import (
     Kind,
@@ -82,8 +85,9 @@ __all__ = [
     "Outage",
     "PastStatus",
     "Phase",
+    "Reason",
+    "ReasonKind",
     "Snapshot",
-    "Stall",
     "Subject",
     "Target",
     "TargetState",

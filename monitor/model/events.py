@@ -7,7 +7,10 @@ from enum import StrEnum
 
 import msgspec
 
+from monitor.model.reasons import Reason
 from monitor.model.tree import Entity, Level
+
+_UNEXPLAINED = Reason()
 
 
 class EventKind(StrEnum):
@@ -26,7 +29,7 @@ class EventKind(StrEnum):
 
 
 class Event(msgspec.Struct, frozen=True):
-    """What people are notified of. `reason` is a phrase; it may hold the platform's own words.
+    """What people are notified of.
 
     `alert_key` is that of the alert that it belongs to. `is_reminder` marks an alert that is
     still active. `notified_destinations` were notified of the alert that is over now; None
@@ -36,23 +39,10 @@ class Event(msgspec.Struct, frozen=True):
     kind: EventKind
     level: Level
     entity: Entity
-    reason: str = ""
+    reason: Reason = _UNEXPLAINED
     is_reminder: bool = False
     alert_key: str = ""
     notified_destinations: tuple[str, ...] | None = None
-
-
-class Stall(StrEnum):
-    """Why something is taken to hang."""
-
-    DEAD_END = "dead end"
-    """All open units of a step came to an end that the platform does not count."""
-    QUIET = "quiet"
-    """Nothing changed for as long as `stall.after` says."""
-    GIVEN_UP = "given up"
-    """Nothing changed for longer than the platform itself keeps working at a release."""
-    DISAGREES = "disagrees"
-    """The rollout says that it succeeded, its parts do not."""
 
 
 class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -69,8 +59,7 @@ class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
     kind: EventKind
     since: datetime
     notified_at: datetime
-    reason: str = ""
-    stall: Stall | None = None
+    reason: Reason = _UNEXPLAINED
     is_retrying: bool = False
     notified_destinations: tuple[str, ...] | None = None
     is_kept_back: bool = False
@@ -101,7 +90,7 @@ class TargetState(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Outage(msgspec.Struct, frozen=True):
-    """What was told not to be visible, since when and why: `unreachable` or `removed`."""
+    """What cannot be polled: `unreachable` or `removed`, since when, and the error in words."""
 
     kind: EventKind
     since: datetime

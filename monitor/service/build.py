@@ -18,9 +18,9 @@ from monitor.compose import notifications, render
 from monitor.compose.templates import MessageTemplates
 from monitor.config import Config
 from monitor.config import Watch as WatchEntry
-from monitor.decide import events
 from monitor.decide.dispatch import Dispatch
 from monitor.decide.reachability import Reachability
+from monitor.decide.stalls import StallRules
 from monitor.deliver.destinations import Destinations, digests_of, home_of, plan_of
 from monitor.deliver.slack import SlackClient
 from monitor.deliver.worker import Delivery, Destination, Pace
@@ -258,7 +258,7 @@ async def build(
             reachability=reachability,
             metrics=metrics,
             links=render.Links(config.nuon.dashboard_url, config.nuon.org_id or ""),
-            stall_rules=events.StallRules(config.stall.after, config.stall.remind_every),
+            stall_rules=StallRules(config.stall.after, config.stall.remind_every),
             permalink=slack.permalink,
             channels=destinations,
             directory=slack,

@@ -10,10 +10,10 @@ from typing import Protocol
 
 from monitor.compose import render
 from monitor.compose.templates import MessageTemplates
-from monitor.decide import events
 from monitor.decide.dispatch import Dispatch, Plan
 from monitor.decide.reachability import Reachability
 from monitor.decide.routing import Silence
+from monitor.decide.stalls import StallRules
 from monitor.metrics import Metrics
 from monitor.model import Called, MessageRef, Snapshot
 from monitor.platform.fetch import Source
@@ -72,7 +72,7 @@ class Context:
     reachability: Reachability
     metrics: Metrics
     links: render.Links
-    stall_rules: events.StallRules
+    stall_rules: StallRules
     permalink: Callable[[MessageRef], str | None]
     channels: Channels
     directory: Directory

@@ -29,6 +29,7 @@ from monitor.compose import notifications, render
 from monitor.decide import events
 from monitor.decide.diff import Difference, diff, keep_absent
 from monitor.decide.dispatch import Dispatch, Plan, Scene, dispatch
+from monitor.decide.stalls import StallRules
 from monitor.errors import MalformedAnswer
 from monitor.kinds import KINDS, approvals, release, workflow
 from monitor.kinds.wire import Document, Memo, WatchKind
@@ -65,7 +66,7 @@ POLLS_OF_A_LIFE = 20
 _MOMENTS = 12
 _MOST_ROUNDS = 20
 _COURSES: tuple[Course, ...] = (WAITS, NOOP, DENIED, FLICKERS)
-_PATIENCE = events.StallRules(timedelta(minutes=30), timedelta(hours=4))
+_PATIENCE = StallRules(timedelta(minutes=30), timedelta(hours=4))
 _HOMES = ("C1", "hook")
 _LINKS = render.Links("https://app.nuon.co", "orgk2v9q7m3x8c4b6n1z5w0y2a")
 

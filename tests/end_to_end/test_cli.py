@@ -27,6 +27,7 @@ from monitor.model import (
     Level,
     Message,
     Notification,
+    Reason,
     Snapshot,
     Target,
     Transition,
@@ -447,7 +448,9 @@ def in_trouble(**facts: Any) -> Any:
         **({"id": "rel2", "name": "billing"} | facts),
     )
     now = datetime.now(UTC)
-    alert = Alert("rel-step-1/inl-a", EventKind.FAILED, now - timedelta(minutes=5), now, HOSTILE)
+    alert = Alert(
+        "rel-step-1/inl-a", EventKind.FAILED, now - timedelta(minutes=5), now, Reason(said=HOSTILE)
+    )
     return root, state(changed_at=now, alerts=(alert,), ended=EventKind.FAILED, ended_at=now)
 
 

@@ -14,7 +14,7 @@ from slack_sdk.models.blocks import Block
 
 from monitor.cli import main
 from monitor.cli.support.samples import KINDS
-from monitor.model import Alert, EventKind, Message
+from monitor.model import Alert, EventKind, Message, Reason
 from monitor.store import Name, Observation, Store
 from tests.support.block_kit import complaints
 from tests.support.builders import after, deploy, release, snapshot, state, step
@@ -83,7 +83,7 @@ def first_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = release("executing", step(1, "executing", *units), id="rel1", component_id="cmp1")
     done = release("active", step(1, "active", deploy("inl1")), id="reldone", updated_at=after(9))
     alerts = (
-        Alert("rel-step-1/inl1", EventKind.FAILED, NOW, NOW, "helm timed out"),
+        Alert("rel-step-1/inl1", EventKind.FAILED, NOW, NOW, Reason(said="helm timed out")),
         Alert("rel-step-1/inl2", EventKind.WAITING, NOW, NOW),
     )
     ended = state(ended=EventKind.SUCCEEDED, ended_at=NOW)

@@ -18,7 +18,7 @@ from monitor.cli import main
 from monitor.config import DAYS, format_duration
 from monitor.decide.routing import Rule, Silence
 from monitor.decide.windows import Once, Window
-from monitor.model import Alert, EventKind, Level, Named, Subject
+from monitor.model import Alert, EventKind, Level, Named, Reason, Subject
 from monitor.store import Name, Observation, Store
 from tests.support.builders import NOON, deploy, release, snapshot, state, step
 from tests.support.processes import CHANNEL, Result, a_place
@@ -65,7 +65,12 @@ def first_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     units = (deploy("inl1", "error", "helm upgrade timed out"), deploy("inl2", "executing"))
     root = release("executing", step(1, "error", *units), id="rel1", component_id="cmp1")
     failed = Alert(
-        "rel-step-1/inl1", EventKind.FAILED, NOON, NOON, "helm", notified_destinations=("#oncall",)
+        "rel-step-1/inl1",
+        EventKind.FAILED,
+        NOON,
+        NOON,
+        Reason(said="helm"),
+        notified_destinations=("#oncall",),
     )
     names = {"inl1": Name("acme-prod"), "cmp1": Name("checkout-api", "app1"), "app1": Name("shop")}
     with Store.open(f"sqlite:///{file}", now=NOON) as store:

@@ -11,7 +11,8 @@ import msgspec
 from hypothesis import settings
 
 from monitor.decide.diff import Difference, diff, keep_absent
-from monitor.decide.events import StallRules, decide
+from monitor.decide.events import decide
+from monitor.decide.stalls import StallRules
 from monitor.model import Entity, Event, Kind, Snapshot, Target, TargetState, Transition
 
 NOON = datetime(2025, 12, 1, 12, 0, tzinfo=UTC)

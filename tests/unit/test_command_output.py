@@ -32,8 +32,9 @@ from monitor.model import (
     Message,
     Notification,
     Outage,
+    Reason,
+    ReasonKind,
     Snapshot,
-    Stall,
     Target,
     TargetState,
     Transition,
@@ -182,7 +183,11 @@ def a_busy_morning(made: Made) -> None:
         ),
     )
     hung = Alert(
-        "rel-found-3", EventKind.STALLED, made.ago(hours=2), made.now, "hangs", Stall.QUIET
+        "rel-found-3",
+        EventKind.STALLED,
+        made.ago(hours=2),
+        made.now,
+        Reason(ReasonKind.QUIET),
     )
     finds = []
     for number, (state, status) in enumerate(
@@ -213,7 +218,7 @@ def ended(made: Made, **since: float) -> TargetState:
 
 
 def alert(alert_key: str, kind: EventKind, since: datetime, of: Entity) -> Alert:
-    return Alert(alert_key, kind, since, since, of.description)
+    return Alert(alert_key, kind, since, since, Reason(said=of.description))
 
 
 def lines_of(shown: str) -> list[str]:

@@ -17,11 +17,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.decide.events import StallRules, is_settled, wakes_at
+from monitor.compose.phrases import phrase_of
+from monitor.decide.events import is_settled, wakes_at
+from monitor.decide.stalls import StallRules
 from monitor.errors import MalformedAnswer
 from monitor.kinds import release as release_kind
 from monitor.kinds.wire import Memo
-from monitor.model import Entity, Event, EventKind, Kind, Level, PastStatus, Phase, Stall
+from monitor.model import Entity, Event, EventKind, Kind, Level, PastStatus, Phase, ReasonKind
 from monitor.simulation.scenarios import SCENARIOS, Occurrence, Rollout, timeline
 from tests.support.builders import NOON, Reader, after, deploy, fixed, release, step, words
 
@@ -453,7 +455,7 @@ def told_by(*polls: tuple[float, Entity]) -> list[Event]:
 def test_a_failure_is_told_with_the_platforms_own_reason() -> None:
     (*_, failed) = told_by((0, on("executing")), (1, on("error", description="helm timed out")))
 
-    assert (failed.kind, failed.level, failed.reason) == (
+    assert (failed.kind, failed.level, phrase_of(failed.reason)) == (
         EventKind.FAILED,
         Level.UNIT,
         "helm timed out",
@@ -466,7 +468,7 @@ def test_a_failure_that_is_over_is_told_with_the_reason_it_had() -> None:
 
     events = told_by((0, on("executing", status_at=after(0))), (5, now))
 
-    assert [event.reason for event in events if event.kind is EventKind.FAILED] == [
+    assert [phrase_of(event.reason) for event in events if event.kind is EventKind.FAILED] == [
         "lost the runner"
     ]
 
@@ -476,7 +478,7 @@ def test_a_dead_end_is_told_with_the_words_that_the_platform_does_not_count() ->
 
     (*_, stalled) = told_by((0, hung), (1, hung))
 
-    assert "cancelled or noop" in stalled.reason
+    assert "cancelled or noop" in phrase_of(stalled.reason)
 
 
 def test_a_reminder_repeats_what_was_told() -> None:
@@ -484,7 +486,10 @@ def test_a_reminder_repeats_what_was_told() -> None:
 
     (*_, reminder) = told_by((0, waits), (240, waits))
 
-    assert (reminder.is_reminder, reminder.reason) == (True, "waiting for an approval of the plan")
+    assert (reminder.is_reminder, phrase_of(reminder.reason)) == (
+        True,
+        "waiting for an approval of the plan",
+    )
 
 
 def test_each_kind_of_stall_is_remembered_as_such() -> None:
@@ -492,11 +497,11 @@ def test_each_kind_of_stall_is_remembered_as_such() -> None:
     for minutes in (0, 30):
         reader.poll(on("executing"), after(minutes))
     assert reader.state is not None
-    assert [alert.stall for alert in reader.state.alerts] == [Stall.QUIET]
+    assert [alert.reason.kind for alert in reader.state.alerts] == [ReasonKind.QUIET]
 
     reader.poll(on("executing"), after(60))
 
-    assert [alert.stall for alert in reader.state.alerts] == [Stall.GIVEN_UP]
+    assert [alert.reason.kind for alert in reader.state.alerts] == [ReasonKind.GIVEN_UP]
 
 
 def test_silence_counts_from_the_platforms_own_last_change_at_first_sight() -> None:

@@ -33,8 +33,9 @@ from monitor.model import (
     Mention,
     MentionKind,
     Message,
+    Reason,
+    ReasonKind,
     Snapshot,
-    Stall,
     Target,
     TargetState,
     known_statuses,
@@ -116,8 +117,16 @@ def alert(alert_key: str, kind: EventKind, **facts: Any) -> Alert:
     return Alert(alert_key, kind, since=NOON, notified_at=after(240), **facts)
 
 
-def told(kind: EventKind, level: Level, entity: Entity, reason: str = "", **facts: Any) -> Event:
-    return Event(kind, level, entity, reason, **facts)
+HUNG = Reason(ReasonKind.DEAD_END, ends=("cancelled",))
+HUNG_WORDS = "will never go on: the platform does not count cancelled as an end and waits for ever"
+
+
+def told(
+    kind: EventKind, level: Level, entity: Entity, reason: str | Reason = "", **facts: Any
+) -> Event:
+    """An event; a text as its reason is the platform's own."""
+    explained = Reason(said=reason) if isinstance(reason, str) else reason
+    return Event(kind, level, entity, explained, **facts)
 
 
 # The card
@@ -182,8 +191,7 @@ def lines_of(message: Message) -> list[str]:
 
 def test_a_card_that_can_never_go_on_says_why_and_what_to_do() -> None:
     root = under_way(deploy("hooli", "cancelled"))
-    reason = "will never go on: the platform does not count cancelled as an end"
-    stalled = alert("rel-step-2", EventKind.STALLED, reason=reason, stall=Stall.DEAD_END)
+    stalled = alert("rel-step-2", EventKind.STALLED, reason=HUNG)
 
     assert lines_of(render.card(view(root, state(alerts=(stalled,))))) == [
         "⚠️ checkout-api hangs at step 2 of 3",
@@ -191,22 +199,27 @@ def test_a_card_that_can_never_go_on_says_why_and_what_to_do() -> None:
         "✓ step 1 · 2 installs · 4 min",
         "⚠ step 2 · 1 of 2 installs · 1 ended otherwise · 8 min",
         "○ step 3 · 2 installs · after a delay of 5 min",
-        f"⚠ step 2 of 3 {reason}",
+        f"⚠ step 2 of 3 {HUNG_WORDS}",
         "→ Deploy to hooli again or start a new release.  [Open install]",
         "⊘ hooli ended as cancelled  [Open install]",
     ]
 
 
 @pytest.mark.parametrize(
-    ("stall", "headline", "advice"),
+    ("stall", "phrase", "headline", "advice"),
     [
         (
-            Stall.QUIET,
+            ReasonKind.QUIET,
+            "hangs: nothing has changed for too long",
             "⚠️ checkout-api hangs at step 2 of 3",
             "→ Look at hooli: not done yet.  [Open install]",
         ),
         (
-            Stall.GIVEN_UP,
+            ReasonKind.GIVEN_UP,
+            (
+                "is dead: nothing has changed for over 60 minutes, after which the platform stops"
+                " working at a release without saying so"
+            ),
             "⚠️ checkout-api hangs at step 2 of 3",
             (
                 "→ Start a new release: this one will not go on by itself. Not done: hooli."
@@ -215,21 +228,23 @@ def test_a_card_that_can_never_go_on_says_why_and_what_to_do() -> None:
         ),
     ],
 )
-def test_a_card_that_hangs_says_where_to_look(stall: Stall, headline: str, advice: str) -> None:
+def test_a_card_that_hangs_says_where_to_look(
+    stall: ReasonKind, phrase: str, headline: str, advice: str
+) -> None:
     root = under_way(deploy("hooli", "executing"))
-    stalled = alert(RELEASE_ID, EventKind.STALLED, reason="hangs", stall=stall)
+    stalled = alert(RELEASE_ID, EventKind.STALLED, reason=Reason(stall))
 
     lines = lines_of(render.card(view(root, state(alerts=(stalled,)))))
 
     assert lines[0] == headline
     assert lines[3].startswith("⚠ step 2")
-    assert lines[-2:] == ["⚠ the release hangs", advice]
+    assert lines[-2:] == [f"⚠ the release {phrase}", advice]
 
 
 def test_a_success_that_its_parts_contradict_is_not_shown_as_one() -> None:
     root = under_way(deploy("hooli", "noop"), status="active")
     reason = "says that it succeeded, but not all of its parts did"
-    stalled = alert(RELEASE_ID, EventKind.STALLED, reason=reason, stall=Stall.DISAGREES)
+    stalled = alert(RELEASE_ID, EventKind.STALLED, reason=Reason(ReasonKind.DISAGREES))
 
     lines = lines_of(render.card(view(root, state(alerts=(stalled,)))))
 
@@ -306,7 +321,9 @@ def test_an_unknown_status_is_shown_as_it_is_and_taken_for_no_end() -> None:
 
 def test_a_second_attempt_is_named_and_leads_to_the_one_before() -> None:
     root = under_way(deploy("hooli", "executing"))
-    retried = alert("rel-step-2/hooli", EventKind.FAILED, reason=HELM, is_retrying=True)
+    retried = alert(
+        "rel-step-2/hooli", EventKind.FAILED, reason=Reason(said=HELM), is_retrying=True
+    )
     remembered = state(attempt=2, alerts=(retried,))
 
     card = render.card(
@@ -428,9 +445,14 @@ def test_a_release_that_failed_without_its_parts_gives_its_own_reason() -> None:
 def test_progress_is_told_step_by_step_after_what_recovered() -> None:
     root = under_way(deploy("hooli", "executing"))
     events = [
-        told(EventKind.PROGRESSED, Level.STEP, root.children[0], "is done"),
-        told(EventKind.PROGRESSED, Level.STEP, root.children[1], "has begun"),
-        told(EventKind.RECOVERED, Level.UNIT, unit(root, "acme"), "succeeded after failing"),
+        told(EventKind.PROGRESSED, Level.STEP, root.children[0], Reason(ReasonKind.DONE)),
+        told(EventKind.PROGRESSED, Level.STEP, root.children[1], Reason(ReasonKind.BEGUN)),
+        told(
+            EventKind.RECOVERED,
+            Level.UNIT,
+            unit(root, "acme"),
+            Reason(ReasonKind.SUCCEEDED_AFTER_FAILING),
+        ),
     ]
 
     assert drawn(render.reply(view(root), events)) == (
@@ -443,7 +465,7 @@ def test_progress_is_told_step_by_step_after_what_recovered() -> None:
 def test_installs_with_the_same_news_share_a_line() -> None:
     root = under_way(*(deploy(f"i{n}", "executing") for n in range(6)))
     events = [
-        told(EventKind.PROGRESSED, Level.UNIT, one, "is being tried again")
+        told(EventKind.PROGRESSED, Level.UNIT, one, Reason(ReasonKind.TRIED_AGAIN))
         for one in root.children[1].children[1:]
     ]
 
@@ -473,11 +495,11 @@ def test_a_success_is_told_with_its_time() -> None:
 
 def test_a_hang_is_told_with_what_to_do() -> None:
     root = under_way(deploy("hooli", "cancelled"))
-    stalled = alert("rel-step-2", EventKind.STALLED, stall=Stall.DEAD_END)
-    event = told(EventKind.STALLED, Level.STEP, root.children[1], "will never go on")
+    stalled = alert("rel-step-2", EventKind.STALLED, reason=HUNG)
+    event = told(EventKind.STALLED, Level.STEP, root.children[1], HUNG)
 
     assert drawn(render.reply(view(root, state(alerts=(stalled,))), [event])) == (
-        "⚠ step 2 of 3 will never go on\n"
+        f"⚠ step 2 of 3 {HUNG_WORDS}\n"
         "→ Deploy to hooli again or start a new release.  [Open install]"
     )
 
@@ -689,7 +711,7 @@ def test_a_group_that_is_done_or_never_begun_is_told_by_its_name() -> None:
     root = branch_run()
     events = [
         told(EventKind.FAILED, Level.ROLLOUT, root, "stopped"),
-        told(EventKind.PROGRESSED, Level.STEP, root.children[0], "is done"),
+        told(EventKind.PROGRESSED, Level.STEP, root.children[0], Reason(ReasonKind.DONE)),
     ]
 
     assert drawn(render.reply(view(root), events)) == (
@@ -815,7 +837,7 @@ def test_of_many_apps_those_in_trouble_are_shown_first() -> None:
 
 def test_an_app_that_was_taken_away_is_told_with_its_page() -> None:
     root = installer(app("legacy", "active", is_absent=True))
-    event = told(EventKind.REMOVED, Level.STEP, root.children[0], "was removed")
+    event = told(EventKind.REMOVED, Level.STEP, root.children[0], Reason(ReasonKind.REMOVED))
 
     assert drawn(render.reply(view(root), [event])) == "⊘ legacy was removed  [Open app]"
 
@@ -1172,7 +1194,12 @@ def drawn_from_json(rows: list[tuple[int, list[dict[str, str]]]]) -> Message:
 
 def test_names_are_asked_for_where_they_are_shown() -> None:
     root = msgspec.structs.replace(broken(), name="", component_id="cmp1")
-    event = told(EventKind.RECOVERED, Level.UNIT, unit(root, "acme"), "succeeded after failing")
+    event = told(
+        EventKind.RECOVERED,
+        Level.UNIT,
+        unit(root, "acme"),
+        Reason(ReasonKind.SUCCEEDED_AFTER_FAILING),
+    )
 
     assert render.shown_ids(snapshot(root), state(), [event]) == ("cmp1", "acme", "hooli")
 
@@ -1242,6 +1269,16 @@ _NASTY = [
 ]
 _texts = st.one_of(
     st.sampled_from(_NASTY), st.text(st.characters(exclude_categories=()), max_size=12)
+)
+_reasons = st.builds(
+    Reason,
+    kind=st.sampled_from(ReasonKind),
+    said=_texts,
+    status=_texts,
+    before=_texts,
+    fact=_texts,
+    value=_texts,
+    ends=st.lists(_texts, max_size=3).map(tuple),
 )
 _times = st.none() | st.integers(1, 2**35).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
 _statuses = st.sampled_from([word for kind in Kind for word in known_statuses(kind)]) | _texts
@@ -1320,7 +1357,7 @@ def _situations(draw: st.DrawFn) -> tuple[View, list[Event]]:
     entities = [(level, entity) for level, entity in root.walk() if level <= Level.UNIT]
     chosen = draw(st.lists(st.sampled_from(entities), min_size=1, max_size=30))
     events = [
-        Event(draw(st.sampled_from(EventKind)), level, entity, draw(_texts), draw(st.booleans()))
+        Event(draw(st.sampled_from(EventKind)), level, entity, draw(_reasons), draw(st.booleans()))
         for level, entity in chosen
     ]
     alerts = tuple(
@@ -1330,7 +1367,6 @@ def _situations(draw: st.DrawFn) -> tuple[View, list[Event]]:
             NOON,
             after(60),
             reason=event.reason,
-            stall=draw(st.sampled_from([None, *Stall])),
             is_retrying=draw(st.booleans()),
         )
         for event in events
@@ -1414,7 +1450,7 @@ def test_the_widest_words_in_every_place_fit(kind: Kind) -> None:
     ]
     root = entity(kind, "root", wide, *steps, **words, created_by=wide, created_at=NOON)
     filled = FilledTemplates(wide, ((wide, wide),) * 20, _RUNBOOKS)
-    stalled = alert("100", EventKind.STALLED, reason=wide, stall=Stall.DISAGREES)
+    stalled = alert("100", EventKind.STALLED, reason=Reason(ReasonKind.DISAGREES))
     drawn_from = view(root, state(alerts=(stalled,)), filled=filled, silences=(wide,) * 20)
     parts = [(Level.ROLLOUT, root), *((Level.STEP, s) for s in steps)]
     parts += [(Level.UNIT, unit) for step in steps for unit in step.children]

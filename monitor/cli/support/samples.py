@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from monitor.decide.diff import diff, keep_absent
-from monitor.decide.events import StallRules, decide
+from monitor.decide.events import decide
+from monitor.decide.stalls import StallRules
 from monitor.model import (
     Entity,
     Event,

@@ -13,9 +13,11 @@ from typing import Any
 import msgspec
 
 from monitor.compose import render
+from monitor.compose.phrases import phrase_of
 from monitor.decide import events
 from monitor.decide.diff import diff, keep_absent
 from monitor.decide.reachability import Reachability
+from monitor.decide.stalls import StallRules
 from monitor.errors import NuonError, NuonNotFound, NuonRejected, NuonUnavailable
 from monitor.kinds import KINDS, explained
 from monitor.kinds.wire import Memo, parse
@@ -65,7 +67,7 @@ def end_of(root: Entity, state: TargetState, *, waits_for_approval: bool) -> End
         return End(FAILED, f"ended as {plain(root.status, 60)}, which is no success")
     if EventKind.STALLED in kinds:
         reason = next(alert.reason for alert in state.alerts if alert.kind is EventKind.STALLED)
-        return End(UNDECIDED, f"stalled: it {plain(reason, 300)}")
+        return End(UNDECIDED, f"stalled: it {plain(phrase_of(reason), 300)}")
     if EventKind.WAITING in kinds and not waits_for_approval:
         return End(UNDECIDED, "waits for a person")
     return None
@@ -80,7 +82,7 @@ class Follower:
         target: Target,
         *,
         links: render.Links,
-        stall_rules: events.StallRules,
+        stall_rules: StallRules,
         waits_for_approval: bool,
         now: Callable[[], datetime],
         is_kind_sure: bool = True,

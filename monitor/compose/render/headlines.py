@@ -10,7 +10,7 @@ from monitor.compose.render.layout import Layout
 from monitor.compose.render.perpetual import summary_of_perpetual
 from monitor.compose.render.phases import FAILED, TROUBLES, awaits_approval, says_of, waits
 from monitor.decide import progress
-from monitor.model import Entity, Event, EventKind, Kind, Level, Phase, Stall
+from monitor.model import Entity, Event, EventKind, Kind, Level, Phase, ReasonKind
 from monitor.text import counted
 
 
@@ -124,7 +124,7 @@ _UNDER_WAY_WORDS: Mapping[Phase, str] = {
 
 def _stall_words(layout: Layout) -> str:
     alert = layout.stalls[0]
-    if alert.stall is Stall.DISAGREES:
+    if alert.reason.kind is ReasonKind.DISAGREES:
         return f": {reached(layout, layout.progress)}, though it says that it succeeded"
     ids = [stage.step.id for stage in layout.stages]
     index = ids.index(alert.alert_key) if alert.alert_key in ids else layout.current

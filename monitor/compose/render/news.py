@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from monitor.compose.phrases import phrase_of, phrase_of_many
 from monitor.compose.render.headlines import failure_words, success_words
 from monitor.compose.render.layout import Layout
 from monitor.compose.render.lines import ABSENT, Said
@@ -77,9 +78,9 @@ def _rollout_said(
         return Said(1, "🔵", _words_for_start(layout), subject=title)
     if kind is EventKind.FAILED:
         if root.phase is not Phase.FAILED:  # it is under way again already
-            return Said(1, "❌", "failed", reason=event.reason, subject=title)
-        of_steps = (one.reason for one in failed.values() if one.level is Level.STEP)
-        reason = "" if is_explained else next(filter(None, of_steps), event.reason)
+            return Said(1, "❌", "failed", reason=phrase_of(event.reason), subject=title)
+        of_steps = (phrase_of(e.reason) for e in failed.values() if e.level is Level.STEP)
+        reason = "" if is_explained else next(filter(None, of_steps), phrase_of(event.reason))
         tail = _words_for_not_attempted(layout)
         return Said(1, "❌", failure_words(layout), reason=reason, subject=title, tail=tail)
     return _parent_said(layout, event, title)
@@ -123,21 +124,21 @@ def _step_tail(layout: Layout, event: Event, stage: progress.Stage) -> str:
 
 def _parent_said(layout: Layout, event: Event, subject: str) -> Said:
     """Return the line for a step or the rollout."""
-    rank, lead = _RANKS[event.kind], _lead(layout, event)
+    rank, lead, phrase = _RANKS[event.kind], _lead(layout, event), phrase_of(event.reason)
     match event.kind:
         case EventKind.STALLED:
             alert = _alert_of(layout, event)
-            advice = advice_on(layout, alert.alert_key, alert.stall) if alert else None
-            return Said(rank, "⚠", event.reason, subject=subject, lead=lead, advice=advice)
+            advice = advice_on(layout, alert) if alert else None
+            return Said(rank, "⚠", phrase, subject=subject, lead=lead, advice=advice)
         case EventKind.WAITING:
             one, _ = waits(event.entity)
-            return Said(rank, "✋", one, reason=event.reason, subject=subject, lead=lead)
+            return Said(rank, "✋", one, reason=phrase, subject=subject, lead=lead)
         case EventKind.FAILED:
             one, _ = _ends(event.entity)
-            return Said(rank, "✗", one, reason=event.reason, subject=subject)
+            return Said(rank, "✗", one, reason=phrase, subject=subject)
         case _:
             mark = _mark(event)
-            return Said(rank, mark, event.reason, subject=subject, lead=lead)
+            return Said(rank, mark, phrase, subject=subject, lead=lead)
 
 
 def _ends(entity: Entity) -> tuple[str, str]:
@@ -162,20 +163,15 @@ def _mark(event: Event) -> str:
 def _units_said(layout: Layout, events: Sequence[Event]) -> Said:
     """Return the line for units of which the same is to be told."""
     event, units = events[0], tuple(event.entity for event in events)
-    rank, lead = _RANKS[event.kind], _lead(layout, event)
+    rank, lead, phrase = _RANKS[event.kind], _lead(layout, event), phrase_of(event.reason)
     tail = ABSENT if event.entity.is_absent else ""
     if event.kind in (EventKind.FAILED, EventKind.WAITING):
         is_failure = event.kind is EventKind.FAILED
         one, many = _ends(event.entity) if is_failure else waits(event.entity)
         mark = MARKS[Phase.FAILED if is_failure else Phase.WAITING]
-        return Said(rank, mark, one, many, event.reason, units, lead=lead, tail=tail)
-    many = _of_many(event.reason)
-    return Said(rank, _mark(event), event.reason, many, units=units, lead=lead, tail=tail)
-
-
-def _of_many(phrase: str) -> str:
-    first, _, rest = phrase.partition(" ")
-    return f"{ {'is': 'are', 'has': 'have'}.get(first, first) } {rest}"
+        return Said(rank, mark, one, many, phrase, units, lead=lead, tail=tail)
+    many = phrase_of_many(event.reason)
+    return Said(rank, _mark(event), phrase, many, units=units, lead=lead, tail=tail)
 
 
 def _lead(layout: Layout, event: Event) -> str:

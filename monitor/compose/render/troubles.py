@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 
+from monitor.compose.phrases import phrase_of
 from monitor.compose.render.layout import Layout
 from monitor.compose.render.lines import ABSENT, Advice, Said
 from monitor.compose.render.pages import Page, page_of_step
 from monitor.compose.render.phases import FAILED, MARKS, TROUBLES, says_of
 from monitor.decide.progress import Stage, alert_key_of, has_parts_that_wait, reason_of
-from monitor.model import Entity, EventKind, Kind, Level, Phase, Stall, phase_of
+from monitor.model import Alert, Entity, EventKind, Kind, Level, Phase, ReasonKind, phase_of
 
 _RETRIED = 5
 
@@ -30,21 +31,21 @@ def troubles_of(layout: Layout, shown_elsewhere: AbstractSet[str] = frozenset())
     return sorted(said, key=lambda one: (one.rank, -one.weight))
 
 
-def advice_on(layout: Layout, alert_key: str, stall: Stall | None) -> Advice | None:
-    """Return what to do about something that hangs."""
-    match stall:
-        case Stall.DEAD_END:
-            units = _units(layout, lambda unit: unit.phase is Phase.ENDED, step_id=alert_key)
+def advice_on(layout: Layout, alert: Alert) -> Advice | None:
+    """Return what to do about something that is stalled."""
+    match alert.reason.kind:
+        case ReasonKind.DEAD_END:
+            units = _units(layout, lambda unit: unit.phase is Phase.ENDED, step_id=alert.alert_key)
             words = "Deploy to {installs} again or start a new release."
-        case Stall.GIVEN_UP:
+        case ReasonKind.GIVEN_UP:
             units = _units(layout, lambda unit: not unit.phase.is_terminal)
             words = "Start a new release: this one will not go on by itself."
             words += " Not done: {installs}." if units else ""
-        case Stall.QUIET:
+        case ReasonKind.QUIET:
             units = _units(layout, lambda unit: not unit.phase.is_terminal)
             words = "Look at {installs}: not done yet."
             words = words if units else "Look at its build and its runners on the dashboard."
-        case Stall.DISAGREES:
+        case ReasonKind.DISAGREES:
             units = _units(layout, lambda unit: unit.phase is not Phase.SUCCEEDED)
             where = "{installs}" if units else f"its {layout.terms.step}s"
             words = f"Look at {where} before you rely on it."
@@ -71,8 +72,8 @@ def _active_stalls(layout: Layout, shown_elsewhere: AbstractSet[str]) -> Iterato
     for alert in layout.stalls:
         if alert.alert_key not in shown_elsewhere:
             subject = _words_for_unit(layout, alert.alert_key)
-            advice = advice_on(layout, alert.alert_key, alert.stall)
-            yield Said(0, "⚠", alert.reason, subject=subject, advice=advice)
+            advice = advice_on(layout, alert)
+            yield Said(0, "⚠", phrase_of(alert.reason), subject=subject, advice=advice)
 
 
 def _words_for_unit(layout: Layout, alert_key: str) -> str:
@@ -85,7 +86,7 @@ def _words_for_unit(layout: Layout, alert_key: str) -> str:
 def _troubles_of_units(layout: Layout, shown_elsewhere: AbstractSet[str]) -> Iterator[Said]:
     """Yield the units in trouble: those that say the same are told in one line."""
     retried = {
-        alert.alert_key: alert.reason
+        alert.alert_key: phrase_of(alert.reason)
         for alert in layout.view.state.alerts
         if alert.kind is EventKind.FAILED and alert.is_retrying
     }

@@ -1,0 +1,86 @@
+"""The phrases for reasons, coming times and silences, wherever they are shown. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from monitor.decide.routing import Silence
+from monitor.model import Reason, ReasonKind
+from monitor.text import plain
+
+_UTC: Final = ZoneInfo("UTC")
+_SHOWN_OF_AUTHOR: Final = 60
+_SHOWN_OF_REASON: Final = 200
+
+# Each continues the name of what it is about; the arguments of the reason are filled in.
+_PHRASES: Mapping[ReasonKind, str] = {
+    ReasonKind.PLATFORM: "{said}",
+    ReasonKind.BEGUN: "has begun",
+    ReasonKind.DONE: "is done",
+    ReasonKind.ENDED: "ended as {status}",
+    ReasonKind.ENDED_UNCOUNTED: "ended as {status}, which the step does not count as an end",
+    ReasonKind.UNKNOWN_STATUS: "has a status that is not known here: {status}",
+    ReasonKind.TRIED_AGAIN: "is being tried again",
+    ReasonKind.SUCCEEDED_AFTER_FAILING: "succeeded after failing",
+    ReasonKind.WENT_ON: "went on after waiting",
+    ReasonKind.WAITS_NO_LONGER: "waits no longer",
+    ReasonKind.MOVES_AGAIN: "moves again",
+    ReasonKind.NEW_STATUS: "is {status}",
+    ReasonKind.LEFT_STATUS: "is not {before} any more: {status}",
+    ReasonKind.FACT_ADDED: "has a {fact}",
+    ReasonKind.FACT_CHANGED: "has another {fact}: {value}",
+    ReasonKind.ADDED: "was added",
+    ReasonKind.ADDED_AGAIN: "was added again",
+    ReasonKind.REMOVED: "was removed",
+    ReasonKind.DEAD_END: (
+        "will never go on: the platform does not count {ends} as an end and waits for ever"
+    ),
+    ReasonKind.QUIET: "hangs: nothing has changed for too long",
+    ReasonKind.GIVEN_UP: (
+        "is dead: nothing has changed for over 60 minutes, after which the platform stops working"
+        " at a release without saying so"
+    ),
+    ReasonKind.DISAGREES: "says that it succeeded, but not all of its parts did",
+}
+_VERBS_OF_MANY: Mapping[str, str] = {"is": "are", "has": "have"}
+
+
+def phrase_of(reason: Reason) -> str:
+    """Return what continues the name of one thing; empty where the platform says nothing."""
+    return _filled(_PHRASES[reason.kind], reason)
+
+
+def phrase_of_many(reason: Reason) -> str:
+    """Return what continues the names of several things."""
+    verb, _, rest = _PHRASES[reason.kind].partition(" ")
+    return _filled(f"{_VERBS_OF_MANY.get(verb, verb)} {rest}".rstrip(), reason)
+
+
+def _filled(phrase: str, reason: Reason) -> str:
+    return phrase.format(
+        said=reason.said,
+        status=reason.status,
+        before=reason.before,
+        fact=reason.fact.replace("_", " "),
+        value=reason.value,
+        ends=" or ".join(reason.ends),
+    )
+
+
+def clock_words(at: datetime, now: datetime, zone: ZoneInfo = _UTC) -> str:
+    """Return a coming time as a zone says it: `07:00 Europe/Berlin`, after a day with its date."""
+    local = at.astimezone(zone)
+    form = "%H:%M" if at - now < timedelta(days=1) else "%Y-%m-%d %H:%M"
+    return f"{local:{form}} {zone.key}"
+
+
+def silence_words(silence: Silence, now: datetime) -> str:
+    """Return for instance `silenced until 18:00 UTC by anna: database upgrade`."""
+    author, reason = (
+        plain(silence.author, _SHOWN_OF_AUTHOR),
+        plain(silence.reason, _SHOWN_OF_REASON),
+    )
+    return f"silenced until {clock_words(silence.until, now)} by {author}: {reason}"

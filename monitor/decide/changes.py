@@ -1,0 +1,116 @@
+"""What is worth an event without being a problem: steps that are done, parts that were added."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from monitor.decide.alert_book import TROUBLES, AlertBook
+from monitor.decide.diff import Difference
+from monitor.decide.progress import units_of
+from monitor.model import (
+    Alteration,
+    EventKind,
+    Kind,
+    Level,
+    Phase,
+    Reason,
+    ReasonKind,
+    Transition,
+)
+
+
+def note_changes(book: AlertBook, difference: Difference) -> None:
+    """Take note of how far a rollout came, and of each change of what has no end."""
+    if book.before is None:
+        return
+    if book.root.kind.is_perpetual:
+        _note_changes_of_perpetual(book, difference)
+        return
+    first_phase: dict[str, Phase | None] = {}
+    for transition in difference.transitions:
+        first_phase.setdefault(transition.entity.id, transition.phase_before)
+        if not transition.is_current or transition.phase_before is transition.phase_after:
+            continue
+        if book.was_replaced(transition):
+            continue
+        reason = _reason_of_progress(transition, first_phase[transition.entity.id])
+        if reason is not None:
+            book.add(EventKind.PROGRESSED, transition.level, transition.entity, reason)
+
+
+def _reason_of_progress(transition: Transition, was: Phase | None) -> Reason | None:
+    """Return what there is to say of a change; `was` is the phase in the last poll."""
+    entity, phase = transition.entity, transition.phase_after
+    if transition.level is Level.UNIT and phase is Phase.ENDED:
+        # A step of a release waits for ever for a deploy that ended so.
+        is_deploy = entity.kind is Kind.DEPLOY
+        kind = ReasonKind.ENDED_UNCOUNTED if is_deploy else ReasonKind.ENDED
+        return Reason(kind, status=entity.status)
+    if transition.level is not Level.DETAIL and phase is Phase.UNKNOWN:
+        return Reason(ReasonKind.UNKNOWN_STATUS, status=entity.status)
+    return _reason_of_step(was, phase) if transition.level is Level.STEP else None
+
+
+def _reason_of_step(was: Phase | None, phase: Phase) -> Reason | None:
+    if phase is Phase.SUCCEEDED:
+        return Reason(ReasonKind.DONE)
+    has_begun = phase is Phase.RUNNING and was in (None, Phase.PENDING)
+    return Reason(ReasonKind.BEGUN) if has_begun else None
+
+
+def _note_changes_of_perpetual(book: AlertBook, difference: Difference) -> None:
+    """Of what has no end every change is news: it has few, and does not move for weeks."""
+    for alteration in difference.alterations:
+        if alteration.level is Level.ROLLOUT:
+            reason = _reason_of_fact(alteration)
+            book.add(EventKind.PROGRESSED, alteration.level, alteration.entity, reason)
+    current = {unit.id for step in book.root.children for unit in units_of(step)}
+    for transition in difference.transitions:
+        entity = transition.entity
+        is_part = transition.level is Level.STEP or (
+            entity.kind is Kind.CONFIG and entity.id in current
+        )
+        if not is_part or not transition.is_current or entity.phase in TROUBLES:
+            continue
+        change = _reason_of_change(transition)
+        if change is not None:
+            book.add(EventKind.PROGRESSED, transition.level, entity, change)
+
+
+def _reason_of_fact(alteration: Alteration) -> Reason:
+    if not alteration.before:
+        return Reason(ReasonKind.FACT_ADDED, fact=alteration.fact)
+    return Reason(ReasonKind.FACT_CHANGED, fact=alteration.fact, value=alteration.after)
+
+
+def _reason_of_change(transition: Transition) -> Reason | None:
+    status, was = transition.entity.status, transition.phase_before
+    if transition.level is Level.STEP and was is None:
+        return Reason(ReasonKind.ADDED)
+    if transition.level is Level.STEP and was is Phase.SUCCEEDED:
+        return Reason(ReasonKind.LEFT_STATUS, before=transition.before or "", status=status)
+    # Where it was in trouble, its recovery is an event already.
+    return None if was in TROUBLES else Reason(ReasonKind.NEW_STATUS, status=status)
+
+
+def note_removals(book: AlertBook) -> None:
+    """What a thing without an end lacks in two answers, one after the other, was removed."""
+    if not book.root.kind.is_perpetual:
+        return
+    for step in book.root.children:
+        removed = book.alert(step.id, EventKind.REMOVED)
+        if step.is_absent and removed is None and step.id in book.state.suspects:
+            reason = Reason(ReasonKind.REMOVED)
+            book.begin(EventKind.REMOVED, step.id, Level.STEP, step, reason)
+        elif not step.is_absent and removed is not None:
+            book.drop(step.id, EventKind.REMOVED)
+            book.add(EventKind.PROGRESSED, Level.STEP, step, Reason(ReasonKind.ADDED_AGAIN))
+
+
+def possibly_removed(book: AlertBook) -> Iterator[str]:
+    """Yield the ids of what may have been removed: a second answer has to confirm it."""
+    if not book.root.kind.is_perpetual:
+        return
+    for step in book.root.children:
+        if step.is_absent and book.alert(step.id, EventKind.REMOVED) is None:
+            yield step.id

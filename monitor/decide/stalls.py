@@ -1,0 +1,156 @@
+"""What does not go on: dead ends, long silence, and reminders of what nobody has seen to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from monitor.decide.alert_book import AlertBook
+from monitor.decide.changes import possibly_removed
+from monitor.decide.progress import has_units_in_flight, keyed_units_of, progress_of
+from monitor.model import (
+    Alert,
+    Entity,
+    EventKind,
+    Kind,
+    Phase,
+    Reason,
+    ReasonKind,
+    TargetState,
+)
+
+PLATFORM_GIVES_UP_AFTER = timedelta(minutes=60)
+"""How long the platform's own workflow keeps working at a release (its public source, 2025)."""
+
+_DEAD_ENDS = frozenset({ReasonKind.DEAD_END, ReasonKind.DISAGREES})
+
+
+@dataclass(frozen=True, slots=True)
+class StallRules:
+    """When silence becomes news: `[stall]` of the configuration."""
+
+    stalled_after: timedelta
+    remind_every: timedelta
+
+
+def is_in_flight(root: Entity, state: TargetState) -> bool:
+    """Whether a rollout has not ended yet."""
+    return state.ended is None and root.phase is not Phase.FAILED
+
+
+def note_stalls(book: AlertBook, stall_rules: StallRules) -> None:
+    """Begin and end the alerts of what does not go on.
+
+    A dead end has to be seen twice: the platform may write the parts before the whole.
+    """
+    found = dict(_dead_ends(book))
+    stalled = {key: reason for key, reason in found.items() if key in book.state.suspects}
+    book.remember(suspects=(*found, *possibly_removed(book)))
+    if not found and (silence := _silence(book, stall_rules)) is not None:
+        stalled[book.root.id] = silence
+    for alert_key, reason in stalled.items():
+        active = book.alert(alert_key, EventKind.STALLED)
+        # Silence is no news of what is stalled already, even if our clock went back.
+        if active is None or reason.kind not in (ReasonKind.QUIET, active.reason.kind):
+            book.begin(EventKind.STALLED, alert_key, *book.part(alert_key), reason)
+    if not book.has_moved:
+        return  # what people were notified of is still so
+    for alert in tuple(book.alerts.values()):
+        if alert.kind is EventKind.STALLED and alert.alert_key not in stalled | found:
+            _end_stall(book, alert)
+
+
+def _end_stall(book: AlertBook, alert: Alert) -> None:
+    book.drop(alert.alert_key, EventKind.STALLED)
+    if book.state.ended is None:
+        reason = Reason(ReasonKind.MOVES_AGAIN)
+        book.add_recovery(alert, *book.part(alert.alert_key), reason)
+
+
+def _dead_ends(book: AlertBook) -> Iterator[tuple[str, Reason]]:
+    """Find what can never go on, however long one waits."""
+    root = book.root
+    if book.state.ended is not None or root.kind.is_perpetual:
+        return
+    if root.phase is Phase.SUCCEEDED:
+        if not has_units_in_flight(root):
+            yield root.id, Reason(ReasonKind.DISAGREES)
+        return
+    for step in root.children:
+        if _is_dead_end(step) or (step.is_absent and _is_known_dead_end(book, step)):
+            yield step.id, Reason(ReasonKind.DEAD_END, ends=_ends_of(step))
+
+
+def _is_dead_end(step: Entity) -> bool:
+    """Whether all units of a step at work have ended, and some in a way it does not count."""
+    if step.kind is not Kind.STEP or step.phase is not Phase.RUNNING or step.is_still_creating:
+        return False
+    progress = progress_of(step)
+    return progress.ended > 0 and progress.ended + progress.succeeded == progress.total
+
+
+def _is_known_dead_end(book: AlertBook, step: Entity) -> bool:
+    active = book.alert(step.id, EventKind.STALLED)
+    return active is not None and active.reason.kind is ReasonKind.DEAD_END
+
+
+def _ends_of(step: Entity) -> tuple[str, ...]:
+    units = (keyed.unit for keyed in keyed_units_of(step))
+    return tuple(sorted({unit.status for unit in units if unit.phase is Phase.ENDED}))
+
+
+def _silence(book: AlertBook, stall_rules: StallRules) -> Reason | None:
+    """Return for how long nothing has changed, as a reason; None where that is no news."""
+    if not is_in_flight(book.root, book.state) or book.root.kind.is_perpetual:
+        return None
+    if any(kind is EventKind.WAITING for _, kind in book.alerts):
+        return None
+    silence = book.now - _quiet_since(book.root, book.state)
+    if silence >= PLATFORM_GIVES_UP_AFTER and _is_given_up_in_time(book.root):
+        return Reason(ReasonKind.GIVEN_UP)
+    return Reason(ReasonKind.QUIET) if silence >= stall_rules.stalled_after else None
+
+
+def _is_given_up_in_time(root: Entity) -> bool:
+    return root.kind is Kind.RELEASE and root.phase is Phase.RUNNING
+
+
+def _quiet_since(root: Entity, state: TargetState) -> datetime:
+    """Return from when on silence counts: a step's own delay is no silence."""
+    delays = (step.delay for step in root.children if step.is_delayed)
+    return state.changed_at + timedelta(seconds=max(delays, default=0.0))
+
+
+def remind(book: AlertBook, stall_rules: StallRules) -> None:
+    """Remind of what is still stalled or waits."""
+    if not is_in_flight(book.root, book.state):
+        return
+    for alert in _with_reminders(book.alerts.values()):
+        if book.now - alert.notified_at >= stall_rules.remind_every:
+            book.remind(alert)
+
+
+def _with_reminders(alerts: Iterable[Alert]) -> list[Alert]:
+    return [alert for alert in alerts if alert.kind in (EventKind.WAITING, EventKind.STALLED)]
+
+
+def reminders_due(state: TargetState, stall_rules: StallRules) -> Iterator[datetime]:
+    """Yield when to remind of each alert."""
+    for alert in _with_reminders(state.alerts):
+        yield alert.notified_at + stall_rules.remind_every
+
+
+def stalls_due(root: Entity, state: TargetState, stall_rules: StallRules) -> Iterator[datetime]:
+    """Yield when a rollout that is in flight may turn out to be stalled, if nothing moves."""
+    known = {a.alert_key: a.reason.kind for a in state.alerts if a.kind is EventKind.STALLED}
+    if any(known.get(suspect) not in _DEAD_ENDS for suspect in state.suspects):
+        yield state.changed_at
+    waits = any(alert.kind is EventKind.WAITING for alert in state.alerts)
+    if root.kind.is_perpetual or state.suspects or waits:
+        return
+    quiet, stall = _quiet_since(root, state), known.get(root.id)
+    if stall is not ReasonKind.GIVEN_UP and _is_given_up_in_time(root):
+        yield quiet + PLATFORM_GIVES_UP_AFTER
+    if stall is None:
+        yield quiet + stall_rules.stalled_after

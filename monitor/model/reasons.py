@@ -1,0 +1,68 @@
+"""Why there is an event: a kind of reason and its arguments. The words for it are composed."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class ReasonKind(StrEnum):
+    """What kind of reason it is; the comments name the arguments of those that have some."""
+
+    PLATFORM = "platform"
+    """The platform explains it in its own words, which may be none (`said`)."""
+
+    BEGUN = "begun"
+    DONE = "done"
+    ENDED = "ended"
+    """It came to an end that is neither success nor failure (`status`)."""
+    ENDED_UNCOUNTED = "ended uncounted"
+    """Such an end of a unit that its step does not count as one (`status`)."""
+    UNKNOWN_STATUS = "unknown status"
+    """It has a status that this version does not know (`status`)."""
+
+    TRIED_AGAIN = "tried again"
+    SUCCEEDED_AFTER_FAILING = "succeeded after failing"
+    WENT_ON = "went on"
+    """It waited for a person, and goes on."""
+    WAITS_NO_LONGER = "waits no longer"
+    """A list of what waits does not name it any more."""
+    MOVES_AGAIN = "moves again"
+
+    NEW_STATUS = "new status"
+    """Something without an end changed (`status`)."""
+    LEFT_STATUS = "left status"
+    """Something without an end is not well any more (`before`, `status`)."""
+    FACT_ADDED = "fact added"
+    """Of something without an end a fact became known (`fact`)."""
+    FACT_CHANGED = "fact changed"
+    """A fact has another value (`fact`, `value`)."""
+    ADDED = "added"
+    ADDED_AGAIN = "added again"
+    REMOVED = "removed"
+
+    DEAD_END = "dead end"
+    """Stalled: all open units of a step ended in a way that the platform does not count
+    (`ends`, the statuses that they ended with)."""
+    QUIET = "quiet"
+    """Stalled: nothing changed for as long as `stall.after` says."""
+    GIVEN_UP = "given up"
+    """Stalled: nothing changed for longer than the platform itself keeps working at a release."""
+    DISAGREES = "disagrees"
+    """Stalled: the rollout says that it succeeded, its parts do not."""
+
+
+class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why there is an event or an alert. The arguments are foreign text, as it came.
+
+    Nothing may be decided by `said`: what the platform says is for people.
+    """
+
+    kind: ReasonKind = ReasonKind.PLATFORM
+    said: str = ""
+    status: str = ""
+    before: str = ""
+    fact: str = ""
+    value: str = ""
+    ends: tuple[str, ...] = ()
