@@ -64,7 +64,7 @@ def command() -> None:
 @click.option("--lasting", type=Span(), metavar="10m", help="For how long the trouble has stood.")
 @click.option(
     "--notified-in",
-    "told_in",
+    "notified_in",
     multiple=True,
     metavar="CHANNEL",
     help="Where it was told before; '' for nowhere yet.",

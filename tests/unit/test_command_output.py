@@ -237,7 +237,7 @@ AT_80_COLUMNS = """\
    acme-prod failed for 5 min: helm upgrade timed out after 10m0s
    release relb8f2k5n9q1s4v7y0c3e6h8j1
 ✗  shop                        0/1  hangs at step 1 of 1                 2 h ago
-   the release stalled for 2 h: hangs
+   the release stalled for 2 h: hangs: nothing has changed for too long
    release rel-found-3
 
  WAITING 1
@@ -264,7 +264,7 @@ AT_160_COLUMNS = """\
 ✗  billing                      release relb8f2k5n9q1s4v7y0c3e6h8j1   ▓▓▓▓▓▓▓░░░  3/4  failed at step 2 of 2{0}5 min ago
    acme-prod failed for 5 min: helm upgrade timed out after 10m0s
 ✗  shop                         release rel-found-3                   ░░░░░░░░░░  0/1  hangs at step 1 of 1{0}2 h ago
-   the release stalled for 2 h: hangs
+   the release stalled for 2 h: hangs: nothing has changed for too long
 
  WAITING 1
 ◆  deploy of components search  workflow inws7w0y3b6d9f2h5k8n1q4t7v0  ░░░░░░░░░░  0/1  waits for an approval{0}12 min ago

@@ -150,8 +150,8 @@ def _differences(store: Store | None, asked: Asked) -> dict[str, Any]:
         "name": asked.name,
         "started_by": asked.started_by,
         "failed": asked.failed,
-        "standing": asked.lasting,
-        "told_sinks": tuple(filter(None, asked.notified_in)) if asked.notified_in else None,
+        "age": asked.lasting,
+        "notified_destinations": tuple(filter(None, asked.notified_in)) if asked.notified_in else None,
     }
     return {field: value for field, value in named.items() if value != Named()} | {
         field: value for field, value in said.items() if value is not None
