@@ -144,6 +144,7 @@ def _differences(store: Store | None, asked: Asked) -> dict[str, Any]:
         "component": _named(store, asked.component),
         "installer": _named(store, asked.installer),
     }
+    notified = tuple(filter(None, asked.notified_in)) if asked.notified_in else None
     said = {
         "kind": next(iter(asked.kinds[:1]), None),
         "part_kind": next(iter(asked.kinds[1:]), None),
@@ -151,7 +152,7 @@ def _differences(store: Store | None, asked: Asked) -> dict[str, Any]:
         "started_by": asked.started_by,
         "failed": asked.failed,
         "age": asked.lasting,
-        "notified_destinations": tuple(filter(None, asked.notified_in)) if asked.notified_in else None,
+        "notified_destinations": notified,
     }
     return {field: value for field, value in named.items() if value != Named()} | {
         field: value for field, value in said.items() if value is not None
