@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import pty
 import re
-import select
 import subprocess
 import sys
 import tomllib
@@ -34,7 +32,7 @@ from monitor.model import (
 )
 from monitor.store import Observation, Store
 from tests.support.builders import deploy, release, state, step
-from tests.support.processes import Result, a_place, clean_environment, command
+from tests.support.processes import Result, a_place, clean_environment, command, in_terminal
 
 HOSTILE = "acme \x1b[31mred\x1b]0;title\x07\nforged line \u202egnp.exe \x9b2J"
 COMMANDS = (
@@ -601,35 +599,19 @@ def test_history_of_an_unknown_id_says_so(run: Runner, tmp_path: Path) -> None:
 # Terminals and pipes
 
 
-def in_terminal(*arguments: str, **environment: str) -> str:
+async def drawn(*arguments: str, **environment: str) -> str:
     """Run a command in a terminal of its own and return all that it wrote there."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "monitor", *arguments],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env=clean_environment(TERM="xterm-256color", COLUMNS="100", **environment),
-    )
-    os.close(theirs)
-    written = b""
-    while select.select([ours], [], [], 30)[0]:
-        try:
-            part = os.read(ours, 65536)
-        except OSError:  # how a terminal's end is told on Linux
-            break
-        written += part
-    os.close(ours)
-    assert process.wait(30) == 0
-    return written.decode()
+    with in_terminal(*arguments, TERM="xterm-256color", **environment) as terminal:
+        assert await terminal.end() == 0
+    return terminal.written.decode()
 
 
-def test_status_has_colours_in_a_terminal_unless_nobody_wants_them(tmp_path: Path) -> None:
+async def test_status_has_colours_in_a_terminal_unless_nobody_wants_them(tmp_path: Path) -> None:
     file = configured(tmp_path, "rel2")
     stored(tmp_path, in_trouble())
 
-    coloured = in_terminal("status", "-c", file)
-    plain = in_terminal("status", "-c", file, NO_COLOR="1")
+    coloured = await drawn("status", "-c", file)
+    plain = await drawn("status", "-c", file, NO_COLOR="1")
 
     assert "\x1b[1;31m" in coloured
     assert not re.search(r"\x1b\[[\d;]*3[0-7]m", plain)

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import pty
 import re
-import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -29,7 +23,7 @@ from monitor.model import EventKind, Target
 from monitor.simulation.platform import Fault, FaultKind, SimulatedPlatform
 from monitor.simulation.scenarios import Clock
 from tests.support.builders import deploy, release, snapshot, state, step
-from tests.support.processes import Result, clean_environment, command
+from tests.support.processes import Result, clean_environment, command, in_terminal
 
 ROOT = str(Path(__file__).parent.parent.parent)
 SOON = timedelta(milliseconds=1)
@@ -279,30 +273,15 @@ async def test_ctrl_c_ends_it_quietly_in_a_terminal(tmp_path: Path) -> None:
     async with a_platform() as platform:
         release_id = platform.add("happy")
         platform.clock.advance(300)
-        ours, theirs = pty.openpty()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "monitor", "wait", release_id],
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            cwd=tmp_path,
-            env=clean_environment(
-                **environment(platform), PYTHONPATH=ROOT, TERM="xterm", COLUMNS="100"
-            ),
-        )
-        os.close(theirs)
-        drawn = b""
-        while b"installs" not in drawn:
-            drawn += await asyncio.to_thread(os.read, ours, 65536)
-        process.send_signal(signal.SIGINT)
-        while not drawn.rstrip().endswith(b"\x1b[?25h"):  # the cursor is shown again
-            drawn += await asyncio.to_thread(os.read, ours, 65536)
-        code = await asyncio.to_thread(process.wait, 30)
-        os.close(ours)
+        with in_terminal("wait", release_id, folder=tmp_path, **environment(platform)) as terminal:
+            await terminal.until(lambda drawn: b"installs" in drawn)
+            terminal.interrupt()
+            code = await terminal.end()
 
     assert code == 130
-    assert "▓" in drawn.decode(errors="replace")
-    assert b"Traceback" not in drawn
+    assert "▓" in terminal.written.decode(errors="replace")
+    assert b"Traceback" not in terminal.written
+    assert terminal.written.rstrip().endswith(b"\x1b[?25h")  # the cursor is shown again
 
 
 def test_a_log_has_a_line_every_minute_though_nothing_happens(

@@ -11,10 +11,12 @@ import asyncio
 import contextlib
 import json
 import os
+import pty
 import signal
 import socket
+import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +31,7 @@ from monitor.simulation.slack import SimulatedSlack
 from tests.support.secret_scan import hear
 
 PATIENCE = 20.0
+"""Seconds that a condition may take to come true, on a machine where much else is going on."""
 CHANNEL = "releases"
 
 _CONFIG = """
@@ -58,6 +61,19 @@ def clean_environment(**more: str) -> dict[str, str]:
     """Return this environment without what a monitor reads in it."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("NUON_", "SLACK_"))}
     return {**kept, "PYTHONIOENCODING": "utf-8", **more}
+
+
+def give_children_default_signals() -> None:
+    """Let what this process starts begin with every signal at its default.
+
+    A shell starts what runs in its background with SIGINT ignored, `nohup` with SIGHUP, and a
+    program started by another inherits that. Not so what is handled, even if by nothing.
+    """
+    # Python ignores these two for itself; `subprocess` resets them for its children.
+    for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda _number, _frame: None)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def free_port() -> int:
@@ -105,6 +121,61 @@ async def command(
     result = Result(process.returncode or 0, out.decode(), err.decode())
     hear(f"what `{' '.join(arguments)}` wrote", f"{result.out}{result.err}")
     return result
+
+
+class Terminal:
+    """A command in a terminal of its own; `written` is all that it wrote there so far."""
+
+    def __init__(self, process: subprocess.Popen[bytes], screen: int) -> None:
+        self._process = process
+        self._screen = screen
+        self.written = b""
+
+    def interrupt(self) -> None:
+        self._process.send_signal(signal.SIGINT)
+
+    async def until(self, holds: Callable[[bytes], bool]) -> None:
+        """Return once what was written fulfils a condition; raises TimeoutError."""
+        await until(lambda: self._reads() and holds(self.written))
+
+    async def end(self) -> int:
+        """Read all that is written until its end, and return the exit code."""
+        await until(lambda: self._reads() and self._process.poll() is not None)
+        self._reads()
+        return self._process.returncode
+
+    def _reads(self) -> bool:
+        # The end of a terminal is an error on Linux.
+        with contextlib.suppress(BlockingIOError, OSError):
+            while part := os.read(self._screen, 65536):
+                self.written += part
+        return True
+
+
+@contextlib.contextmanager
+def in_terminal(
+    *arguments: str, folder: Path | None = None, **environment: str
+) -> Iterator[Terminal]:
+    """Start `nuon-monitor` in a terminal; it is killed in the end if it is still there."""
+    ours, theirs = pty.openpty()
+    os.set_blocking(ours, False)
+    process = subprocess.Popen(
+        (sys.executable, "-m", "monitor", *arguments),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        cwd=folder,
+        env=_environment(clean_environment(**{"TERM": "xterm", "COLUMNS": "100"} | environment)),
+    )
+    os.close(theirs)
+    terminal = Terminal(process, ours)
+    try:
+        yield terminal
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+        hear(f"what `{' '.join(arguments)}` wrote", terminal.written.decode(errors="replace"))
 
 
 def _environment(environment: dict[str, str] | None) -> dict[str, str]:

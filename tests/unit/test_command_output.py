@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import os
-import pty
 import re
 import signal
 import subprocess
@@ -41,7 +38,7 @@ from monitor.model import (
 )
 from monitor.store import Find, Name, Observation, Store
 from tests.support.builders import deploy, release, step
-from tests.support.processes import Result, clean_environment
+from tests.support.processes import Result, clean_environment, in_terminal
 
 ROOT = str(Path(__file__).parent.parent.parent)
 DOCUMENTED = Path(ROOT) / "docs" / "json.md"
@@ -366,36 +363,19 @@ async def test_status_is_printed_again_when_something_changed(made: Made) -> Non
     assert (process.returncode, err) == (0, b"")
 
 
-def test_status_is_drawn_in_place_in_a_terminal_until_it_is_interrupted(made: Made) -> None:
+async def test_status_is_drawn_in_place_in_a_terminal_until_it_is_interrupted(made: Made) -> None:
     a_busy_morning(made)
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "monitor", "status", "--watch"],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env=clean_environment(
-            NUON_MONITOR_CONFIG="monitor.toml",
-            PYTHONPATH=ROOT,
-            TERM="xterm",
-            COLUMNS="100",
-            LINES="60",
-        ),
-    )
-    os.close(theirs)
 
-    drawn = b""
-    while drawn.count(b"until Ctrl-C") < 2:
-        drawn += os.read(ours, 65536)
-    process.send_signal(signal.SIGINT)
+    with in_terminal(
+        "status", "--watch", NUON_MONITOR_CONFIG="monitor.toml", LINES="60"
+    ) as terminal:
+        await terminal.until(lambda drawn: drawn.count(b"until Ctrl-C") >= 2)
+        terminal.interrupt()
+        code = await terminal.end()
 
-    with contextlib.suppress(OSError):  # how a terminal's end is told on Linux
-        while part := os.read(ours, 65536):
-            drawn += part
-    os.close(ours)
-    assert process.wait(30) == 0
-    assert b"\x1b[1A" in drawn  # the cursor goes up, and is shown again in the end
-    assert drawn.rstrip().endswith(b"\x1b[?25h")
+    assert code == 0
+    assert b"\x1b[1A" in terminal.written  # the cursor goes up, and is shown again in the end
+    assert terminal.written.rstrip().endswith(b"\x1b[?25h")
 
 
 def test_status_cannot_be_watched_as_json(made: Made, run: Run) -> None:
