@@ -57,6 +57,12 @@ class Connection:
     def close(self) -> None:
         self.writer.close()
 
+    async def closed(self) -> None:
+        """Close it and wait until nothing of it is left."""
+        self.close()
+        with suppress(OSError):
+            await self.writer.wait_closed()
+
     def reset(self) -> None:
         """Send a TCP reset rather than an orderly end."""
         sock: socket.socket = self.writer.get_extra_info("socket")
@@ -184,6 +190,7 @@ class FaultyServer:
         self.url = ""
         self._scenes = deque(scenes or (answer(),))
         self._tls = tls
+        self._is_closed = False
         self._open: dict[Connection, asyncio.Task[None]] = {}
         self._changed = asyncio.Condition()
 
@@ -214,13 +221,19 @@ class FaultyServer:
         traceback: TracebackType | None,
     ) -> None:
         self._server.close()
-        serving = list(self._open.values())
-        for task in serving:
+        self._is_closed = True
+        serving = dict(self._open)
+        for task in serving.values():
             task.cancel()
-        await asyncio.gather(*serving, return_exceptions=True)
+        await asyncio.gather(*serving.values(), return_exceptions=True)
+        # A task that is cancelled before its first step has closed nothing.
+        await asyncio.gather(*(connection.closed() for connection in serving))
         await self._server.wait_closed()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._is_closed:  # it was accepted just before
+            writer.close()
+            return
         self.connections += 1
         connection = Connection(self.connections, reader, writer)
         self._open[connection] = asyncio.create_task(self._serve(connection))
@@ -241,9 +254,7 @@ class FaultyServer:
             pass  # the client left, or the scene cut it off
         finally:
             del self._open[connection]
-            connection.close()
-            with suppress(OSError):
-                await connection.writer.wait_closed()
+            await connection.closed()
 
     def _next_scene(self) -> Scene:
         return self._scenes.popleft() if len(self._scenes) > 1 else self._scenes[0]
