@@ -17,6 +17,7 @@ from monitor.platform import lookups as names_module
 from monitor.platform.lookups import Names
 from monitor.simulation.slack import plain_text
 from monitor.store import Name, Store, StoreThread
+from tests.support.processes import until
 from tests.support.small_platform import NEVER, REMOVED, SmallPlatform
 from tests.support.world import a_world
 
@@ -266,13 +267,18 @@ async def test_a_clock_that_was_set_back_does_not_keep_a_name_from_being_asked_f
 async def test_a_name_that_does_not_come_does_not_hold_up_the_others(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(names_module, "_PATIENCE", 0.2)
     place.platform.answers = {
         "/v1/installs/inl1": NEVER,
         "/v1/installs/inl2": {"name": "globex"},
     }
+    loop = asyncio.get_running_loop()
+    time = loop.time
 
-    called = await place.called(INSTALL, "inl2")
+    async with place.names() as names:
+        asking = asyncio.create_task(names.called([INSTALL, "inl2"]))
+        await until(lambda: "inl2" in names._known)
+        monkeypatch.setattr(loop, "time", lambda: time() + names_module._PATIENCE)
+        called = await asking
 
     assert called.names == {"inl2": "globex"}
 
