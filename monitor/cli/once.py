@@ -22,7 +22,7 @@ from monitor.cli.support.common import (
 if TYPE_CHECKING:
     from monitor.config import Config
     from monitor.decide.dispatch import Dispatch
-    from monitor.decide.routing import Verdict
+    from monitor.decide.verdicts import Verdict
     from monitor.model import EventKind, Snapshot, Target
     from monitor.store import Edit, QueuedNotification, Store
 
@@ -111,12 +111,13 @@ def _polled(config: Config, failures: Sequence[Target]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Reason:
-    """Why some events of a target go where they go; `what` says of what they are."""
+    """Why some events of a target go where they go, in `words`; `what` says of what they are."""
 
     target: Target
     event: EventKind
     what: str
     verdict: Verdict
+    words: tuple[str, ...]
 
     def leads_to(self, post: QueuedNotification) -> bool:
         is_notified_there = post.destination in {
@@ -133,6 +134,7 @@ class _Reason:
 
 def _reasons(store: Store, decided: list[tuple[Snapshot, Dispatch]]) -> list[_Reason]:
     """Return why; what is decided of many parts alike is one reason."""
+    from monitor.cli.support.verdict_words import verdict_words
     from monitor.text import join_names
 
     reasons: list[_Reason] = []
@@ -141,10 +143,11 @@ def _reasons(store: Store, decided: list[tuple[Snapshot, Dispatch]]) -> list[_Re
         alike: dict[tuple[EventKind, tuple[str, ...]], list[tuple[str, Verdict]]] = {}
         for event, verdict in dispatched.verdicts:
             name = names.get(event.entity.id, str(event.entity.kind))
-            alike.setdefault((event.kind, verdict.steps), []).append((name, verdict))
-        for (kind, _), its in alike.items():
+            words = verdict_words(verdict, snapshot.taken_at)
+            alike.setdefault((event.kind, words), []).append((name, verdict))
+        for (kind, words), its in alike.items():
             listed = join_names([name for name, _ in its[:_NAMES_SHOWN]], len(its))
-            reasons.append(_Reason(snapshot.target, kind, f"{kind} of {listed}", its[0][1]))
+            reasons.append(_Reason(snapshot.target, kind, f"{kind} of {listed}", its[0][1], words))
     return reasons
 
 
@@ -158,9 +161,7 @@ def _print(
         click.echo("Nothing would be sent.")
     for post in posts:
         where = _FORMS.get(post.form, "")
-        why = [
-            f"{one.what}: {' · '.join(one.verdict.steps)}" for one in reasons if one.leads_to(post)
-        ]
+        why = [f"{one.what}: {' · '.join(one.words)}" for one in reasons if one.leads_to(post)]
         if not why and post.form == "card":
             why = ["a card stands where the start is told, at whatever hour"]
         heading = f"{post.destination}{where}"
@@ -185,8 +186,8 @@ def _print_kept(reasons: list[_Reason]) -> None:
         screen.print(Text("Not told now:", style="bold"), end="\n\n")
     for reason in kept:
         screen.print(Text(f"{reason.what}, {reason.target}"))
-        for step in reason.verdict.steps:
-            screen.print(indented(step, style="dim"))
+        for sentence in reason.words:
+            screen.print(indented(sentence, style="dim"))
         verdict = replace(reason.verdict, recipients=())
         for line in outcome_lines(verdict, reason.event, utc_now(), pings=True):
             screen.print(led("→", line, style="bold"))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from monitor.cli.support.stored_targets import Known
     from monitor.compose.render import View
     from monitor.config import Config
-    from monitor.decide.routing import Recipient, Silence
+    from monitor.decide.verdicts import Recipient, Silence
     from monitor.model import Event, Mention
 
 _MOST_TROUBLES = 5
@@ -222,6 +222,7 @@ def _view(config: Config, known: Known, silences: Sequence[Silence]) -> View:
     import msgspec
 
     from monitor.compose import notifications
+    from monitor.compose.phrases import silence_words
     from monitor.decide.dispatch import dispatch
     from monitor.deliver.destinations import plan_of
     from monitor.service.build import templates_of
@@ -235,7 +236,7 @@ def _view(config: Config, known: Known, silences: Sequence[Silence]) -> View:
     view = replace(
         known.view(config),
         state=state,
-        silences=tuple(silence.words(now) for silence in dispatched.silences),
+        silences=tuple(silence_words(silence, now) for silence in dispatched.silences),
     )
     filled = notifications.filled(
         templates_of(config), view, watch=scene.watch, labels=scene.labels

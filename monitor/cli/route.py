@@ -18,7 +18,7 @@ from monitor.text import counted, duration_words, join_names
 if TYPE_CHECKING:
     from monitor.cli.support.route_query import Question
     from monitor.config import Config
-    from monitor.decide.routing import Recipient, Verdict
+    from monitor.decide.verdicts import Recipient, Verdict
     from monitor.store import Store
 
 _LEVELS = ("part", "rollout")
@@ -114,6 +114,8 @@ def _open(config: Config, stack: ExitStack, *, needs_it: bool) -> Store | None:
 
 
 def _page(question: Question, verdict: Verdict) -> dict[str, Any]:
+    from monitor.cli.support.verdict_words import verdict_words
+
     subject, silence = question.subject, verdict.silence
     return {
         "event": str(subject.event),
@@ -125,7 +127,7 @@ def _page(question: Question, verdict: Verdict) -> dict[str, Any]:
         "notified_before": None
         if subject.notified_destinations is None
         else list(subject.notified_destinations),
-        "steps": list(verdict.steps),
+        "steps": list(verdict_words(verdict, question.at)),
         "notified": [_as_dict(one) | {"pings": question.pings} for one in verdict.recipients],
         "held": [
             _as_dict(one.recipient)
@@ -163,6 +165,7 @@ def _print(config: Config, question: Question, verdict: Verdict, *, has_watch: b
     from rich.text import Text
 
     from monitor.cli.support.drawing import indented, led, outcome_lines
+    from monitor.cli.support.verdict_words import verdict_words
 
     subject, screen = question.subject, console()
     of_what = "the rollout as a whole" if subject.level is Level.ROLLOUT else "a part"
@@ -171,7 +174,7 @@ def _print(config: Config, question: Question, verdict: Verdict, *, has_watch: b
     for fact in _fact_lines(question):
         screen.print(indented(fact, style="dim"))
     screen.print()
-    for step in verdict.steps:
+    for step in verdict_words(verdict, question.at):
         screen.print(indented(step))
     screen.print()
     for line in outcome_lines(verdict, subject.event, question.at, pings=question.pings):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from monitor.cli.support.stored_targets import Knowledge
     from monitor.config import Config
-    from monitor.decide.routing import Silence
+    from monitor.decide.verdicts import Silence
     from monitor.model import Matcher
 
 _LONGEST = timedelta(days=90)
@@ -227,7 +227,9 @@ def _matching(knowledge: Knowledge, matcher: Matcher, config: Config) -> Iterato
 
 
 def _say_added(silence: Silence, found: list[str], now: datetime) -> None:
-    click.echo(f"Silence {silence.id}: {_what(silence.matcher)}, {silence.words(now)}")
+    from monitor.compose.phrases import silence_words
+
+    click.echo(f"Silence {silence.id}: {_what(silence.matcher)}, {silence_words(silence, now)}")
     if not found:
         click.echo("Nothing that is under way or in trouble now matches it.")
     else:
@@ -269,7 +271,7 @@ def _table(silences: Iterable[Silence], now: datetime) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from monitor.decide.windows import clock_words
+    from monitor.compose.phrases import clock_words
     from monitor.text import duration_words, plain
 
     table = Table(box=None, pad_edge=False, header_style="dim")

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from monitor.decide.routing import Silence
+from monitor.decide.verdicts import Silence
 from monitor.model import Reason, ReasonKind
 from monitor.text import plain
 

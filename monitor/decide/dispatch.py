@@ -15,15 +15,8 @@ from functools import cached_property
 import msgspec
 
 from monitor.decide import progress
-from monitor.decide.routing import (
-    Recipient,
-    Rule,
-    Silence,
-    Verdict,
-    active_silence,
-    card_destinations,
-    route,
-)
+from monitor.decide.routing import Rule, active_silence, card_destinations, route
+from monitor.decide.verdicts import Recipient, Silence, Verdict
 from monitor.decide.windows import Then, Window
 from monitor.model import (
     Alert,

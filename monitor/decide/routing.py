@@ -1,8 +1,8 @@
-"""One event → who is told, who is told later, who never, and the sentences that say why. Pure.
+"""One event → who is notified, who later and who never, and why. Pure.
 
-Routes are looked at in order. The first that matches decides, unless it says `continue`; who
-comes to the end of them is told in the watch's own channel. A route that waits, is held or
-is dropped has matched as well: what it keeps back does not fall through to the next.
+Routes are looked at in order. The first that matches decides, unless it says `continue`; what
+comes to the end of them goes to the watch's own channel. A route that waits, is held or is
+dropped has matched as well: what it keeps back does not fall through to the next.
 
 Nothing is remembered here. The caller keeps with each active alert the destinations that were
 notified of it (`Subject.notified_destinations`) and routes it again while it is active: then
@@ -15,22 +15,30 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from monitor.decide.windows import Hold, Then, Window, clock_words, hold_at
-from monitor.model import EventKind, Level, Matcher, Mention, MentionKind, Subject
-from monitor.text import counted, duration_words, join_names, plain, quoted
+from monitor.decide.verdicts import (
+    Fate,
+    Held,
+    Recipient,
+    Shortfall,
+    Silence,
+    Step,
+    Verdict,
+    Waiting,
+)
+from monitor.decide.windows import Then, Window, hold_at
+from monitor.model import EventKind, Level, Matcher, Mention, MentionKind, Mismatch, Subject
 
 _LASTING = frozenset({EventKind.FAILED, EventKind.STALLED, EventKind.WAITING})
-_RELIEF = frozenset({EventKind.RECOVERED, EventKind.REACHABLE})
-_SHOWN = 60
+_ENDS_OF_PROBLEMS = frozenset({EventKind.RECOVERED, EventKind.REACHABLE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A route. Without a destination nobody is told; without events it is for all of them.
+    """A route. Without a destination nobody is notified; without events it is for all of them.
 
-    `min_failed` keeps back failures of parts until so many installs have failed: when the
-    rollout itself has failed, it is told whatever their number. `lasting` keeps back what
-    fails, stalls or waits until it has lasted so long.
+    `min_failed` keeps back failures of parts until so many installs have failed; that the
+    rollout itself has failed is not kept back. `lasting` keeps back what fails, stalls or
+    waits until it has lasted so long.
     """
 
     destination: str | None
@@ -42,75 +50,11 @@ class Rule:
     min_failed: int = 1
     lasting: timedelta = timedelta(0)
 
-    def mismatch(self, subject: Subject) -> str | None:
+    def mismatch(self, subject: Subject) -> Mismatch | None:
         """Return why it is not for this event; None where it is."""
         if self.events and subject.event not in self.events:
-            wanted = join_names([str(kind) for kind in self.events])
-            return f"is for {wanted}, this is {subject.event}"
+            return Mismatch("event", tuple(map(str, self.events)), str(subject.event))
         return self.matcher.mismatch(subject)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Silence:
-    """A person's word that what matches is known: nobody is told of it until then."""
-
-    id: int
-    matcher: Matcher
-    until: datetime
-    author: str
-    reason: str
-    created_at: datetime
-
-    def is_active(self, now: datetime) -> bool:
-        return now < self.until
-
-    def words(self, now: datetime) -> str:
-        """Return for instance `silenced until 18:00 UTC by anna: database upgrade`."""
-        author, reason = plain(self.author, _SHOWN), plain(self.reason, 200)
-        return f"silenced until {clock_words(self.until, now)} by {author}: {reason}"
-
-
-@dataclass(frozen=True, slots=True)
-class Recipient:
-    """A destination, whom to mention there, and the names of the routes that lead to it.
-
-    The watch's own channel has no route; a route without a name counts as "".
-    """
-
-    destination: str
-    mentions: tuple[Mention, ...] = ()
-    routes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What quiet windows keep from a destination until all of them are over."""
-
-    recipient: Recipient
-    hold: Hold
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """What is under a threshold: not before `due` (None: at once) and so many failed installs."""
-
-    recipient: Recipient
-    due: datetime | None
-    needs_failed: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What becomes of one event. No destination is both told and kept waiting or held.
-
-    `steps` has a sentence for everything that was looked at, in order.
-    """
-
-    recipients: tuple[Recipient, ...] = ()
-    held: tuple[Held, ...] = ()
-    waiting: tuple[Waiting, ...] = ()
-    silence: Silence | None = None
-    steps: tuple[str, ...] = ()
 
 
 def route(
@@ -122,18 +66,18 @@ def route(
     windows: Sequence[Window] = (),
     silences: Sequence[Silence] = (),
 ) -> Verdict:
-    """Decide who is told of one event; `home` is the destination of the watch's own channel."""
+    """Decide who is notified of an event; `home` is the destination of the watch's own channel."""
     silence = active_silence(subject, silences, now)
     if silence is not None:
-        return Verdict(silence=silence, steps=(silence.words(now),))
-    steps: list[str] = []
+        return Verdict(silence=silence)
+    steps: list[Step] = []
     outcomes: list[Recipient | Held | Waiting] = []
-    for stop in _stops(subject, rules, home):
-        if isinstance(stop, str):
-            steps.append(stop)
+    for rule, step in _steps(subject, rules, home):
+        if step.fate is Fate.NO_MATCH:
+            steps.append(step)
             continue
-        outcome, words = _decide(stop, subject, windows, now)
-        steps.extend(words)
+        decided, outcome = _decide(rule, step, subject, windows, now)
+        steps.append(decided)
         if outcome is not None:
             outcomes.append(outcome)
     recipients = _merged(one for one in outcomes if isinstance(one, Recipient))
@@ -149,16 +93,14 @@ def route(
 
 
 def card_destinations(subject: Subject, rules: Sequence[Rule], *, home: str) -> tuple[str, ...]:
-    """Return where a rollout's card stands: wherever its `started` leads, at whatever hour.
+    """Return where a rollout's card is posted: wherever its `started` leads, at whatever hour.
 
     The subject is one of the rollout as a whole, of whatever event. Windows and silences do
     not count: a card is edited quietly, and says itself that it is silenced.
     """
     started = replace(subject, event=EventKind.STARTED)
-    stops = (stop for stop in _stops(started, rules, home) if isinstance(stop, _Stop))
-    return tuple(
-        dict.fromkeys(stop.rule.destination for stop in stops if stop.rule.destination is not None)
-    )
+    steps = (step for _, step in _steps(started, rules, home) if step.fate is not Fate.NO_MATCH)
+    return tuple(dict.fromkeys(s.destination for s in steps if s.destination is not None))
 
 
 def active_silence(subject: Subject, silences: Sequence[Silence], now: datetime) -> Silence | None:
@@ -167,87 +109,68 @@ def active_silence(subject: Subject, silences: Sequence[Silence], now: datetime)
     return max(matching, key=lambda one: one.until, default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Stop:
-    """A route that matches, or the watch's own channel, and the words around what it does."""
-
-    rule: Rule
-    opening: str
-    shown: str
-    closing: str = ""
-    is_home: bool = False
-
-    def sentence(self, what: str) -> str:
-        return f"{self.opening}{what}{self.closing}"
-
-
-def _stops(subject: Subject, rules: Sequence[Rule], home: str) -> Iterator[_Stop | str]:
-    """Yield what matches, in order, and a sentence for each route that does not."""
-    has_matched = False
+def _steps(subject: Subject, rules: Sequence[Rule], home: str) -> Iterator[tuple[Rule, Step]]:
+    """Yield the routes as far as they are looked at, each as if the event were dropped there."""
     for number, rule in enumerate(rules, start=1):
-        label = f"route {number} {quoted(rule.name)}" if rule.name else f"route {number}"
         mismatch = rule.mismatch(subject)
         if mismatch is not None:
-            yield f"{label}: {mismatch}"
+            fate = Fate.NO_MATCH
+            yield rule, Step(fate=fate, number=number, name=rule.name, mismatch=mismatch)
             continue
-        has_matched = True
-        goes_on = rule.continues and rule.destination is not None
-        closing = "; looks further" if goes_on else "; looks no further"
-        yield _Stop(rule, f"{label}: matches, ", plain(rule.destination or "", _SHOWN), closing)
-        if not goes_on:
+        looks_further = rule.continues and rule.destination is not None
+        yield (
+            rule,
+            Step(
+                fate=Fate.DROPPED,
+                number=number,
+                name=rule.name,
+                destination=rule.destination,
+                looks_further=looks_further,
+            ),
+        )
+        if not looks_further:
             return
-    found = "no further route matches" if has_matched else "no route matches"
-    yield _Stop(
-        Rule(destination=home),
-        f"{found}: " if rules else "there are no routes: ",
-        f"the watch's own channel {plain(home, _SHOWN)}",
-        is_home=True,
-    )
+    yield Rule(destination=home), Step(fate=Fate.DROPPED, destination=home)
 
 
 def _decide(
-    stop: _Stop, subject: Subject, windows: Sequence[Window], now: datetime
-) -> tuple[Recipient | Held | Waiting | None, tuple[str, ...]]:
-    """Return what becomes of the event at a stop, None for nothing, and the words for it."""
-    rule, shown = stop.rule, stop.shown
+    rule: Rule, step: Step, subject: Subject, windows: Sequence[Window], now: datetime
+) -> tuple[Step, Recipient | Held | Waiting | None]:
+    """Return what becomes of an event at a route that matches, and for whom; None for nobody."""
     if rule.destination is None:
-        return None, (stop.sentence("dropped"),)
-    refusal = _refusal(subject, rule.destination, shown)
+        return step, None
+    refusal = _refusal(subject, rule.destination)
     if refusal is not None:
-        return None, (stop.sentence(refusal),)
+        return replace(step, fate=refusal), None
     mentions = tuple(_resolved(mention, subject) for mention in rule.mentions)
     known = tuple(mention for mention in mentions if mention is not None)
-    recipient = Recipient(rule.destination, known, () if stop.is_home else (rule.name,))
-    waiting = _waiting(rule, recipient, subject, now)
-    if waiting is not None:
-        return waiting, (
-            stop.sentence(f"not yet told in {shown}: only {_conditions(rule, subject)}"),
-        )
-    named = f" with {join_names([str(mention) for mention in known])}" if known else ""
-    unknown = " (who started it is not known)" if None in mentions else ""
-    keeping = [window for window in windows if window.is_for(subject.event, rule.name)]
-    hold = hold_at(keeping, now)
+    routes = () if step.number is None else (rule.name,)
+    recipient = Recipient(rule.destination, known, routes)
+    shortfall = _shortfall(rule, subject)
+    if shortfall is not None:
+        waiting = _waiting(recipient, shortfall, now)
+        return replace(step, fate=Fate.UNDER_THRESHOLD, shortfall=shortfall), waiting
+    step = replace(step, mentions=known, lacks_starter=None in mentions)
+    hold = hold_at([one for one in windows if one.is_for(subject.event, rule.name)], now)
     if hold is None:
-        return recipient, (stop.sentence(f"told in {shown}{named}{unknown}"),)
-    return Held(recipient, hold), (
-        stop.sentence(f"for {shown}{named}{unknown}"),
-        f"{hold.words(now)}: {_fate(hold, subject)}",
-    )
+        return replace(step, fate=Fate.NOTIFIED), recipient
+    return replace(step, fate=_fate_in(hold.then, subject), hold=hold), Held(recipient, hold)
 
 
-def _fate(hold: Hold, subject: Subject) -> str:
-    if hold.then is Then.SUMMARY:
-        return "held for the summary"
-    return "dropped, but told if it still stands then" if subject.event in _LASTING else "dropped"
-
-
-def _refusal(subject: Subject, destination: str, shown: str) -> str | None:
+def _refusal(subject: Subject, destination: str) -> Fate | None:
+    """Return why a destination is not notified, by what it was notified of before."""
     if subject.notified_destinations is None:
         return None
-    if subject.event in _RELIEF:
-        was_notified = destination in subject.notified_destinations
-        return None if was_notified else f"not told in {shown}, which never heard of the trouble"
-    return f"not told in {shown} again" if destination in subject.notified_destinations else None
+    was_notified = destination in subject.notified_destinations
+    if subject.event in _ENDS_OF_PROBLEMS:
+        return None if was_notified else Fate.PROBLEM_UNKNOWN
+    return Fate.NOTIFIED_BEFORE if was_notified else None
+
+
+def _fate_in(then: Then, subject: Subject) -> Fate:
+    if then is Then.SUMMARY:
+        return Fate.HELD
+    return Fate.DELAYED_BY_WINDOW if subject.event in _LASTING else Fate.DROPPED_BY_WINDOW
 
 
 def _resolved(mention: Mention, subject: Subject) -> Mention | None:
@@ -256,33 +179,24 @@ def _resolved(mention: Mention, subject: Subject) -> Mention | None:
     return replace(mention, id=subject.started_by) if subject.started_by else None
 
 
-def _lacks_failures(rule: Rule, subject: Subject) -> bool:
-    is_of_a_part = subject.event is EventKind.FAILED and subject.level is not Level.ROLLOUT
-    return is_of_a_part and subject.failed < rule.min_failed
-
-
-def _lacks_time(rule: Rule, subject: Subject) -> bool:
-    return subject.event in _LASTING and subject.age < rule.lasting
-
-
-def _waiting(rule: Rule, recipient: Recipient, subject: Subject, now: datetime) -> Waiting | None:
-    due = now + rule.lasting - subject.age if _lacks_time(rule, subject) else None
-    needs_failed = rule.min_failed if _lacks_failures(rule, subject) else None
-    if due is None and needs_failed is None:
+def _shortfall(rule: Rule, subject: Subject) -> Shortfall | None:
+    is_of_part = subject.event is EventKind.FAILED and subject.level is not Level.ROLLOUT
+    lacks_failures = is_of_part and subject.failed < rule.min_failed
+    lacks_time = subject.event in _LASTING and subject.age < rule.lasting
+    if not lacks_failures and not lacks_time:
         return None
-    return Waiting(recipient, due, needs_failed)
+    return Shortfall(
+        min_failed=rule.min_failed if lacks_failures else None,
+        failed=subject.failed,
+        lasting=rule.lasting if lacks_time else None,
+        age=subject.age,
+    )
 
 
-def _conditions(rule: Rule, subject: Subject) -> str:
-    """Return what is lacking, such as `if it lasts 5 min (so far 2 min)`."""
-    lacking: list[str] = []
-    if _lacks_failures(rule, subject):
-        needed = counted(rule.min_failed, "failed install")
-        lacking.append(f"from {needed} on (so far {subject.failed:,})")
-    if _lacks_time(rule, subject):
-        lasting, age = duration_words(rule.lasting), duration_words(subject.age)
-        lacking.append(f"if it lasts {lasting} (so far {age})")
-    return " and ".join(lacking)
+def _waiting(recipient: Recipient, shortfall: Shortfall, now: datetime) -> Waiting:
+    lasting = shortfall.lasting
+    due = None if lasting is None else now + lasting - shortfall.age
+    return Waiting(recipient, due, shortfall.min_failed)
 
 
 def _merged(recipients: Iterable[Recipient]) -> tuple[Recipient, ...]:

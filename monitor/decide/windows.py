@@ -142,12 +142,6 @@ class Hold:
     until: datetime
     then: Then
 
-    def words(self, now: datetime) -> str:
-        """Return for instance `quiet hours "night" until 07:00 Europe/Berlin`."""
-        names = [f'"{window.name}"' for window in self.windows if window.name]
-        until = clock_words(self.until, now, self.windows[-1].when.zone)
-        return " ".join(("quiet hours", *((" and ".join(names),) if names else ()), "until", until))
-
 
 def hold_at(windows: Sequence[Window], now: datetime) -> Hold | None:
     """Return what the windows make of this moment; None while all are closed.
@@ -183,10 +177,3 @@ def instant(local: datetime, zone: ZoneInfo) -> datetime:
 
 def _wall_clock(second: int, zone: ZoneInfo) -> datetime:
     return datetime.fromtimestamp(second, zone).replace(tzinfo=None)
-
-
-def clock_words(at: datetime, now: datetime, zone: ZoneInfo = _UTC) -> str:
-    """Return a coming time as a zone says it: `07:00 Europe/Berlin`, after a day with its date."""
-    local = at.astimezone(zone)
-    form = "%H:%M" if at - now < _DAY else "%Y-%m-%d %H:%M"
-    return f"{local:{form}} {zone.key}"

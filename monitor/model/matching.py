@@ -11,7 +11,6 @@ from functools import lru_cache
 
 from monitor.model.events import EventKind
 from monitor.model.tree import Level
-from monitor.text import quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +87,18 @@ MATCH_KEYS = tuple(_VALUES)
 
 
 @dataclass(frozen=True, slots=True)
+class Mismatch:
+    """What is wanted of an event under a key, and what it is instead; None where nobody knows.
+
+    The keys are a matcher's, and `event` for the kind of event.
+    """
+
+    key: str
+    wanted: tuple[str, ...]
+    found: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Matcher:
     """Patterns by key: any of a key's, and all keys. One without patterns matches everything.
 
@@ -101,14 +112,12 @@ class Matcher:
     def matches(self, subject: Subject) -> bool:
         return self.mismatch(subject) is None
 
-    def mismatch(self, subject: Subject) -> str | None:
-        """Return what does not match first, such as `is for app "pay-*", this is "shop"`."""
+    def mismatch(self, subject: Subject) -> Mismatch | None:
+        """Return what does not match first; None where everything does."""
         for key, patterns in self.patterns.items():
             known = subject.known(key)
             if not any(_glob(pattern).fullmatch(v) for pattern in patterns for v in known or ("",)):
-                wanted = " or ".join(quoted(pattern) for pattern in patterns)
-                found = f"this is {quoted(known[0])}" if known else "this has none"
-                return f"is for {key} {wanted}, {found}"
+                return Mismatch(key, patterns, known[0] if known else None)
         return None
 
 

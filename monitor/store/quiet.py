@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from monitor.decide.routing import Silence
+from monitor.decide.verdicts import Silence
 from monitor.model import EventKind, HeldLine, Matcher, Notification, Target
 from monitor.store.database import Database
 from monitor.store.tables import held, silence

@@ -12,8 +12,8 @@ from monitor.compose import render
 from monitor.compose.templates import MessageTemplates
 from monitor.decide.dispatch import Dispatch, Plan
 from monitor.decide.reachability import Reachability
-from monitor.decide.routing import Silence
 from monitor.decide.stalls import StallRules
+from monitor.decide.verdicts import Silence
 from monitor.metrics import Metrics
 from monitor.model import Called, MessageRef, Snapshot
 from monitor.platform.fetch import Source

@@ -18,10 +18,11 @@ import msgspec
 import structlog
 
 from monitor.compose import notifications, render
+from monitor.compose.phrases import silence_words
 from monitor.decide import events
 from monitor.decide.diff import Difference, diff, keep_absent
 from monitor.decide.dispatch import Dispatch, Scene, dispatch
-from monitor.decide.routing import Silence
+from monitor.decide.verdicts import Silence
 from monitor.errors import NuonError
 from monitor.kinds import KINDS
 from monitor.kinds.wire import Beside, Memo, WatchKind
@@ -299,7 +300,7 @@ class RolloutPoller:
             apps=called.apps,
             people=called.people,
             commits=called.commits,
-            silences=tuple(silence.words(now) for silence in dispatched.silences),
+            silences=tuple(silence_words(silence, now) for silence in dispatched.silences),
         )
         filled = notifications.filled(
             context.templates,

@@ -16,7 +16,8 @@ import pytest
 
 from monitor.cli import main
 from monitor.config import DAYS, format_duration
-from monitor.decide.routing import Rule, Silence
+from monitor.decide.routing import Rule
+from monitor.decide.verdicts import Silence
 from monitor.decide.windows import Once, Window
 from monitor.model import Alert, EventKind, Level, Named, Reason, Subject
 from monitor.store import Name, Observation, Store

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.decide.dispatch import Dispatch, Plan, Scene, dispatch
-from monitor.decide.routing import Rule, Silence
+from monitor.decide.routing import Rule
+from monitor.decide.verdicts import Silence
 from monitor.decide.windows import Once, Then, Window
 from monitor.model import (
     Entity,

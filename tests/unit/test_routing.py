@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.decide.routing import Recipient, Rule, Silence, Verdict, card_destinations, route
+from monitor.cli.support.verdict_words import verdict_words
+from monitor.decide.routing import Rule, card_destinations, route
+from monitor.decide.verdicts import Recipient, Silence, Verdict
 from monitor.decide.windows import Once, Then, Weekly, Window
 from monitor.model import (
     MATCH_KEYS,
@@ -684,7 +686,10 @@ SITUATIONS: dict[str, Situation] = {
 def test_who_is_told_and_why(situation: Situation) -> None:
     verdict = situation.verdict()
 
-    assert (outcome(verdict), list(verdict.steps)) == (situation.told, situation.why)
+    assert (outcome(verdict), list(verdict_words(verdict, situation.at))) == (
+        situation.told,
+        situation.why,
+    )
 
 
 # What goes along with a verdict

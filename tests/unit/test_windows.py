@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.compose.phrases import clock_words
 from monitor.decide.windows import (
     EVERY_DAY,
     Once,
@@ -16,7 +17,6 @@ from monitor.decide.windows import (
     Then,
     Weekly,
     Window,
-    clock_words,
     hold_at,
     instant,
 )

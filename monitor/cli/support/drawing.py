@@ -11,9 +11,10 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from monitor.compose.phrases import clock_words
 from monitor.compose.terminal import draw_message
-from monitor.decide.routing import Recipient, Verdict, Waiting
-from monitor.decide.windows import Then, clock_words
+from monitor.decide.verdicts import Recipient, Verdict, Waiting
+from monitor.decide.windows import Then
 from monitor.model import EventKind, Message
 from monitor.text import counted, join_names, plain
 

@@ -13,7 +13,8 @@ from monitor.cli.support.stored_targets import Knowledge, Known
 from monitor.compose.notifications import LOUD
 from monitor.config import Config, Watch
 from monitor.decide.dispatch import Plan, joined, subject_of
-from monitor.decide.routing import Silence, Verdict, route
+from monitor.decide.routing import route
+from monitor.decide.verdicts import Silence, Verdict
 from monitor.deliver.destinations import Destinations, home_of
 from monitor.model import LABEL, MATCH_KEYS, Entity, Event, EventKind, Level, Named, Subject
 from monitor.store import Store
@@ -74,7 +75,7 @@ class Question:
             one for one in unreachable.recipients if notified is None or one.destination in notified
         )
         return Verdict(
-            recipients=recipients, steps=("goes where unreachable went", *unreachable.steps)
+            recipients=recipients, steps=unreachable.steps, follows=EventKind.UNREACHABLE
         )
 
 

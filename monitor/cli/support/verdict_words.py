@@ -1,0 +1,106 @@
+"""Why an event goes where it goes, in sentences: one for everything that was looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from monitor.compose.phrases import clock_words, silence_words
+from monitor.decide.verdicts import Fate, Shortfall, Step, Verdict
+from monitor.decide.windows import Hold
+from monitor.model import Mismatch
+from monitor.text import counted, duration_words, join_names, plain, quoted
+
+_SHOWN = 60
+"""Characters of a name."""
+
+# What becomes of an event at a route; `{where}` is its destination, `{who}` who is mentioned.
+_SENTENCES: Mapping[Fate, str] = {
+    Fate.DROPPED: "dropped",
+    Fate.NOTIFIED: "told in {where}{who}",
+    Fate.NOTIFIED_BEFORE: "not told in {where} again",
+    Fate.PROBLEM_UNKNOWN: "not told in {where}, which never heard of the trouble",
+    Fate.UNDER_THRESHOLD: "not yet told in {where}: only {conditions}",
+    Fate.HELD: "for {where}{who}",
+    Fate.DROPPED_BY_WINDOW: "for {where}{who}",
+    Fate.DELAYED_BY_WINDOW: "for {where}{who}",
+}
+_IN_WINDOW: Mapping[Fate, str] = {
+    Fate.HELD: "held for the summary",
+    Fate.DROPPED_BY_WINDOW: "dropped",
+    Fate.DELAYED_BY_WINDOW: "dropped, but told if it still stands then",
+}
+
+
+def verdict_words(verdict: Verdict, now: datetime) -> tuple[str, ...]:
+    """Return the sentences that explain a verdict, as of when it was made."""
+    if verdict.silence is not None:
+        return (silence_words(verdict.silence, now),)
+    return tuple(_sentences(verdict, now))
+
+
+def _sentences(verdict: Verdict, now: datetime) -> Iterator[str]:
+    if verdict.follows is not None:
+        yield f"goes where {verdict.follows} went"
+    has_matched = has_routes = False
+    for step in verdict.steps:
+        if step.number is None:
+            opening = _opening_of_own_channel(has_routes=has_routes, has_matched=has_matched)
+            yield f"{opening}: {_what(step)}"
+        elif step.mismatch is not None:
+            yield f"{_route_words(step)}: {_mismatch_words(step.mismatch)}"
+        else:
+            has_matched = True
+            closing = "looks further" if step.looks_further else "looks no further"
+            yield f"{_route_words(step)}: matches, {_what(step)}; {closing}"
+        has_routes |= step.number is not None
+        if step.hold is not None:
+            yield f"{_hold_words(step.hold, now)}: {_IN_WINDOW[step.fate]}"
+
+
+def _opening_of_own_channel(*, has_routes: bool, has_matched: bool) -> str:
+    if not has_routes:
+        return "there are no routes"
+    return "no further route matches" if has_matched else "no route matches"
+
+
+def _route_words(step: Step) -> str:
+    return f"route {step.number} {quoted(step.name)}" if step.name else f"route {step.number}"
+
+
+def _mismatch_words(mismatch: Mismatch) -> str:
+    """Return for instance `is for app "pay-*", this is "shop"`."""
+    if mismatch.key == "event":
+        return f"is for {join_names(mismatch.wanted)}, this is {mismatch.found}"
+    wanted = " or ".join(quoted(pattern) for pattern in mismatch.wanted)
+    found = "this has none" if mismatch.found is None else f"this is {quoted(mismatch.found)}"
+    return f"is for {mismatch.key} {wanted}, {found}"
+
+
+def _what(step: Step) -> str:
+    where = plain(step.destination or "", _SHOWN)
+    who = f" with {join_names([str(one) for one in step.mentions])}" if step.mentions else ""
+    return _SENTENCES[step.fate].format(
+        where=where if step.number is not None else f"the watch's own channel {where}",
+        who=who + (" (who started it is not known)" if step.lacks_starter else ""),
+        conditions=_conditions(step.shortfall) if step.shortfall else "",
+    )
+
+
+def _conditions(shortfall: Shortfall) -> str:
+    """Return what is lacking, such as `if it lasts 5 min (so far 2 min)`."""
+    lacking: list[str] = []
+    if shortfall.min_failed is not None:
+        needed = counted(shortfall.min_failed, "failed install")
+        lacking.append(f"from {needed} on (so far {shortfall.failed:,})")
+    if shortfall.lasting is not None:
+        lasting, age = duration_words(shortfall.lasting), duration_words(shortfall.age)
+        lacking.append(f"if it lasts {lasting} (so far {age})")
+    return " and ".join(lacking)
+
+
+def _hold_words(hold: Hold, now: datetime) -> str:
+    """Return for instance `quiet hours "night" until 07:00 Europe/Berlin`."""
+    names = " and ".join(f'"{window.name}"' for window in hold.windows if window.name)
+    until = clock_words(hold.until, now, hold.windows[-1].when.zone)
+    return f"quiet hours {names} until {until}" if names else f"quiet hours until {until}"

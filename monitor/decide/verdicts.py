@@ -1,0 +1,117 @@
+"""What routes make of an event: who is notified now, who later and who never, step by step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from monitor.decide.windows import Hold
+from monitor.model import EventKind, Matcher, Mention, Mismatch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silence:
+    """A person's word that what matches is known: nobody is notified of it until then."""
+
+    id: int
+    matcher: Matcher
+    until: datetime
+    author: str
+    reason: str
+    created_at: datetime
+
+    def is_active(self, now: datetime) -> bool:
+        return now < self.until
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """A destination, whom to mention there, and the names of the routes that lead to it.
+
+    The watch's own channel has no route; a route without a name counts as "".
+    """
+
+    destination: str
+    mentions: tuple[Mention, ...] = ()
+    routes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What quiet windows keep from a destination until all of them are over."""
+
+    recipient: Recipient
+    hold: Hold
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What is under a threshold: not before `due` (None: at once) and so many failed installs."""
+
+    recipient: Recipient
+    due: datetime | None
+    needs_failed: int | None
+
+
+class Fate(StrEnum):
+    """What becomes of an event at one route."""
+
+    NO_MATCH = "no match"
+    DROPPED = "dropped"
+    """The route has no destination."""
+    NOTIFIED = "notified"
+    NOTIFIED_BEFORE = "notified before"
+    PROBLEM_UNKNOWN = "problem unknown"
+    """A problem is over of which the destination was never notified."""
+    UNDER_THRESHOLD = "under threshold"
+    HELD = "held"
+    """A quiet window keeps it for its summary."""
+    DROPPED_BY_WINDOW = "dropped by window"
+    DELAYED_BY_WINDOW = "delayed by window"
+    """A quiet window drops it, but the destination is notified if it is active afterwards."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """What an event lacks to reach a threshold; None for what it does not lack."""
+
+    min_failed: int | None
+    failed: int
+    lasting: timedelta | None
+    age: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What one route made of an event, or the watch's own channel, which has no `number`.
+
+    `lacks_starter` says that who started it should be mentioned, but is not known.
+    """
+
+    fate: Fate
+    number: int | None = None
+    name: str = ""
+    destination: str | None = None
+    looks_further: bool = False
+    mentions: tuple[Mention, ...] = ()
+    lacks_starter: bool = False
+    mismatch: Mismatch | None = None
+    shortfall: Shortfall | None = None
+    hold: Hold | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of one event. No destination is both notified and kept waiting or held.
+
+    `steps` are all that was looked at, in order. `follows` is another event, where this one
+    goes wherever that one went.
+    """
+
+    recipients: tuple[Recipient, ...] = ()
+    held: tuple[Held, ...] = ()
+    waiting: tuple[Waiting, ...] = ()
+    silence: Silence | None = None
+    steps: tuple[Step, ...] = ()
+    follows: EventKind | None = None
