@@ -143,6 +143,11 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+def with_article(noun: str) -> str:
+    """Return one of something, such as `an approval` or `a config`."""
+    return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
+
+
 def join_names(names: Sequence[str], total: int | None = None) -> str:
     """Return names as a person lists them; `total` is how many there are beside those given."""
     hidden = 0 if total is None else total - len(names)

@@ -204,16 +204,15 @@ def _fact_change(way: list[Seen]) -> _Change:
 
 def _status_change(way: list[Seen]) -> _Change:
     """Say in plain words what it came to; the platform's own words stand beside it."""
-    from monitor.model import Kind, Phase, phase_of
+    from monitor.kinds import kind_of_part
+    from monitor.model import Phase, phase_of
     from monitor.text import plain
 
     last, first = way[-1], way[0].before
+    kind = kind_of_part(last.kind)
     status = plain(last.after, 60, fallback="no status")
 
-    def phase_at(word: str) -> Phase:
-        return phase_of(Kind(last.kind), word) if last.kind in set(Kind) else Phase.UNKNOWN
-
-    was = phase_at(first) if first is not None else Phase.PENDING
+    was = phase_of(kind, first) if first is not None else Phase.PENDING
     began = {Phase.PENDING: "began", Phase.RUNNING: "went on", Phase.WAITING: "went on"}
     words, style = {
         Phase.PENDING: ("queued" if first is None else f"now {status}", ""),
@@ -223,7 +222,7 @@ def _status_change(way: list[Seen]) -> _Change:
         Phase.FAILED: ("failed", "bold red"),
         Phase.ENDED: (f"ended as {status}", "bold"),
         Phase.UNKNOWN: (f"came to {status}", "bold"),
-    }[phase_at(last.after)]
+    }[phase_of(kind, last.after)]
     statuses = [first] if first else []
     statuses += [entry.after for entry in way]
     shown = " → ".join(plain(one, 60, fallback="·") for one in statuses)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from monitor.cli.support.common import as_json, console, echo_json, known_ids, load, with_config
-from monitor.cli.support.samples import KINDS, kinds_of_events, sample
+from monitor.cli.support.samples import kinds_of_events, sample
+from monitor.kinds import KINDS
 from monitor.model import EventKind, Form, Message
 
 if TYPE_CHECKING:
@@ -47,7 +48,9 @@ class Sheet:
     help="Of a small built-in rollout instead, at such an event.",
 )
 @click.option(
-    "--kind", type=click.Choice(KINDS), help="Of which kind the sample is; a release by itself."
+    "--kind",
+    type=click.Choice(tuple(KINDS)),
+    help="Of which kind the sample is; a release by itself.",
 )
 @click.option("--webhook", is_flag=True, help="As it looks through an incoming webhook.")
 def command(

@@ -12,19 +12,23 @@ import click
 
 from monitor.cli.support.common import console, known_ids, log_to_stderr, run_async, with_config
 from monitor.cli.support.parameters import Span
+from monitor.kinds import KINDS
 
 if TYPE_CHECKING:
     from monitor.cli.support.wait_poller import End, Look
     from monitor.config import Config
     from monitor.model import Target
 
-_KINDS = ("release", "workflow", "run")
-_PREFIXES = {"rel": "release", "inw": "workflow"}
+_KINDS = {
+    name: kind.id_prefix for name, kind in KINDS.items() if not kind.profile.root.is_perpetual
+}
 
 
 @click.command("wait")
 @with_config
-@click.option("--kind", type=click.Choice(_KINDS), help="What it is, where its ID does not say.")
+@click.option(
+    "--kind", type=click.Choice(tuple(_KINDS)), help="What it is, where its ID does not say."
+)
 @click.option("--timeout", type=Span(), metavar="DURATION", help="Wait no longer than this.")
 @click.option(
     "--interval",
@@ -40,7 +44,7 @@ _PREFIXES = {"rel": "release", "inw": "workflow"}
     show_default=True,
     help="Whether to go on while it waits for a person.",
 )
-@click.argument("target_id", metavar="ID", shell_complete=partial(known_ids, kinds=_KINDS))
+@click.argument("target_id", metavar="ID", shell_complete=partial(known_ids, kinds=tuple(_KINDS)))
 def command(
     config_path: Path | None,
     kind: str | None,
@@ -74,7 +78,7 @@ def command(
     from monitor.config import load_config
     from monitor.model import Target
 
-    guessed = _PREFIXES.get(target_id[:3])
+    guessed = next((name for name, prefix in _KINDS.items() if target_id[:3] == prefix), None)
     if kind is None and guessed is None:
         raise click.UsageError(
             "wait follows what comes to an end, a release (rel…), a workflow or a run (inw…):"

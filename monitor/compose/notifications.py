@@ -14,6 +14,7 @@ from monitor.compose import render
 from monitor.compose.templates import Facts, FilledTemplates, MessageTemplates
 from monitor.decide.dispatch import Dispatch, HeldBack, News
 from monitor.decide.progress import add_up, last_change, starter_of
+from monitor.kinds import profile_of
 from monitor.model import (
     Card,
     Entity,
@@ -21,7 +22,6 @@ from monitor.model import (
     EventKind,
     Form,
     HeldLine,
-    Kind,
     Mention,
     MentionKind,
     Message,
@@ -132,7 +132,7 @@ def filled(
 
 def _component(root: Entity) -> str:
     """Return the component's name, which is a release's own."""
-    return root.name if root.kind is Kind.RELEASE else ""
+    return root.name if profile_of(root).name_is_of == "component" else ""
 
 
 _NO_NEWS = News(())

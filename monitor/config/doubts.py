@@ -11,19 +11,16 @@ from monitor.config.loading import Config
 from monitor.config.sections import Slack
 from monitor.config.tables import place_of
 from monitor.config.values import format_duration, is_loopback
+from monitor.kinds import KEYS
+from monitor.kinds.profile import WatchedBy
 from monitor.model import Target
 
+# What the platform's ids begin with, by its public source of December 2025.
 _ID_PREFIXES: Mapping[str, str] = {
-    "rel": "release",
-    "dpl": "install deploy",
-    "inl": "install",
-    "int": "installer",
-    "app": "app",
-    "abr": "app branch",
-    "cmp": "component",
-    "bld": "build",
+    **{behind.id_prefix: key.replace("_", " ") for key, behind in KEYS.items()},
     "org": "org",
-    "inw": "workflow",
+    "dpl": "install deploy",
+    "bld": "build",
     "iws": "workflow step",
     "job": "runner job",
     "iar": "action workflow run",
@@ -84,12 +81,14 @@ def _id_warnings(config: Config) -> Iterator[str]:
 
 def _ids_of(target: Target) -> tuple[tuple[str, str], ...]:
     """Return the platform's ids that a target is made of, each with the kind it ought to have."""
-    if target.kind == "approvals":
-        return ()
-    if target.kind != "app_branch":
-        return ((target.kind, target.id),)
-    app, _, branch = target.id.rpartition("/")
-    return ("app", app), ("app branch", branch)
+    match KEYS[target.kind].watched_by:
+        case WatchedBy.WHOLE_ORG:
+            return ()
+        case WatchedBy.BRANCH_ID:
+            app, _, branch = target.id.rpartition("/")
+            return ("app", app), ("app branch", branch)
+        case _:
+            return ((target.kind, target.id),)
 
 
 def _connection_warnings(config: Config) -> Iterator[str]:

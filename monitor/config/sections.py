@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, time, timedelta
 from types import MappingProxyType
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, model_validator
 
 from monitor.config.values import (
     DAYS,
@@ -42,21 +42,19 @@ from monitor.config.values import (
     expects,
     split_address,
 )
+from monitor.kinds import FINDERS, KEYS, KINDS
+from monitor.kinds.profile import WatchedBy
 from monitor.model import Target
 
-FINDING_KINDS = ("app", "component", "installer", "install", "app_branch")
-"""The keys of a [[watch]] that find by themselves what there is to follow."""
-WATCH_KINDS = (
-    "release",
-    "app",
-    "component",
-    "installer",
-    "workflow",
-    "install",
-    "app_branch",
-    "approvals",
-)
+WATCH_KINDS = tuple(KEYS)
 """The keys of a [[watch]] that say what is watched: each has exactly one of them."""
+FINDING_KINDS = tuple(
+    key for key in WATCH_KINDS if key in FINDERS or KINDS[key].lists_of is not None
+)
+"""Those that find by themselves what there is to follow."""
+
+WHOLE_ORG = "org"
+"""The id of a target of which there is one for the whole organisation."""
 
 LISTS = ("watch", "route", "quiet", "digest")
 """The sections that are written as [[…]], as often as there is something to say."""
@@ -117,19 +115,21 @@ class Stall(_Section):
     remind_every: Duration = timedelta(hours=4)
 
 
-class Watch(_Section):
+if TYPE_CHECKING:
+    _WatchKeys = _Section
+else:
+    # The keys are those of the kinds of watch, each of which says by what it is watched.
+    _TYPES = {WatchedBy.ID: Id, WatchedBy.BRANCH_ID: BranchId, WatchedBy.WHOLE_ORG: Yes}
+    _WatchKeys = create_model(
+        "_WatchKeys",
+        __base__=_Section,
+        **{key: (_TYPES[behind.watched_by] | None, None) for key, behind in KEYS.items()},
+    )
+
+
+class Watch(_WatchKeys):
     """What is to be observed: one thing, or what there is of its kind."""
 
-    release: Id | None = None
-    app: Id | None = None
-    component: Id | None = None
-    installer: Id | None = None
-    workflow: Id | None = None
-    install: Id | None = None
-    app_branch: BranchId | None = None
-    """Its id alone, or after that of its app and a slash."""
-    approvals: Yes | None = None
-    """All of the org that wait for a person."""
     include: tuple[Pattern, ...] = ()
     """The names of what is followed; none of them means all."""
     exclude: tuple[Pattern, ...] = ()
@@ -147,7 +147,8 @@ class Watch(_Section):
     @property
     def target(self) -> Target:
         (kind,) = (kind for kind in WATCH_KINDS if getattr(self, kind) is not None)
-        return Target(kind, "org" if kind == "approvals" else getattr(self, kind))
+        is_whole_org = KEYS[kind].watched_by is WatchedBy.WHOLE_ORG
+        return Target(kind, WHOLE_ORG if is_whole_org else getattr(self, kind))
 
 
 class Match(_Section):

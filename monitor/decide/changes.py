@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from monitor.decide.alert_book import TROUBLES, AlertBook
 from monitor.decide.diff import Difference
 from monitor.decide.progress import units_of
+from monitor.kinds import profile_of
 from monitor.model import (
     Alteration,
     EventKind,
-    Kind,
     Level,
     Phase,
     Reason,
@@ -42,9 +42,8 @@ def _reason_of_progress(transition: Transition, was: Phase | None) -> Reason | N
     """Return what there is to say of a change; `was` is the phase in the last poll."""
     entity, phase = transition.entity, transition.phase_after
     if transition.level is Level.UNIT and phase is Phase.ENDED:
-        # A step of a release waits for ever for a deploy that ended so.
-        is_deploy = entity.kind is Kind.DEPLOY
-        kind = ReasonKind.ENDED_UNCOUNTED if is_deploy else ReasonKind.ENDED
+        is_uncounted = entity.kind.has_uncounted_ends
+        kind = ReasonKind.ENDED_UNCOUNTED if is_uncounted else ReasonKind.ENDED
         return Reason(kind, status=entity.status)
     if transition.level is not Level.DETAIL and phase is Phase.UNKNOWN:
         return Reason(ReasonKind.UNKNOWN_STATUS, status=entity.status)
@@ -65,10 +64,11 @@ def _note_changes_of_perpetual(book: AlertBook, difference: Difference) -> None:
             reason = _reason_of_fact(alteration)
             book.add(EventKind.PROGRESSED, alteration.level, alteration.entity, reason)
     current = {unit.id for step in book.root.children for unit in units_of(step)}
+    kind_of_units = profile_of(book.root).unit
     for transition in difference.transitions:
         entity = transition.entity
         is_part = transition.level is Level.STEP or (
-            entity.kind is Kind.CONFIG and entity.id in current
+            entity.kind == kind_of_units and entity.id in current
         )
         if not is_part or not transition.is_current or entity.phase in TROUBLES:
             continue

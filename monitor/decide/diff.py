@@ -13,6 +13,7 @@ from operator import is_
 
 import msgspec
 
+from monitor.kinds import profile_of
 from monitor.model import (
     Alteration,
     Entity,
@@ -115,7 +116,7 @@ def keep_absent(before: Snapshot | None, after: Snapshot) -> Snapshot:
     they go to the bygone ones. A list of what waits is itself the answer: what it lacks has
     ceased to wait, and is not kept.
     """
-    if before is None or after.root.kind is Kind.APPROVALS:
+    if before is None or profile_of(after.root).is_list_of_waits:
         return after
     earlier_parts, parts = _apart(before.root, after.root)
     present = {(entity.kind, entity.id) for _, entity in parts}

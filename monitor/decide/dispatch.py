@@ -18,11 +18,11 @@ from monitor.decide import progress
 from monitor.decide.routing import Rule, active_silence, card_destinations, route
 from monitor.decide.verdicts import Recipient, Silence, Verdict
 from monitor.decide.windows import Then, Window
+from monitor.kinds import profile_of
 from monitor.model import (
     Alert,
     Event,
     EventKind,
-    Kind,
     Level,
     Mention,
     MentionKind,
@@ -133,7 +133,8 @@ class _Facts:
     def subject(self, event: Event, age: timedelta) -> Subject:
         scene, root, entity = self._scene, self._root, event.entity
         component_id = entity.component_id or root.component_id
-        component = root.name if root.kind is Kind.RELEASE else ""
+        name_is_of = profile_of(root).name_is_of
+        component = root.name if name_is_of == "component" else ""
         return Subject(
             event=event.kind,
             level=event.level,
@@ -142,7 +143,7 @@ class _Facts:
             app=self._named(self.app_id(event)),
             component=Named(component_id, component or scene.names.get(component_id, "")),
             install=self._named(entity.install_id or root.install_id),
-            installer=Named(root.id, root.name) if root.kind is Kind.INSTALLER else Named(),
+            installer=Named(root.id, root.name) if name_is_of == "installer" else Named(),
             rollout=Named(root.id),
             watch=scene.watch,
             name=scene.title or root.name,
@@ -157,13 +158,12 @@ class _Facts:
     def app_id(self, event: Event) -> str:
         """Return the app that something belongs to; empty where it is not known."""
         entity, root = event.entity, self._root
-        if entity.app_id or entity.kind is Kind.APP:
-            return entity.app_id or entity.id
-        if root.kind is Kind.INSTALLER and event.level > Level.STEP:
-            owner = next(
-                (s for s in root.children if entity.id in {u.id for u in s.children}), None
-            )
-            return (owner.app_id or owner.id) if owner else ""
+        if entity.app_id:
+            return entity.app_id
+        # Only a tree whose steps are apps has one that says so: the others need no search.
+        if event.level > Level.STEP and any(step.app_id for step in root.children):
+            owners = (s for s in root.children if any(u.id == entity.id for u in s.children))
+            return next((step.app_id for step in owners), "")
         return root.app_id or self._scene.apps.get(entity.component_id or root.component_id, "")
 
     def _named(self, identifier: str) -> Named:

@@ -20,6 +20,9 @@ from monitor.decide.progress import has_units_in_flight, last_change
 from monitor.decide.stalls import StallRules
 from monitor.model import Alert, Entity, Event, EventKind, Phase, Snapshot, TargetState
 
+_UNITS_WAITED_FOR = timedelta(minutes=60)
+"""How long the units of what has ended are waited for: the platform keeps at nothing longer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -105,7 +108,7 @@ def is_settled(snapshot: Snapshot, state: TargetState, now: datetime) -> bool:
     """
     if state.ended is None or any(alert.is_kept_back for alert in state.alerts):
         return False
-    is_quiet = now - state.changed_at > stalls.PLATFORM_GIVES_UP_AFTER
+    is_quiet = now - state.changed_at > _UNITS_WAITED_FOR
     return is_quiet or not has_units_in_flight(snapshot.root)
 
 

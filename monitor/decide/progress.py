@@ -14,7 +14,9 @@ from functools import cached_property
 
 import msgspec
 
-from monitor.model import Entity, Kind, Level, Phase, is_refusal, phase_of
+from monitor.kinds import profile_of
+from monitor.kinds.profile import Agreement
+from monitor.model import Entity, Level, Phase, is_refusal, phase_of
 
 
 class KeyedUnit(msgspec.Struct, frozen=True, gc=False):
@@ -161,9 +163,10 @@ def is_in_agreement(root: Entity) -> bool:
         for step in root.children
         for part in (step, *units_of(step))
     }
-    if root.kind is not Kind.RELEASE:
+    agreement = profile_of(root).agreement
+    if agreement is Agreement.NONE_OPEN:
         words = {one for one in words if not is_refusal(one[1])}
-    agreeing = _ALL_DONE if root.kind is Kind.RELEASE else _NONE_OPEN
+    agreeing = _AGREEING[agreement]
     return all(
         phase in agreeing or (is_absent and not phase.is_terminal)
         for phase, is_absent in (
@@ -172,8 +175,10 @@ def is_in_agreement(root: Entity) -> bool:
     )
 
 
-_ALL_DONE = frozenset({Phase.SUCCEEDED})
-_NONE_OPEN = frozenset({Phase.SUCCEEDED, Phase.PENDING, Phase.ENDED})
+_AGREEING: Mapping[Agreement, frozenset[Phase]] = {
+    Agreement.ALL_SUCCEEDED: frozenset({Phase.SUCCEEDED}),
+    Agreement.NONE_OPEN: frozenset({Phase.SUCCEEDED, Phase.PENDING, Phase.ENDED}),
+}
 
 
 def reason_of(entity: Entity) -> str:

@@ -9,19 +9,16 @@ from datetime import datetime, timedelta
 from monitor.decide.alert_book import AlertBook
 from monitor.decide.changes import possibly_removed
 from monitor.decide.progress import has_units_in_flight, keyed_units_of, progress_of
+from monitor.kinds import profile_of
 from monitor.model import (
     Alert,
     Entity,
     EventKind,
-    Kind,
     Phase,
     Reason,
     ReasonKind,
     TargetState,
 )
-
-PLATFORM_GIVES_UP_AFTER = timedelta(minutes=60)
-"""How long the platform's own workflow keeps working at a release (its public source, 2025)."""
 
 _DEAD_ENDS = frozenset({ReasonKind.DEAD_END, ReasonKind.DISAGREES})
 
@@ -84,7 +81,9 @@ def _dead_ends(book: AlertBook) -> Iterator[tuple[str, Reason]]:
 
 def _is_dead_end(step: Entity) -> bool:
     """Whether all units of a step at work have ended, and some in a way it does not count."""
-    if step.kind is not Kind.STEP or step.phase is not Phase.RUNNING or step.is_still_creating:
+    if step.phase is not Phase.RUNNING or step.is_still_creating:
+        return False
+    if not any(unit.kind.has_uncounted_ends for unit in step.children):
         return False
     progress = progress_of(step)
     return progress.ended > 0 and progress.ended + progress.succeeded == progress.total
@@ -107,13 +106,15 @@ def _silence(book: AlertBook, stall_rules: StallRules) -> Reason | None:
     if any(kind is EventKind.WAITING for _, kind in book.alerts):
         return None
     silence = book.now - _quiet_since(book.root, book.state)
-    if silence >= PLATFORM_GIVES_UP_AFTER and _is_given_up_in_time(book.root):
+    given_up_after = _given_up_after(book.root)
+    if given_up_after is not None and silence >= given_up_after:
         return Reason(ReasonKind.GIVEN_UP)
     return Reason(ReasonKind.QUIET) if silence >= stall_rules.stalled_after else None
 
 
-def _is_given_up_in_time(root: Entity) -> bool:
-    return root.kind is Kind.RELEASE and root.phase is Phase.RUNNING
+def _given_up_after(root: Entity) -> timedelta | None:
+    """Return after how long without a change the platform stops working at it; None if never."""
+    return profile_of(root).given_up_after if root.phase is Phase.RUNNING else None
 
 
 def _quiet_since(root: Entity, state: TargetState) -> datetime:
@@ -150,7 +151,8 @@ def stalls_due(root: Entity, state: TargetState, stall_rules: StallRules) -> Ite
     if root.kind.is_perpetual or state.suspects or waits:
         return
     quiet, stall = _quiet_since(root, state), known.get(root.id)
-    if stall is not ReasonKind.GIVEN_UP and _is_given_up_in_time(root):
-        yield quiet + PLATFORM_GIVES_UP_AFTER
+    given_up_after = _given_up_after(root)
+    if stall is not ReasonKind.GIVEN_UP and given_up_after is not None:
+        yield quiet + given_up_after
     if stall is None:
         yield quiet + stall_rules.stalled_after

@@ -1,34 +1,68 @@
 """The kinds of watch: each is an endpoint and a decoder from its answer to the one tree.
 
-A new kind is a file here, its line in `KINDS`, and its status words in `model`. What finds
-things to watch is an endpoint and a decoder to a list of them: see `FINDERS`.
+A new kind is a file here and its line in `KINDS`. What finds things to watch is a list that an
+endpoint and a decoder are made for: `FINDERS`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from monitor.errors import NuonError, NuonNotFound, NuonRejected
 from monitor.kinds import approvals, installer, release, run, workflow
-from monitor.kinds.wire import Finder, WatchKind
-from monitor.model import Target
+from monitor.kinds.parts import COMMON_PARTS
+from monitor.kinds.profile import Finder, KindProfile, WatchedBy, WatchKind
+from monitor.model import Entity, Kind, Target
 
-KINDS: Mapping[str, WatchKind] = {
-    release.NAME: release.WATCH_KIND,
-    workflow.NAME: workflow.WATCH_KIND,
-    run.NAME: run.WATCH_KIND,
-    approvals.NAME: approvals.WATCH_KIND,
-    installer.NAME: installer.WATCH_KIND,
+KINDS: dict[str, WatchKind] = {
+    kind.name: kind
+    for kind in (
+        release.WATCH_KIND,
+        installer.WATCH_KIND,
+        workflow.WATCH_KIND,
+        run.WATCH_KIND,
+        approvals.WATCH_KIND,
+    )
 }
 """What has a tree of its own, by the kind of its target."""
 
 FINDERS: Mapping[str, Finder] = {
-    "app": release.OF_APP,
-    "component": release.OF_COMPONENT,
-    "install": workflow.OF_INSTALL,
-    run.BRANCH: run.FINDER,
+    name: finder for kind in KINDS.values() for name, finder in kind.finders.items()
 }
 """What leads to things that have one, by the kind of the target that is watched."""
+
+KEYS: Mapping[str, WatchKind | Finder] = {
+    key: behind
+    for kind in KINDS.values()
+    for key, behind in kind.watched_keys()
+    if behind.watched_by is not None
+}
+"""What stands behind each key of `[[watch]]` that says what is watched."""
+
+_UNKNOWN = KindProfile(root=Kind(""), step=Kind("part"), unit=Kind("part"))
+
+
+def profile_of(root: Entity) -> KindProfile:
+    """Return the profile of the kind that a tree is of; of an unknown one nothing is special."""
+    profiles = (kind.profile for kind in KINDS.values())
+    return next((profile for profile in profiles if profile.root == root.kind), _UNKNOWN)
+
+
+def every_part() -> Iterator[Kind]:
+    """Yield every kind of entity that there can be in a tree; some more than once."""
+    for kind in KINDS.values():
+        yield from (kind.profile.root, kind.profile.step, kind.profile.unit, *kind.parts)
+    yield from COMMON_PARTS
+
+
+def kind_of_part(word: str) -> Kind:
+    """Return the kind of entity that a stored word names; one without phases if it is unknown."""
+    return next((part for part in every_part() if part == word), None) or Kind(word)
+
+
+def found_by(key: str) -> WatchKind:
+    """Return the kind of the targets that a key of `[[watch]]` stands for or leads to."""
+    return KINDS.get(key) or next(kind for kind in KINDS.values() if key in kind.finders)
 
 
 def explained(error: NuonError, target: Target, *, was_seen: bool) -> NuonError:
@@ -36,12 +70,12 @@ def explained(error: NuonError, target: Target, *, was_seen: bool) -> NuonError:
 
     `was_seen` says whether the target was there before: what never was has a wrong id.
     """
+    kind = found_by(target.kind)
     if isinstance(error, NuonRejected) and error.is_missing_route:
-        kind = KINDS.get(target.kind) or FINDERS[target.kind]
         return NuonRejected(f"{error}. {kind.served}", is_missing_route=True)
-    if isinstance(error, NuonNotFound) and target.kind == approvals.NAME:
+    if isinstance(error, NuonNotFound) and kind.watched_by is WatchedBy.WHOLE_ORG:
         # A list is no record: a platform without it takes its name for the id of a workflow.
-        return NuonRejected(KINDS[target.kind].served, is_missing_route=True)
+        return NuonRejected(kind.served, is_missing_route=True)
     if isinstance(error, NuonNotFound) and not was_seen:
         return NuonNotFound(f"no such {target.kind}: check the id ({error})")
     return error

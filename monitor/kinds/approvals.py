@@ -8,17 +8,36 @@ that it waits does. It is drawn as the workflows that wait, and below each its a
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 import msgspec
 
 from monitor.kinds import detail, wire
+from monitor.kinds.parts import APPROVAL, WORKFLOW, WORKFLOW_STEP
+from monitor.kinds.profile import (
+    KindProfile,
+    Terms,
+    WatchedBy,
+    WatchKind,
+    page_of_itself,
+    page_of_workflow,
+)
 from monitor.kinds.wire import Beside, Wanted
 from monitor.model import Entity, Kind
 
 NAME = "approvals"
-SERVED = (
-    "The organisation's pending approvals are served since API 0.19.852. Watch install= or"
-    " workflow= on an older platform: a workflow that waits for an approval is told there too."
+
+APPROVALS: Final = Kind("pending approvals", is_perpetual=True)
+PROFILE: Final = KindProfile(
+    root=APPROVALS,
+    step=WORKFLOW,
+    unit=APPROVAL,
+    terms=Terms(step="workflow", unit="approval"),
+    is_list_of_waits=True,
+    step_names=("{name} on {install}", "{name}"),
+    unit_names=("{step}",),
+    step_page=page_of_itself,
+    unit_page=page_of_workflow,
 )
 
 _WAITS = "approval-awaiting"
@@ -80,7 +99,7 @@ def decode(
     for approval in wire.in_order(one for page in bodies for one in _approvals(page)):
         waiting.setdefault(approval.workflow_id, []).append(approval)
     return Entity(
-        kind=Kind.APPROVALS,
+        kind=APPROVALS,
         id=organisation,
         name="Pending approvals",
         children=wire.in_order(
@@ -95,7 +114,7 @@ def _approvals(body: bytes) -> Iterator[Entity]:
         step = row.workflow_step
         is_answered = isinstance(row.response, detail.Response) and bool(row.response.type)
         if detail.text(row.id) and isinstance(step, _Step) and not is_answered:
-            status = detail.raw_status(Kind.WORKFLOW_STEP, step)
+            status = detail.raw_status(WORKFLOW_STEP, step)
             if status.status == _WAITS:
                 yield _approval(row, step, status)
 
@@ -104,7 +123,7 @@ def _approval(row: _Approval, step: _Step, status: wire.Status) -> Entity:
     identifier, name = detail.text(row.id), detail.text(step.name)
     workflow_id = detail.text(step.workflow_id) or detail.text(step.install_workflow_id)
     return Entity(
-        kind=Kind.APPROVAL,
+        kind=APPROVAL,
         id=identifier,
         status=status.status,
         description=detail.to_approve(name, detail.text(row.type)),
@@ -123,7 +142,7 @@ def _workflow(workflow_id: str, approvals: tuple[Entity, ...]) -> Entity:
     """Return a workflow that waits; the list says no more of it than its steps do."""
     first = approvals[0]
     return Entity(
-        kind=Kind.WORKFLOW,
+        kind=WORKFLOW,
         id=workflow_id,
         status=_WAITS,
         name=first.name,
@@ -134,10 +153,17 @@ def _workflow(workflow_id: str, approvals: tuple[Entity, ...]) -> Entity:
     )
 
 
-WATCH_KIND = wire.WatchKind(
+WATCH_KIND: Final = WatchKind(
+    name=NAME,
+    profile=PROFILE,
     path=path,
     decode=decode,
-    served=SERVED,
-    terms=wire.Terms(step="workflow", unit="approval"),
+    served=(
+        "The organisation's pending approvals are served since API 0.19.852. Watch install= or"
+        " workflow= on an older platform: a workflow that waits for an approval is told there too."
+    ),
+    stand_ins=("install", "workflow", "app"),
+    id_prefix="org",
+    watched_by=WatchedBy.WHOLE_ORG,
     further=further,
 )

@@ -16,6 +16,22 @@ from typing import Generic, NamedTuple, TypeVar
 import msgspec
 
 from monitor.kinds import wire
+from monitor.kinds.parts import (
+    ACTION,
+    ACTION_RUN,
+    ACTION_STEP,
+    APPROVAL,
+    ARTIFACT,
+    BUILD,
+    DEPLOY,
+    INSTALL_ACTION,
+    JOB_EXECUTION,
+    POLICY,
+    RUNNER_JOB,
+    SANDBOX_RUN,
+    WORKFLOW,
+    WORKFLOW_STEP,
+)
 from monitor.model import Entity, Kind, Phase, phase_of
 
 T = TypeVar("T")
@@ -444,7 +460,7 @@ def _entity(
 
 
 def _execution(row: Execution, path: Path) -> Entity:
-    entity = _entity(Kind.JOB_EXECUTION, row, path)
+    entity = _entity(JOB_EXECUTION, row, path)
     if entity.phase is not Phase.FAILED or not isinstance(row.result, Result):
         return entity
     reason = _message(row.result.composite_error) or _message(row.result.error_metadata)
@@ -453,7 +469,7 @@ def _execution(row: Execution, path: Path) -> Entity:
 
 def _job(row: Job, path: Path) -> Entity:
     return _entity(
-        Kind.RUNNER_JOB,
+        RUNNER_JOB,
         row,
         path,
         name=text(row.type),
@@ -463,7 +479,7 @@ def _job(row: Job, path: Path) -> Entity:
 
 
 def _action_step(row: ActionStep, path: Path) -> Entity:
-    return _entity(Kind.ACTION_STEP, row, path, name=text(row.step_id))
+    return _entity(ACTION_STEP, row, path, name=text(row.step_id))
 
 
 def _action_steps(row: ActionRun, path: Path) -> Iterator[Entity]:
@@ -474,17 +490,17 @@ def _action_steps(row: ActionRun, path: Path) -> Iterator[Entity]:
 
 
 def _action(row: Action, path: Path) -> Entity:
-    return _entity(Kind.ACTION, row, path, name=text(row.name))
+    return _entity(ACTION, row, path, name=text(row.name))
 
 
 def _install_action(row: InstallAction, path: Path) -> Entity:
-    return _entity(Kind.INSTALL_ACTION, row, path, children=_ACTION(row.action_workflow, path))
+    return _entity(INSTALL_ACTION, row, path, children=_ACTION(row.action_workflow, path))
 
 
 def _action_run(row: ActionRun, path: Path) -> Entity:
     actions = _INSTALL_ACTION(row.install_action_workflow, path)
     return _entity(
-        Kind.ACTION_RUN,
+        ACTION_RUN,
         row,
         path,
         name=next((below.name for one in actions for below in one.children), ""),
@@ -501,7 +517,7 @@ def _action_run(row: ActionRun, path: Path) -> Entity:
 
 def _sandbox_run(row: SandboxRun, path: Path) -> Entity:
     return _entity(
-        Kind.SANDBOX_RUN,
+        SANDBOX_RUN,
         row,
         path,
         name=text(row.run_type),
@@ -516,7 +532,7 @@ def _sandbox_run(row: SandboxRun, path: Path) -> Entity:
 
 def _build(row: Build, path: Path) -> Entity:
     return _entity(
-        Kind.BUILD,
+        BUILD,
         row,
         path,
         name=text(row.component_name),
@@ -530,7 +546,7 @@ def _build(row: Build, path: Path) -> Entity:
 
 def _artifact(row: Artifact, path: Path) -> Entity:
     return Entity(
-        kind=Kind.ARTIFACT,
+        kind=ARTIFACT,
         id=path[-1],
         name=text(row.tag),
         created_at=wire.read_time(row.created_at),
@@ -552,7 +568,7 @@ def deploy(row: Deploy, within: Path = ()) -> Entity:
 def deploy_of(row: BuiltDeploy, path: Path, built: tuple[Entity, ...]) -> Entity:
     """Return an install deploy with its build and all else that is below it."""
     return _entity(
-        Kind.DEPLOY,
+        DEPLOY,
         row,
         path,
         install_id=text(row.install_id),
@@ -650,7 +666,7 @@ def is_finished(row: Workflow) -> bool:
 
 def is_over(row: Workflow) -> bool:
     """Whether a workflow of a list came to an end, good or bad, and nothing is awaited."""
-    phase = phase_of(Kind.WORKFLOW, workflow_status(row, ()).status)
+    phase = phase_of(WORKFLOW, workflow_status(row, ()).status)
     return phase is Phase.FAILED or (phase.is_terminal and is_finished(row))
 
 
@@ -665,7 +681,7 @@ def workflow_status(row: Workflow, steps: Iterable[Entity]) -> wire.Status:
     Older platforms write `success` after every step: it is one only where there is an end, and
     what the history has of it is no news. An `error` that awaits a retry is for a person.
     """
-    status = raw_status(Kind.WORKFLOW, row)
+    status = raw_status(WORKFLOW, row)
     word, history = status.status, status.history
     if any(_is_good(past.status) for past in history):
         history = tuple(past for past in history if not _is_good(past.status))
@@ -679,7 +695,7 @@ def workflow_status(row: Workflow, steps: Iterable[Entity]) -> wire.Status:
 
 
 def _is_good(word: str) -> bool:
-    return phase_of(Kind.WORKFLOW, word) is Phase.SUCCEEDED
+    return phase_of(WORKFLOW, word) is Phase.SUCCEEDED
 
 
 def _is_premature(row: Workflow, description: str, steps: Iterable[Entity]) -> bool:
@@ -759,7 +775,7 @@ def _at_work(steps: list[Entity]) -> Entity | None:
 
 
 def _step(row: Step, path: Path) -> Entity:
-    status = raw_status(Kind.WORKFLOW_STEP, row)
+    status = raw_status(WORKFLOW_STEP, row)
     name = text(row.name)
     word, description = status.status, status.description
     approvals = _APPROVAL(row.approval, path)
@@ -777,7 +793,7 @@ def _step(row: Step, path: Path) -> Entity:
     open_ones = (one for one in approvals if not one.status)
     answered = (one for one in approvals if one.status)
     step = _entity(
-        Kind.WORKFLOW_STEP,
+        WORKFLOW_STEP,
         row,
         path,
         status=msgspec.structs.replace(status, status=word, description=description),
@@ -802,7 +818,7 @@ def _approval(row: Approval, path: Path) -> Entity:
     response = row.response if isinstance(row.response, Response) else Response()
     answer = text(response.type)
     return Entity(
-        kind=Kind.APPROVAL,
+        kind=APPROVAL,
         id=path[-1],
         status=_ANSWERS.get(answer, answer),
         description=text(response.note),
@@ -812,7 +828,7 @@ def _approval(row: Approval, path: Path) -> Entity:
 
 
 def _policy(row: Policy, path: Path) -> Entity:
-    return _entity(Kind.POLICY, row, path)
+    return _entity(POLICY, row, path)
 
 
 def workflow(row: Workflow, within: Path = ()) -> Entity:
@@ -831,7 +847,7 @@ def workflow_entity(
 ) -> Entity:
     """Return a workflow with the children that a kind of watch gives it."""
     return _entity(
-        Kind.WORKFLOW,
+        WORKFLOW,
         row,
         path,
         status=workflow_status(row, steps),
@@ -862,7 +878,7 @@ _DEPLOY = _Part(Deploy, _deploy, "deploy")
 
 # One tree
 
-_IN_COMMON = frozenset({Kind.BUILD, Kind.ACTION})
+_IN_COMMON = frozenset({BUILD, ACTION})
 
 
 def in_common(entities: Iterable[Entity]) -> Iterator[Entity]:

@@ -7,18 +7,56 @@ versions of its config and the workflows of its branches.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
 from monitor.errors import MalformedAnswer
 from monitor.kinds import detail, wire
-from monitor.model import Entity, Kind, Target
+from monitor.kinds.profile import DashboardPage, KindProfile, Terms, WatchKind, page_of_app
+from monitor.model import Entity, Kind, Target, status_words
 
 NAME = "installer"
-SERVED = (
-    "Installers are served until API 0.19.707. A newer platform has none: watch app= for the"
-    " releases of an app, or app_branch= for the runs of its branches."
+
+INSTALLER: Final = Kind("installer", is_perpetual=True)
+APP: Final = Kind(
+    "app",
+    status_words(
+        RUNNING="provisioning deprovisioning delete_queued", SUCCEEDED="active", FAILED="error"
+    ),
+    is_condition=True,
+)
+APP_CONFIG: Final = Kind(
+    "app config",
+    status_words(
+        PENDING="pending", RUNNING="syncing", SUCCEEDED="active", FAILED="error", ENDED="outdated"
+    ),
+)
+
+
+def page(root: Entity) -> DashboardPage | None:
+    """Return the page of the one app that an installer offers: an installer itself has none."""
+    apps = {app.app_id for app in root.children if not app.is_absent}
+    return DashboardPage("Open app", (("apps", apps.pop()),)) if len(apps) == 1 else None
+
+
+PROFILE: Final = KindProfile(
+    root=INSTALLER,
+    step=APP,
+    unit=APP_CONFIG,
+    terms=Terms(step="app", unit="config", further_unit="branch workflow"),
+    name_is_of="installer",
+    unit_names=("{name} of {step}",),
+    page=page,
+    step_page=page_of_app,
+    # Of an installer's addresses those that lead a person somewhere, in our words.
+    address_facts={
+        "homepage_url": "homepage",
+        "documentation_url": "documentation",
+        "community_url": "community",
+        "github_url": "GitHub",
+        "demo_url": "demo",
+    },
 )
 
 # What changes whenever anything else does, and what only names a row.
@@ -103,23 +141,23 @@ def decode(
         _app(row, memo) for row in detail.rows(document.apps, _App) if detail.text(row.id)
     )
     return Entity(
-        kind=Kind.INSTALLER,
+        kind=INSTALLER,
         id=installer_id,
         name=detail.text(metadata.get("name")),
         created_at=wire.read_time(document.created_at),
         updated_at=wire.read_time(document.updated_at),
         facts=detail.facts_of(**{"type": document.type, **shown}),
-        children=detail.once(apps, {(Kind.INSTALLER, installer_id)}),
+        children=detail.once(apps, {(INSTALLER, installer_id)}),
     )
 
 
 def _app(row: _App, memo: wire.Memo[Parsed | None]) -> Entity:
     identifier = detail.text(row.id)
-    status = detail.raw_status(Kind.APP, row)
+    status = detail.raw_status(APP, row)
     parts = row.app_configs if isinstance(row.app_configs, list) else []
     configs = [one for part in parts if (one := memo.get(part, _config)) is not None]
     return Entity(
-        kind=Kind.APP,
+        kind=APP,
         id=identifier,
         status=status.status,
         description=status.description,
@@ -154,10 +192,10 @@ def _config(part: msgspec.Raw) -> Parsed | None:
         return None
     branch = row.app_branch if isinstance(row.app_branch, _Branch) else _Branch()
     branch_id = detail.text(branch.id) or detail.text(row.app_branch_id)
-    status = detail.raw_status(Kind.CONFIG, row)
+    status = detail.raw_status(APP_CONFIG, row)
     commit = row.vcs_connection_commit
     config = Entity(
-        kind=Kind.CONFIG,
+        kind=APP_CONFIG,
         id=detail.text(row.id),
         status=status.status,
         description=status.description,
@@ -181,7 +219,7 @@ def _config(part: msgspec.Raw) -> Parsed | None:
     return Parsed(config, workflows)
 
 
-def leads_to(root: Entity) -> tuple[Target, ...]:
+def lists_of(root: Entity) -> tuple[Target, ...]:
     """Return the apps whose releases are to be followed."""
     return tuple(Target("app", app.id) for app in root.children)
 
@@ -202,11 +240,17 @@ def _webhooks(document: _InstallerWithSecrets) -> Iterator[tuple[str, str]]:
             yield detail.text(app.id), url
 
 
-WATCH_KIND = wire.WatchKind(
+WATCH_KIND: Final = WatchKind(
+    name=NAME,
+    profile=PROFILE,
     path=path,
     decode=decode,
-    served=SERVED,
-    terms=wire.Terms(step="app", unit="config"),
-    leads_to=leads_to,
+    served=(
+        "Installers are served until API 0.19.707. A newer platform has none: watch app= for the"
+        " releases of an app, or app_branch= for the runs of its branches."
+    ),
+    stand_ins=("app", "app_branch"),
+    id_prefix="int",
+    lists_of=lists_of,
     webhooks=webhooks,
 )

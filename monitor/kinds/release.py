@@ -8,19 +8,60 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Set
+from datetime import timedelta
 from functools import partial
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
 from monitor.errors import MalformedAnswer, NuonRejected
 from monitor.kinds import detail, wire
-from monitor.model import Entity, Found, Kind, Target, phase_of
+from monitor.kinds.parts import DEPLOY
+from monitor.kinds.profile import (
+    Agreement,
+    DashboardPage,
+    Finder,
+    KindProfile,
+    WatchKind,
+    page_of_install,
+)
+from monitor.model import Entity, Found, Kind, Target, phase_of, status_words
 
 NAME = "release"
-SERVED = (
-    "Releases are served until API 0.19.821. A newer platform serves workflows and app branch"
-    " runs in their place: watch install=, workflow= or app_branch= there."
+
+RELEASE: Final = Kind(
+    "release",
+    status_words(
+        PENDING="queued",
+        RUNNING="executing_release_steps planning provisioning deprovisioning syncing executing",
+        SUCCEEDED="active",
+        FAILED="error",
+    ),
+)
+RELEASE_STEP: Final = Kind(
+    "release step",
+    status_words(
+        PENDING="queued waiting_for_delay",
+        RUNNING="polling_install_deploys creating_install_deploys",
+        SUCCEEDED="active",
+        FAILED="error",
+    ),
+    delayed_statuses=frozenset({"waiting_for_delay"}),
+    growing_statuses=frozenset({"creating_install_deploys"}),
+)
+PROFILE: Final = KindProfile(
+    root=RELEASE,
+    step=RELEASE_STEP,
+    unit=DEPLOY,
+    # A step ends well when all of its deploys did, and the release when all of its steps did.
+    agreement=Agreement.ALL_SUCCEEDED,
+    # The platform's own workflow for a release gives up then, and leaves the status as it is
+    # (its public source, December 2025).
+    given_up_after=timedelta(minutes=60),
+    name_is_of="component",
+    unit_names=("{install}",),
+    page=lambda _: DashboardPage("Open releases", (("releases",),)),
+    unit_page=page_of_install,
 )
 
 
@@ -146,7 +187,7 @@ def decode(
     origin = _oldest([deploy.origin for deploy in read if deploy.origin])
     status = wire.read_status(document.status, document.status_description)
     root = Entity(
-        kind=Kind.RELEASE,
+        kind=RELEASE,
         id=document.id,
         status=status.status,
         description=status.description,
@@ -221,7 +262,7 @@ def _step(
     deploys = [one for one in parsed if one is not None]
     read.extend(deploys)
     return Entity(
-        kind=Kind.STEP,
+        kind=RELEASE_STEP,
         id=_required(row.id, "a release step"),
         status=row.status or "",
         description=row.status_description or "",
@@ -356,7 +397,7 @@ def _found(row: _Listed) -> Found:
     build = row.build if isinstance(row.build, detail.Build) else detail.Build()
     return Found(
         target=Target(NAME, _required(row.id, "a release")),
-        is_over=phase_of(Kind.RELEASE, row.status or "").is_terminal,
+        is_over=phase_of(RELEASE, row.status or "").is_terminal,
         created_at=wire.read_time(row.created_at),
         names=tuple(filter(None, (detail.text(build.component_name),))),
         # A list joins no builds: which component it is, is to be found out by the build's id.
@@ -364,6 +405,19 @@ def _found(row: _Listed) -> Found:
     )
 
 
-WATCH_KIND = wire.WatchKind(path=path, decode=decode, served=SERVED)
-OF_APP = wire.Finder(path=of_app, decode=find, served=SERVED)
-OF_COMPONENT = wire.Finder(path=of_component, decode=find, served=SERVED)
+WATCH_KIND: Final = WatchKind(
+    name=NAME,
+    profile=PROFILE,
+    path=path,
+    decode=decode,
+    served=(
+        "Releases are served until API 0.19.821. A newer platform serves workflows and app branch"
+        " runs in their place: watch install=, workflow= or app_branch= there."
+    ),
+    stand_ins=("app_branch", "install", "workflow"),
+    id_prefix="rel",
+    finders={
+        "app": Finder(path=of_app, decode=find, id_prefix="app"),
+        "component": Finder(path=of_component, decode=find, id_prefix="cmp"),
+    },
+)

@@ -9,20 +9,41 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
 from monitor.errors import MalformedAnswer, NuonNotFound
 from monitor.kinds import detail, wire
+from monitor.kinds.parts import PART_OF_WORKFLOW, WHOLE_WORKFLOW, WORKFLOW_STEP
+from monitor.kinds.profile import (
+    Finder,
+    KindProfile,
+    Terms,
+    WatchedBy,
+    WatchKind,
+    page_of_install,
+)
 from monitor.kinds.wire import Beside, Wanted
-from monitor.model import Entity, Found, Kind, Phase, Target, phase_of
+from monitor.model import Entity, Found, Kind, Phase, Target, phase_of, status_words
 
 NAME = "run"
-BRANCH = "app_branch"
-SERVED = (
-    "App branch runs with their install groups are served since API 0.19.1012. Watch release=,"
-    " app= or component= on a platform before 0.19.821, install= or workflow= on one between."
+
+BRANCH_RUN: Final = Kind(
+    "app branch run",
+    # A change that the branch ignores is never attempted, which is no failure.
+    WHOLE_WORKFLOW | status_words(ENDED="not-attempted"),
+)
+INSTALL_GROUP: Final = Kind("install group", PART_OF_WORKFLOW)
+INSTALL_RUN: Final = Kind("install run", PART_OF_WORKFLOW | status_words(ENDED="superseded"))
+PROFILE: Final = KindProfile(
+    root=BRANCH_RUN,
+    step=INSTALL_GROUP,
+    unit=INSTALL_RUN,
+    terms=Terms(step="group", unit="install"),
+    titles=("{app} ({name})",),
+    unit_names=("{install}",),
+    unit_page=page_of_install,
 )
 
 _MOST_WORKFLOWS = 20
@@ -110,6 +131,18 @@ _group_runs = msgspec.json.Decoder(list[_GroupRun | detail.Odd] | None)
 # The run
 
 
+class _Owned(msgspec.Struct):
+    owner_type: str | None = None
+
+
+_owner = msgspec.json.Decoder(_Owned)
+
+
+def is_run(body: bytes) -> bool:
+    """Tell a run from another workflow, whose ids and path are alike; raises MalformedAnswer."""
+    return wire.parse(body, _owner).owner_type == "app_branches"
+
+
 def path(run_id: str) -> str:
     """Return the endpoint's path; a run goes by the id of its workflow."""
     return f"/v1/workflows/{wire.path_segment(run_id)}"
@@ -129,7 +162,7 @@ def decode(
     groups = _groups(run, _group_runs_of(run, beside), beside, memo)
     created_at = wire.read_time(run.created_at)
     return Entity(
-        kind=Kind.BRANCH_RUN,
+        kind=BRANCH_RUN,
         id=run_id,
         status=raw_status.status,
         description=raw_status.description,
@@ -149,7 +182,7 @@ def decode(
             no_config_changes="true" if run.no_config_changes is True else None,
         ),
         plan_only=_is_preview(workflow, run),
-        children=detail.once(groups, {(Kind.BRANCH_RUN, run_id)}),
+        children=detail.once(groups, {(BRANCH_RUN, run_id)}),
     )
 
 
@@ -207,10 +240,10 @@ def _standing(document: _Workflow, run: _Run) -> wire.Status:
     """Read a run's status. That it waits for a person is said by its workflow alone."""
     workflow = detail.workflow(document)
     whole = wire.Status(workflow.status, workflow.description, workflow.status_at, workflow.history)
-    status = detail.raw_status(Kind.BRANCH_RUN, run)
+    status = detail.raw_status(BRANCH_RUN, run)
     if not status.status:
         status = whole
-    phase = phase_of(Kind.BRANCH_RUN, status.status)
+    phase = phase_of(BRANCH_RUN, status.status)
     if phase.is_terminal:
         failed = [one.description for one in _steps(workflow) if phase is one.phase is Phase.FAILED]
         reasons = (detail.text(run.error_message), status.description, *reversed(failed))
@@ -232,7 +265,7 @@ def _waiting(workflow: Entity) -> Entity | None:
 
 
 def _steps(workflow: Entity) -> tuple[Entity, ...]:
-    return detail.current(one for one in workflow.children if one.kind is Kind.WORKFLOW_STEP)
+    return detail.current(one for one in workflow.children if one.kind == WORKFLOW_STEP)
 
 
 # Its install groups
@@ -297,7 +330,7 @@ def _group_to_come(group_id: str, plan: _PlannedGroup) -> Entity:
     Its status is empty: one that had a row before stands as it was last seen.
     """
     return Entity(
-        kind=Kind.INSTALL_GROUP,
+        kind=INSTALL_GROUP,
         id=group_id,
         name=detail.text(plan.name),
         planned=_sorted(detail.rows(plan.install_ids, str)),
@@ -313,12 +346,12 @@ def _group(
 ) -> Entity:
     newest = tries[-1]
     given = _object(newest.install_group, _PlannedGroup)
-    status = detail.raw_status(Kind.INSTALL_GROUP, newest)
+    status = detail.raw_status(INSTALL_GROUP, newest)
     installs = _installs_of(newest)
     # The row names all of its installs only a moment after it says how many these are.
     is_whole = len(installs) >= max(detail.number(newest.total_installs), 1)
     return Entity(
-        kind=Kind.INSTALL_GROUP,
+        kind=INSTALL_GROUP,
         id=group_id,
         status=status.status,
         description=status.description,
@@ -364,7 +397,7 @@ class _Work(NamedTuple):
 
     @property
     def phase(self) -> Phase:
-        return phase_of(Kind.INSTALL_RUN, self.status)
+        return phase_of(INSTALL_RUN, self.status)
 
 
 def _work_at(install: _Install) -> _Work:
@@ -397,7 +430,7 @@ def _unit(
     workflow = _workflow_at(work, beside, memo)
     status, description = _said_of(work, workflow)
     return Entity(
-        kind=Kind.INSTALL_RUN,
+        kind=INSTALL_RUN,
         id=_unit_id(row, install_id),
         status=status,
         description=description,
@@ -593,18 +626,33 @@ def _found(workflow: _Workflow) -> Found:
     names = (branch.name, workflow.owner_name, run.run_type, workflow.type)
     return Found(
         target=Target(NAME, detail.text(workflow.id)),
-        is_over=phase_of(Kind.BRANCH_RUN, _standing(workflow, run).status).is_terminal,
+        is_over=phase_of(BRANCH_RUN, _standing(workflow, run).status).is_terminal,
         created_at=created_at or wire.read_time(workflow.created_at),
         names=tuple(dict.fromkeys(filter(None, map(detail.text, names)))),
         ids=tuple(filter(None, (detail.text(branch.app_id),))),
     )
 
 
-WATCH_KIND = wire.WatchKind(
+WATCH_KIND: Final = WatchKind(
+    name=NAME,
+    profile=PROFILE,
     path=path,
     decode=decode,
-    served=SERVED,
-    terms=wire.Terms(step="group", unit="install"),
+    served=(
+        "App branch runs with their install groups are served since API 0.19.1012. Watch release=,"
+        " app= or component= on a platform before 0.19.821, install= or workflow= on one between."
+    ),
+    stand_ins=("app", "component", "release", "install", "workflow"),
+    id_prefix="inw",
+    watched_by=None,
+    finders={
+        "app_branch": Finder(
+            path=list_path,
+            decode=decode_list,
+            id_prefix="abr",
+            watched_by=WatchedBy.BRANCH_ID,
+            locate=locate,
+        )
+    },
     further=further,
 )
-FINDER = wire.Finder(path=list_path, decode=decode_list, served=SERVED, locate=locate)

@@ -1,23 +1,21 @@
 """What all of the platform's documents have in common: times, durations, statuses, lists.
 
-Nothing but an id can be counted on, so every field may be missing, null or empty. What a kind
-of watch consists of stands here too: `WatchKind` and `Finder`.
+Nothing but an id can be counted on, so every field may be missing, null or empty.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 from urllib.parse import quote
 
 import msgspec
 import xxhash
 
 from monitor.errors import MalformedAnswer
-from monitor.model import Entity, Found, PastStatus, Target
+from monitor.model import Entity, PastStatus, plain_word
 
 T = TypeVar("T")
 
@@ -40,47 +38,6 @@ class Wanted(NamedTuple):
 
     path: str
     is_needed: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What the levels of a tree are called, in the singular, where they have no names."""
-
-    step: str = "step"
-    unit: str = "install"
-
-
-@dataclass(frozen=True, slots=True)
-class WatchKind:
-    """How one kind of target is asked for, and how its answers are read."""
-
-    path: Callable[[str], str]
-    """The main document's path, for an id."""
-    decode: Callable[[bytes, str, Memo[Any], Beside], Entity]
-    """The main document, the id asked for, a memo, the others; raises MalformedAnswer."""
-    served: str
-    """Which versions of the platform have the endpoint, and what the others have."""
-    terms: Terms = Terms()
-    further: Callable[[bytes, str, Beside, Entity | None], tuple[Wanted, ...]] | None = None
-    """What else to fetch, given what is at hand and what was last seen; asked until nothing is."""
-    leads_to: Callable[[Entity], tuple[Target, ...]] = lambda _: ()
-    """What else is to be watched because of what this tree holds."""
-    webhooks: Callable[[bytes], Mapping[str, str]] | None = None
-    """The webhooks that the platform holds for apps, by the apps' ids: secrets, never kept."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finder:
-    """How to find what is new: a list with pages, newest first."""
-
-    path: Callable[[str], str]
-    """The list's path, for an id; pages are asked for by `offset` and `limit`."""
-    decode: Callable[[bytes, str], tuple[Found, ...]]
-    """One page and the id asked for; raises MalformedAnswer."""
-    served: str
-    locate: Callable[[str, Beside], Wanted | str] | None = None
-    """Where the list's path needs more than the configured id: what to fetch next to find the
-    id for `path`, or that id; raises NuonGone where there is none."""
 
 
 class StatusRecord(msgspec.Struct, gc=False):
@@ -226,6 +183,7 @@ def _read_history(records: object) -> tuple[PastStatus, ...]:
     return tuple(past)
 
 
+_encode = msgspec.msgpack.Encoder(enc_hook=plain_word).encode
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 _LATEST = datetime.max.replace(tzinfo=UTC)
 
@@ -250,5 +208,5 @@ def _freshness(entity: Entity) -> tuple[datetime, datetime, bytes]:
     return (
         entity.status_at or _EARLIEST,
         entity.updated_at or _EARLIEST,
-        msgspec.msgpack.encode(entity),
+        _encode(entity),
     )

@@ -7,17 +7,27 @@ the list of an install's.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
 from monitor.errors import MalformedAnswer
 from monitor.kinds import detail, wire
+from monitor.kinds.parts import PART_OF_WORKFLOW, WORKFLOW, WORKFLOW_STEP
+from monitor.kinds.profile import Finder, KindProfile, Terms, WatchKind, page_of_itself
 from monitor.model import Entity, Found, Kind, Phase, Target
 
 NAME = "workflow"
-SERVED = (
-    "Workflows are served by the platform of today. An older one rolls out releases: watch"
-    " release=, app= or component= there."
+
+STEP_GROUP: Final = Kind("step group", PART_OF_WORKFLOW)
+PROFILE: Final = KindProfile(
+    root=WORKFLOW,
+    step=STEP_GROUP,
+    unit=WORKFLOW_STEP,
+    terms=Terms(step="group", unit="step"),
+    is_rolled_out_to_units=False,
+    titles=("{name} on {install}",),
+    page=page_of_itself,
 )
 _PAGE = 100
 
@@ -76,7 +86,7 @@ def decode(
         raise MalformedAnswer(
             f"the answer is about {detail.text(row.id)[:60]!r}, not about {workflow_id!r}"
         )
-    if not detail.raw_status(Kind.WORKFLOW, row).status:
+    if not detail.raw_status(WORKFLOW, row).status:
         raise MalformedAnswer("the workflow in the answer has no status")
     steps = _steps(row, beside)
     if not all(isinstance(step, detail.Step) and detail.text(step.id) for step in steps):
@@ -113,10 +123,10 @@ def _groups(row: _Document, steps: dict[int, tuple[Entity, ...]]) -> list[Entity
 
 
 def _group(key: str, row: _Group, steps: tuple[Entity, ...]) -> Entity:
-    said = detail.raw_status(Kind.STEP_GROUP, row)
+    said = detail.raw_status(STEP_GROUP, row)
     derived = status_of(detail.current(steps))
     group = Entity(
-        kind=Kind.STEP_GROUP,
+        kind=STEP_GROUP,
         id=detail.text(row.id) or key,
         status=said.status or derived,
         description=said.description,
@@ -188,11 +198,17 @@ def _found(row: detail.Workflow) -> Found:
     )
 
 
-WATCH_KIND = wire.WatchKind(
+WATCH_KIND: Final = WatchKind(
+    name=NAME,
+    profile=PROFILE,
     path=path,
     decode=decode,
-    served=SERVED,
-    terms=wire.Terms(step="group", unit="step"),
+    served=(
+        "Workflows are served by the platform of today. An older one rolls out releases: watch"
+        " release=, app= or component= there."
+    ),
+    stand_ins=("app", "component", "release"),
+    id_prefix="inw",
+    finders={"install": Finder(path=of_install, decode=find, id_prefix="inl")},
     further=further,
 )
-OF_INSTALL = wire.Finder(path=of_install, decode=find, served=SERVED)

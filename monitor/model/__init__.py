@@ -43,6 +43,8 @@ from monitor.model.statuses import (
     is_refusal,
     known_statuses,
     phase_of,
+    plain_word,
+    status_words,
 )
 from monitor.model.tree import (
     Alteration,
@@ -99,4 +101,6 @@ __all__ = [
     "is_refusal",
     "known_statuses",
     "phase_of",
+    "plain_word",
+    "status_words",
 ]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from enum import StrEnum
+from operator import attrgetter
+from types import MappingProxyType
+from typing import Final, Self
 
 
 class Phase(StrEnum):
@@ -27,166 +30,74 @@ class Phase(StrEnum):
 
 _TERMINAL = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.ENDED})
 
-
-class Kind(StrEnum):
-    """What an entity is, in the platform's own terms."""
-
-    RELEASE = "release"
-    STEP = "release step"
-    DEPLOY = "install deploy"
-    BUILD = "component build"
-    ARTIFACT = "artifact"
-    RUNNER_JOB = "runner job"
-    JOB_EXECUTION = "runner job execution"
-    ACTION_RUN = "action run"
-    ACTION_STEP = "action step"
-    ACTION = "action"
-    INSTALL_ACTION = "install action"
-    SANDBOX_RUN = "sandbox run"
-    WORKFLOW = "workflow"
-    STEP_GROUP = "step group"
-    WORKFLOW_STEP = "workflow step"
-    APPROVAL = "approval"
-    POLICY = "policy validation"
-    BRANCH_RUN = "app branch run"
-    INSTALL_GROUP = "install group"
-    INSTALL_RUN = "install run"
-    INSTALLER = "installer"
-    APP = "app"
-    CONFIG = "app config"
-    APPROVALS = "pending approvals"
-
-    @property
-    def is_perpetual(self) -> bool:
-        """Whether it has no end of its own: there is always more to come, and rest is no hang."""
-        return self in _PERPETUAL
-
-    # An enum hashes the member's name in Python; these are looked up for every entity.
-    __hash__ = str.__hash__
+_NO_PHASES: Mapping[str, Phase] = MappingProxyType({})
 
 
-_PERPETUAL = frozenset({Kind.INSTALLER, Kind.APPROVALS})
+class Kind(str):
+    """What an entity is, in the platform's own terms, with what its status words mean.
+
+    An open set: each is declared once, beside what decodes it (`monitor.kinds`), and is equal to
+    its plain word. One without phases knows no status word, as one has that only the store
+    remembers.
+    """
+
+    __slots__ = (
+        "delayed_statuses",
+        "growing_statuses",
+        "has_uncounted_ends",
+        "is_condition",
+        "is_perpetual",
+        "phases",
+        "word",
+    )
+
+    def __new__(cls, word: str, *_: object, **_facts: object) -> Self:
+        return super().__new__(cls, word)
+
+    def __init__(
+        self,
+        word: str,
+        phases: Mapping[str, Phase] = _NO_PHASES,
+        *,
+        is_perpetual: bool = False,
+        is_condition: bool = False,
+        has_uncounted_ends: bool = False,
+        delayed_statuses: Set[str] = frozenset(),
+        growing_statuses: Set[str] = frozenset(),
+    ) -> None:
+        """Declare a kind; of the words for one phase the usual one comes first.
+
+        `is_perpetual` says that it has no end of its own: there is always more to come, and rest
+        is no stall. `is_condition` says that its status is the condition it is in, not how some
+        work went: it is in error rather than has failed. `has_uncounted_ends` says that what it
+        belongs to counts success and failure alone, and waits for ever after any other end.
+        With `delayed_statuses` it only waits for its own delay to pass, with `growing_statuses`
+        more may yet appear below it.
+        """
+        self.word: Final = str(word)
+        """The same as a plain text, which is what is stored."""
+        self.phases: Final = phases
+        self.is_perpetual: Final = is_perpetual
+        self.is_condition: Final = is_condition
+        self.has_uncounted_ends: Final = has_uncounted_ends
+        self.delayed_statuses: Final = delayed_statuses
+        self.growing_statuses: Final = growing_statuses
 
 
-def _words(**phases: str) -> dict[str, Phase]:
-    return {word: Phase[name] for name, words in phases.items() for word in words.split()}
+plain_word = attrgetter("word")
+"""Returns a kind's plain word: msgspec writes no subclass of `str` without being told how."""
 
 
-# The words are those of the platform's public source, December 2025 and later. A deploy's
-# "ended otherwise" are the ones that its step goes on waiting for (it polls for `active` and
-# `error` only), which is how a release hangs for ever.
-_JOB = _words(
-    PENDING="queued available pending",
-    RUNNING="initializing in-progress cleaning-up",
-    SUCCEEDED="finished",
-    FAILED="failed timed-out",
-    ENDED="not-attempted cancelled unknown",
-)
-
-
-_ACTION = _words(
-    PENDING="queued pending",
-    RUNNING="in-progress",
-    SUCCEEDED="finished active",
-    FAILED="error timed-out",
-    ENDED="cancelled unknown",
-)
-
-
-_UNDER_WAY = _words(
-    PENDING="queued pending",
-    RUNNING="in-progress planning checking-plan applying building generating provisioning"
-    " deleting retrying approval-retry running",
-    WAITING="approval-awaiting awaiting-user-run failed-pending-retry awaiting_approval",
-    SUCCEEDED="success active approved noop no-drift auto-skipped user-skipped",
-    FAILED="error failed approval-denied approval-expired expired",
-)
-
-
-# What a step that failed leaves behind it was never begun: like a release's step that stays
-# queued, it is no failure of its own.
-_PART_OF_WORKFLOW = _UNDER_WAY | _words(
-    PENDING="not-attempted discarded outdated", ENDED="cancelled drifted warning"
-)
-
-
-_WHOLE_WORKFLOW = _UNDER_WAY | _words(
-    FAILED="cancelled not-attempted discarded outdated", ENDED="drifted warning"
-)
-
-
-_PHASES: Mapping[Kind, Mapping[str, Phase]] = {
-    Kind.RELEASE: _words(
-        PENDING="queued",
-        RUNNING="planning provisioning deprovisioning syncing executing executing_release_steps",
-        SUCCEEDED="active",
-        FAILED="error",
-    ),
-    Kind.STEP: _words(
-        PENDING="queued waiting_for_delay",
-        RUNNING="creating_install_deploys polling_install_deploys",
-        SUCCEEDED="active",
-        FAILED="error",
-    ),
-    Kind.DEPLOY: _words(
-        PENDING="queued pending",
-        RUNNING="planning syncing executing",
-        WAITING="pending-approval",
-        SUCCEEDED="active",
-        FAILED="error",
-        ENDED="inactive noop cancelled approval-denied drift-detected no-drift"
-        " auto-skipped unknown",
-    ),
-    Kind.BUILD: _words(
-        RUNNING="planning building deleting",
-        SUCCEEDED="active",
-        FAILED="error",
-    ),
-    Kind.ARTIFACT: {},
-    Kind.RUNNER_JOB: _JOB,
-    Kind.JOB_EXECUTION: _JOB,
-    Kind.ACTION_RUN: _ACTION,
-    Kind.ACTION_STEP: _ACTION,
-    Kind.ACTION: _ACTION,
-    Kind.INSTALL_ACTION: _ACTION,
-    Kind.SANDBOX_RUN: _words(
-        PENDING="queued empty",
-        RUNNING="planning provisioning reprovisioning applying deprovisioning",
-        WAITING="pending-approval",
-        SUCCEEDED="active no-drift auto-skipped",
-        FAILED="error access_error approval-denied",
-        ENDED="deprovisioned cancelled drift-detected unknown",
-    ),
-    Kind.WORKFLOW: _WHOLE_WORKFLOW,
-    Kind.STEP_GROUP: _PART_OF_WORKFLOW,
-    Kind.WORKFLOW_STEP: _PART_OF_WORKFLOW,
-    Kind.APPROVAL: _PART_OF_WORKFLOW,
-    Kind.POLICY: _PART_OF_WORKFLOW,
-    Kind.BRANCH_RUN: _WHOLE_WORKFLOW | _words(ENDED="not-attempted"),  # an ignored change
-    Kind.INSTALL_GROUP: _PART_OF_WORKFLOW,
-    Kind.INSTALL_RUN: _PART_OF_WORKFLOW | _words(ENDED="superseded"),
-    Kind.INSTALLER: {},
-    Kind.APP: _words(
-        RUNNING="provisioning deprovisioning delete_queued",
-        SUCCEEDED="active",
-        FAILED="error",
-    ),
-    Kind.CONFIG: _words(
-        PENDING="pending",
-        RUNNING="syncing",
-        SUCCEEDED="active",
-        FAILED="error",
-        ENDED="outdated",
-    ),
-    Kind.APPROVALS: {},
-}
+def status_words(**phases: str) -> dict[str, Phase]:
+    """Return status words by a phase's name, written in one text, as a table of phases."""
+    return {word: Phase[name] for name, listed in phases.items() for word in listed.split()}
 
 
 def phase_of(kind: Kind, status: str) -> Phase:
     """Classify one of the platform's status words; an empty one has only just begun."""
     if not status:
         return Phase.PENDING
-    return _PHASES[kind].get(status, Phase.UNKNOWN)
+    return kind.phases.get(status, Phase.UNKNOWN)
 
 
 def is_refusal(status: str) -> bool:
@@ -196,4 +107,4 @@ def is_refusal(status: str) -> bool:
 
 def known_statuses(kind: Kind) -> tuple[str, ...]:
     """Return every status word of a kind that has a phase."""
-    return tuple(_PHASES[kind])
+    return tuple(kind.phases)

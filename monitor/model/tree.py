@@ -100,12 +100,12 @@ class Entity(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     @property
     def is_delayed(self) -> bool:
         """Whether this step is only waiting for its own `delay` to pass."""
-        return self.kind is Kind.STEP and self.status == "waiting_for_delay"
+        return self.status in self.kind.delayed_statuses
 
     @property
     def is_still_creating(self) -> bool:
         """Whether more units may yet appear below this step."""
-        return self.is_absent or self.status == "creating_install_deploys"
+        return self.is_absent or self.status in self.kind.growing_statuses
 
     def walk(self) -> Iterator[tuple[Level, Entity]]:
         """Yield this entity and all below it, parents first, in the order they are shown."""

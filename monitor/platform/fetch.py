@@ -13,7 +13,8 @@ from typing import Protocol
 import xxhash
 
 from monitor.errors import MalformedAnswer, NuonError
-from monitor.kinds.wire import Document, Finder, Wanted, WatchKind
+from monitor.kinds.profile import Finder, WatchKind
+from monitor.kinds.wire import Document, Wanted
 from monitor.model import Entity
 
 _MOST_ROUNDS = 50

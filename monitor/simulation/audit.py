@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
-from monitor.model import Kind, Phase, phase_of
+from monitor.model import Phase
+from monitor.simulation.kinds import Kind, phase_of
 from monitor.simulation.life import Deploy, Life, Occurrence, Rollout, Step
 from monitor.simulation.scenarios import install_of
 from monitor.simulation.slack import Channel, Posted, plain_text

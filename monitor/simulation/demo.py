@@ -31,9 +31,10 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.compose.terminal import draw_message
-from monitor.model import Phase, phase_of
+from monitor.model import Phase
 from monitor.simulation.audit import Audit, audit, changes_of
 from monitor.simulation.cast import Cast
+from monitor.simulation.kinds import phase_of
 from monitor.simulation.platform import SimulatedPlatform
 from monitor.simulation.scenarios import (
     FAILS_DEEP,

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from monitor.model import Kind
 from monitor.simulation.answers import (
     Detail,
     Document,
@@ -21,6 +20,7 @@ from monitor.simulation.answers import (
     without_zeros,
 )
 from monitor.simulation.cast import Cast, id_of, kin
+from monitor.simulation.kinds import Kind
 from monitor.simulation.life import Deploy, Flow, Life, Occurrence, Rollout, Row
 from monitor.simulation.relations import Relations
 

@@ -19,9 +19,9 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, ClassVar
 
-from monitor.model import Kind
 from monitor.simulation.answers import Detail, Document, Mark
 from monitor.simulation.cast import Cast
+from monitor.simulation.kinds import Kind
 
 MINUTE = 60.0
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
 
-from monitor.model import Kind
 from monitor.simulation.answers import go_duration
 from monitor.simulation.cast import cast_of, install_of, new_id
+from monitor.simulation.kinds import Kind
 from monitor.simulation.life import (
     Course,
     Deploy,

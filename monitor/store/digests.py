@@ -8,8 +8,8 @@ from datetime import datetime
 
 from sqlalchemy import delete, func, select
 
+from monitor.kinds import kind_of_part
 from monitor.model import (
-    Kind,
     Level,
     MessageRef,
     Notification,
@@ -115,7 +115,7 @@ class Digests(Database):
         found: dict[Target, Counter[str]] = {}
         with self._transaction() as connection:
             for row in connection.execute(wanted):
-                if phase_of(Kind(row.kind), row.after) is Phase.FAILED:
+                if phase_of(kind_of_part(row.kind), row.after) is Phase.FAILED:
                     its = found.setdefault(Target(row.target_kind, row.target_id), Counter())
                     its[row.entity_id] += row.times
         return found

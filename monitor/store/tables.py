@@ -30,7 +30,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from monitor.model import EventKind, Message, Snapshot, TargetState
+from monitor.kinds.stored import decode_snapshot, encode_snapshot
+from monitor.model import EventKind, Message, TargetState
 
 HEAD = "0001"
 """The newest migration; revisions are four digits that count up."""
@@ -97,7 +98,7 @@ target = Table(
     Column("id", Text, primary_key=True),
     Column(
         "snapshot",
-        Encoded(msgspec.msgpack.encode, msgspec.msgpack.Decoder(Snapshot).decode),
+        Encoded(encode_snapshot, decode_snapshot),
         nullable=False,
     ),
     Column("state", _json(TargetState), nullable=False),

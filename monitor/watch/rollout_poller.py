@@ -25,7 +25,8 @@ from monitor.decide.dispatch import Dispatch, Scene, dispatch
 from monitor.decide.verdicts import Silence
 from monitor.errors import NuonError
 from monitor.kinds import KINDS
-from monitor.kinds.wire import Beside, Memo, WatchKind
+from monitor.kinds.profile import WatchKind
+from monitor.kinds.wire import Beside, Memo
 from monitor.model import Called, Snapshot, Target, TargetState, Watch
 from monitor.platform.fetch import Gathered, gather
 from monitor.store import Observation, Store

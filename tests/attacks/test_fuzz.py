@@ -11,7 +11,8 @@ import pytest
 from monitor.decide.diff import Difference, diff
 from monitor.decide.events import Decision
 from monitor.kinds import KINDS
-from monitor.model import Entity, Event, EventKind, Kind, Level, Transition
+from monitor.kinds.parts import RUNNER_JOB
+from monitor.model import Entity, Event, EventKind, Level, Transition
 from tests.benchmarks import fuzz
 from tests.support.builders import deploy, release, snapshot, state, step
 
@@ -67,7 +68,7 @@ def test_a_part_that_is_forgotten_would_be_noticed() -> None:
 
 
 def test_a_success_that_a_step_contradicts_would_be_noticed_but_not_one_of_its_details() -> None:
-    failed_job = Entity(kind=Kind.RUNNER_JOB, id="job1", status="failed")
+    failed_job = Entity(kind=RUNNER_JOB, id="job1", status="failed")
     done = release("active", step(1, "active", deploy("a", children=(failed_job,))))
     failed = release("active", step(1, "active", deploy("a", "error")))
 

@@ -31,8 +31,12 @@ from monitor.decide.diff import Difference, diff, keep_absent
 from monitor.decide.dispatch import Dispatch, Plan, Scene, dispatch
 from monitor.decide.stalls import StallRules
 from monitor.errors import MalformedAnswer
-from monitor.kinds import KINDS, approvals, release, workflow
-from monitor.kinds.wire import Document, Memo, WatchKind
+from monitor.kinds import KINDS, approvals, every_part, release, workflow
+from monitor.kinds.approvals import APPROVALS
+from monitor.kinds.profile import WatchKind
+from monitor.kinds.release import RELEASE
+from monitor.kinds.stored import decode_snapshot, encode_snapshot
+from monitor.kinds.wire import Document, Memo
 from monitor.model import (
     Entity,
     EventKind,
@@ -176,7 +180,7 @@ async def _record(scenario: Scenario, seed: int, kind: str, dialect: str) -> Ori
     return Original(target, tuple(moments))
 
 
-_WORDS = tuple(dict.fromkeys(word for kind in Kind for word in known_statuses(kind)))
+_WORDS = tuple(dict.fromkeys(word for kind in every_part() for word in known_statuses(kind)))
 _TIMES = (
     *("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999Z", "0001-01-01T00:00:00+14:00"),
     *("9999-12-31T23:59:59-14:00", "2999-01-01T00:00:00Z", "2025-12-01T09:00:00", "yesterday"),
@@ -451,7 +455,7 @@ class Life:
         return len(decision.events)
 
     def _remember(self, seen: Snapshot, state: TargetState) -> None:
-        if seen.root.kind is Kind.APPROVALS:  # what it lacks is over, and not known any more
+        if seen.root.kind == APPROVALS:  # what it lacks is over, and not known any more
             self.statuses.clear()
         self.seen, self.state = seen, state
         self.statuses.update({(e.kind, e.id): e.status for _, e in seen.root.walk()})
@@ -540,7 +544,7 @@ class Life:
             self._remember(after, self._dispatch(after, decision).state)
 
     def _restart(self) -> None:
-        seen = msgspec.msgpack.decode(msgspec.msgpack.encode(self.seen), type=Snapshot)
+        seen = decode_snapshot(encode_snapshot(self.seen))
         state = msgspec.json.decode(msgspec.json.encode(self.state), type=TargetState)
         law("what is stored comes back", holds=(seen, state) == (self.seen, self.state))
         self.seen, self.state, self.memo = seen, state, Memo()
@@ -591,7 +595,7 @@ def _is_of_all(root: Entity) -> bool:
     works = Counter((step.id, unit.work) for step in root.children for unit in step.children)
     if max(works.values(), default=0) > 1:
         return True  # what another one of the same install replaced may have failed
-    is_release = root.kind is Kind.RELEASE
+    is_release = root.kind == RELEASE
     present = (p for p in parts if not p.is_absent and (is_release or not is_refusal(p.status)))
     return not {Phase.FAILED, Phase.UNKNOWN}.intersection(part.phase for part in present)
 

@@ -13,7 +13,7 @@ import pytest
 from slack_sdk.models.blocks import Block
 
 from monitor.cli import main
-from monitor.cli.support.samples import KINDS
+from monitor.kinds import KINDS
 from monitor.model import Alert, EventKind, Message, Reason
 from monitor.store import Name, Observation, Store
 from tests.support.block_kit import complaints

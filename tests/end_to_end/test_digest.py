@@ -29,13 +29,16 @@ from monitor.compose.digest import (
 )
 from monitor.compose.render import DigestFacts, DigestRollout, Links
 from monitor.decide.windows import EVERY_DAY
+from monitor.kinds.installer import APP, INSTALLER
+from monitor.kinds.parts import DEPLOY, WORKFLOW
+from monitor.kinds.release import RELEASE, RELEASE_STEP
+from monitor.kinds.workflow import STEP_GROUP
 from monitor.model import (
     Alert,
     Card,
     Entity,
     EventKind,
     Form,
-    Kind,
     Level,
     Message,
     Notification,
@@ -237,8 +240,8 @@ def test_what_began_after_the_time_of_a_late_digest_is_for_the_next() -> None:
 
 
 def test_what_has_no_end_is_no_rollout_but_its_troubles_are_told() -> None:
-    app = Entity(Kind.APP, "app1", "error", name="shop")
-    root = Entity(Kind.INSTALLER, "int1", name="shop", created_at=NOON, children=(app,))
+    app = Entity(APP, "app1", "error", name="shop")
+    root = Entity(INSTALLER, "int1", name="shop", created_at=NOON, children=(app,))
     alerts = (Alert("app1", EventKind.FAILED, after(5), after(5)),)
 
     facts = facts_of(ISSUE, [account(root, state(alerts=alerts))], LINKS)
@@ -249,13 +252,13 @@ def test_what_has_no_end_is_no_rollout_but_its_troubles_are_told() -> None:
 
 def test_a_workflow_of_one_install_does_not_count_its_steps_as_installs() -> None:
     root = Entity(
-        Kind.WORKFLOW,
+        WORKFLOW,
         "inw1",
         "success",
         created_at=NOON,
         updated_at=after(6),
         install_id="a",
-        children=(Entity(Kind.STEP_GROUP, "g", "success", children=(deploy(""),)),),
+        children=(Entity(STEP_GROUP, "g", "success", children=(deploy(""),)),),
     )
 
     facts = facts_of(ISSUE, [account(root, well())], LINKS)
@@ -373,9 +376,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def save(store: Store, identifier: str, now: datetime = NOON, **more: object) -> Target:
     target = Target("release", identifier)
-    its = Observation(
-        Snapshot(target, now, Entity(Kind.RELEASE, identifier, "active")), state(), b""
-    )
+    its = Observation(Snapshot(target, now, Entity(RELEASE, identifier, "active")), state(), b"")
     values = {name: getattr(its, name) for name in its.__slots__} | more
     store.save(Observation(**values))
     return target
@@ -444,7 +445,7 @@ def test_the_newest_card_of_a_target_is_the_one_to_link(store: Store) -> None:
 
 def test_failures_are_counted_by_what_failed_in_that_time(store: Store) -> None:
     def change(level: Level, identifier: str, status: str) -> Transition:
-        kind = Kind.DEPLOY if level is Level.UNIT else Kind.STEP
+        kind = DEPLOY if level is Level.UNIT else RELEASE_STEP
         return Transition(level, Entity(kind, identifier, status), "executing", status)
 
     changes = (

@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
-from monitor.model import Kind, Phase, phase_of
+from monitor.kinds.installer import APP, APP_CONFIG, INSTALLER
+from monitor.kinds.parts import WORKFLOW_STEP
+from monitor.model import Phase
 from monitor.simulation.answers import Document
 from monitor.simulation.audit import audit
+from monitor.simulation.kinds import phase_of
 from monitor.simulation.scenarios import HELM_ERROR, SCENARIOS, Rollout, Scenario, timeline
 from monitor.simulation.slack import Channel, Posted
 from tests.support.documents import contradictions, installer, omissions
@@ -111,7 +114,7 @@ def test_each_dialect_has_the_same_steps_and_ids_of_its_own(name: str, dialect: 
 @pytest.mark.parametrize("name", sorted(set(QUICK) - {"unknown-words"}))
 def test_only_known_words_are_used(name: str, dialect: str) -> None:
     for o in play(name, dialect).occurrences:
-        if o.kind is not Kind.INSTALLER:
+        if o.kind != INSTALLER:
             assert phase_of(o.kind, o.status) is not Phase.UNKNOWN, o
 
 
@@ -175,7 +178,7 @@ def test_what_is_zero_is_left_out_of_a_workflow_but_for_what_never_is() -> None:
 def test_a_workflows_rows_are_the_newest_of_what_has_happened(name: str) -> None:
     rollout = play(name, "workflow")
     for at in moments(rollout, 23):
-        happened = (o for o in rollout.occurrences if o.kind is Kind.WORKFLOW_STEP and o.at <= at)
+        happened = (o for o in rollout.occurrences if o.kind == WORKFLOW_STEP and o.at <= at)
         newest = {o.id: o.status for o in happened}
         served = {row["id"]: row["status"].get("status", "") for row in rows(rollout, at)}
         assert served == newest
@@ -267,7 +270,7 @@ def test_the_plan_of_a_run_names_all_its_groups_in_no_order() -> None:
 def test_an_installers_apps_and_configs_are_the_newest_of_what_has_happened(name: str) -> None:
     rollout = play(name, "installer")
     for at in moments(rollout, 23):
-        kinds = (Kind.APP, Kind.CONFIG)
+        kinds = (APP, APP_CONFIG)
         newest = {o.id: o.status for o in rollout.occurrences if o.kind in kinds and o.at <= at}
         apps = rollout.state_at(at).get("apps") or []
         configs = [config for app in apps for config in app.get("app_configs") or []]

@@ -23,8 +23,11 @@ from nuon.api.releases_api import ReleasesApi
 from nuon.api_client import ApiClient
 from nuon.configuration import Configuration
 
-from monitor.model import Kind, Phase, phase_of
+from monitor.kinds.parts import DEPLOY
+from monitor.kinds.release import RELEASE
+from monitor.model import Phase
 from monitor.simulation.answers import Document, go_duration
+from monitor.simulation.kinds import phase_of
 from monitor.simulation.platform import Fault, FaultKind, SimulatedPlatform
 from monitor.simulation.scenarios import (
     GIVES_UP_AFTER,
@@ -230,7 +233,7 @@ def test_unknown_words_are_seen_at_the_release_and_at_a_deploy() -> None:
         if phase_of(o.kind, o.status) is Phase.UNKNOWN
     }
 
-    assert unknown == {Kind.RELEASE, Kind.DEPLOY}
+    assert unknown == {RELEASE, DEPLOY}
 
 
 @pytest.mark.parametrize("name", [n for n in EVERY_SCENARIO if n != "unknown-words"])

@@ -19,14 +19,15 @@ from sqlalchemy.exc import OperationalError
 
 import monitor
 from monitor.errors import StoreError
-from monitor.model import Entity, Kind, Level, Snapshot, Target, TargetState, Transition
+from monitor.kinds import release
+from monitor.model import Entity, Level, Snapshot, Target, TargetState, Transition
 from monitor.store import Observation, Store, opening
 from monitor.store.tables import HEAD, metadata
 
 NEXT = f"{int(HEAD) + 1:04}"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RELEASE = Target("release", "rel1")
-ROOT = Entity(Kind.RELEASE, "rel1", "active")
+ROOT = Entity(release.RELEASE, "rel1", "active")
 SEEN = Observation(
     Snapshot(RELEASE, NOON, ROOT),
     TargetState(NOON),

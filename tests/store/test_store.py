@@ -18,13 +18,15 @@ from sqlalchemy import event
 
 import monitor
 from monitor.errors import StoreError
+from monitor.kinds import release
+from monitor.kinds.parts import DEPLOY
+from monitor.kinds.release import RELEASE_STEP
 from monitor.model import (
     Alert,
     Card,
     Entity,
     EventKind,
     Form,
-    Kind,
     Level,
     Message,
     MessageRef,
@@ -63,11 +65,11 @@ def message(words: str) -> Message:
 
 
 def snapshot(status: str = "executing", *, at: datetime = NOON, of: Target = RELEASE) -> Snapshot:
-    return Snapshot(of, at, Entity(Kind.RELEASE, of.id, status))
+    return Snapshot(of, at, Entity(release.RELEASE, of.id, status))
 
 
 def transition(entity_id: str = "dpl1", after: str = "active") -> Transition:
-    return Transition(Level.UNIT, Entity(Kind.DEPLOY, entity_id, after), "executing", after)
+    return Transition(Level.UNIT, Entity(DEPLOY, entity_id, after), "executing", after)
 
 
 def card(words: str, *, destination: str = "ops", attempt: int = 1, of: Target = RELEASE) -> Card:
@@ -149,14 +151,16 @@ def python(code: str, *arguments: str) -> subprocess.Popen[str]:
 
 def test_what_was_saved_is_loaded_by_the_next_run(path: Path) -> None:
     deploy = Entity(
-        Kind.DEPLOY,
+        DEPLOY,
         "dpl1",
         "error",
         "helm timed out",
         status_at=NOON + timedelta(microseconds=1),
         history=(PastStatus("executing", NOON - MINUTE),),
     )
-    root = Entity(Kind.RELEASE, "rel1", children=(Entity(Kind.STEP, "s1", children=(deploy,)),))
+    root = Entity(
+        release.RELEASE, "rel1", children=(Entity(RELEASE_STEP, "s1", children=(deploy,)),)
+    )
     alert = Alert("dpl1", EventKind.FAILED, since=NOON, notified_at=NOON)
     seen = Observation(Snapshot(RELEASE, NOON, root), TargetState(NOON, 2, (alert,)), b"\x00\xff")
 
@@ -284,6 +288,7 @@ def test_a_save_that_breaks_off_between_statements_leaves_nothing(
 ENDLESS_WRITER = """
 import sys
 from datetime import UTC, datetime, timedelta
+from monitor.kinds import release
 from monitor.model import *
 from monitor.store import Observation, Store
 
@@ -293,7 +298,7 @@ with Store.open(sys.argv[1], now=noon) as store:
     number = len(store.outbox())
     while True:
         number += 1
-        root = Entity(Kind.RELEASE, "rel1", str(number))
+        root = Entity(release.RELEASE, "rel1", str(number))
         news = Transition(Level.ROLLOUT, root, str(number - 1), str(number))
         told = Notification(str(number), "ops", Form.MESSAGE, Message("x" * 3000), target)
         card = Card(target, 1, "ops", Message(str(number)))
@@ -346,6 +351,7 @@ LIMITED_WRITER = """
 import resource, sys
 from datetime import UTC, datetime
 from monitor.errors import StoreError
+from monitor.kinds import release
 from monitor.model import *
 from monitor.store import Observation, Store
 
@@ -354,7 +360,7 @@ target = Target("release", "rel1")
 with Store.open(sys.argv[1], now=noon) as store:
     resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
     for number in range(1000):
-        root = Entity(Kind.RELEASE, "rel1", str(number))
+        root = Entity(release.RELEASE, "rel1", str(number))
         told = Notification(str(number), "ops", Form.MESSAGE, Message("x" * 3000), target)
         try:
             snapshot = Snapshot(target, noon, root)
@@ -765,7 +771,7 @@ def test_history_tells_what_was_seen_and_what_was_told_in_order(store: Store) ->
     assert isinstance(seen, Seen)
     assert (seen.level, seen.kind, seen.before, seen.after) == (
         Level.UNIT,
-        Kind.DEPLOY,
+        DEPLOY,
         "executing",
         "error",
     )

@@ -13,7 +13,10 @@ from hypothesis import settings
 from monitor.decide.diff import Difference, diff, keep_absent
 from monitor.decide.events import decide
 from monitor.decide.stalls import StallRules
-from monitor.model import Entity, Event, Kind, Snapshot, Target, TargetState, Transition
+from monitor.kinds.parts import DEPLOY
+from monitor.kinds.release import RELEASE, RELEASE_STEP
+from monitor.kinds.stored import decode_snapshot, encode_snapshot
+from monitor.model import Entity, Event, Snapshot, Target, TargetState, Transition
 
 NOON = datetime(2025, 12, 1, 12, 0, tzinfo=UTC)
 RELEASE_ID = "relk2v9q7m3x8c4b6n1z5w0y2a"
@@ -28,7 +31,7 @@ def deploy(install_id: str, status: str = "active", description: str = "", **fac
     facts.setdefault("id", f"dpl-{install_id}")
     facts.setdefault("created_at", NOON)
     return Entity(
-        kind=Kind.DEPLOY, install_id=install_id, status=status, description=description, **facts
+        kind=DEPLOY, install_id=install_id, status=status, description=description, **facts
     )
 
 
@@ -36,14 +39,16 @@ def step(number: int, status: str = "active", *deploys: Entity, **facts: Any) ->
     """Build a step whose planned installs are those of its deploys, unless told otherwise."""
     facts.setdefault("planned", tuple(unit.install_id for unit in deploys))
     facts.setdefault("created_at", NOON)
-    return Entity(kind=Kind.STEP, id=f"rel-step-{number}", status=status, children=deploys, **facts)
+    return Entity(
+        kind=RELEASE_STEP, id=f"rel-step-{number}", status=status, children=deploys, **facts
+    )
 
 
 def release(status: str = "active", *steps: Entity, **facts: Any) -> Entity:
     facts.setdefault("id", RELEASE_ID)
     facts.setdefault("name", "checkout-api")
     facts.setdefault("created_at", NOON)
-    return Entity(kind=Kind.RELEASE, status=status, children=steps, **facts)
+    return Entity(kind=RELEASE, status=status, children=steps, **facts)
 
 
 def snapshot(root: Entity, taken_at: datetime = NOON) -> Snapshot:
@@ -87,7 +92,7 @@ class Reader:
         """Go on with what comes back from the store's encoding."""
         if self.seen is None or self.state is None:
             return
-        self.seen = msgspec.msgpack.decode(msgspec.msgpack.encode(self.seen), type=Snapshot)
+        self.seen = decode_snapshot(encode_snapshot(self.seen))
         self.state = msgspec.json.decode(msgspec.json.encode(self.state), type=TargetState)
 
     def _take(self, after: Snapshot, difference: Difference, now: datetime) -> tuple[Event, ...]:
@@ -110,9 +115,9 @@ def words(events: Iterable[Event]) -> list[str]:
 
 def _name(entity: Entity) -> str:
     match entity.kind:
-        case Kind.RELEASE:
+        case "release":
             return "release"
-        case Kind.STEP:
+        case "release step":
             return entity.id.removeprefix("rel-").replace("-", " ")
         case _:
             return entity.install_id or entity.id

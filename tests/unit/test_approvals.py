@@ -13,8 +13,10 @@ from monitor.decide.diff import keep_absent
 from monitor.decide.progress import progress_of
 from monitor.errors import MalformedAnswer
 from monitor.kinds import KINDS, approvals
+from monitor.kinds.approvals import APPROVALS
+from monitor.kinds.parts import APPROVAL, WORKFLOW
 from monitor.kinds.wire import Beside, Document, Memo, Wanted
-from monitor.model import Entity, Kind, Phase, Snapshot, Target
+from monitor.model import Entity, Phase, Snapshot, Target
 from tests.benchmarks import fuzz
 
 Row = dict[str, Any]
@@ -57,10 +59,10 @@ def test_an_approval_is_shown_with_what_is_to_be_approved() -> None:
 
     (workflow,) = root.children
     (approval,) = workflow.children
-    assert (root.kind, root.id, root.name) == (Kind.APPROVALS, "org", "Pending approvals")
-    assert (workflow.kind, workflow.id, workflow.install_id) == (Kind.WORKFLOW, "inw1", "inl1")
+    assert (root.kind, root.id, root.name) == (APPROVALS, "org", "Pending approvals")
+    assert (workflow.kind, workflow.id, workflow.install_id) == (WORKFLOW, "inw1", "inl1")
     assert (workflow.phase, workflow.created_at) == (Phase.WAITING, NOON)
-    assert (approval.kind, approval.phase) == (Kind.APPROVAL, Phase.WAITING)
+    assert (approval.kind, approval.phase) == (APPROVAL, Phase.WAITING)
     assert (approval.workflow_id, approval.install_id) == ("inw1", "inl1")
     assert approval.description == "to be approved: the Helm changes (sync and plan api)"
 

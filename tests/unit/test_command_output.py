@@ -18,13 +18,14 @@ import pytest
 from rich.cells import cell_len
 
 from monitor.cli import main
+from monitor.kinds.parts import WORKFLOW, WORKFLOW_STEP
+from monitor.kinds.workflow import STEP_GROUP
 from monitor.model import (
     Alert,
     Alteration,
     Entity,
     EventKind,
     Form,
-    Kind,
     Level,
     Message,
     Notification,
@@ -164,15 +165,15 @@ def a_busy_morning(made: Made) -> None:
         release("active", step(1, "active", deploy("inl-acme")), id=LEDGER, name="ledger"),
         TargetState(made.ago(days=3), ended=EventKind.SUCCEEDED, ended_at=made.ago(days=3)),
     )
-    waiting = Entity(Kind.WORKFLOW_STEP, "iws1", "approval-awaiting", name="sync and plan search")
+    waiting = Entity(WORKFLOW_STEP, "iws1", "approval-awaiting", name="sync and plan search")
     made.save(
         "workflow",
         Entity(
-            Kind.WORKFLOW,
+            WORKFLOW,
             SEARCH,
             "in-progress",
             name="deploy of components search",
-            children=(Entity(Kind.STEP_GROUP, "group", "in-progress", children=(waiting,)),),
+            children=(Entity(STEP_GROUP, "group", "in-progress", children=(waiting,)),),
         ),
         TargetState(
             made.ago(minutes=12),

@@ -9,6 +9,22 @@ import msgspec
 import pytest
 
 from monitor.kinds import detail, release
+from monitor.kinds.parts import (
+    ACTION,
+    ACTION_RUN,
+    ACTION_STEP,
+    APPROVAL,
+    ARTIFACT,
+    BUILD,
+    DEPLOY,
+    INSTALL_ACTION,
+    JOB_EXECUTION,
+    POLICY,
+    RUNNER_JOB,
+    SANDBOX_RUN,
+    WORKFLOW,
+    WORKFLOW_STEP,
+)
 from monitor.kinds.wire import Memo
 from monitor.model import Entity, Kind, PastStatus, Phase
 from tests.support import documents
@@ -81,7 +97,7 @@ def test_a_job_that_failed_has_its_result_as_the_reason() -> None:
 
     deploy = read_deploy(runner_jobs=[{"id": "job1", "status": "failed", "executions": executions}])
 
-    assert only(deploy, Kind.JOB_EXECUTION).description == HELM
+    assert only(deploy, JOB_EXECUTION).description == HELM
 
 
 def test_an_execution_that_went_well_has_no_reason() -> None:
@@ -90,7 +106,7 @@ def test_an_execution_that_went_well_has_no_reason() -> None:
 
     deploy = read_deploy(runner_jobs=[{"id": "job1", "executions": executions}])
 
-    assert only(deploy, Kind.JOB_EXECUTION).description == ""
+    assert only(deploy, JOB_EXECUTION).description == ""
 
 
 def test_a_composite_error_is_the_best_reason() -> None:
@@ -160,7 +176,7 @@ def test_a_job_is_named_for_its_type_and_its_executions_are_in_order() -> None:
 
     job = deploy.children[0]
     assert (job.kind, job.name, job.fact("operation")) == (
-        Kind.RUNNER_JOB,
+        RUNNER_JOB,
         "helm-chart-deploy",
         "exec",
     )
@@ -187,12 +203,12 @@ def test_an_action_run_has_its_steps_by_name_its_job_and_its_action() -> None:
 
     run = deploy.children[0]
     assert run.name == "db-migrate"
-    assert only(run, Kind.ACTION_STEP).name == "migrate"
+    assert only(run, ACTION_STEP).name == "migrate"
     assert tree(run) == (
-        *(Kind.ACTION_RUN, "iar1"),
-        (Kind.ACTION_STEP, "ias1"),
-        (Kind.INSTALL_ACTION, "iaw1", (Kind.ACTION, "act1")),
-        (Kind.RUNNER_JOB, "job1"),
+        *(ACTION_RUN, "iar1"),
+        (ACTION_STEP, "ias1"),
+        (INSTALL_ACTION, "iaw1", (ACTION, "act1")),
+        (RUNNER_JOB, "job1"),
     )
 
 
@@ -211,7 +227,7 @@ def test_a_build_has_its_commit() -> None:
                 "runner_job": {"id": "job1", "status": "finished"},
             }
         ),
-        Kind.BUILD,
+        BUILD,
     )
 
     assert (build.name, build.revision, build.created_by) == ("api", "c0ffee", "robin@example.com")
@@ -228,7 +244,7 @@ def test_an_artifact_has_its_tag_and_digest() -> None:
         read_deploy(
             oci_artifact={"id": "oci1", "tag": "v1", "digest": "sha256:1", "repository": "r"}
         ),
-        Kind.ARTIFACT,
+        ARTIFACT,
     )
 
     assert artifact.status == ""
@@ -356,7 +372,7 @@ def test_a_step_that_waits_says_what_is_to_be_approved(kind: str, says: str) -> 
     step = read_step("approval-awaiting", approval={"id": "iwa1", "type": kind})
 
     assert (step.phase, step.description) == (Phase.WAITING, says)
-    assert only(step, Kind.APPROVAL).phase is Phase.WAITING
+    assert only(step, APPROVAL).phase is Phase.WAITING
 
 
 @pytest.mark.parametrize(
@@ -374,14 +390,14 @@ def test_a_step_whose_approval_was_answered_waits_no_more(answer: str, word: str
 
     step = read_step("approval-awaiting", approval=approval)
 
-    assert (step.status, only(step, Kind.APPROVAL).status) == (word, word)
-    assert only(step, Kind.APPROVAL).description == "looks right"
+    assert (step.status, only(step, APPROVAL).status) == (word, word)
+    assert only(step, APPROVAL).description == "looks right"
 
 
 def test_an_approval_that_nobody_answered_ends_with_its_step() -> None:
     step = read_step("cancelled", approval={"id": "iwa1"})
 
-    assert only(step, Kind.APPROVAL).status == "cancelled"
+    assert only(step, APPROVAL).status == "cancelled"
 
 
 def test_a_policy_validation_is_read() -> None:
@@ -389,7 +405,7 @@ def test_a_policy_validation_is_read() -> None:
 
     step = read_step("error", policy_validation=policy)
 
-    assert only(step, Kind.POLICY).description == "denied"
+    assert only(step, POLICY).description == "denied"
 
 
 # A workflow's own status
@@ -470,10 +486,10 @@ def test_what_a_step_works_at_stands_below_it() -> None:
     )
 
     assert tree(workflow) == (
-        *(Kind.WORKFLOW, "inw1"),
-        (Kind.WORKFLOW_STEP, "plan", (Kind.DEPLOY, "dpl1")),
-        (Kind.WORKFLOW_STEP, "apply"),
-        (Kind.SANDBOX_RUN, "isr1"),
+        *(WORKFLOW, "inw1"),
+        (WORKFLOW_STEP, "plan", (DEPLOY, "dpl1")),
+        (WORKFLOW_STEP, "apply"),
+        (SANDBOX_RUN, "isr1"),
     )
 
 
@@ -482,7 +498,7 @@ def test_a_deploy_does_not_stand_inside_itself() -> None:
 
     deploy = read_deploy(workflow={"id": "inw1", "install_deploys": [inner]})
 
-    assert tree(deploy) == (Kind.DEPLOY, "dpl1", (Kind.WORKFLOW, "inw1"))
+    assert tree(deploy) == (DEPLOY, "dpl1", (WORKFLOW, "inw1"))
 
 
 def test_nesting_ends_somewhere() -> None:
@@ -513,16 +529,16 @@ def test_an_execution_without_an_id_is_named_for_its_place() -> None:
 
 
 def test_a_repeated_object_stays_where_it_stands_first() -> None:
-    job = Entity(kind=Kind.RUNNER_JOB, id="job1")
-    first = Entity(kind=Kind.WORKFLOW_STEP, id="a", children=(job,))
-    second = Entity(kind=Kind.WORKFLOW_STEP, id="b", children=(job,))
+    job = Entity(kind=RUNNER_JOB, id="job1")
+    first = Entity(kind=WORKFLOW_STEP, id="a", children=(job,))
+    second = Entity(kind=WORKFLOW_STEP, id="b", children=(job,))
 
-    once = detail.once_below(Entity(kind=Kind.WORKFLOW, id="inw1", children=(first, second)))
+    once = detail.once_below(Entity(kind=WORKFLOW, id="inw1", children=(first, second)))
 
     assert tree(once) == (
-        *(Kind.WORKFLOW, "inw1"),
-        (Kind.WORKFLOW_STEP, "a", (Kind.RUNNER_JOB, "job1")),
-        (Kind.WORKFLOW_STEP, "b"),
+        *(WORKFLOW, "inw1"),
+        (WORKFLOW_STEP, "a", (RUNNER_JOB, "job1")),
+        (WORKFLOW_STEP, "b"),
     )
 
 

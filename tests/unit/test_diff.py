@@ -17,8 +17,10 @@ from hypothesis import strategies as st
 
 from monitor.decide.diff import Difference, diff, keep_absent
 from monitor.kinds import release as release_kind
+from monitor.kinds.parts import DEPLOY, RUNNER_JOB
+from monitor.kinds.stored import decode_snapshot, encode_snapshot
 from monitor.kinds.wire import Memo
-from monitor.model import Entity, Kind, Level, PastStatus, Snapshot, Transition
+from monitor.model import Entity, Level, PastStatus, Transition
 from monitor.simulation.answers import Detail
 from monitor.simulation.scenarios import SCENARIOS, Rollout, timeline
 from tests.support.builders import NOON, Reader, after, deploy, fixed, release, snapshot, step
@@ -271,7 +273,7 @@ def test_nothing_is_kept_where_nothing_is_missing() -> None:
 def test_a_field_that_an_answer_leaves_out_stands_as_it_was(missing: str) -> None:
     full = unit("error", status_at=after(3), history=past(("executing", 1)))
     (bare,) = full.children[0].children
-    default = Entity(kind=Kind.DEPLOY, id="")
+    default = Entity(kind=DEPLOY, id="")
     bare = msgspec.structs.replace(bare, **{missing: getattr(default, missing)})
 
     kept = seen_with(full, release("executing", step(1, "polling_install_deploys", bare)))
@@ -312,11 +314,11 @@ def test_any_polls_see_every_status_of_every_deploy_once(
 
     seen = defaultdict(list)
     for transition in reader.changes:
-        if transition.entity.kind is Kind.DEPLOY:
+        if transition.entity.kind == DEPLOY:
             seen[transition.entity.id].append(transition.after)
     happened = defaultdict(list)
     for occurrence in rollout.occurrences:
-        if occurrence.kind is Kind.DEPLOY and occurrence.at <= end:
+        if occurrence.kind == DEPLOY and occurrence.at <= end:
             happened[occurrence.id].append(occurrence.status)
     assert seen == happened
 
@@ -363,7 +365,7 @@ def test_what_an_answer_leaves_out_is_no_transition_then_or_later(
 
 def test_snapshots_of_the_past_and_of_the_store_compare_alike() -> None:
     before = snapshot(unit("executing", status_at=datetime(2025, 12, 1, 12, 0, 1, 5, UTC)))
-    stored = msgspec.msgpack.decode(msgspec.msgpack.encode(before), type=Snapshot)
+    stored = decode_snapshot(encode_snapshot(before))
     now = snapshot(unit("error"), NOON + timedelta(minutes=1))
 
     assert diff(stored, now) == diff(before, now)
@@ -373,7 +375,7 @@ def test_snapshots_of_the_past_and_of_the_store_compare_alike() -> None:
 def test_what_a_moved_deploy_lacks_is_kept_below_it_wherever_it_stands_now(
     is_known: bool,
 ) -> None:
-    job = Entity(kind=Kind.RUNNER_JOB, id="job1", status="failed")
+    job = Entity(kind=RUNNER_JOB, id="job1", status="failed")
     others = (step(2, "queued"),) if is_known else ()
     before = release("executing", step(1, "queued", deploy("a", "error", children=(job,))), *others)
     now = release("executing", step(1, "queued"), step(2, "queued", deploy("a", "error")))

@@ -13,10 +13,10 @@ from monitor.decide.dispatch import Dispatch, Plan, Scene, dispatch
 from monitor.decide.routing import Rule
 from monitor.decide.verdicts import Silence
 from monitor.decide.windows import Once, Then, Window
+from monitor.kinds.installer import APP, APP_CONFIG, INSTALLER
 from monitor.model import (
     Entity,
     EventKind,
-    Kind,
     Matcher,
     Mention,
     MentionKind,
@@ -189,9 +189,9 @@ def test_a_failed_install_is_known_by_all_that_routes_can_ask_for(key: str, patt
 
 def test_a_failed_config_is_known_by_the_app_that_it_belongs_to() -> None:
     def installer(status: str) -> Entity:
-        config = Entity(Kind.CONFIG, "cfg1", status, slot="config")
-        app = Entity(Kind.APP, "app1", "active", name="Shop", children=(config,))
-        return Entity(Kind.INSTALLER, "int1", name="Acme", children=(app,))
+        config = Entity(APP_CONFIG, "cfg1", status, slot="config")
+        app = Entity(APP, "app1", "active", name="Shop", app_id="app1", children=(config,))
+        return Entity(INSTALLER, "int1", name="Acme", children=(app,))
 
     book = Desk(Rule(destination="#shop", matcher=Matcher({"app": ("app1",)})))
     book.look(installer("syncing"), 0)

@@ -21,9 +21,12 @@ from monitor.compose.phrases import phrase_of
 from monitor.decide.events import is_settled, wakes_at
 from monitor.decide.stalls import StallRules
 from monitor.errors import MalformedAnswer
+from monitor.kinds import kind_of_part
 from monitor.kinds import release as release_kind
+from monitor.kinds.parts import DEPLOY
+from monitor.kinds.release import RELEASE, RELEASE_STEP
 from monitor.kinds.wire import Memo
-from monitor.model import Entity, Event, EventKind, Kind, Level, PastStatus, Phase, ReasonKind
+from monitor.model import Entity, Event, EventKind, Level, PastStatus, Phase, ReasonKind
 from monitor.simulation.scenarios import SCENARIOS, Occurrence, Rollout, timeline
 from tests.support.builders import NOON, Reader, after, deploy, fixed, release, step, words
 
@@ -697,11 +700,11 @@ class Observed:
     polls: Sequence[float]
     told: Sequence[tuple[float, Event]]
 
-    def happened(self, kind: Kind, *statuses: str) -> list[Occurrence]:
+    def happened(self, kind: str, *statuses: str) -> list[Occurrence]:
         return [
             o
             for o in self.rollout.occurrences
-            if o.kind is kind and o.status in statuses and o.at <= self.polls[-1]
+            if o.kind == kind and o.status in statuses and o.at <= self.polls[-1]
         ]
 
     def statuses_of(self, entity: Entity, at: float) -> list[str]:
@@ -747,7 +750,7 @@ every_scenario = pytest.mark.parametrize("name", EVERY_SCENARIO)
 def test_every_failure_is_told_exactly_as_often_as_it_happened(name: str) -> None:
     for seed, every in RHYTHMS:
         seen = observed(name, seed, every)
-        kinds = (Kind.RELEASE, Kind.STEP, Kind.DEPLOY)
+        kinds = (RELEASE, RELEASE_STEP, DEPLOY)
         for kind, level in zip(kinds, (Level.ROLLOUT, Level.STEP, Level.UNIT), strict=True):
             happened = Counter(o.install_id or o.id for o in seen.happened(kind, "error"))
             assert seen.counted(EventKind.FAILED, level) == happened
@@ -779,7 +782,7 @@ def test_success_is_told_once_and_only_when_all_parts_are_active(name: str) -> N
     for seed, every in RHYTHMS:
         seen = observed(name, seed, every)
         succeeded = [at for at, event in seen.told if event.kind is EventKind.SUCCEEDED]
-        assert len(succeeded) == len(seen.happened(Kind.RELEASE, "active"))
+        assert len(succeeded) == len(seen.happened(RELEASE, "active"))
         for at in succeeded:
             assert set(seen.standing_at(at).values()) == {"active"}
 
@@ -788,16 +791,16 @@ def test_success_is_told_once_and_only_when_all_parts_are_active(name: str) -> N
 def test_every_attempt_is_told_to_have_started_once(name: str) -> None:
     for seed, every in RHYTHMS:
         seen = observed(name, seed, every)
-        retries = max(0, len(seen.happened(Kind.RELEASE, "provisioning")) - 1)
+        retries = max(0, len(seen.happened(RELEASE, "provisioning")) - 1)
         assert seen.counted(EventKind.STARTED, Level.ROLLOUT).total() == 1 + retries
 
 
 HANGING = {
-    "hang": {Kind.STEP: 1},
-    "noop": {Kind.STEP: 1},
-    "approval-denied": {Kind.STEP: 1},
+    "hang": {RELEASE_STEP: 1},
+    "noop": {RELEASE_STEP: 1},
+    "approval-denied": {RELEASE_STEP: 1},
     # Quiet, then given up; and once more after its last deploy is done.
-    "slow": {Kind.RELEASE: 4},
+    "slow": {RELEASE: 4},
 }
 
 
@@ -913,7 +916,7 @@ def test_a_phase_of_the_oracle_is_one_of_ours() -> None:
         (o.kind, o.status)
         for name in EVERY_SCENARIO
         for o in play(name, 1).occurrences
-        if Entity(kind=o.kind, id="x", status=o.status).phase is Phase.UNKNOWN
+        if Entity(kind=kind_of_part(o.kind), id="x", status=o.status).phase is Phase.UNKNOWN
     }
 
-    assert words_seen == {(Kind.RELEASE, "reserving_capacity"), (Kind.DEPLOY, "rebalancing")}
+    assert words_seen == {(RELEASE, "reserving_capacity"), (DEPLOY, "rebalancing")}

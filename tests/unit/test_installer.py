@@ -7,15 +7,17 @@ import random
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
 import pytest
 
 from monitor.decide.diff import diff, keep_absent
 from monitor.decide.progress import units_of
 from monitor.errors import MalformedAnswer
 from monitor.kinds import KINDS, installer
+from monitor.kinds.installer import APP, INSTALLER
+from monitor.kinds.parts import WORKFLOW
+from monitor.kinds.stored import encode_snapshot
 from monitor.kinds.wire import Memo
-from monitor.model import Entity, Kind, Phase, Snapshot, Target
+from monitor.model import Entity, Phase, Snapshot, Target
 from tests.benchmarks import fuzz
 from tests.support import documents
 from tests.support.statuses import Distinct
@@ -103,7 +105,7 @@ def test_an_installer_stands_with_its_name_and_all_that_is_said_of_it() -> None:
 
     root = read(installer_row(metadata=metadata, type="self_hosted"))
 
-    assert (root.kind, root.id, root.name, root.status) == (Kind.INSTALLER, ID, "Acme", "")
+    assert (root.kind, root.id, root.name, root.status) == (INSTALLER, ID, "Acme", "")
     assert [name for name, _ in root.facts] == [
         "type",
         "name",
@@ -116,7 +118,7 @@ def test_an_installer_stands_with_its_name_and_all_that_is_said_of_it() -> None:
 def test_an_app_is_shown_by_the_name_that_customers_see() -> None:
     app = read_app(display_name="Checkout API", status_description="provisioned")
 
-    assert (app.kind, app.id, app.app_id, app.name) == (Kind.APP, "app1", "app1", "Checkout API")
+    assert (app.kind, app.id, app.app_id, app.name) == (APP, "app1", "app1", "Checkout API")
     assert (app.status, app.description) == ("active", "provisioned")
     assert read_app().name == "checkout"
 
@@ -158,7 +160,7 @@ def test_a_branchs_workflow_is_told_once_though_several_configs_are_of_the_branc
         installer_row(app_row(config_row(1, app_branch=branch), config_row(2, app_branch=branch)))
     )
 
-    assert [entity.id for _, entity in root.walk() if entity.kind is Kind.WORKFLOW] == ["inw1"]
+    assert [entity.id for _, entity in root.walk() if entity.kind == WORKFLOW] == ["inw1"]
 
 
 def test_a_branch_named_config_hides_no_config() -> None:
@@ -241,7 +243,7 @@ def test_the_webhook_of_each_app_can_be_used() -> None:
 def test_no_webhook_gets_into_the_tree() -> None:
     root = read(installer_row(app_row(notifications_config={"slack_webhook_url": WEBHOOK})))
 
-    assert b"secret" not in msgspec.json.encode(root)
+    assert b"secret" not in encode_snapshot(root)
 
 
 # What is forgiven, and what is refused

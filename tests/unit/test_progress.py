@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from monitor.decide import progress
 from monitor.decide.progress import Progress
-from monitor.model import Kind, Level, known_statuses
+from monitor.kinds.parts import DEPLOY
+from monitor.model import Level, known_statuses
 from tests.support.builders import after, deploy, fixed, release, step
 
 
@@ -92,7 +93,7 @@ def test_a_replaced_deploy_is_not_counted() -> None:
 
 
 @fixed(100)
-@given(st.lists(st.sampled_from([*known_statuses(Kind.DEPLOY), "strange"])), st.integers(0, 30))
+@given(st.lists(st.sampled_from([*known_statuses(DEPLOY), "strange"])), st.integers(0, 30))
 def test_every_unit_is_counted_exactly_once(statuses: list[str], planned: int) -> None:
     progress = counted(*statuses, planned=tuple(str(number) for number in range(planned)))
 

@@ -15,11 +15,24 @@ from hypothesis import strategies as st
 
 from monitor.errors import MalformedAnswer, NuonRejected
 from monitor.kinds import FINDERS, KINDS, detail, release, wire
+from monitor.kinds.parts import BUILD, DEPLOY
+from monitor.kinds.release import RELEASE, RELEASE_STEP
+from monitor.kinds.stored import decode_snapshot, encode_snapshot
 from monitor.kinds.wire import Memo
-from monitor.model import Entity, Found, Kind, PastStatus, Phase, Target, known_statuses, phase_of
+from monitor.model import (
+    Entity,
+    Found,
+    Kind,
+    PastStatus,
+    Phase,
+    Snapshot,
+    Target,
+    known_statuses,
+    phase_of,
+)
 from monitor.simulation.scenarios import SCENARIOS, timeline
 from tests.support import documents
-from tests.support.builders import fixed
+from tests.support.builders import NOON, fixed
 
 Row = dict[str, Any]
 RELEASE_ID = "relk2v9q7m3x8c4b6n1z5w0y2a"
@@ -61,7 +74,7 @@ def test_the_documented_answer_is_read() -> None:
     root = read(documents.release() | {"id": RELEASE_ID})
 
     step = root.children[0]
-    assert [root.kind, step.kind, step.children[0].kind] == [Kind.RELEASE, Kind.STEP, Kind.DEPLOY]
+    assert [root.kind, step.kind, step.children[0].kind] == [RELEASE, RELEASE_STEP, DEPLOY]
 
 
 def test_a_full_answer_is_read_with_all_that_is_shown() -> None:
@@ -94,7 +107,7 @@ def test_a_full_answer_is_read_with_all_that_is_shown() -> None:
     )
 
     assert root == Entity(
-        kind=Kind.RELEASE,
+        kind=RELEASE,
         id=RELEASE_ID,
         status="executing",
         description="executing 1 release steps",
@@ -106,7 +119,7 @@ def test_a_full_answer_is_read_with_all_that_is_shown() -> None:
         facts=(("message", "Raise replicas"), ("author_name", "Robin Example")),
         children=(
             Entity(
-                kind=Kind.STEP,
+                kind=RELEASE_STEP,
                 id="stp1",
                 status="active",
                 description="polling",
@@ -115,7 +128,7 @@ def test_a_full_answer_is_read_with_all_that_is_shown() -> None:
                 planned=("inl1", "inl2"),
                 children=(
                     Entity(
-                        kind=Kind.DEPLOY,
+                        kind=DEPLOY,
                         id="dpl1",
                         status="executing",
                         description="applying",
@@ -147,7 +160,7 @@ def test_a_thin_answer_is_ids_and_statuses() -> None:
 def test_null_and_empty_lists_have_no_deploys(steps: Any) -> None:
     root = read({"id": RELEASE_ID, "status": "queued", "release_steps": steps})
 
-    assert [entity for _, entity in root.walk() if entity.kind is Kind.DEPLOY] == []
+    assert [entity for _, entity in root.walk() if entity.kind == DEPLOY] == []
 
 
 def test_a_release_without_a_list_of_steps_has_none() -> None:
@@ -343,25 +356,25 @@ def test_entries_of_a_history_without_a_word_or_a_time_are_passed_over() -> None
 @pytest.mark.parametrize(
     ("kind", "word", "phase"),
     [
-        (Kind.RELEASE, "active", Phase.SUCCEEDED),
-        (Kind.RELEASE, "error", Phase.FAILED),
-        (Kind.RELEASE, "executing_release_steps", Phase.RUNNING),
-        (Kind.RELEASE, "ready", Phase.UNKNOWN),
-        (Kind.STEP, "waiting_for_delay", Phase.PENDING),
-        (Kind.STEP, "polling_install_deploys", Phase.RUNNING),
-        (Kind.STEP, "executing", Phase.UNKNOWN),
-        (Kind.DEPLOY, "pending-approval", Phase.WAITING),
-        (Kind.DEPLOY, "Active", Phase.UNKNOWN),
-        *((Kind.DEPLOY, word, Phase.ENDED) for word in ("noop", "cancelled", "approval-denied")),
-        *((Kind.DEPLOY, word, Phase.ENDED) for word in ("drift-detected", "auto-skipped")),
-        *((Kind.DEPLOY, word, Phase.ENDED) for word in ("no-drift", "inactive", "unknown")),
+        (RELEASE, "active", Phase.SUCCEEDED),
+        (RELEASE, "error", Phase.FAILED),
+        (RELEASE, "executing_release_steps", Phase.RUNNING),
+        (RELEASE, "ready", Phase.UNKNOWN),
+        (RELEASE_STEP, "waiting_for_delay", Phase.PENDING),
+        (RELEASE_STEP, "polling_install_deploys", Phase.RUNNING),
+        (RELEASE_STEP, "executing", Phase.UNKNOWN),
+        (DEPLOY, "pending-approval", Phase.WAITING),
+        (DEPLOY, "Active", Phase.UNKNOWN),
+        *((DEPLOY, word, Phase.ENDED) for word in ("noop", "cancelled", "approval-denied")),
+        *((DEPLOY, word, Phase.ENDED) for word in ("drift-detected", "auto-skipped")),
+        *((DEPLOY, word, Phase.ENDED) for word in ("no-drift", "inactive", "unknown")),
     ],
 )
 def test_a_status_word_has_its_phase(kind: Kind, word: str, phase: Phase) -> None:
     assert phase_of(kind, word) is phase
 
 
-@pytest.mark.parametrize("kind", [Kind.RELEASE, Kind.STEP, Kind.DEPLOY, Kind.BUILD])
+@pytest.mark.parametrize("kind", [RELEASE, RELEASE_STEP, DEPLOY, BUILD])
 def test_only_active_is_success_and_only_error_is_failure(kind: Kind) -> None:
     good = {word for word in known_statuses(kind) if phase_of(kind, word) is Phase.SUCCEEDED}
     bad = {word for word in known_statuses(kind) if phase_of(kind, word) is Phase.FAILED}
@@ -614,7 +627,8 @@ def test_a_mutated_document_is_read_or_refused(
     except MalformedAnswer:
         return
 
-    assert msgspec.msgpack.decode(msgspec.msgpack.encode(root), type=Entity) == root
+    seen = Snapshot(Target("release", root.id), NOON, root)
+    assert decode_snapshot(encode_snapshot(seen)) == seen
     keys = detail.keys([root])
     assert len(keys) == len(set(keys))
 
@@ -688,7 +702,7 @@ def test_a_bill_of_materials_is_no_release(field: str) -> None:
         find({"id": "rel1", "status": "ready", field: "x"})
 
     assert refused.value.is_missing_route
-    assert "app_branch=" in FINDERS["app"].served
+    assert "app_branch=" in KINDS["release"].served
 
 
 @pytest.mark.parametrize("body", [b"{}", b'[{"status": "active"}]', b'[{"id": ""}]', b"nonsense"])

@@ -20,8 +20,23 @@ from monitor.compose.render import (
     View,
 )
 from monitor.compose.templates import FilledTemplates
+from monitor.kinds import every_part
 from monitor.kinds import release as release_kind
+from monitor.kinds.approvals import APPROVALS
+from monitor.kinds.installer import APP, APP_CONFIG, INSTALLER
+from monitor.kinds.parts import (
+    APPROVAL,
+    ARTIFACT,
+    DEPLOY,
+    JOB_EXECUTION,
+    RUNNER_JOB,
+    WORKFLOW,
+    WORKFLOW_STEP,
+)
+from monitor.kinds.release import RELEASE, RELEASE_STEP
+from monitor.kinds.run import BRANCH_RUN, INSTALL_GROUP, INSTALL_RUN
 from monitor.kinds.wire import Memo
+from monitor.kinds.workflow import STEP_GROUP
 from monitor.model import (
     Alert,
     Commit,
@@ -68,11 +83,11 @@ def view(root: Entity, remembered: TargetState | None = None, **facts: Any) -> V
 
 
 _WATCHED_AS = {
-    Kind.RELEASE: "release",
-    Kind.WORKFLOW: "workflow",
-    Kind.BRANCH_RUN: "run",
-    Kind.INSTALLER: "installer",
-    Kind.APPROVALS: "approvals",
+    RELEASE: "release",
+    WORKFLOW: "workflow",
+    BRANCH_RUN: "run",
+    INSTALLER: "installer",
+    APPROVALS: "approvals",
 }
 
 
@@ -548,7 +563,7 @@ def test_a_message_for_a_webhook_does_not_repeat_its_headline() -> None:
 
 def workflow_step(name: str, status: str, description: str = "", *children: Entity) -> Entity:
     return entity(
-        Kind.WORKFLOW_STEP,
+        WORKFLOW_STEP,
         f"iws-{name}",
         status,
         *children,
@@ -561,12 +576,12 @@ def workflow_step(name: str, status: str, description: str = "", *children: Enti
 
 
 def group(number: int, status: str, *steps: Entity, name: str = "") -> Entity:
-    return entity(Kind.STEP_GROUP, f"inw1/{number}", status, *steps, name=name)
+    return entity(STEP_GROUP, f"inw1/{number}", status, *steps, name=name)
 
 
 def workflow(status: str, *groups: Entity) -> Entity:
     return entity(
-        Kind.WORKFLOW,
+        WORKFLOW,
         "inwk2v9q7m3x8c4b6n1z5w0y2a",
         status,
         *groups,
@@ -654,7 +669,7 @@ def test_what_waits_for_something_else_than_an_approval_says_for_what() -> None:
 
 def install_run(install_id: str, status: str, *below: Entity, **facts: Any) -> Entity:
     return entity(
-        Kind.INSTALL_RUN,
+        INSTALL_RUN,
         f"igr1/{install_id}",
         status,
         *below,
@@ -667,21 +682,21 @@ def install_run(install_id: str, status: str, *below: Entity, **facts: Any) -> E
 
 
 def branch_run() -> Entity:
-    deep = entity(Kind.WORKFLOW_STEP, "iws1", "error", description=HELM)
-    broken = entity(Kind.WORKFLOW, "inw1", "error", deep, description="error while executing steps")
+    deep = entity(WORKFLOW_STEP, "iws1", "error", description=HELM)
+    broken = entity(WORKFLOW, "inw1", "error", deep, description="error while executing steps")
     canary = entity(
-        Kind.INSTALL_GROUP, "igr1", "success", install_run("inlacme", "success"), name="canary"
+        INSTALL_GROUP, "igr1", "success", install_run("inlacme", "success"), name="canary"
     )
     europe = entity(
-        Kind.INSTALL_GROUP,
+        INSTALL_GROUP,
         "igr2",
         "error",
         install_run("inlhooli", "error", broken, description="deploy failed"),
         name="europe",
     )
-    rest = entity(Kind.INSTALL_GROUP, "igr3", "pending", name="rest", planned=("i1", "i2"))
+    rest = entity(INSTALL_GROUP, "igr3", "pending", name="rest", planned=("i1", "i2"))
     return entity(
-        Kind.BRANCH_RUN,
+        BRANCH_RUN,
         "inwrun9q7m3x8",
         "failed",
         canary,
@@ -724,9 +739,9 @@ def test_a_group_that_is_done_or_never_begun_is_told_by_its_name() -> None:
 def test_what_failed_deep_down_is_the_reason_by_which_failures_are_told_together() -> None:
     def failed(install_id: str) -> Entity:
         execution = Entity(
-            kind=Kind.JOB_EXECUTION, id=f"jex{install_id}", status="failed", description=HELM
+            kind=JOB_EXECUTION, id=f"jex{install_id}", status="failed", description=HELM
         )
-        job = entity(Kind.RUNNER_JOB, f"job{install_id}", "failed", execution)
+        job = entity(RUNNER_JOB, f"job{install_id}", "failed", execution)
         return deploy(install_id, "error", f"install deploy {install_id} failed", children=(job,))
 
     root = under_way(failed("hooli"), failed("stark"))
@@ -752,7 +767,7 @@ def test_of_a_long_output_the_line_that_names_the_error_comes_first() -> None:
 
 def config(number: int, status: str, description: str = "", **facts: Any) -> Entity:
     return entity(
-        Kind.CONFIG,
+        APP_CONFIG,
         f"cfg{number}",
         status,
         name=f"version {number}",
@@ -764,12 +779,12 @@ def config(number: int, status: str, description: str = "", **facts: Any) -> Ent
 
 
 def app(name: str, status: str, *units: Entity, **facts: Any) -> Entity:
-    return entity(Kind.APP, f"app-{name}", status, *units, app_id=f"app-{name}", name=name, **facts)
+    return entity(APP, f"app-{name}", status, *units, app_id=f"app-{name}", name=name, **facts)
 
 
 def installer(*apps: Entity, **facts: Any) -> Entity:
     facts.setdefault("updated_at", after(30))
-    return entity(Kind.INSTALLER, "intk2v9q7m3x8", "", *apps, name="Acme Cloud", **facts)
+    return entity(INSTALLER, "intk2v9q7m3x8", "", *apps, name="Acme Cloud", **facts)
 
 
 def test_an_installer_is_drawn_with_a_line_for_each_app_and_its_newest_config() -> None:
@@ -797,7 +812,7 @@ def test_an_installer_is_drawn_with_a_line_for_each_app_and_its_newest_config() 
 
 
 def branch_workflow(status: str) -> Entity:
-    return entity(Kind.WORKFLOW, "inw1", status, name="manual run", slot="branch b1")
+    return entity(WORKFLOW, "inw1", status, name="manual run", slot="branch b1")
 
 
 @pytest.mark.parametrize(
@@ -843,12 +858,12 @@ def test_an_app_that_was_taken_away_is_told_with_its_page() -> None:
 
 
 def approvals(*workflows: Entity) -> Entity:
-    return entity(Kind.APPROVALS, "org", "", *workflows, name="Pending approvals")
+    return entity(APPROVALS, "org", "", *workflows, name="Pending approvals")
 
 
 def pending(name: str, what: str, install_id: str, minutes: float) -> Entity:
     approval = entity(
-        Kind.APPROVAL,
+        APPROVAL,
         f"apr-{name}",
         "approval-awaiting",
         name=name,
@@ -858,7 +873,7 @@ def pending(name: str, what: str, install_id: str, minutes: float) -> Entity:
         created_at=after(minutes),
     )
     return entity(
-        Kind.WORKFLOW,
+        WORKFLOW,
         f"inw-{name}",
         "approval-awaiting",
         approval,
@@ -904,7 +919,7 @@ def test_an_approval_that_came_is_told_with_its_workflow_and_install() -> None:
 
 
 def test_the_facts_name_the_commit_the_image_and_the_pages_of_what_is_rolled_out() -> None:
-    image = entity(Kind.ARTIFACT, "art1", facts=(("tag", "v1.42.0"),))
+    image = entity(ARTIFACT, "art1", facts=(("tag", "v1.42.0"),))
     root = under_way(
         deploy("hooli", "executing", children=(image,)),
         component_id="cmp1",
@@ -1152,8 +1167,11 @@ def test_links_quote_whatever_stands_in_an_id() -> None:
     links = Links("https://app.nuon.co/", "org/1")
 
     assert links.install("a b?c") == "https://app.nuon.co/org%2F1/installs/a%20b%3Fc"
-    assert links.workflow("i", "w|>") == "https://app.nuon.co/org%2F1/installs/i/workflows/w%7C%3E"
-    assert links.releases() == "https://app.nuon.co/org%2F1/releases"
+    assert (
+        links.to("installs", "i", "workflows", "w|>")
+        == "https://app.nuon.co/org%2F1/installs/i/workflows/w%7C%3E"
+    )
+    assert links.to("releases") == "https://app.nuon.co/org%2F1/releases"
 
 
 def test_the_headline_is_the_cards_first_line() -> None:
@@ -1281,7 +1299,9 @@ _reasons = st.builds(
     ends=st.lists(_texts, max_size=3).map(tuple),
 )
 _times = st.none() | st.integers(1, 2**35).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
-_statuses = st.sampled_from([word for kind in Kind for word in known_statuses(kind)]) | _texts
+_statuses = (
+    st.sampled_from([word for kind in every_part() for word in known_statuses(kind)]) | _texts
+)
 _facts: dict[str, Any] = {
     "id": _texts,
     "status": _statuses,
@@ -1317,7 +1337,7 @@ def _tree(
     return st.builds(Entity, kind=kind, **_facts, children=children)
 
 
-_below = st.lists(_tree(st.sampled_from(Kind), st.just(())), max_size=1).map(tuple)
+_below = st.lists(_tree(st.sampled_from([*every_part()]), st.just(())), max_size=1).map(tuple)
 
 
 def _trees(root: Kind, step: Kind, *units: Kind) -> st.SearchStrategy[Entity]:
@@ -1343,11 +1363,11 @@ def _trees(root: Kind, step: Kind, *units: Kind) -> st.SearchStrategy[Entity]:
 
 
 _rollouts = st.one_of(
-    _trees(Kind.RELEASE, Kind.STEP, Kind.DEPLOY),
-    _trees(Kind.WORKFLOW, Kind.STEP_GROUP, Kind.WORKFLOW_STEP),
-    _trees(Kind.BRANCH_RUN, Kind.INSTALL_GROUP, Kind.INSTALL_RUN),
-    _trees(Kind.INSTALLER, Kind.APP, Kind.CONFIG, Kind.WORKFLOW),
-    _trees(Kind.APPROVALS, Kind.WORKFLOW, Kind.APPROVAL),
+    _trees(RELEASE, RELEASE_STEP, DEPLOY),
+    _trees(WORKFLOW, STEP_GROUP, WORKFLOW_STEP),
+    _trees(BRANCH_RUN, INSTALL_GROUP, INSTALL_RUN),
+    _trees(INSTALLER, APP, APP_CONFIG, WORKFLOW),
+    _trees(APPROVALS, WORKFLOW, APPROVAL),
 )
 
 
@@ -1437,11 +1457,11 @@ def test_the_widest_words_in_every_place_fit(kind: Kind) -> None:
         return entity(part_kind, f"{number}", status, *below, **words, **ids, planned=(wide,))
 
     children = {
-        Kind.RELEASE: (Kind.STEP, Kind.DEPLOY),
-        Kind.WORKFLOW: (Kind.STEP_GROUP, Kind.WORKFLOW_STEP),
-        Kind.BRANCH_RUN: (Kind.INSTALL_GROUP, Kind.INSTALL_RUN),
-        Kind.INSTALLER: (Kind.APP, Kind.CONFIG),
-        Kind.APPROVALS: (Kind.WORKFLOW, Kind.APPROVAL),
+        RELEASE: (RELEASE_STEP, DEPLOY),
+        WORKFLOW: (STEP_GROUP, WORKFLOW_STEP),
+        BRANCH_RUN: (INSTALL_GROUP, INSTALL_RUN),
+        INSTALLER: (APP, APP_CONFIG),
+        APPROVALS: (WORKFLOW, APPROVAL),
     }
     step_kind, unit_kind = children[kind]
     steps = [

@@ -15,8 +15,9 @@ from monitor.decide.diff import diff, keep_absent
 from monitor.decide.progress import progress_of, reason_of, units_of
 from monitor.errors import MalformedAnswer, NuonError, NuonNotFound, NuonUnavailable
 from monitor.kinds import FINDERS, KINDS, run
+from monitor.kinds.run import BRANCH_RUN
 from monitor.kinds.wire import Beside, Document, Memo, Wanted
-from monitor.model import Entity, Kind, Phase, Snapshot, Target
+from monitor.model import Entity, Phase, Snapshot, Target
 from monitor.platform.fetch import gather
 from tests.benchmarks import fuzz
 
@@ -169,7 +170,7 @@ async def test_a_run_is_told_with_its_commit_and_its_author() -> None:
 
     root = await platform(document=document).poll()
 
-    assert (root.kind, root.id, root.status) == (Kind.BRANCH_RUN, RUN_ID, "running")
+    assert (root.kind, root.id, root.status) == (BRANCH_RUN, RUN_ID, "running")
     assert (root.name, root.app_id, root.revision) == ("main", "app1", "c0ffee")
     assert root.created_by == "robin@example.com"
     assert root.created_at == NOON

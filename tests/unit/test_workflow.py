@@ -9,17 +9,19 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.errors import MalformedAnswer
 from monitor.kinds import FINDERS, KINDS, detail, workflow
+from monitor.kinds.parts import WORKFLOW, WORKFLOW_STEP
+from monitor.kinds.stored import decode_snapshot, encode_snapshot
 from monitor.kinds.wire import Document, Memo
-from monitor.model import Entity, Found, Kind, Phase, Target, known_statuses
+from monitor.kinds.workflow import STEP_GROUP
+from monitor.model import Entity, Found, Phase, Snapshot, Target, known_statuses
 from tests.support import documents
-from tests.support.builders import fixed
+from tests.support.builders import NOON, fixed
 from tests.support.statuses import Distinct
 from tests.unit.test_release import JUNK, places_in, shuffled
 
@@ -72,13 +74,11 @@ def test_a_full_answer_is_read_with_all_that_is_shown() -> None:
     )
 
     def group(place: int, status: str, *steps: Entity) -> Entity:
-        return Entity(
-            kind=Kind.STEP_GROUP, id=f"{WORKFLOW_ID}/{place}", status=status, children=steps
-        )
+        return Entity(kind=STEP_GROUP, id=f"{WORKFLOW_ID}/{place}", status=status, children=steps)
 
     def step(name: str, status: str, slot: str, **fields: Any) -> Entity:
         return Entity(
-            kind=Kind.WORKFLOW_STEP,
+            kind=WORKFLOW_STEP,
             id=f"iws-{name}",
             name=name,
             status=status,
@@ -87,7 +87,7 @@ def test_a_full_answer_is_read_with_all_that_is_shown() -> None:
         )
 
     assert root == Entity(
-        kind=Kind.WORKFLOW,
+        kind=WORKFLOW,
         id=WORKFLOW_ID,
         status="in-progress",
         name="deploy api",
@@ -200,7 +200,7 @@ def test_a_workflow_without_steps_has_no_groups(steps: Any) -> None:
     assert read(document(steps=steps)).children == ()
 
 
-@pytest.mark.parametrize("word", known_statuses(Kind.WORKFLOW))
+@pytest.mark.parametrize("word", known_statuses(WORKFLOW))
 def test_only_an_end_is_a_success_while_steps_are_open(word: str) -> None:
     assert read(document(step_row("a"), status=word)).phase is not Phase.SUCCEEDED
 
@@ -251,7 +251,8 @@ def test_a_mutated_workflow_is_read_or_refused(
         return
 
     assert again == root
-    assert msgspec.msgpack.decode(msgspec.msgpack.encode(root), type=Entity) == root
+    seen = Snapshot(Target("workflow", root.id), NOON, root)
+    assert decode_snapshot(encode_snapshot(seen)) == seen
     keys = detail.keys([root])
     assert len(keys) == len(set(keys))
 

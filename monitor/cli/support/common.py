@@ -99,14 +99,12 @@ def ago(then: datetime, now: datetime) -> str:
 def part_names(store: Store, snapshot: Snapshot) -> dict[str, str]:
     """Return what people call the parts of a rollout, by the parts' ids and by their places."""
     from monitor.decide.progress import alert_key_of
-    from monitor.kinds import KINDS
-    from monitor.kinds.wire import Terms
+    from monitor.kinds import profile_of
     from monitor.model import Level
     from monitor.text import plain, short_id
 
     root = snapshot.root
-    kind = KINDS.get(snapshot.target.kind)
-    terms = kind.terms if kind else Terms()
+    terms = profile_of(root).terms
     units = [unit for step in root.children for unit in step.children]
     installs = store.names([unit.install_id for unit in units])
     names = {root.id: f"the {root.kind}"}
@@ -118,7 +116,7 @@ def part_names(store: Store, snapshot: Snapshot) -> dict[str, str]:
             shown = plain(name, 60, fallback=identifier) if name else identifier
             names[unit.id] = names[alert_key_of(Level.UNIT, unit, step)] = shown
             for _, detail in unit.flat()[1:]:
-                what = plain(detail.name, 60, fallback=detail.kind.value)
+                what = plain(detail.name, 60, fallback=str(detail.kind))
                 names.setdefault(detail.id, f"{shown}: {what}")
     return names
 

@@ -18,7 +18,8 @@ from monitor.cli.support.common import report
 from monitor.config import WATCH_KINDS, Config, Watch, format_duration
 from monitor.deliver.destinations import Destinations
 from monitor.errors import DestinationError, NuonError, NuonNotFound, NuonRejected
-from monitor.kinds import FINDERS, KINDS, explained
+from monitor.kinds import FINDERS, KEYS, KINDS, explained, found_by
+from monitor.kinds.profile import WatchedBy
 from monitor.kinds.wire import Memo, parse
 from monitor.model import Found, Target
 from monitor.platform.fetch import Source, gather, located, pages
@@ -27,22 +28,6 @@ from monitor.text import counted, join_names, plain
 
 _NOBODY = "0" * 26
 """An id that nothing has: a platform that serves the route says that there is no such record."""
-_BELOW_AN_APP = frozenset({"app_branch"})
-"""What goes by two ids."""
-
-_FOUND_BY = {"app": "release", "component": "release", "install": "workflow"}
-"""What a list leads to, without which the list is of no use."""
-_STAND_INS = {
-    "release": ("app_branch", "install", "workflow"),
-    "app": ("app_branch", "install", "workflow"),
-    "component": ("app_branch", "install", "workflow"),
-    "installer": ("app", "app_branch"),
-    "workflow": ("app", "component", "release"),
-    "install": ("app", "component", "release"),
-    "app_branch": ("app", "component", "release", "install", "workflow"),
-    "approvals": ("install", "workflow", "app"),
-}
-"""What shows the same on a platform of another age, the best first."""
 _MOST_STAND_INS = 3
 
 
@@ -75,7 +60,9 @@ class _Platform:
         return self.routes[kind] is True and not self.lacks(kind)
 
     def lacks(self, kind: str) -> bool:
-        return any(self.routes[needed] is False for needed in (kind, _FOUND_BY.get(kind, kind)))
+        # Without what a list leads to the list is of no use.
+        needed = (kind, found_by(kind).name)
+        return any(self.routes.get(one) is False for one in needed)
 
     def doubt(self, kind: str) -> NuonError | None:
         """Return why it cannot be told whether a kind is served."""
@@ -105,8 +92,8 @@ async def _ask_platform(config: Config, source: _Client) -> bool:
 
 async def _serves(source: Source, kind: str) -> bool | NuonError:
     """Return whether there is such a route, or why that cannot be told."""
-    made_up = f"{_NOBODY}/{_NOBODY}" if kind in _BELOW_AN_APP else _NOBODY
-    path = (KINDS.get(kind) or FINDERS[kind]).path(made_up)
+    has_two_ids = KEYS[kind].watched_by is WatchedBy.BRANCH_ID
+    path = KEYS[kind].path(f"{_NOBODY}/{_NOBODY}" if has_two_ids else _NOBODY)
     try:
         await source.get(path)
     except NuonNotFound:
@@ -167,9 +154,9 @@ async def _look(
 
 
 def _instead(platform: _Platform, kind: str) -> str:
-    fitting = [other for other in _STAND_INS[kind] if platform.serves(other)]
+    fitting = [other for other in found_by(kind).stand_ins if platform.serves(other)]
     if not fitting:
-        served = (KINDS.get(kind) or FINDERS[kind]).served
+        served = found_by(kind).served
         return f"it serves nothing that stands in for it: is nuon.api_url right? {served}"
     *others, last = fitting[:_MOST_STAND_INS]
     return f"watch {' or '.join(filter(None, (', '.join(others), last)))} instead"
@@ -181,7 +168,7 @@ async def _shown(source: Source, target: Target) -> str:
     seen = await gather(source, kind, target.id)
     root = kind.decode(seen.main.body, target.id, Memo(), seen.beside)
     if root.kind.is_perpetual:
-        return counted(len(root.children), kind.terms.step)
+        return counted(len(root.children), kind.profile.terms.step)
     return root.status or "no status yet"
 
 

@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from monitor.decide.diff import diff, keep_absent
 from monitor.decide.events import decide
 from monitor.decide.stalls import StallRules
+from monitor.kinds import KINDS
+from monitor.kinds.profile import KindProfile, page_of_app
 from monitor.model import (
     Entity,
     Event,
@@ -55,35 +57,26 @@ _STORIES: Mapping[EventKind, _Story] = {
 
 @dataclass(frozen=True, slots=True)
 class _Cast:
-    """What the sample of one kind is made of; `stories` are those that differ from the others'."""
+    """What the parts of a kind's sample are called; `stories` are those that differ."""
 
-    root: Kind
-    step: Kind
-    unit: Kind
-    name: str
-    steps: tuple[str, str]
-    units: tuple[str, ...]
+    name: str = "checkout-api"
+    steps: tuple[str, str] = ("", "")
+    units: tuple[str, ...] = ()
+    """Without any the units are installs."""
     reason: str = "helm upgrade timed out after 10m0s waiting for condition"
     stories: Mapping[EventKind, _Story] = field(default_factory=dict)
 
 
 _INSTALLS = ("acme-prod", "globex-prod", "initech-eu")
+_PLAIN = _Cast()
 _CASTS: Mapping[str, _Cast] = {
-    "release": _Cast(Kind.RELEASE, Kind.STEP, Kind.DEPLOY, "checkout-api", ("", ""), _INSTALLS),
-    "run": _Cast(
-        *(Kind.BRANCH_RUN, Kind.INSTALL_GROUP, Kind.INSTALL_RUN),
-        "main",
-        ("canary", "everybody"),
-        _INSTALLS,
-    ),
+    "run": _Cast("main", ("canary", "everybody")),
     "workflow": _Cast(
-        *(Kind.WORKFLOW, Kind.STEP_GROUP, Kind.WORKFLOW_STEP),
         "deploy checkout-api",
         ("plan", "apply"),
         ("sync the image", "apply the plan", "check the health"),
     ),
     "installer": _Cast(
-        *(Kind.INSTALLER, Kind.APP, Kind.CONFIG),
         "Shop for everyone",
         ("shop", "billing"),
         ("version 8",),
@@ -97,7 +90,6 @@ _CASTS: Mapping[str, _Cast] = {
         },
     ),
     "approvals": _Cast(
-        *(Kind.APPROVALS, Kind.WORKFLOW, Kind.APPROVAL),
         "Pending approvals",
         ("deploy checkout-api", "reprovision"),
         ("the plan",),
@@ -108,7 +100,6 @@ _CASTS: Mapping[str, _Cast] = {
         },
     ),
 }
-KINDS = tuple(_CASTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +115,7 @@ class Sample:
 
 def sample(kind: str, event: EventKind, now: datetime) -> Sample | None:
     """Return how such an event comes about `now`; None where that kind never has one."""
-    cast = _CASTS[kind]
+    cast = _CASTS.get(kind, _PLAIN)
     story = cast.stories.get(event, () if cast.stories else _STORIES.get(event, ()))
     seen: Snapshot | None = None
     state: TargetState | None = None
@@ -134,7 +125,7 @@ def sample(kind: str, event: EventKind, now: datetime) -> Sample | None:
     for minute, scene in story:
         at = begun_at + (20 + minute) * _MINUTE
         changed_at, before = (changed_at if scene == before else at), scene
-        root = _tree(cast, scene, begun_at, changed_at)
+        root = _tree(kind, cast, scene, begun_at, changed_at)
         after = keep_absent(seen, Snapshot(Target(kind, root.id), at, root))
         change = diff(seen, after)
         decision = decide(seen, after, change, state, now=at, stall_rules=_PATIENCE)
@@ -149,87 +140,76 @@ def sample(kind: str, event: EventKind, now: datetime) -> Sample | None:
 
 def kinds_of_events(kind: str) -> tuple[EventKind, ...]:
     """Return the events that there are of a kind."""
-    return tuple(_CASTS[kind].stories or _STORIES)
+    return tuple(_CASTS.get(kind, _PLAIN).stories or _STORIES)
 
 
-def _tree(cast: _Cast, scene: str, begun_at: datetime, changed_at: datetime) -> Entity:
+def _tree(kind: str, cast: _Cast, scene: str, begun_at: datetime, changed_at: datetime) -> Entity:
     first, *words = scene.split()
+    profile = KINDS[kind].profile
+    is_rollout = not profile.root.is_perpetual
     return Entity(
-        kind=cast.root,
-        id=_id(_LETTERS[cast.root]),
-        status=_status(cast.root, first),
+        kind=profile.root,
+        id=_id(KINDS[kind].id_prefix),
+        status=_status(profile.root, first),
         name=cast.name,
         created_at=begun_at,
         updated_at=changed_at,
-        component_id="" if cast.root.is_perpetual else _id("cmp"),
-        app_id="" if cast.root.is_perpetual else _id("app"),
-        install_id=_id("inl", 1) if cast.root is Kind.WORKFLOW else "",
+        component_id=_id("cmp") if is_rollout else "",
+        app_id=_id("app") if is_rollout else "",
+        install_id="" if profile.is_rolled_out_to_units or not is_rollout else _id("inl", 1),
         workflow_id=_id("inw"),
-        revision="" if cast.root.is_perpetual else _COMMIT,
-        created_by="" if cast.root.is_perpetual else "robin@example.com",
-        children=tuple(_step(cast, number, word, begun_at) for number, word in enumerate(words)),
-    )
-
-
-def _step(cast: _Cast, number: int, word: str, begun_at: datetime) -> Entity:
-    is_work = cast.root is Kind.APPROVALS
-    created_at = begun_at + 8 * number * _MINUTE
-    return Entity(
-        kind=cast.step,
-        id=_id("stp", number),
-        status=_status(cast.step, word[0]),
-        name=cast.steps[number],
-        created_at=created_at,
-        install_id=_id("inl", 1 + number) if is_work else "",
-        workflow_id=_id("inw", number) if is_work else "",
-        app_id=_id("app", number) if cast.step is Kind.APP else "",
+        revision=_COMMIT if is_rollout else "",
+        created_by="robin@example.com" if is_rollout else "",
         children=tuple(
-            _unit(cast, f"{number}{alert_key}", alert_key, letter, created_at)
-            for alert_key, letter in enumerate(word[1:], start=1)
+            _step(profile, cast, number, word, begun_at) for number, word in enumerate(words)
         ),
     )
 
 
-def _unit(cast: _Cast, key: str, alert_key: int, letter: str, begun_at: datetime) -> Entity:
-    is_at_install = cast.units is _INSTALLS
-    is_done = letter in "sf"
+def _step(profile: KindProfile, cast: _Cast, number: int, word: str, begun_at: datetime) -> Entity:
+    is_work = profile.is_list_of_waits
+    created_at = begun_at + 8 * number * _MINUTE
     return Entity(
-        kind=cast.unit,
-        id=_id("unt", key),
-        status=_status(cast.unit, letter),
-        description={"f": cast.reason, "w": "the plan is to be approved"}.get(letter, ""),
-        name="" if is_at_install else cast.units[alert_key - 1],
-        created_at=begun_at + alert_key * _MINUTE,
-        updated_at=begun_at + (alert_key + 4) * _MINUTE if is_done else None,
-        install_id=_id("inl", alert_key) if is_at_install else "",
-        workflow_id=_id("inw", key),
-        slot=key if not is_at_install else "",
+        kind=profile.step,
+        id=_id("stp", number),
+        status=_status(profile.step, word[0]),
+        name=cast.steps[number],
+        created_at=created_at,
+        install_id=_id("inl", 1 + number) if is_work else "",
+        workflow_id=_id("inw", number) if is_work else "",
+        app_id=_id("app", number) if profile.step_page is page_of_app else "",
+        children=tuple(
+            _unit(profile.unit, cast, (number, place), letter, created_at)
+            for place, letter in enumerate(word[1:], start=1)
+        ),
     )
 
 
-_AT_WORK = {
-    Kind.RELEASE: "executing_release_steps",
-    Kind.STEP: "polling_install_deploys",
-    Kind.DEPLOY: "executing",
-}
+def _unit(kind: Kind, cast: _Cast, at: tuple[int, int], letter: str, begun_at: datetime) -> Entity:
+    """Build a unit that stands `at` a step's number and its place there."""
+    number, place = at
+    key = f"{number}{place}"
+    is_at_install = not cast.units
+    is_done = letter in "sf"
+    return Entity(
+        kind=kind,
+        id=_id("unt", key),
+        status=_status(kind, letter),
+        description={"f": cast.reason, "w": "the plan is to be approved"}.get(letter, ""),
+        name="" if is_at_install else cast.units[place - 1],
+        created_at=begun_at + place * _MINUTE,
+        updated_at=begun_at + (place + 4) * _MINUTE if is_done else None,
+        install_id=_id("inl", place) if is_at_install else "",
+        workflow_id=_id("inw", key),
+        slot="" if is_at_install else key,
+    )
 
 
 def _status(kind: Kind, letter: str) -> str:
-    """Return a word that the platform has for a phase; empty where it has none."""
+    """Return the usual word that the platform has for a phase; empty where it has none."""
     phase = _PHASES[letter]
-    if phase is Phase.RUNNING and kind in _AT_WORK:
-        return _AT_WORK[kind]
     words = (word for word in known_statuses(kind) if phase_of(kind, word) is phase)
     return next(words, "")
-
-
-_LETTERS = {
-    Kind.RELEASE: "rel",
-    Kind.BRANCH_RUN: "inw",
-    Kind.WORKFLOW: "inw",
-    Kind.INSTALLER: "int",
-    Kind.APPROVALS: "org",
-}
 
 
 def _id(letters: str, number: object = 0) -> str:

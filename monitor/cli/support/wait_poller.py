@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import msgspec
-
 from monitor.compose import render
 from monitor.compose.phrases import phrase_of
 from monitor.decide import events
@@ -19,8 +17,8 @@ from monitor.decide.diff import diff, keep_absent
 from monitor.decide.reachability import Reachability
 from monitor.decide.stalls import StallRules
 from monitor.errors import NuonError, NuonNotFound, NuonRejected, NuonUnavailable
-from monitor.kinds import KINDS, explained
-from monitor.kinds.wire import Memo, parse
+from monitor.kinds import KINDS, explained, run
+from monitor.kinds.wire import Memo
 from monitor.model import Entity, Event, EventKind, Phase, Snapshot, Target, TargetState
 from monitor.platform.fetch import Source, gather
 from monitor.platform.lookups import Names
@@ -182,15 +180,7 @@ class Follower:
         return sentence
 
 
-class _Owned(msgspec.Struct):
-    owner_type: str | None = None
-
-
-_owner_decoder = msgspec.json.Decoder(_Owned)
-
-
 async def _owned(source: Source, workflow: Target) -> Target:
     """Tell an app branch's run from another workflow; raises NuonError."""
     answer = await source.get(KINDS[workflow.kind].path(workflow.id))
-    is_run = parse(answer.body, _owner_decoder).owner_type == "app_branches"
-    return Target("run", workflow.id) if is_run else workflow
+    return Target(run.NAME, workflow.id) if run.is_run(answer.body) else workflow

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from monitor.compose.render.blocks import WORD_LIMIT, Element, Line, bold, date, line, link
 from monitor.compose.render.budget import Budget
@@ -11,7 +11,7 @@ from monitor.compose.render.layout import Layout
 from monitor.compose.render.links import URL_LIMIT
 from monitor.compose.render.pages import given, links_to_origin
 from monitor.decide.progress import Progress, starter_of, time_left
-from monitor.model import Commit, Entity, Kind, Phase
+from monitor.model import Commit, Entity, Phase
 from monitor.text import WEB_ADDRESS, counted, duration_words, first_line, plain, short_id
 
 _MESSAGE_LIMIT = 120
@@ -20,7 +20,7 @@ _MESSAGE_LIMIT = 120
 def fact_lines(layout: Layout, budget: Budget) -> list[Line]:
     """Draw what is rolled out and, in one line, how far it is; then what the user adds."""
     lines: list[Line] = []
-    if layout.root.kind is not Kind.APPROVALS:
+    if not layout.profile.is_list_of_waits:
         commit = commit_of(layout.root, layout.view.commits.get(layout.root.build_id))
         lines.append(line(*_between_dots(_origin(layout, commit, budget))))
         if message := message_words(commit, budget):
@@ -112,7 +112,7 @@ def _origin(layout: Layout, commit: Commit, budget: Budget) -> Iterator[tuple[Pa
         yield ("started ", date(root.created_at))
     for origin in links_to_origin(layout):
         yield (origin,)
-    yield from ((page,) for page in _pages_of_installer(root))
+    yield from ((page,) for page in _addresses_of(layout))
     if before := given(view.previous_url, "the attempt before"):
         yield before
 
@@ -125,28 +125,18 @@ def _tag_of(layout: Layout, budget: Budget) -> str:
         for unit in stage.units
         if unit.children
         for below in unit.children
-        if below.kind is Kind.ARTIFACT and below.fact("tag")
+        if below.fact("tag")
     )
-    first = next(artifacts, None) if layout.root.kind is Kind.RELEASE else None
+    first = next(artifacts, None)
     return plain(first.fact("tag"), budget.name, fallback="") if first else ""
 
 
-# Of an installer's addresses those that lead a person somewhere, in our words.
-_PAGES: Mapping[str, str] = {
-    "homepage_url": "homepage",
-    "documentation_url": "documentation",
-    "community_url": "community",
-    "github_url": "GitHub",
-    "demo_url": "demo",
-}
-
-
-def _pages_of_installer(root: Entity) -> Iterator[Element]:
-    if root.kind is Kind.INSTALLER:
-        for fact, words in _PAGES.items():
-            url = root.fact(fact).strip()
-            if len(url) <= URL_LIMIT and WEB_ADDRESS.fullmatch(url):
-                yield link(url, words)
+def _addresses_of(layout: Layout) -> Iterator[Element]:
+    """Yield links to the addresses that the root itself names."""
+    for fact, words in layout.profile.address_facts.items():
+        url = layout.root.fact(fact).strip()
+        if len(url) <= URL_LIMIT and WEB_ADDRESS.fullmatch(url):
+            yield link(url, words)
 
 
 def _lines_of_the_user(layout: Layout, budget: Budget) -> Iterator[Line]:

@@ -10,14 +10,14 @@ from monitor.compose.render.layout import Layout
 from monitor.compose.render.perpetual import summary_of_perpetual
 from monitor.compose.render.phases import FAILED, TROUBLES, awaits_approval, says_of, waits
 from monitor.decide import progress
-from monitor.model import Entity, Event, EventKind, Kind, Level, Phase, ReasonKind
+from monitor.model import Entity, Event, EventKind, Level, Phase, ReasonKind
 from monitor.text import counted
 
 
 def headline_of(layout: Layout) -> str:
     """Return an icon, the title, and how it stands."""
     icon, words = _state(layout)
-    if layout.root.kind is Kind.APPROVALS and not layout.given_title:
+    if layout.profile.is_list_of_waits and not layout.given_title:
         headline = f"{icon} {_sentence(state_of(layout))}"
     else:
         headline = f"{icon} {layout.title}{words}{_attempt_words(layout)}"
@@ -62,11 +62,17 @@ def failure_words(layout: Layout) -> str:
 def success_words(layout: Layout) -> str:
     """Return how it succeeded; continues the title."""
     progress = layout.progress
-    if not progress.total or layout.is_plan_only or layout.root.kind is Kind.WORKFLOW:
+    is_placed = layout.profile.is_rolled_out_to_units and not layout.is_plan_only
+    if not progress.total or not is_placed:
         return " succeeded"
     if progress.succeeded < progress.total:
         return f" succeeded: {reached(layout, progress)}"
-    return f" is on all {progress.total:,} installs" if progress.total > 1 else " is on its install"
+    unit = layout.terms.unit
+    return (
+        f" is on all {counted(progress.total, unit)}"
+        if progress.total > 1
+        else f" is on its {unit}"
+    )
 
 
 def _state(layout: Layout) -> tuple[str, str]:

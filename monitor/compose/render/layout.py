@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,12 +12,15 @@ from monitor.compose.render.blocks import WORD_LIMIT, title_words
 from monitor.compose.render.links import Links
 from monitor.compose.templates import FilledTemplates
 from monitor.decide.progress import Progress, Stage, add_up, stages_of
-from monitor.kinds import KINDS
-from monitor.kinds.wire import Terms
-from monitor.model import Alert, Commit, Entity, EventKind, Kind, Phase, Snapshot, TargetState
+from monitor.kinds import profile_of
+from monitor.kinds.profile import KindProfile, Terms
+from monitor.model import Alert, Commit, Entity, EventKind, Phase, Snapshot, TargetState
 from monitor.text import counted, join_names, plain, short_id
 
 _MOST_STEPS_NAMED = 3
+
+_FIELD = re.compile(r"\{([a-z]+)\}")
+"""A field of a pattern for names: see `KindProfile`."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class Layout:
     """
 
     view: View
-    terms: Terms
+    profile: KindProfile
     stages: tuple[Stage, ...]
     progress: Progress
     changed_at: datetime
@@ -72,6 +76,10 @@ class Layout:
     @property
     def root(self) -> Entity:
         return self.view.snapshot.root
+
+    @property
+    def terms(self) -> Terms:
+        return self.profile.terms
 
     @property
     def given_title(self) -> str:
@@ -89,11 +97,8 @@ class Layout:
         name = root.name or names.get(root.component_id, "")
         if not name:
             return f"{root.kind} {short_id(root.id)}"
-        if root.kind is Kind.WORKFLOW and root.install_id:
-            return self.work_words(root)
-        if root.kind is Kind.BRANCH_RUN and (app := names.get(root.app_id)):
-            return title_words(f"{plain(app, WORD_LIMIT)} ({plain(name, WORD_LIMIT)})")
-        return title_words(name)
+        own = plain(name, WORD_LIMIT)
+        return title_words(self._called(self.profile.titles, root, own, WORD_LIMIT) or name)
 
     @property
     def current(self) -> int | None:
@@ -137,8 +142,8 @@ class Layout:
     def step_words(self, index: int) -> str:
         """Return what a step is called in a sentence."""
         step = self.stages[index].step
-        if self.root.kind is Kind.APPROVALS:
-            return self.work_words(step)
+        if self.profile.step_names:
+            return self.step_name(step)
         name = plain(step.name, WORD_LIMIT, fallback="")
         if not name:
             return f"{self.terms.step} {index + 1} of {len(self.stages)}"
@@ -162,33 +167,45 @@ class Layout:
     def _steps(self, count: int) -> str:
         return self.terms.step if count == 1 else f"{self.terms.step}s"
 
-    def work_words(self, work: Entity, limit: int = WORD_LIMIT) -> str:
-        """Return what a workflow does and on which install."""
-        name = plain(work.name, limit, fallback=f"{work.kind} {short_id(work.id)}")
-        return f"{name} on {self._install(work, limit)}" if work.install_id else name
-
-    def _install(self, entity: Entity, limit: int) -> str:
-        identifier = short_id(entity.install_id)
-        return plain(self.view.names.get(entity.install_id, ""), limit, fallback=identifier)
+    def step_name(self, step: Entity, limit: int = WORD_LIMIT) -> str:
+        """Return what a step is called by itself, such as what a workflow does and where."""
+        own = plain(step.name, limit, fallback=f"{step.kind} {short_id(step.id)}")
+        return self._called(self.profile.step_names, step, own, limit) or own
 
     def name_of(self, unit: Entity, limit: int) -> str:
         """Return what a unit is called: an install by its name, a part by its own."""
-        if unit.kind is Kind.APPROVAL and (owner := self.view.owners.get(unit.id)):
-            return self.work_words(owner, limit)
-        if unit.kind in _BY_INSTALL and unit.install_id in self.view.names:
-            return self._install(unit, limit)
-        name = plain(unit.name, limit, fallback=short_id(unit.install_id or unit.id))
-        if self.root.kind is Kind.INSTALLER and (owner := self.view.owners.get(unit.id)):
-            return f"{name} of {plain(owner.name, limit, fallback=short_id(owner.id))}"
-        return name
+        own = plain(unit.name, limit, fallback=short_id(unit.install_id or unit.id))
+        return self._called(self.profile.unit_names, unit, own, limit) or own
+
+    def _called(self, patterns: Sequence[str], entity: Entity, own_name: str, limit: int) -> str:
+        """Return a name by the first pattern whose fields are all known; empty if none is."""
+        for pattern in patterns:
+            fields = {
+                field: own_name if field == "name" else self._field(field, entity, limit)
+                for field in _FIELD.findall(pattern)
+            }
+            if all(fields.values()):
+                return pattern.format_map(fields)
+        return ""
+
+    def _field(self, field: str, entity: Entity, limit: int) -> str:
+        """Return a field of a pattern for names, made harmless; empty where it is not known."""
+        names = self.view.names
+        match field:
+            case "install" if entity.install_id:
+                fallback = short_id(entity.install_id)
+                return plain(names.get(entity.install_id, ""), limit, fallback=fallback)
+            case "app":
+                return plain(names.get(entity.app_id, ""), limit, fallback="")
+            case "step" if step := self.view.owners.get(entity.id):
+                return self.step_name(step, limit)
+            case _:
+                return ""
 
     def units_words(self, units: Sequence[Entity]) -> str:
         """Return how many units there are, such as `12 installs`."""
         noun = str(units[0].kind) if self.root.kind.is_perpetual else self.terms.unit
         return counted(len(units), noun)
-
-
-_BY_INSTALL = frozenset({Kind.DEPLOY, Kind.INSTALL_RUN})
 
 
 def look(view: View) -> Layout:
@@ -199,5 +216,4 @@ def look(view: View) -> Layout:
     changed_at = max((time for time in times if time), default=view.snapshot.taken_at)
     stalls = tuple(alert for alert in view.state.alerts if alert.kind is EventKind.STALLED)
     progress = add_up(tuple(stage.progress for stage in stages))
-    kind = KINDS.get(view.snapshot.target.kind)
-    return Layout(view, kind.terms if kind else Terms(), stages, progress, changed_at, stalls)
+    return Layout(view, profile_of(root), stages, progress, changed_at, stalls)

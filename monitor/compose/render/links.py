@@ -17,21 +17,16 @@ class Links:
     org_id: str
 
     def install(self, install_id: str) -> str | None:
-        return self._page("installs", install_id)
-
-    def workflow(self, install_id: str, workflow_id: str) -> str | None:
-        return self._page("installs", install_id, "workflows", workflow_id)
+        return self.to("installs", install_id)
 
     def app(self, app_id: str) -> str | None:
-        return self._page("apps", app_id)
+        return self.to("apps", app_id)
 
     def component(self, app_id: str, component_id: str) -> str | None:
-        return self._page("apps", app_id, "components", component_id)
+        return self.to("apps", app_id, "components", component_id)
 
-    def releases(self) -> str | None:
-        return self._page("releases")
-
-    def _page(self, *segments: str) -> str | None:
+    def to(self, *segments: str) -> str | None:
+        """Return the page at a path behind the organisation's id."""
         path = (self.org_id, *segments)
         if sum(map(len, path)) > URL_LIMIT or not {"", ".", ".."}.isdisjoint(path):
             return None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from monitor.compose.render.blocks import Element, link
 from monitor.compose.render.layout import Layout
 from monitor.compose.render.links import URL_LIMIT
-from monitor.model import Entity, Kind
+from monitor.kinds.profile import DashboardPage
+from monitor.model import Entity
 
 OPEN = "Open in Nuon"
 
@@ -25,42 +26,35 @@ class Page(NamedTuple):
 
 def page_of_rollout(layout: Layout) -> str | None:
     """Return the page of the whole: its own, or else that of what it belongs to."""
-    root, links = layout.root, layout.view.links
-    match root.kind:
-        case Kind.RELEASE:
-            return links.releases()
-        case Kind.WORKFLOW if root.install_id:
-            return links.workflow(root.install_id, root.id)
-        case Kind.INSTALLER:
-            apps = {step.app_id for step in root.children if not step.is_absent}
-            return links.app(apps.pop()) if len(apps) == 1 else None
-        case _:
-            return links.app(root.app_id)
+    page = _page(layout, layout.profile.page, layout.root)
+    return page.url if page else None
 
 
 def page_of_unit(layout: Layout, unit: Entity) -> Page | None:
-    """Return a unit's page."""
-    root, links = layout.root, layout.view.links
-    if root.kind is Kind.INSTALLER:
-        owner = layout.view.owners.get(unit.id)
-        return _called("Open app", links.app(owner.app_id) if owner else None)
-    if root.kind is Kind.WORKFLOW:
-        return _called("Open workflow", page_of_rollout(layout))
-    words = "Open workflow" if unit.kind is Kind.APPROVAL else "Open install"
-    workflow = links.workflow(unit.install_id, unit.workflow_id)
-    return _called(words, workflow or links.install(unit.install_id))
+    """Return a unit's page: its own, or else its step's or that of the whole."""
+    profile = layout.profile
+    if profile.unit_page is not None:
+        return _page(layout, profile.unit_page, unit)
+    if profile.step_page is None:
+        return _page(layout, profile.page, layout.root)
+    step = layout.view.owners.get(unit.id)
+    return _page(layout, profile.step_page, step) if step else None
 
 
 def page_of_step(layout: Layout, step: Entity) -> Page | None:
     """Return a step's page, for those that have one."""
-    links = layout.view.links
-    match step.kind:
-        case Kind.APP:
-            return _called("Open app", links.app(step.app_id))
-        case Kind.WORKFLOW:
-            return _called("Open workflow", links.workflow(step.install_id, step.id))
-        case _:
-            return None
+    step_page = layout.profile.step_page
+    return _page(layout, step_page, step) if step_page else None
+
+
+def _page(
+    layout: Layout, page_of: Callable[[Entity], DashboardPage | None], entity: Entity
+) -> Page | None:
+    """Return the first of the places that a page may stand at whose ids are known."""
+    page = page_of(entity)
+    addresses = (layout.view.links.to(*path) for path in page.paths) if page else ()
+    url = next(filter(None, addresses), None)
+    return Page(url, page.words) if page and url else None
 
 
 def links_to_origin(layout: Layout) -> Iterator[Element]:
@@ -79,7 +73,8 @@ def page_of_units(layout: Layout, units: Sequence[Entity]) -> Page | None:
     """Return where a line leads that names units: to the first that has a page."""
     pages = (page_of_unit(layout, unit) for unit in units)
     first = next(filter(None, pages), None)
-    if first is None or len(units) == 1 or layout.root.kind is Kind.WORKFLOW:
+    is_of_the_whole = layout.profile.unit_page is layout.profile.step_page is None
+    if first is None or len(units) == 1 or is_of_the_whole:
         return first
     return Page(first.url, "Open the first")
 
@@ -92,7 +87,3 @@ def behind(page: Page | None) -> Parts:
 def given(url: str | None, words: str) -> Parts:
     """Return a link to an address that we were handed, if it is there and not too long."""
     return (link(url, words),) if url and len(url) <= URL_LIMIT else ()
-
-
-def _called(words: str, url: str | None) -> Page | None:
-    return Page(url, words) if url else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from monitor.compose.render.blocks import WORD_LIMIT
-from monitor.model import Entity, Kind, Phase
+from monitor.model import Entity, Phase
 from monitor.text import plain
 
 MARKS: Mapping[Phase, str] = {
@@ -54,15 +54,15 @@ def says_of(entity: Entity) -> tuple[str, str]:
     """Return what is said of one and of several in a phase that is a trouble."""
     word = plain(entity.status, WORD_LIMIT)
     match entity.phase:
-        case Phase.FAILED if entity.kind is Kind.APP:
+        case Phase.FAILED if entity.kind.is_condition:
             return f"is in {word}", f"are in {word}"
         case Phase.FAILED:
             return _ENDS.get(entity.status, FAILED)
         case Phase.WAITING:
             return waits(entity)
-        case Phase.ENDED if entity.kind is not Kind.DEPLOY and entity.status in _ENDS:
+        case Phase.ENDED if not entity.kind.has_uncounted_ends and entity.status in _ENDS:
             return _ENDS[entity.status]
-        case Phase.ENDED:  # of a deploy it is the very word that matters: its step waits on
+        case Phase.ENDED:  # the very word matters of a deploy: its step goes on waiting after it
             return f"ended as {word}", f"ended as {word}"
         case _:
             return f"has an unknown status, {word}", f"have an unknown status, {word}"

@@ -21,7 +21,7 @@ def troubles_of(layout: Layout, shown_elsewhere: AbstractSet[str] = frozenset())
 
     A list of what waits for approvals has nothing to add to itself.
     """
-    if layout.root.kind is Kind.APPROVALS:
+    if layout.profile.is_list_of_waits:
         return []
     said = [
         *_active_stalls(layout, shown_elsewhere),

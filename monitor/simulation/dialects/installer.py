@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from monitor.model import Kind
 from monitor.simulation.answers import Detail, Document, commit, record, without_zeros
 from monitor.simulation.cast import Cast, cast_of, id_of, kin
 from monitor.simulation.fat_app import AppRelations
 from monitor.simulation.flows import BRANCHES, flow_of, write_flow
+from monitor.simulation.kinds import Kind
 from monitor.simulation.life import Deploy, Dialect, Flow, Gap, Life, Occurrence, Rollout, Step
 
 _APP = {

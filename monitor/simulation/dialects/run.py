@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 
-from monitor.model import Kind
 from monitor.simulation.answers import (
     Detail,
     Document,
@@ -24,6 +23,7 @@ from monitor.simulation.answers import (
 )
 from monitor.simulation.cast import id_of, kin
 from monitor.simulation.flows import BRANCHES, flow_id_of, install_flows, with_pauses, write_flow
+from monitor.simulation.kinds import Kind
 from monitor.simulation.life import (
     Deploy,
     Dialect,

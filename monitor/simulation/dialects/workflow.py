@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count, pairwise, zip_longest
 
-from monitor.model import Kind
 from monitor.simulation.answers import Document
 from monitor.simulation.cast import id_of, install_of
 from monitor.simulation.flows import INSTALLS, failed, with_pauses, write_flow
+from monitor.simulation.kinds import Kind
 from monitor.simulation.life import (
     Deploy,
     Dialect,

@@ -1,0 +1,175 @@
+"""What a kind of watch consists of: a profile, an endpoint with a decoder, and lists that find it.
+
+Everything else asks the profile and never which kind it is, so that a new kind is one file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import Enum, auto
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from monitor.kinds.wire import Beside, Memo, Wanted
+from monitor.model import Entity, Found, Kind, Target
+
+
+class WatchedBy(Enum):
+    """What stands behind a key of `[[watch]]`."""
+
+    ID = auto()
+    BRANCH_ID = auto()
+    """An app branch's id, alone or behind that of its app and a slash."""
+    WHOLE_ORG = auto()
+    """`true`: there is one for the whole organisation, which has no id."""
+
+
+class Agreement(Enum):
+    """When the parts of a rollout that says it succeeded do not contradict it."""
+
+    ALL_SUCCEEDED = auto()
+    NONE_OPEN = auto()
+    """Some may have been left out, refused by a person, or ended otherwise."""
+
+
+DashboardPath = tuple[str, ...]
+"""The parts of a page's path on the platform's dashboard, behind the organisation's id."""
+
+
+class DashboardPage(NamedTuple):
+    """What a link is called, and where it may lead; the first path whose ids are known counts."""
+
+    words: str
+    paths: tuple[DashboardPath, ...]
+
+
+def page_of_install(entity: Entity) -> DashboardPage:
+    """Return the page of the work at an install, or else the install's."""
+    return DashboardPage("Open install", _at_install(entity, entity.workflow_id))
+
+
+def page_of_workflow(entity: Entity) -> DashboardPage:
+    """Return the page of the workflow that an entity belongs to, or else its install's."""
+    return DashboardPage("Open workflow", _at_install(entity, entity.workflow_id))
+
+
+def page_of_itself(entity: Entity) -> DashboardPage:
+    """Return the page of what is a workflow of an install itself."""
+    paths = (("installs", entity.install_id, "workflows", entity.id),)
+    return DashboardPage("Open workflow", paths)
+
+
+def page_of_app(entity: Entity) -> DashboardPage:
+    """Return the page of the app that an entity belongs to."""
+    return DashboardPage("Open app", (("apps", entity.app_id),))
+
+
+def _at_install(entity: Entity, workflow_id: str) -> tuple[DashboardPath, ...]:
+    install = ("installs", entity.install_id)
+    return (*install, "workflows", workflow_id), install
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the levels of a tree are called, in the singular, where they have no names."""
+
+    step: str = "step"
+    unit: str = "install"
+    further_unit: str = "part"
+    """A unit whose kind is not the profile's `unit`."""
+
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class KindProfile:
+    """What is decided by the kind of a rollout, and not by how it fares.
+
+    Names are patterns, of which the first counts whose fields are all known: `name`, `install`,
+    `app` and, for units, `step`. Without one a thing is called by its own name.
+    """
+
+    root: Kind
+    step: Kind
+    unit: Kind
+    terms: Terms = Terms()
+
+    agreement: Agreement = Agreement.NONE_OPEN
+    given_up_after: timedelta | None = None
+    """How long after its last change the platform stops working at it, without a word."""
+    is_list_of_waits: bool = False
+    """Whether it is a list of what waits for a person: what it lacks has ceased to wait."""
+    is_rolled_out_to_units: bool = True
+    """Whether its success means that it is on all of its units, as a release is on installs."""
+    name_is_of: str = ""
+    """What the root's own name names, `component` or `installer`: routes find it by that key."""
+
+    titles: tuple[str, ...] = ()
+    step_names: tuple[str, ...] = ()
+    unit_names: tuple[str, ...] = ()
+
+    page: Callable[[Entity], DashboardPage | None] = page_of_app
+    step_page: Callable[[Entity], DashboardPage | None] | None = None
+    unit_page: Callable[[Entity], DashboardPage | None] | None = None
+    """Without one of its own a unit's page is its step's, or else that of the whole."""
+    address_facts: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    """Facts of the root that are addresses to lead people to, with what a link is called."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finder:
+    """How to find what is new: a list with pages, newest first."""
+
+    path: Callable[[str], str]
+    """The list's path, for an id; pages are asked for by `offset` and `limit`."""
+    decode: Callable[[bytes, str], tuple[Found, ...]]
+    """One page and the id asked for; raises MalformedAnswer."""
+    id_prefix: str
+    """With which the platform begins the ids of what is listed by."""
+    watched_by: WatchedBy = WatchedBy.ID
+    locate: Callable[[str, Beside], Wanted | str] | None = None
+    """Where the list's path needs more than the configured id: what to fetch next to find the
+    id for `path`, or that id; raises NuonNotFound where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchKind:
+    """One kind of target: its profile, how it is asked for, and how its answers are read."""
+
+    name: str
+    """The kind of its targets, and the key of `[[watch]]`."""
+    profile: KindProfile
+    path: Callable[[str], str]
+    """The main document's path, for an id."""
+    decode: Callable[[bytes, str, Memo[Any], Beside], Entity]
+    """The main document, the id asked for, a memo, the others; raises MalformedAnswer."""
+    served: str
+    """Which versions of the platform have the endpoint, and what the others have."""
+    stand_ins: tuple[str, ...]
+    """The keys of `[[watch]]` that show the same on other versions, the best first."""
+    id_prefix: str
+    """With which the platform begins the ids; several kinds may share it."""
+    watched_by: WatchedBy | None = WatchedBy.ID
+    """None where only a list leads to it."""
+    parts: tuple[Kind, ...] = ()
+    """The kinds of entities of its own, beside its profile's and the common ones."""
+    finders: Mapping[str, Finder] = field(default_factory=dict[str, Finder])
+    """The lists that lead to targets of this kind, by their keys of `[[watch]]`."""
+    further: Callable[[bytes, str, Beside, Entity | None], tuple[Wanted, ...]] | None = None
+    """What else to fetch, given what is at hand and what was last seen; asked until nothing is."""
+    lists_of: Callable[[Entity], tuple[Target, ...]] | None = None
+    """The lists that are to be watched because of what its tree holds."""
+    webhooks: Callable[[bytes], Mapping[str, str]] | None = None
+    """The webhooks that the platform holds for apps, by the apps' ids: secrets, never kept."""
+
+    def watched_keys(self) -> Iterator[tuple[str, WatchKind | Finder]]:
+        """Yield its own name and those of the lists that lead to it, with what each stands for."""
+        yield self.name, self
+        yield from self.finders.items()
+
+    def leads_to(self, root: Entity) -> tuple[Target, ...]:
+        """Return what else is to be watched because of what a tree holds."""
+        return self.lists_of(root) if self.lists_of is not None else ()
