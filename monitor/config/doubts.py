@@ -8,16 +8,15 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from monitor.config.loading import Config
-from monitor.config.sections import Slack
+from monitor.config.sections import WATCH_KINDS, Slack
 from monitor.config.tables import place_of
 from monitor.config.values import format_duration, is_loopback
-from monitor.kinds import KEYS
 from monitor.kinds.profile import WatchedBy
 from monitor.model import Target
 
 # What the platform's ids begin with, by its public source of December 2025.
 _ID_PREFIXES: Mapping[str, str] = {
-    **{behind.id_prefix: key.replace("_", " ") for key, behind in KEYS.items()},
+    **{behind.id_prefix: key.replace("_", " ") for key, behind in WATCH_KINDS.items()},
     "org": "org",
     "dpl": "install deploy",
     "bld": "build",
@@ -81,7 +80,7 @@ def _id_warnings(config: Config) -> Iterator[str]:
 
 def _ids_of(target: Target) -> tuple[tuple[str, str], ...]:
     """Return the platform's ids that a target is made of, each with the kind it ought to have."""
-    match KEYS[target.kind].watched_by:
+    match WATCH_KINDS[target.kind].watched_by:
         case WatchedBy.WHOLE_ORG:
             return ()
         case WatchedBy.BRANCH_ID:

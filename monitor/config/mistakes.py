@@ -22,7 +22,6 @@ from monitor.config.tables import (
 )
 from monitor.config.values import is_loopback, shown, split_web_url
 from monitor.errors import ConfigError, Problem
-from monitor.kinds import KEYS
 from monitor.kinds.profile import WatchedBy
 
 # Keys of which only one can be set. The secrets among them can each be in a file of their own.
@@ -127,7 +126,7 @@ def _watch_contradictions(given: Mapping[str, Any], slack: Mapping[str, Any]) ->
             id_ = shown(watch[kind])
             first_place = first_places.setdefault((kind, id_), place)
             if first_place != place:
-                is_whole_org = KEYS[kind].watched_by is WatchedBy.WHOLE_ORG
+                is_whole_org = WATCH_KINDS[kind].watched_by is WatchedBy.WHOLE_ORG
                 what = f"the org's {kind} are" if is_whole_org else f"{id_} is"
                 yield Problem(f"{place} {kind}", f"{what} watched by {first_place} already")
         if len(kinds) == 1 and kinds[0] not in FINDING_KINDS:

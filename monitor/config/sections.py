@@ -42,12 +42,20 @@ from monitor.config.values import (
     expects,
     split_address,
 )
-from monitor.kinds import FINDERS, KEYS, KINDS
-from monitor.kinds.profile import WatchedBy
+from monitor.kinds import FINDERS, KINDS
+from monitor.kinds.profile import Finder, WatchedBy, WatchKind
 from monitor.model import Target
 
-WATCH_KINDS = tuple(KEYS)
-"""The keys of a [[watch]] that say what is watched: each has exactly one of them."""
+WATCH_KINDS: Mapping[str, WatchKind | Finder] = {
+    key: behind
+    for kind in KINDS.values()
+    for key, behind in kind.watched_keys()
+    if behind.watched_by is not None
+}
+"""The keys of a [[watch]] that say what is watched, with what each stands for.
+
+A watch has exactly one of them.
+"""
 FINDING_KINDS = tuple(
     key for key in WATCH_KINDS if key in FINDERS or KINDS[key].lists_of is not None
 )
@@ -123,7 +131,7 @@ else:
     _WatchKeys = create_model(
         "_WatchKeys",
         __base__=_Section,
-        **{key: (_TYPES[behind.watched_by] | None, None) for key, behind in KEYS.items()},
+        **{key: (_TYPES[behind.watched_by] | None, None) for key, behind in WATCH_KINDS.items()},
     )
 
 
@@ -147,7 +155,7 @@ class Watch(_WatchKeys):
     @property
     def target(self) -> Target:
         (kind,) = (kind for kind in WATCH_KINDS if getattr(self, kind) is not None)
-        is_whole_org = KEYS[kind].watched_by is WatchedBy.WHOLE_ORG
+        is_whole_org = WATCH_KINDS[kind].watched_by is WatchedBy.WHOLE_ORG
         return Target(kind, WHOLE_ORG if is_whole_org else getattr(self, kind))
 
 

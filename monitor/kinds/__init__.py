@@ -31,14 +31,6 @@ FINDERS: Mapping[str, Finder] = {
 }
 """What leads to things that have one, by the kind of the target that is watched."""
 
-KEYS: Mapping[str, WatchKind | Finder] = {
-    key: behind
-    for kind in KINDS.values()
-    for key, behind in kind.watched_keys()
-    if behind.watched_by is not None
-}
-"""What stands behind each key of `[[watch]]` that says what is watched."""
-
 _UNKNOWN = KindProfile(root=Kind(""), step=Kind("part"), unit=Kind("part"))
 
 

@@ -100,11 +100,14 @@ class Result:
 
 
 async def command(
-    *arguments: str, folder: Path | None = None, environment: dict[str, str] | None = None
+    *arguments: str,
+    folder: Path | None = None,
+    environment: dict[str, str] | None = None,
+    module: str = "monitor",
 ) -> Result:
-    """Run `nuon-monitor` to its end, not in a terminal."""
+    """Run `nuon-monitor`, or a module that stands for it, to its end, not in a terminal."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "monitor", *arguments),
+        *(sys.executable, "-m", module, *arguments),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -18,7 +18,7 @@ from monitor.cli.support.common import report
 from monitor.config import WATCH_KINDS, Config, Watch, format_duration
 from monitor.deliver.destinations import Destinations
 from monitor.errors import DestinationError, NuonError, NuonNotFound, NuonRejected
-from monitor.kinds import FINDERS, KEYS, KINDS, explained, found_by
+from monitor.kinds import FINDERS, KINDS, explained, found_by
 from monitor.kinds.profile import WatchedBy
 from monitor.kinds.wire import Memo, parse
 from monitor.model import Found, Target
@@ -92,8 +92,8 @@ async def _ask_platform(config: Config, source: _Client) -> bool:
 
 async def _serves(source: Source, kind: str) -> bool | NuonError:
     """Return whether there is such a route, or why that cannot be told."""
-    has_two_ids = KEYS[kind].watched_by is WatchedBy.BRANCH_ID
-    path = KEYS[kind].path(f"{_NOBODY}/{_NOBODY}" if has_two_ids else _NOBODY)
+    has_two_ids = WATCH_KINDS[kind].watched_by is WatchedBy.BRANCH_ID
+    path = WATCH_KINDS[kind].path(f"{_NOBODY}/{_NOBODY}" if has_two_ids else _NOBODY)
     try:
         await source.get(path)
     except NuonNotFound:
