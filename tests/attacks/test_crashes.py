@@ -109,13 +109,13 @@ class Stage:
 
     def _is_delivered(self) -> bool:
         unsent = "SELECT count(*) FROM notification WHERE state != 'sent'"
-        stale = "SELECT count(*) FROM card WHERE shown_digest IS NOT wanted_digest"
+        stale = "SELECT count(*) FROM card WHERE shown_fingerprint IS NOT wanted_fingerprint"
         return self.ask(unsent) == [(0,)] and self.ask(stale) == [(0,)]
 
     def is_reported_unreachable(self) -> bool:
         """Whether it told that it cannot see; before its first commit there is no store yet."""
         with contextlib.suppress(sqlite3.OperationalError):
-            return bool(self.ask("SELECT 1 FROM sight"))
+            return bool(self.ask("SELECT 1 FROM outage"))
         return False
 
     def ask(self, query: str) -> list[tuple[object, ...]]:

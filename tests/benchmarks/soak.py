@@ -188,7 +188,7 @@ class Soak:
 
     def is_all_told(self) -> bool:
         unsent = "SELECT count(*) FROM notification WHERE state != 'sent'"
-        stale = "SELECT count(*) FROM card WHERE shown_digest IS NOT wanted_digest"
+        stale = "SELECT count(*) FROM card WHERE shown_fingerprint IS NOT wanted_fingerprint"
         with contextlib.closing(
             sqlite3.connect(f"file:{self._database}?mode=ro", uri=True)
         ) as connection:

@@ -1,6 +1,6 @@
 """The real daemon as a process that ends itself, as `kill -9` would, at a named point.
 
-    python -m tests.crashing
+    python -m tests.support.crashing
 
 is a nursery: for each line that it reads (JSON: a `Birth`) it forks a daemon, says its process
 id, and in the end its exit code. All is imported once only, which is most of what a start
@@ -56,7 +56,7 @@ class Point:
 
 
 POINTS: Mapping[str, Point] = {
-    "after the fetch": Point("after", "nuon.NuonClient", "get"),
+    "after the fetch": Point("after", "platform.client.NuonClient", "get"),
     "before the commit": Point("before", "store.Store", "save"),
     "in the middle of the commit": Point("before", "store.Store", "_enqueue_all"),
     "after the commit": Point("after", "store.Store", "save"),
@@ -148,7 +148,7 @@ def _pid_file(config_path: Path) -> Path:
 
 
 def _arm(point: Point, passing: int) -> None:
-    module, _, name = point.owner.partition(".")
+    module, _, name = point.owner.rpartition(".")
     owner = getattr(importlib.import_module(f"monitor.{module}"), name)
     setattr(owner, point.method, _deadly(getattr(owner, point.method), point, passing))
 
