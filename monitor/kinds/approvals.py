@@ -126,7 +126,7 @@ def _approval(row: _Approval, step: _Step, status: wire.Status) -> Entity:
         kind=APPROVAL,
         id=identifier,
         status=status.status,
-        description=detail.to_approve(name, detail.text(row.type)),
+        description=detail.to_approve(detail.text(row.type)),
         name=name,
         created_at=wire.read_time(row.created_at),
         updated_at=wire.read_time(row.updated_at),

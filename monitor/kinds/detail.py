@@ -636,11 +636,10 @@ _TYPES = {
 _RETRIES = re.compile(r"(?: \(retry \d+\))+$")
 
 
-def to_approve(step_name: str, approval_type: str) -> str:
-    """Say what a step that waits for an approval wants approved."""
+def to_approve(approval_type: str) -> str:
+    """Return what a step that waits for an approval wants approved, such as `the Helm changes`."""
     what = _APPROVES.get(approval_type, approval_type.replace("_", " ").replace("-", " "))
-    named = f" ({step_name})" if step_name else ""
-    return f"to be approved: {what or 'the plan'}{named}"
+    return what or "the plan"
 
 
 def workflow_name(row: Workflow) -> str:
@@ -784,7 +783,7 @@ def _step(row: Step, path: Path) -> Entity:
     if word == "approval-awaiting" and answer:
         word = answer if answer in _ANSWERS.values() else word
     elif word == "approval-awaiting":
-        description = to_approve(name, next((one.fact("type") for one in approvals), ""))
+        description = to_approve(next((one.fact("type") for one in approvals), ""))
     elif word == "error" and beside.auto_retried in (True, "true"):
         word = "retrying"
     elif word == "error" and beside.skipped_on_failure in (True, "true"):

@@ -252,7 +252,7 @@ def _standing(document: _Workflow, run: _Run) -> wire.Status:
     if waiting is not None:
         is_approval = waiting.status == "approval-awaiting"
         word = "awaiting_approval" if is_approval else waiting.status
-        return msgspec.structs.replace(status, status=word, description=waiting.description)
+        return msgspec.structs.replace(status, status=word, description=_awaited(waiting))
     if run.awaiting_approval is True:
         return msgspec.structs.replace(status, status="awaiting_approval")
     return status
@@ -262,6 +262,12 @@ def _waiting(workflow: Entity) -> Entity | None:
     """Return what waits for a person: one of a workflow's steps, or else the workflow itself."""
     candidates = (*_steps(workflow), workflow)
     return next((one for one in candidates if one.phase is Phase.WAITING), None)
+
+
+def _awaited(waiting: Entity) -> str:
+    """Return what a step waits for, and which step it is where that does not say it."""
+    is_approval = waiting.status == "approval-awaiting" and waiting.name
+    return f"{waiting.description} ({waiting.name})" if is_approval else waiting.description
 
 
 def _steps(workflow: Entity) -> tuple[Entity, ...]:
@@ -474,7 +480,7 @@ def _said_of(work: _Work, workflow: Entity | None) -> tuple[str, str]:
     if is_open and workflow.phase.is_terminal:
         return workflow.status, workflow.description or work.runbook
     if is_open and (waiting := _waiting(workflow)) is not None:
-        return waiting.status, waiting.description
+        return waiting.status, _awaited(waiting)
     reason = workflow.description if workflow.phase is work.phase is Phase.FAILED else ""
     return work.status, reason or work.runbook
 

@@ -64,7 +64,7 @@ def test_an_approval_is_shown_with_what_is_to_be_approved() -> None:
     assert (workflow.phase, workflow.created_at) == (Phase.WAITING, NOON)
     assert (approval.kind, approval.phase) == (APPROVAL, Phase.WAITING)
     assert (approval.workflow_id, approval.install_id) == ("inw1", "inl1")
-    assert approval.description == "to be approved: the Helm changes (sync and plan api)"
+    assert approval.description == "the Helm changes"
 
 
 @pytest.mark.parametrize(

@@ -362,10 +362,10 @@ def test_a_step_began_when_it_was_started() -> None:
 @pytest.mark.parametrize(
     ("kind", "says"),
     [
-        ("helm_approval", "to be approved: the Helm changes (apply api)"),
-        ("terraform_plan", "to be approved: the Terraform plan (apply api)"),
-        ("quantum_plan", "to be approved: quantum plan (apply api)"),
-        ("", "to be approved: the plan (apply api)"),
+        ("helm_approval", "the Helm changes"),
+        ("terraform_plan", "the Terraform plan"),
+        ("quantum_plan", "quantum plan"),
+        ("", "the plan"),
     ],
 )
 def test_a_step_that_waits_says_what_is_to_be_approved(kind: str, says: str) -> None:

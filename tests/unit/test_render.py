@@ -648,8 +648,7 @@ def test_how_a_workflow_ended_badly_is_told_in_the_word_for_it(status: str, word
 
 
 def test_a_step_that_waits_says_what_is_to_be_approved_and_its_name_once() -> None:
-    words = "to be approved: the Helm changes (sync and plan api)"
-    step = workflow_step("sync and plan api", "approval-awaiting", words)
+    step = workflow_step("sync and plan api", "approval-awaiting", "the Helm changes")
     root = workflow("in-progress", group(0, "approval-awaiting", step))
 
     assert lines_of(render.card(view(root)))[-1] == (
@@ -867,7 +866,7 @@ def pending(name: str, what: str, install_id: str, minutes: float) -> Entity:
         f"apr-{name}",
         "approval-awaiting",
         name=name,
-        description=f"to be approved: {what} ({name})",
+        description=what,
         install_id=install_id,
         workflow_id="inw1",
         created_at=after(minutes),

@@ -87,18 +87,9 @@ def _words(layout: Layout, said: Said, budget: Budget) -> tuple[str, str, str]:
     subject, in_detail = _subject(layout, said, budget)
     says = said.many if len(said.units) > 1 and said.many else said.one
     words = plain(says, budget.words, fallback="")
-    reason = reason_words(said.reason, budget, said.units[0].name if said.units else "")
+    reason = gist(said.reason, budget.words)
     rest = f"{in_detail}{words and f' {words}'}{reason and f': {reason}'}{said.tail}"
     return f"{said.mark} {said.lead}", subject, rest
-
-
-def reason_words(reason: str, budget: Budget, name: str = "") -> str:
-    """Return a reason as it continues a line about something of that name.
-
-    What is to be approved says so itself, and in which step: both are in the line already.
-    """
-    words = reason.removeprefix("to be approved: ").removesuffix(f" ({name})")
-    return gist(words, budget.words)
 
 
 def _subject(layout: Layout, said: Said, budget: Budget) -> tuple[str, str]:

@@ -8,12 +8,12 @@ from monitor.compose.render.blocks import WORD_LIMIT, Line, bold, date, line
 from monitor.compose.render.budget import Budget
 from monitor.compose.render.facts import commit_of, commit_words, message_words
 from monitor.compose.render.layout import Layout
-from monitor.compose.render.lines import ABSENT, reason_words
+from monitor.compose.render.lines import ABSENT
 from monitor.compose.render.pages import behind, page_of_step, page_of_unit
 from monitor.compose.render.phases import FAILED, MARKS, TROUBLES, says_of
 from monitor.decide import progress
 from monitor.model import Entity, Phase
-from monitor.text import counted, join_names, plain, short_id, with_article
+from monitor.text import counted, gist, join_names, plain, short_id, with_article
 
 _MOST_STEPS_NAMED = 3
 
@@ -139,7 +139,7 @@ def _waiting_lines(layout: Layout, budget: Budget) -> Iterator[Line]:
         for unit in stage.units
     ]
     for _, _, unit, work in sorted(waiting, key=lambda one: one[:2])[: budget.lines]:
-        what = reason_words(unit.description, budget, unit.name)
+        what = gist(unit.description, budget.words)
         since = (" · since ", date(unit.created_at)) if unit.created_at else ()
         name = bold(layout.step_name(work, budget.name))
         page = page_of_unit(layout, unit) or page_of_step(layout, work)
