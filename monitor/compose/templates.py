@@ -132,7 +132,7 @@ class MessageTemplates:
         variables = _variables(facts)
         outcomes = [(part, part.fill(variables)) for part in self.parts]
 
-        def said(slot: _Slot) -> tuple[tuple[str, str], ...]:
+        def texts_of(slot: _Slot) -> tuple[tuple[str, str], ...]:
             return tuple(
                 (part.name, outcome)
                 for part, outcome in outcomes
@@ -140,9 +140,9 @@ class MessageTemplates:
             )
 
         return FilledTemplates(
-            title=next((title for _, title in said(_Slot.TITLE)), None),
-            fields=said(_Slot.FIELD),
-            links=said(_Slot.LINK),
+            title=next((title for _, title in texts_of(_Slot.TITLE)), None),
+            fields=texts_of(_Slot.FIELD),
+            links=texts_of(_Slot.LINK),
             problems=tuple(outcome for _, outcome in outcomes if isinstance(outcome, Problem)),
         )
 
@@ -174,14 +174,14 @@ class _Part:
             reason = plain(str(error), _REASON_LIMIT, fallback=type(error).__name__)
             return Problem(_place(self.slot, self.name), f"cannot be filled in: {reason}")
 
-    def _finished(self, said: str) -> str:
+    def _finished(self, text: str) -> str:
         match self.slot:
             case _Slot.TITLE:
-                return plain(said, TITLE_LIMIT, fallback="")
+                return plain(text, TITLE_LIMIT, fallback="")
             case _Slot.FIELD:
-                return plain(said, FIELD_LIMIT, fallback="")
+                return plain(text, FIELD_LIMIT, fallback="")
             case _Slot.LINK:
-                return _address(said.strip())
+                return _address(text.strip())
 
 
 def _place(slot: _Slot, name: str) -> str:
@@ -370,20 +370,20 @@ def _quoted(value: object) -> str:
     return quote(shown, safe="")
 
 
-def _address(said: str) -> str:
+def _address(text: str) -> str:
     """Return what is an address that may be linked, or blank; raise ValueError for all else."""
-    if not said:
+    if not text:
         return ""
-    if len(said) > LINK_LIMIT:
+    if len(text) > LINK_LIMIT:
         raise ValueError(f"an address has at most {LINK_LIMIT} characters")
-    if not WEB_ADDRESS.fullmatch(said):
-        raise ValueError(f"no http or https address: {said}")
-    parts = urlsplit(said)
+    if not WEB_ADDRESS.fullmatch(text):
+        raise ValueError(f"no http or https address: {text}")
+    parts = urlsplit(text)
     if parts.port == 0:
         raise ValueError("there is no port 0")
     if {".", ".."} & set(parts.path.split("/")):
         raise ValueError("a part of the path that is `.` or `..` leads elsewhere")
-    return said
+    return text
 
 
 # Filters: each takes and gives text of a bounded length, however they are combined.

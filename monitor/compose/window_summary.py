@@ -102,7 +102,7 @@ def story_of(lines: Sequence[HeldLine], view: render.View | None, now: datetime)
     builder = _SummaryBuilder(lines, view)
     is_unseen = any(_is_unseen(alert, now) for alert in builder.active.values())
     return Story(
-        past=builder.past() if builder.said else None,
+        past=builder.past() if builder.past_lines else None,
         trouble=builder.trouble(is_unseen=is_unseen) if builder.is_in_trouble else None,
         rank=0 if builder.over else 1 if builder.ends else 2,
         is_unseen=is_unseen,
@@ -178,7 +178,7 @@ class _SummaryBuilder:
         return SummaryLine(self._lines[-1].title, words, self._lines[-1].url, event)
 
     @property
-    def said(self) -> list[HeldLine]:
+    def past_lines(self) -> list[HeldLine]:
         """What happened and is over, the most telling first.
 
         How far it came is said by how it ended or stands, where it did one or is in trouble.
@@ -189,11 +189,11 @@ class _SummaryBuilder:
 
     def past(self) -> SummaryLine:
         """Say on one line what happened."""
-        said = self.said
-        phrases = [self._phrase(line) for line in said[:_MOST_PHRASES]]
-        if len(said) > _MOST_PHRASES:
-            phrases.append(f"and {len(said) - _MOST_PHRASES:,} more")
-        first = said[0]
+        lines = self.past_lines
+        phrases = [self._phrase(line) for line in lines[:_MOST_PHRASES]]
+        if len(lines) > _MOST_PHRASES:
+            phrases.append(f"and {len(lines) - _MOST_PHRASES:,} more")
+        first = lines[0]
         is_well = self._outcome(first) in ("recovered", "over")
         event = EventKind.RECOVERED if is_well else first.event
         return SummaryLine(first.title, "; ".join(phrases), first.url, event)

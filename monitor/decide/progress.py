@@ -187,13 +187,13 @@ def reason_of(entity: Entity) -> str:
     What failed deep down is the reason of what failed above it, where it says more than that
     it failed; of several at one depth the latest speaks.
     """
-    said = [
+    candidates = [
         (level, entity_below.created_at or _EARLIEST, entity_below.description)
         for level, entity_below in _below(entity, 0)
         if entity_below.phase is entity.phase and entity_below.description.strip()
     ]
-    telling = [one for one in said if one[2].strip().rstrip(".").lower() not in _SAYS_NOTHING]
-    return max(telling or said, key=lambda one: one[:2], default=(0, _EARLIEST, ""))[2]
+    telling = [one for one in candidates if one[2].strip().rstrip(".").lower() not in _SAYS_NOTHING]
+    return max(telling or candidates, key=lambda one: one[:2], default=(0, _EARLIEST, ""))[2]
 
 
 def has_parts_that_wait(level: Level, entity: Entity) -> bool:

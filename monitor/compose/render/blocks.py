@@ -88,14 +88,14 @@ def title_words(name: str) -> str:
 def line(*parts: str | Element) -> Line:
     """Join text and elements; text beside text becomes one element, and none is empty."""
     elements: list[Element] = []
-    said = ""
+    text = ""
     for part in (*parts, {}):
         if isinstance(part, str):
-            said += part
+            text += part
             continue
-        if said:
-            elements.append({"type": "text", "text": said})
-            said = ""
+        if text:
+            elements.append({"type": "text", "text": text})
+            text = ""
         if part:
             elements.append(part)
     return tuple(elements)

@@ -17,7 +17,7 @@ from monitor.compose.render.budget import ROOMS, Budget, fitting
 from monitor.compose.render.facts import fact_lines
 from monitor.compose.render.headlines import headline_of, is_headline, state_of
 from monitor.compose.render.layout import Layout, View, look
-from monitor.compose.render.lines import lines_of, page_of_said, text_of
+from monitor.compose.render.lines import lines_of, page_of_item, text_of
 from monitor.compose.render.links import Links
 from monitor.compose.render.news import news_of
 from monitor.compose.render.pages import OPEN, given, page_of_rollout
@@ -103,14 +103,13 @@ def title_of(view: View) -> str:
 def words_of(view: View, event: Event) -> str:
     """Return what is told of an event as plain text, to stand beside the rollout's title."""
     layout = look(view)
-    words = text_of(layout, news_of(layout, [event])[0], ROOMS[0])
-    return words.removeprefix(layout.title).lstrip(": ")
+    return text_of(layout, news_of(layout, [event])[0], ROOMS[0], title=layout.title)
 
 
 def page_of(view: View, event: Event) -> str:
     """Return where to look at what an event is about; empty where there is no such page."""
     layout = look(view)
-    page = page_of_said(layout, news_of(layout, [event])[0])
+    page = page_of_item(layout, news_of(layout, [event])[0])
     return page[0] if page else page_of_rollout(layout) or ""
 
 
@@ -143,11 +142,11 @@ def shown_ids(
 
 
 def _installs_named(layout: Layout, events: Sequence[Event]) -> Iterator[str]:
-    said = [*news_of(layout, events), *troubles_of(layout)]
-    spoken_of = [one.units for one in said]
-    spoken_of += [one.advice.units for one in said if one.advice]
+    items = [*news_of(layout, events), *troubles_of(layout)]
+    shown = [one.units for one in items]
+    shown += [one.advice.units for one in items if one.advice]
     names = ROOMS[0].names
-    yield from filter(None, (u.install_id for units in spoken_of for u in units[:names]))
+    yield from filter(None, (u.install_id for units in shown for u in units[:names]))
     if layout.root.kind.is_perpetual:
         yield from filter(None, (step.install_id for step in layout.root.children))
 

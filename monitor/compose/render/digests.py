@@ -121,9 +121,9 @@ def _digest_headline(facts: DigestFacts) -> str:
         (_count(facts, EventKind.FAILED), "failed"),
         (_count(facts, None), "under way"),
     ]
-    said = ", ".join(f"{count:,} {word}" for count, word in counts if count)
+    counts_words = ", ".join(f"{count:,} {word}" for count, word in counts if count)
     rollouts = counted(len(facts.rollouts), "rollout") if facts.rollouts else "No rollouts"
-    return f"📋 {rollouts} in {period}{said and f': {said}'}"
+    return f"📋 {rollouts} in {period}{counts_words and f': {counts_words}'}"
 
 
 _DAY = timedelta(days=1)
@@ -194,16 +194,16 @@ _MARKS: Mapping[EventKind | None, str] = {
 }
 
 
-def _section(title: str, said: Sequence[SummaryLine], budget: Budget) -> list[Line]:
+def _section(title: str, summaries: Sequence[SummaryLine], budget: Budget) -> list[Line]:
     """Draw a heading and a line for each; none where there is nothing to say."""
-    lines = [_line(one, budget) for one in said[: budget.lines]]
-    hidden = len(said) - budget.lines
+    lines = [_line(one, budget) for one in summaries[: budget.lines]]
+    hidden = len(summaries) - budget.lines
     if hidden > 0:
         lines.append(line(f"… and {hidden:,} more"))
     return [line(bold(title)), *lines] if title and lines else lines
 
 
-def _line(said: SummaryLine, budget: Budget) -> Line:
-    name, words = bold(plain(said.title, budget.name)), gist(said.words, budget.words)
-    page = Page(said.url, "Open") if said.url else None
-    return line(f"{_MARKS[said.event]} ", name, words and f" · {words}", *behind(page))
+def _line(summary: SummaryLine, budget: Budget) -> Line:
+    name, words = bold(plain(summary.title, budget.name)), gist(summary.words, budget.words)
+    page = Page(summary.url, "Open") if summary.url else None
+    return line(f"{_MARKS[summary.event]} ", name, words and f" · {words}", *behind(page))

@@ -1,4 +1,4 @@
-"""What is said of something, a trouble that stands or an event, and the lines that say it."""
+"""The items of a message, each a problem or an event, and the lines that they become."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Advice:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """One line: of the units, where there are any, else of the subject.
+class Item:
+    """What becomes one line: of the units, where there are any, else of the subject.
 
     `one` and `many` continue the name, for one unit and for several. `reason` holds
     foreign words, as they came. `page` is where to look at the subject, and what a link to it
@@ -53,53 +53,55 @@ class Said:
         return max(1, len(self.units))
 
 
-def lines_of(layout: Layout, said: Sequence[Said], budget: Budget) -> list[Line]:
+def lines_of(layout: Layout, items: Sequence[Item], budget: Budget) -> list[Line]:
     """Draw as much as there is room for, and count the rest."""
     lines: list[Line] = []
-    for one in said[: budget.lines]:
-        lines.append(_said_line(layout, one, budget))
+    for one in items[: budget.lines]:
+        lines.append(_item_line(layout, one, budget))
         if one.advice is not None:
             lines.append(_advice_line(layout, one.advice, budget))
-    hidden = sum(one.weight for one in said[budget.lines :])
+    hidden = sum(one.weight for one in items[budget.lines :])
     if hidden:
         lines.append(line(f"… and {hidden:,} more"))
     return lines
 
 
-def text_of(layout: Layout, said: Said, budget: Budget) -> str:
-    """Return one line as text, without its mark and its link."""
-    _, subject, rest = _words(layout, said, budget)
-    return f"{said.lead}{subject}{rest}"
+def text_of(layout: Layout, item: Item, budget: Budget, *, title: str) -> str:
+    """Return an item as text, without its mark and its link, to stand beside a title."""
+    _, subject, rest = _words(layout, item, budget)
+    if subject == title and not item.lead:
+        return rest.lstrip(": ")
+    return f"{item.lead}{subject}{rest}"
 
 
-def page_of_said(layout: Layout, said: Said) -> Page | None:
+def page_of_item(layout: Layout, item: Item) -> Page | None:
     """Return where the link behind a line leads and what it is called, if there is one."""
-    return page_of_units(layout, said.units) if said.units else said.page
+    return page_of_units(layout, item.units) if item.units else item.page
 
 
-def _said_line(layout: Layout, said: Said, budget: Budget) -> Line:
-    opening, subject, rest = _words(layout, said, budget)
-    return line(opening, bold(subject), rest, *behind(page_of_said(layout, said)))
+def _item_line(layout: Layout, item: Item, budget: Budget) -> Line:
+    opening, subject, rest = _words(layout, item, budget)
+    return line(opening, bold(subject), rest, *behind(page_of_item(layout, item)))
 
 
-def _words(layout: Layout, said: Said, budget: Budget) -> tuple[str, str, str]:
-    """Return what stands before the subject, the subject, and what is said of it."""
-    subject, in_detail = _subject(layout, said, budget)
-    says = said.many if len(said.units) > 1 and said.many else said.one
+def _words(layout: Layout, item: Item, budget: Budget) -> tuple[str, str, str]:
+    """Return what stands before the subject, the subject, and the rest of the line."""
+    subject, in_detail = _subject(layout, item, budget)
+    says = item.many if len(item.units) > 1 and item.many else item.one
     words = plain(says, budget.words, fallback="")
-    reason = gist(said.reason, budget.words)
-    rest = f"{in_detail}{words and f' {words}'}{reason and f': {reason}'}{said.tail}"
-    return f"{said.mark} {said.lead}", subject, rest
+    reason = gist(item.reason, budget.words)
+    rest = f"{in_detail}{words and f' {words}'}{reason and f': {reason}'}{item.tail}"
+    return f"{item.mark} {item.lead}", subject, rest
 
 
-def _subject(layout: Layout, said: Said, budget: Budget) -> tuple[str, str]:
+def _subject(layout: Layout, item: Item, budget: Budget) -> tuple[str, str]:
     """Return whom a line is about, and who they are where they are many."""
-    if not said.units:
-        return said.subject, ""
-    names = _names(layout, said.units, budget)
-    if len(said.units) == 1:
+    if not item.units:
+        return item.subject, ""
+    names = _names(layout, item.units, budget)
+    if len(item.units) == 1:
         return names, ""
-    return layout.units_words(said.units), f" ({names})"
+    return layout.units_words(item.units), f" ({names})"
 
 
 def _names(layout: Layout, units: Sequence[Entity], budget: Budget) -> str:

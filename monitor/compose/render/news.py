@@ -8,7 +8,7 @@ from dataclasses import replace
 from monitor.compose.phrases import phrase_of, phrase_of_many
 from monitor.compose.render.headlines import failure_words, success_words
 from monitor.compose.render.layout import Layout
-from monitor.compose.render.lines import ABSENT, Said
+from monitor.compose.render.lines import ABSENT, Item
 from monitor.compose.render.pages import OPEN, Page, page_of_rollout, page_of_step
 from monitor.compose.render.phases import FAILED, MARKS, says_of, waits
 from monitor.compose.render.steps import not_attempted, units_of
@@ -31,14 +31,14 @@ _RANKS: Mapping[EventKind, int] = {
 }
 
 
-def news_of(layout: Layout, events: Sequence[Event]) -> list[Said]:
+def news_of(layout: Layout, events: Sequence[Event]) -> list[Item]:
     """Return the lines for events, the most important first.
 
     A failure that has failed parts of its own among the events is told with these.
     """
     failed = {event.entity.id: event for event in events if event.kind is EventKind.FAILED}
     explained = _explained(layout.root, failed)
-    said: list[Said] = []
+    items: list[Item] = []
     alike: dict[tuple[object, ...], list[Event]] = {}
     for event in events:
         if event.level is Level.UNIT:
@@ -47,15 +47,15 @@ def news_of(layout: Layout, events: Sequence[Event]) -> list[Said]:
             key = (event.kind, *stands, event.reason, event.is_reminder)
             alike.setdefault(key, []).append(event)
         elif event.level is Level.ROLLOUT:
-            one = _rollout_said(layout, event, failed, is_explained=bool(explained))
+            one = _rollout_item(layout, event, failed, is_explained=bool(explained))
             url = page_of_rollout(layout)
-            said.append(replace(one, page=Page(url, OPEN) if url else None))
+            items.append(replace(one, page=Page(url, OPEN) if url else None))
         elif event.kind is not EventKind.FAILED or not (
             event.entity.id in explained or layout.root.id in failed
         ):
-            said.append(_step_said(layout, event))
-    said.extend(_units_said(layout, together) for together in alike.values())
-    return sorted(said, key=lambda one: (one.rank, -len(one.units)))
+            items.append(_step_item(layout, event))
+    items.extend(_units_item(layout, together) for together in alike.values())
+    return sorted(items, key=lambda one: (one.rank, -len(one.units)))
 
 
 def _explained(root: Entity, failed: Mapping[str, Event]) -> set[str]:
@@ -65,25 +65,25 @@ def _explained(root: Entity, failed: Mapping[str, Event]) -> set[str]:
     return {step.id for step in root.children if any(unit.id in failed for unit in step.children)}
 
 
-def _rollout_said(
+def _rollout_item(
     layout: Layout, event: Event, failed: Mapping[str, Event], *, is_explained: bool
-) -> Said:
+) -> Item:
     root, kind = layout.root, event.kind
     title = layout.title
     if kind is EventKind.SUCCEEDED:
         took = layout.duration
         tail = f", after {duration_words(took)}" if took else ""
-        return Said(1, "✅", success_words(layout), subject=title, tail=tail)
+        return Item(1, "✅", success_words(layout), subject=title, tail=tail)
     if kind is EventKind.STARTED:
-        return Said(1, "🔵", _words_for_start(layout), subject=title)
+        return Item(1, "🔵", _words_for_start(layout), subject=title)
     if kind is EventKind.FAILED:
         if root.phase is not Phase.FAILED:  # it is under way again already
-            return Said(1, "❌", "failed", reason=phrase_of(event.reason), subject=title)
+            return Item(1, "❌", "failed", reason=phrase_of(event.reason), subject=title)
         of_steps = (phrase_of(e.reason) for e in failed.values() if e.level is Level.STEP)
         reason = "" if is_explained else next(filter(None, of_steps), phrase_of(event.reason))
         tail = _words_for_not_attempted(layout)
-        return Said(1, "❌", failure_words(layout), reason=reason, subject=title, tail=tail)
-    return _parent_said(layout, event, title)
+        return Item(1, "❌", failure_words(layout), reason=reason, subject=title, tail=tail)
+    return _parent_item(layout, event, title)
 
 
 def _words_for_start(layout: Layout) -> str:
@@ -103,13 +103,13 @@ def _words_for_not_attempted(layout: Layout) -> str:
     return f" · {layout.last_steps_words(len(left))} not attempted{of_what}"
 
 
-def _step_said(layout: Layout, event: Event) -> Said:
+def _step_item(layout: Layout, event: Event) -> Item:
     for index, stage in enumerate(layout.stages):
         if stage.step.id == event.entity.id:
-            said = _parent_said(layout, event, layout.step_words(index))
+            item = _parent_item(layout, event, layout.step_words(index))
             tail, page = _step_tail(layout, event, stage), page_of_step(layout, stage.step)
-            return replace(said, tail=said.tail or tail, page=page)
-    return _parent_said(layout, event, f"{layout.terms.step} {short_id(event.entity.id)}")
+            return replace(item, tail=item.tail or tail, page=page)
+    return _parent_item(layout, event, f"{layout.terms.step} {short_id(event.entity.id)}")
 
 
 def _step_tail(layout: Layout, event: Event, stage: progress.Stage) -> str:
@@ -122,23 +122,23 @@ def _step_tail(layout: Layout, event: Event, stage: progress.Stage) -> str:
     return f" · {units}"
 
 
-def _parent_said(layout: Layout, event: Event, subject: str) -> Said:
+def _parent_item(layout: Layout, event: Event, subject: str) -> Item:
     """Return the line for a step or the rollout."""
     rank, lead, phrase = _RANKS[event.kind], _lead(layout, event), phrase_of(event.reason)
     match event.kind:
         case EventKind.STALLED:
             alert = _alert_of(layout, event)
             advice = advice_on(layout, alert) if alert else None
-            return Said(rank, "⚠", phrase, subject=subject, lead=lead, advice=advice)
+            return Item(rank, "⚠", phrase, subject=subject, lead=lead, advice=advice)
         case EventKind.WAITING:
             one, _ = waits(event.entity)
-            return Said(rank, "✋", one, reason=phrase, subject=subject, lead=lead)
+            return Item(rank, "✋", one, reason=phrase, subject=subject, lead=lead)
         case EventKind.FAILED:
             one, _ = _ends(event.entity)
-            return Said(rank, "✗", one, reason=phrase, subject=subject)
+            return Item(rank, "✗", one, reason=phrase, subject=subject)
         case _:
             mark = _mark(event)
-            return Said(rank, mark, phrase, subject=subject, lead=lead)
+            return Item(rank, mark, phrase, subject=subject, lead=lead)
 
 
 def _ends(entity: Entity) -> tuple[str, str]:
@@ -160,7 +160,7 @@ def _mark(event: Event) -> str:
             return MARKS[event.entity.phase]
 
 
-def _units_said(layout: Layout, events: Sequence[Event]) -> Said:
+def _units_item(layout: Layout, events: Sequence[Event]) -> Item:
     """Return the line for units of which the same is to be told."""
     event, units = events[0], tuple(event.entity for event in events)
     rank, lead, phrase = _RANKS[event.kind], _lead(layout, event), phrase_of(event.reason)
@@ -169,9 +169,9 @@ def _units_said(layout: Layout, events: Sequence[Event]) -> Said:
         is_failure = event.kind is EventKind.FAILED
         one, many = _ends(event.entity) if is_failure else waits(event.entity)
         mark = MARKS[Phase.FAILED if is_failure else Phase.WAITING]
-        return Said(rank, mark, one, many, phrase, units, lead=lead, tail=tail)
+        return Item(rank, mark, one, many, phrase, units, lead=lead, tail=tail)
     many = phrase_of_many(event.reason)
-    return Said(rank, _mark(event), phrase, many, units=units, lead=lead, tail=tail)
+    return Item(rank, _mark(event), phrase, many, units=units, lead=lead, tail=tail)
 
 
 def _lead(layout: Layout, event: Event) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 
 from monitor.compose.phrases import phrase_of
 from monitor.compose.render.layout import Layout
-from monitor.compose.render.lines import ABSENT, Advice, Said
+from monitor.compose.render.lines import ABSENT, Advice, Item
 from monitor.compose.render.pages import Page, page_of_step
 from monitor.compose.render.phases import FAILED, MARKS, TROUBLES, says_of
 from monitor.decide.progress import Stage, alert_key_of, has_parts_that_wait, reason_of
@@ -16,19 +16,19 @@ from monitor.model import Alert, Entity, EventKind, Kind, Level, Phase, ReasonKi
 _RETRIED = 5
 
 
-def troubles_of(layout: Layout, shown_elsewhere: AbstractSet[str] = frozenset()) -> list[Said]:
+def troubles_of(layout: Layout, shown_elsewhere: AbstractSet[str] = frozenset()) -> list[Item]:
     """Return what stands in trouble now, the worst first, but for the entities `told`.
 
     A list of what waits for approvals has nothing to add to itself.
     """
     if layout.profile.is_list_of_waits:
         return []
-    said = [
+    items = [
         *_active_stalls(layout, shown_elsewhere),
         *_troubles_of_units(layout, shown_elsewhere),
         *_troubles_of_parents(layout, shown_elsewhere),
     ]
-    return sorted(said, key=lambda one: (one.rank, -one.weight))
+    return sorted(items, key=lambda one: (one.rank, -one.weight))
 
 
 def advice_on(layout: Layout, alert: Alert) -> Advice | None:
@@ -66,14 +66,14 @@ def _units(
     )
 
 
-def _active_stalls(layout: Layout, shown_elsewhere: AbstractSet[str]) -> Iterator[Said]:
+def _active_stalls(layout: Layout, shown_elsewhere: AbstractSet[str]) -> Iterator[Item]:
     if layout.root.phase is Phase.FAILED:
         return
     for alert in layout.stalls:
         if alert.alert_key not in shown_elsewhere:
             subject = _words_for_unit(layout, alert.alert_key)
             advice = advice_on(layout, alert)
-            yield Said(0, "⚠", phrase_of(alert.reason), subject=subject, advice=advice)
+            yield Item(0, "⚠", phrase_of(alert.reason), subject=subject, advice=advice)
 
 
 def _words_for_unit(layout: Layout, alert_key: str) -> str:
@@ -83,7 +83,7 @@ def _words_for_unit(layout: Layout, alert_key: str) -> str:
     return f"the {layout.root.kind}"
 
 
-def _troubles_of_units(layout: Layout, shown_elsewhere: AbstractSet[str]) -> Iterator[Said]:
+def _troubles_of_units(layout: Layout, shown_elsewhere: AbstractSet[str]) -> Iterator[Item]:
     """Yield the units in trouble: those that say the same are told in one line."""
     retried = {
         alert.alert_key: phrase_of(alert.reason)
@@ -121,7 +121,7 @@ def _is_over_and_done(layout: Layout, stage: Stage) -> bool:
     return stage.step.is_absent and layout.root.kind.is_perpetual
 
 
-def _trouble_of_units(units: tuple[Entity, ...], reason: str, failure: str | None) -> Said:
+def _trouble_of_units(units: tuple[Entity, ...], reason: str, failure: str | None) -> Item:
     """Return the line for units with the same trouble; `failure` is one that is retried."""
     unit = units[0]
     tail = ABSENT if unit.is_absent else ""
@@ -131,10 +131,10 @@ def _trouble_of_units(units: tuple[Entity, ...], reason: str, failure: str | Non
     else:
         one, many = "failed and is being tried again", "failed and are being tried again"
         rank, mark, reason = _RETRIED, "↻", failure or ""
-    return Said(rank, mark, one, many, reason, units, tail=tail)
+    return Item(rank, mark, one, many, reason, units, tail=tail)
 
 
-def _troubles_of_parents(layout: Layout, shown_elsewhere: AbstractSet[str]) -> Iterator[Said]:
+def _troubles_of_parents(layout: Layout, shown_elsewhere: AbstractSet[str]) -> Iterator[Item]:
     """Yield what steps and the rollout say of themselves, where none of their parts does."""
     root = layout.root
     is_explained = False
@@ -149,12 +149,12 @@ def _troubles_of_parents(layout: Layout, shown_elsewhere: AbstractSet[str]) -> I
             if step.id not in shown_elsewhere:
                 subject = layout.step_words(index)
                 yield _trouble_of_parent(step, subject, page_of_step(layout, step))
-    is_shown = root.id in shown_elsewhere or _is_said_already(root, is_explained=is_explained)
+    is_shown = root.id in shown_elsewhere or _is_shown_already(root, is_explained=is_explained)
     if root.phase in TROUBLES and not is_shown:
         yield _trouble_of_parent(root, f"the {root.kind}")
 
 
-def _is_said_already(root: Entity, *, is_explained: bool) -> bool:
+def _is_shown_already(root: Entity, *, is_explained: bool) -> bool:
     """Whether its parts, or the headline, leave nothing to add to how it stands."""
     if root.phase is Phase.WAITING:
         return has_parts_that_wait(Level.ROLLOUT, root)
@@ -177,11 +177,11 @@ def _speak_for(stage: Stage) -> bool:
             )
 
 
-def _trouble_of_parent(entity: Entity, subject: str, page: Page | None = None) -> Said:
+def _trouble_of_parent(entity: Entity, subject: str, page: Page | None = None) -> Item:
     phase, reason = entity.phase, reason_of(entity)
     one, many = says_of(entity)
     has_no_reason = (one, many) == FAILED and not reason
-    return Said(
+    return Item(
         TROUBLES[phase],
         MARKS[phase],
         one,
