@@ -22,9 +22,9 @@ from monitor.cli.support.common import (
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from monitor.store import PastNotification, Seen
+    from monitor.store import PastNotification, PastTransition
 
-_Entry: TypeAlias = "Seen | PastNotification"
+_Entry: TypeAlias = "PastTransition | PastNotification"
 
 _IDS_SHOWN = 5
 _NAMES_SHOWN = 6
@@ -60,13 +60,13 @@ def command(config_path: Path | None, target_id: str, *, is_json: bool, limit: i
 
     config = load(config_path)
     with Store.open_readonly(config.store.url) as store:
-        known = {watched.target.id: watched for watched in store.targets()}
-        entries = store.history(target_id)
+        known = {watched.target.id: watched for watched in store.snapshots.load_all()}
+        entries = store.history.load(target_id)
         if not entries:
             target_id = _completed(target_id, tuple(known))
-            entries = store.history(target_id)
+            entries = store.history.load(target_id)
         watched = known.get(target_id)
-        names = part_names(store, watched.snapshot) if watched else {}
+        names = part_names(store.names, watched.snapshot) if watched else {}
     left_out = len(entries) - limit if limit is not None else 0
     entries = entries[max(0, left_out) :]
     if is_json:
@@ -99,9 +99,9 @@ def _completed(beginning: str, known: tuple[str, ...]) -> str:
 
 
 def _as_dict(entry: _Entry) -> dict[str, Any]:
-    from monitor.store import Seen
+    from monitor.store import PastTransition
 
-    if isinstance(entry, Seen):
+    if isinstance(entry, PastTransition):
         return {
             "type": "transition",
             "at": entry.at.isoformat(),
@@ -157,21 +157,21 @@ def _print(entries: tuple[_Entry, ...], names: Mapping[str, str]) -> None:
 
 
 def _lines(moment: tuple[_Entry, ...], names: Mapping[str, str]) -> Iterator[Text]:
-    from monitor.store import Seen
+    from monitor.store import PastTransition
 
-    yield from _seen_lines([entry for entry in moment if isinstance(entry, Seen)], names)
+    yield from _seen_lines([entry for entry in moment if isinstance(entry, PastTransition)], names)
     for entry in moment:
-        if not isinstance(entry, Seen):
+        if not isinstance(entry, PastTransition):
             yield _notification_line(entry)
 
 
-def _seen_lines(seen: list[Seen], names: Mapping[str, str]) -> Iterator[Text]:
+def _seen_lines(seen: list[PastTransition], names: Mapping[str, str]) -> Iterator[Text]:
     """Yield what changed; what went the same way at once shares a line."""
     from rich.text import Text
 
     from monitor.text import join_names
 
-    ways: dict[tuple[str, str], list[Seen]] = {}
+    ways: dict[tuple[str, str], list[PastTransition]] = {}
     for entry in seen:
         ways.setdefault((entry.entity_id, entry.fact), []).append(entry)
     together: dict[_Change, list[str]] = {}
@@ -187,14 +187,14 @@ def _seen_lines(seen: list[Seen], names: Mapping[str, str]) -> Iterator[Text]:
         )
 
 
-def _name(entry: Seen, names: Mapping[str, str]) -> str:
+def _name(entry: PastTransition, names: Mapping[str, str]) -> str:
     from monitor.text import plain, short_id
 
     own = plain(entry.name, 60, fallback=f"{entry.kind} {short_id(entry.entity_id)}")
     return names.get(entry.entity_id) or own
 
 
-def _fact_change(way: list[Seen]) -> _Change:
+def _fact_change(way: list[PastTransition]) -> _Change:
     from monitor.text import plain
 
     fact = plain(way[0].fact.replace("_", " "), 60)
@@ -202,7 +202,7 @@ def _fact_change(way: list[Seen]) -> _Change:
     return _Change(f"has another {fact}" if values[0] else f"has a {fact}", values[1])
 
 
-def _status_change(way: list[Seen]) -> _Change:
+def _status_change(way: list[PastTransition]) -> _Change:
     """Say in plain words what it came to; the platform's own words stand beside it."""
     from monitor.kinds import kind_of_part
     from monitor.model import Phase, phase_of

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from monitor.decide.dispatch import Dispatch
     from monitor.decide.verdicts import Verdict
     from monitor.model import EventKind, Snapshot, Target
-    from monitor.store import Edit, QueuedNotification, Store
+    from monitor.store import Cards, Edit, Names, QueuedNotification
 
 _NAMES_SHOWN = 5
 
@@ -44,12 +44,11 @@ def command(config_path: Path | None, *, dry_run: bool) -> int:
 
 async def _deliver(config: Config) -> int:
     from monitor.service.build import build
-    from monitor.store import Store
 
     async with build(config) as app:
         failures = await app.poll_once()
         await app.delivery.drain()
-        waiting = await app.store.call(Store.outbox)
+        waiting = await app.store.call(app.store.outbox.unsent)
     for queued in waiting:
         finding = f"not delivered: {queued.error or 'not tried yet'}"
         report(is_well=False, subject=queued.destination, finding=finding)
@@ -63,7 +62,7 @@ async def _show(config: Config) -> int:
 
     from monitor.deliver.destinations import Destinations
     from monitor.service.build import build
-    from monitor.store import Store, copy_of
+    from monitor.store import copy_of
 
     decided: list[tuple[Snapshot, Dispatch]] = []
     with tempfile.TemporaryDirectory(prefix="nuon-monitor-") as folder:
@@ -74,26 +73,26 @@ async def _show(config: Config) -> int:
         )
         async with build(trial, decided=lambda *one: decided.append(one)) as app:
             failures = await app.poll_once()
-            posts = await app.store.call(Store.outbox)
+            posts = await app.store.call(app.store.outbox.unsent)
             edits = [
                 edit
                 for destination in Destinations(config).configured
-                for edit in await app.store.call(_edits, destination)
+                for edit in await app.store.call(_edits, app.store.cards, destination)
             ]
-            reasons = await app.store.call(_reasons, decided)
+            reasons = await app.store.call(_reasons, app.store.names, decided)
     _print(posts, edits, reasons)
     _print_kept(reasons)
     click.echo(_polled(config, failures))
     return 1 if failures else 0
 
 
-def _edits(copy: Store, destination: str) -> list[Edit]:
+def _edits(cards: Cards, destination: str) -> list[Edit]:
     """Return every edit that is due, each taken for made, which only a copy can bear."""
     from monitor.service.build import utc_now
 
     edits = []
-    while (edit := copy.next_edit(destination, utc_now())) is not None:
-        copy.mark_edited(edit, utc_now())
+    while (edit := cards.next_edit(destination, utc_now())) is not None:
+        cards.mark_edited(edit, utc_now())
         edits.append(edit)
     return edits
 
@@ -132,14 +131,14 @@ class _Reason:
         return bool(verdict.held or verdict.waiting or verdict.silence) or not verdict.recipients
 
 
-def _reasons(store: Store, decided: list[tuple[Snapshot, Dispatch]]) -> list[_Reason]:
+def _reasons(known: Names, decided: list[tuple[Snapshot, Dispatch]]) -> list[_Reason]:
     """Return why; what is decided of many parts alike is one reason."""
     from monitor.cli.support.verdict_words import verdict_words
     from monitor.text import join_names
 
     reasons: list[_Reason] = []
     for snapshot, dispatched in decided:
-        names = part_names(store, snapshot)
+        names = part_names(known, snapshot)
         alike: dict[tuple[EventKind, tuple[str, ...]], list[tuple[str, Verdict]]] = {}
         for event, verdict in dispatched.verdicts:
             name = names.get(event.entity.id, str(event.entity.kind))

@@ -71,7 +71,7 @@ def retry(given: Path | None, config_path: Path | None, notification_id: int | N
         ids = None if notification_id is None else _with_those_before(store, notification_id)
         if ids == []:
             raise MonitorError(f"nothing waits as {notification_id}: see `nuon-monitor outbox`")
-        count = store.retry(ids, datetime.now(UTC))
+        count = store.outbox.retry(ids, datetime.now(UTC))
     if count == 0:
         click.echo("Nothing was held up.")
     else:
@@ -85,7 +85,7 @@ def _entries(store: Store) -> Iterator[_Entry]:
 
     begun: set[str] = set()
     last = 0
-    while page := store.outbox(after=last, limit=_PAGE):
+    while page := store.outbox.unsent(after=last, limit=_PAGE):
         for queued in page:
             is_set_aside = queued.state is DeliveryState.SET_ASIDE
             is_first = not is_set_aside and queued.destination not in begun

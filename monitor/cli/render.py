@@ -92,7 +92,7 @@ def _of_known(config: Config, target_id: str, *, is_webhook: bool) -> list[Sheet
     now = datetime.now(UTC)
     with Store.open_readonly(config.store.url) as store:
         known = Knowledge(config, store).named(target_id)
-        silences = store.silences(since=now)
+        silences = store.silences.load(since=now)
     troubles = [event for _, event in known.troubles()]
     polls = [(event,) for event in troubles[:_MOST_TROUBLES] or [_newest(known)]]
     sheets = list(_sheets(config, known, polls, silences, is_webhook=is_webhook))

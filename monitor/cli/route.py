@@ -87,7 +87,7 @@ def test(config_path: Path | None, *, is_json: bool, at: datetime | None, **give
     asked, when = Asked(**given), at or datetime.now(UTC)
     with ExitStack() as stack:
         store = _open(config, stack, needs_it=asked.target_id is not None)
-        silences = store.silences(since=when) if store else ()
+        silences = store.silences.load(since=when) if store else ()
         question = question_of(config, store, asked, when)
     verdict = question.verdict(plan_of(config), silences)
     if is_json:

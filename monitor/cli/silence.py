@@ -95,7 +95,7 @@ def add(
         patterns = _patterns([*_of_id(id_, knowledge, config), *pairs])
         found = list(_matching(knowledge, Matcher(patterns), config))
     with Store.open_beside(config.store.url) as store:
-        silence = store.add_silence(patterns, until=end, author=author, reason=reason, now=now)
+        silence = store.silences.add(patterns, until=end, author=author, reason=reason, now=now)
     _say_added(silence, found, now)
 
 
@@ -110,7 +110,7 @@ def list_(config_path: Path | None, *, is_json: bool, is_all: bool) -> None:
     now = datetime.now(UTC)
     config = load(config_path)
     with Store.open_readonly(config.store.url) as store:
-        silences = store.silences(since=None if is_all else now)
+        silences = store.silences.load(since=None if is_all else now)
     if is_json:
         echo_json([_as_dict(one, now) for one in silences])
     elif silences:
@@ -130,8 +130,8 @@ def remove(config_path: Path | None, id_: int) -> None:
     now = datetime.now(UTC)
     config = load(config_path)
     with Store.open_beside(config.store.url) as store:
-        if not store.end_silence(id_, now):
-            known = {silence.id: silence for silence in store.silences()}
+        if not store.silences.end(id_, now):
+            known = {silence.id: silence for silence in store.silences.load()}
             raise MonitorError(_why_not(id_, known, now))
     click.echo(f"Silence {id_} is over.")
 

@@ -30,7 +30,7 @@ from monitor.errors import (
 )
 from monitor.metrics import Metrics
 from monitor.model import EventKind, Form, Message, MessageRef, Outage
-from monitor.store import Edit, QueuedNotification, Store, StoreThread
+from monitor.store import Edit, QueuedNotification, StoreThread
 
 log = structlog.get_logger(__name__)
 
@@ -136,7 +136,7 @@ class Delivery:
         """Try everything anew: after a start, and where the clock that it waits by was set."""
         self._no_edits_before = None
         self._puzzling.clear()
-        await self._store.call(Store.hurry, self._now() + _BEFORE_LOOKING)
+        await self._store.call(self._store.outbox.hurry, self._now() + _BEFORE_LOOKING)
         self.wake()
 
     def stop(self) -> None:
@@ -168,7 +168,7 @@ class Delivery:
         Raises what goes wrong on our own side, once the other destinations are done.
         """
         while not self._stopping.is_set():
-            due, _ = await self._store.call(Store.destinations_at_work, self._now())
+            due, _ = await self._store.call(self._store.outbox.due_destinations, self._now())
             if not due:
                 return
             ends = await asyncio.gather(*map(self._empty, due), return_exceptions=True)
@@ -178,7 +178,7 @@ class Delivery:
 
     async def _open_queues(self, queues: asyncio.TaskGroup) -> float:
         now = self._now()
-        due, next_due = await self._store.call(Store.destinations_at_work, now)
+        due, next_due = await self._store.call(self._store.outbox.due_destinations, now)
         for name in due:
             if name not in self._queues:
                 task = queues.create_task(self._work_on(name), name=f"deliver to {name}")
@@ -213,7 +213,7 @@ class Delivery:
         """Send the next post that is due, or else an edit; returns whether there was one."""
         news = self._news
         await self._mark(name)
-        queued = await self._store.call(Store.next_notification, name)
+        queued = await self._store.call(self._store.outbox.next_notification, name)
         if queued is not None and self._is_due(queued):
             await self._pause(self._next_notification.get(name, 0.0) - time.monotonic())
             if self._stopping.is_set():
@@ -221,12 +221,12 @@ class Delivery:
             await self._post(name, queued)
             self._next_notification[name] = time.monotonic() + self._pace.post
             return True
-        edit = await self._store.call(Store.next_edit, name, self._now())
+        edit = await self._store.call(self._store.cards.next_edit, name, self._now())
         if edit is None or self._stopping.is_set():
             return False
         if self._no_edits_before is not None and self._now() < self._no_edits_before:
             await self._store.call(
-                Store.postpone_edit,
+                self._store.cards.postpone_edit,
                 edit,
                 next_try_at=self._no_edits_before,
                 error="Slack takes no edits at present",
@@ -256,7 +256,7 @@ class Delivery:
         if name not in self.refusing:
             return
         # Where posts are refused, edits may pass all the same.
-        if is_edit and await self._store.call(Store.waiting, name) > 0:
+        if is_edit and await self._store.call(self._store.outbox.waiting, name) > 0:
             return
         await self._takes_again(name)
 
@@ -276,7 +276,7 @@ class Delivery:
         log.error("sink_refuses", destination=name, error=str(error))
         now = self._now()
         lost = Outage(EventKind.UNREACHABLE, now, str(error))
-        waiting = await self._store.call(Store.waiting, name)
+        waiting = await self._store.call(self._store.outbox.waiting, name)
         message = render.refused(name, str(error), waiting, now)
         others = [
             destination
@@ -291,7 +291,7 @@ class Delivery:
         log.info("sink_takes_again", destination=name)
         lost = self.refusing[name]
         notified = await self._store.call(
-            Store.notified_destinations, _key(name, lost, EventKind.UNREACHABLE)
+            self._store.history.notified_destinations, _key(name, lost, EventKind.UNREACHABLE)
         )
         message = render.taken_again(name, lost.since, self._now())
         others = [destination for destination in self._fallbacks if destination in notified]
@@ -311,7 +311,9 @@ class Delivery:
             kind, message, key=key, target=None, destinations=destinations
         )
         stands = lost if kind is EventKind.UNREACHABLE else None
-        await self._store.call(Store.save_outage, _SCOPE + name, stands, notes, now=self._now())
+        await self._store.call(
+            self._store.outages.save, _SCOPE + name, stands, notes, now=self._now()
+        )
         self._metrics.events.labels(kind).inc()
         self.wake()
 
@@ -329,7 +331,9 @@ class Delivery:
             return
         queued, fingerprint = await self._newest(queued)
         # Found unfinished after a crash, it is not looked for at once either.
-        await self._store.call(Store.begin_attempt, queued.id, self._now() + _BEFORE_LOOKING)
+        await self._store.call(
+            self._store.outbox.begin_attempt, queued.id, self._now() + _BEFORE_LOOKING
+        )
         in_doubt = queued.maybe_delivered
         found: MessageRef | None = None
         cannot_look: CannotLook | None = None
@@ -340,7 +344,7 @@ class Delivery:
             posted = found or await self._send(destination, queued)
             self._unmarked[name] = partial(
                 self._store.call,
-                Store.mark_sent,
+                self._store.outbox.mark_sent,
                 queued.id,
                 now=self._now(),
                 channel_id=posted.channel_id,
@@ -380,7 +384,7 @@ class Delivery:
         if queued.form is not Form.CARD or queued.target is None:
             return queued, None
         wanted = await self._store.call(
-            Store.wanted_card, queued.target, queued.attempt, queued.destination
+            self._store.cards.wanted, queued.target, queued.attempt, queued.destination
         )
         if wanted is None:
             return queued, None
@@ -440,7 +444,7 @@ class Delivery:
                 wait = timedelta(seconds=backoff(queued.attempts, jitter=random.random()))  # noqa: S311
                 await self._postpone(queued, wait, str(error), in_doubt=in_doubt)
             case Refusal.CARD if queued.thread is not None:
-                await self._store.call(Store.lose_card, queued, now=self._now())
+                await self._store.call(self._store.outbox.lose_card, queued, now=self._now())
                 # Should the new one take no replies either, this does not flood the channel.
                 wait = timedelta(seconds=backoff(queued.attempts, jitter=random.random()))  # noqa: S311
                 await self._postpone(queued, wait, str(error), in_doubt=in_doubt)
@@ -464,7 +468,9 @@ class Delivery:
     async def _set_aside(self, queued: QueuedNotification, error: DestinationError) -> None:
         self._metrics.delivery_failures.labels("set aside").inc()
         log.error("set_aside", destination=queued.destination, key=queued.key, error=str(error))
-        await self._store.call(Store.set_aside, queued.id, now=self._now(), error=str(error))
+        await self._store.call(
+            self._store.outbox.set_aside, queued.id, now=self._now(), error=str(error)
+        )
 
     async def _postpone(
         self,
@@ -481,7 +487,7 @@ class Delivery:
             "postponed", destination=queued.destination, key=queued.key, error=error, wait=seconds
         )
         await self._store.call(
-            Store.postpone,
+            self._store.outbox.postpone,
             queued.id,
             next_try_at=self._now() + wait,
             error=error,
@@ -510,7 +516,7 @@ class Delivery:
             self._failed(error)
             await self._edit_refused(edit, error)
         else:
-            await self._store.call(Store.mark_edited, edit, self._now())
+            await self._store.call(self._store.cards.mark_edited, edit, self._now())
             await self._accepted(name, is_edit=True)
             self._metrics.edits.inc()
             log.debug("edited", destination=name, target=str(edit.target))
@@ -528,7 +534,7 @@ class Delivery:
     async def _edit_refused(self, edit: Edit, error: DestinationRejected) -> None:
         match error.refusal:
             case Refusal.CARD:
-                await self._store.call(Store.lose_card, edit, now=self._now())
+                await self._store.call(self._store.outbox.lose_card, edit, now=self._now())
                 log.warning("card_is_gone", destination=edit.destination, target=str(edit.target))
             case Refusal.CREDENTIALS:
                 self._no_edits_before = self._now() + _PROBE_CREDENTIALS
@@ -542,7 +548,7 @@ class Delivery:
             case Refusal.MESSAGE | Refusal.QUOTA:
                 # Not this version; the next one may pass.
                 log.error("edit_refused", target=str(edit.target), error=str(error))
-                await self._store.call(Store.mark_edited, edit, self._now())
+                await self._store.call(self._store.cards.mark_edited, edit, self._now())
 
     async def _postpone_edit(
         self, edit: Edit, wait: timedelta, error: str, *, is_failure: bool = True
@@ -552,7 +558,7 @@ class Delivery:
             "edit_postponed", destination=edit.destination, target=str(edit.target), error=error
         )
         await self._store.call(
-            Store.postpone_edit,
+            self._store.cards.postpone_edit,
             edit,
             next_try_at=self._now() + wait,
             error=error,

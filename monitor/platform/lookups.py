@@ -13,7 +13,7 @@ from monitor.errors import NuonError, NuonNotFound, NuonRejected, StoreError
 from monitor.kinds import wire
 from monitor.model import Called
 from monitor.platform.fetch import Source, pages
-from monitor.store import Name, Store, StoreThread
+from monitor.store import Name, StoreThread
 from monitor.store.names import ACCOUNT, BUILD, called
 
 log = structlog.get_logger(__name__)
@@ -106,7 +106,7 @@ class Names:
         """Read from the store what is not in memory; returns the ids, and those of their apps."""
         unread = [i for i in ids if i not in self._known and _path_of(i)]
         if unread and self._store is not None:
-            self._known.update(await self._store.call(Store.named, unread))
+            self._known.update(await self._store.call(self._store.names.load, unread))
         apps = [self._known[i].app_id for i in ids if i in self._known]
         return tuple(dict.fromkeys((*ids, *filter(None, apps))))
 
@@ -184,7 +184,7 @@ class Names:
             return
         unsaved, self._unsaved = self._unsaved, {}
         try:
-            await self._store.call(Store.save_names, unsaved, self._now())
+            await self._store.call(self._store.names.save, unsaved, self._now())
         except StoreError as error:
             log.warning("names_not_kept", error=str(error))
 

@@ -229,13 +229,13 @@ async def build(
         opening = partial(Store.open, config.store.url, now=now(), replaces_damaged=True)
         store = StoreThread(await asyncio.to_thread(opening))
         stack.push_async_callback(store.aclose)
-        last_polled = await store.call(Store.last_polled) or now()
+        last_polled = await store.call(store.snapshots.last_polled) or now()
         source = await stack.enter_async_context(nuon_client(config))
         slack = await stack.enter_async_context(slack_client(config))
         metrics = Metrics()
         destinations = Destinations(config, keep_secret)
         lost = await _own_up_to_loss(store, destinations.homes, now())
-        outages = await store.call(Store.outages)
+        outages = await store.call(store.outages.load)
         delivery = Delivery(
             store,
             partial(destination_of, destinations, slack),
@@ -327,11 +327,11 @@ async def _own_up_to_loss(
     That a damaged file stands beside the store is how it is known, whatever happened between
     setting it aside and this. Once a person has removed that file, all is forgotten.
     """
-    known = (await store.call(Store.outages)).get(_STORE)
-    aside = await store.call(Store.set_aside_file)
+    known = (await store.call(store.outages.load)).get(_STORE)
+    aside = await store.call(store.set_aside_file)
     if aside is None:
         if known is not None:
-            await store.call(Store.save_outage, _STORE, None, now=now)
+            await store.call(store.outages.save, _STORE, None, now=now)
         return None
     name = aside.file.name
     if known is not None and name in known.reason:
@@ -346,7 +346,7 @@ async def _own_up_to_loss(
         target=None,
         destinations=destinations,
     )
-    await store.call(Store.save_outage, _STORE, lost, notices, now=now)
+    await store.call(store.outages.save, _STORE, lost, notices, now=now)
     return lost
 
 
@@ -451,7 +451,7 @@ class _Watchman:
         metrics.slack_usable.set(self._slack_problem() is None)
         metrics.channels_refusing.set(len(self.delivery.refusing))
         with contextlib.suppress(StoreError):
-            counts = await self.store.call(Store.counts)
+            counts = await self.store.call(self.store.outbox.counts)
             metrics.pending.set(counts.pending)
             metrics.set_aside.set(counts.set_aside)
             oldest = counts.oldest_pending

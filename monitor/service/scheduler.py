@@ -23,7 +23,7 @@ from monitor.metrics import Metrics
 from monitor.model import Target
 from monitor.service.due_queue import DueQueue, following, spread
 from monitor.service.timers import Timers
-from monitor.store import Store, StoreThread
+from monitor.store import StoreThread
 from monitor.watch.poller import Outcome, Poller
 from monitor.watch.registry import Registry
 
@@ -229,7 +229,7 @@ class Daemon:
         if not fresh:
             return
         with self._logged("flush"):
-            await self._store.call(Store.touch, fresh)
+            await self._store.call(self._store.snapshots.touch, fresh)
             self._flushed.update(fresh)
 
     async def _prune(self) -> None:
@@ -237,8 +237,8 @@ class Daemon:
         age = self._keep + self._unlived + max(self._jumped(), timedelta(0))
         with self._logged("prune"):
             watched = frozenset(self._registry.watched())
-            await self._store.call(Store.forget_finds, self._now() - age)
-            removed = await self._store.call(Store.prune, self._now() - age, watched=watched)
+            await self._store.call(self._store.finds.forget, self._now() - age)
+            removed = await self._store.call(self._store.prune, self._now() - age, watched=watched)
             log.info("pruned", rows=removed)
 
     async def _take_silences(self) -> None:

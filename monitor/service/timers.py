@@ -20,7 +20,6 @@ from monitor.compose.digest import Account, Digest, Issue
 from monitor.compose.window_summary import Bundle
 from monitor.errors import StoreError
 from monitor.model import Event, EventKind, Form, Level, Named, Notification, Target
-from monitor.store import Store
 from monitor.watch.context import Context
 from monitor.watch.registry import Registry
 
@@ -38,7 +37,7 @@ class Timers:
     async def take_silences(self) -> None:
         """Let those silences hold that people have set, and no others."""
         context = self._context
-        silences = await context.store.call(Store.silences, since=context.now())
+        silences = await context.store.call(context.store.silences.load, since=context.now())
         if context.active_silences.take(silences):
             log.info("silences", holding=len(silences))
         context.metrics.silences.set(len(silences))
@@ -61,14 +60,14 @@ class Timers:
 
     async def _send_summaries(self) -> None:
         store, now = self._context.store, self._context.now()
-        due = await store.call(Store.next_summary)
+        due = await store.call(store.held.next_summary)
         if due is None or due > now:
             return
-        lines = await store.call(Store.held)
+        lines = await store.call(store.held.load)
         for until, longer in window_summary.prolonged(lines, self._context.plan, now).items():
-            await store.call(Store.hold_longer, longer, until)
+            await store.call(store.held.extend, longer, until)
             log.info("held_for_longer", lines=len(longer), until=until.isoformat())
-        lines = await store.call(Store.held)
+        lines = await store.call(store.held.load)
         for bundle in window_summary.due_bundles(lines, now):
             await self._guarded(partial(self._send_summary, bundle, now))
 
@@ -82,7 +81,7 @@ class Timers:
             return
         summary = window_summary.summary_of(bundle, stories, context.plan)
         messages = (summary,) if summary else ()
-        await context.store.call(Store.summed_up, bundle.lines, messages, now)
+        await context.store.call(context.store.held.release, bundle.lines, messages, now)
         log.info("quiet_window_over", destination=bundle.destination, lines=len(bundle.lines))
         context.has_news()
 
@@ -90,14 +89,14 @@ class Timers:
 
     async def _send_digests(self) -> None:
         store, now = self._context.store, self._context.now()
-        issued = await store.call(Store.last_issues)
+        issued = await store.call(store.digests.last_issues)
         if removed := issued.keys() - {one.name for one in self._digests}:
-            await store.call(Store.forget_digests, removed)
+            await store.call(store.digests.forget, removed)
         for one in self._digests:
             known = issued.get(one.name)
             until = digest.issued_until(one.timetable, known, now)
             if until != known:
-                await store.call(Store.save_issue, one.name, until, (), now)
+                await store.call(store.digests.save_issue, one.name, until, (), now)
             issue = digest.issue_due(one.timetable, until, now)
             if issue is not None:
                 await self._guarded(partial(self._send_digest, one, issue, now))
@@ -113,18 +112,24 @@ class Timers:
             # By a clock that was set, the same time may come again, with other news.
             key = f"digest/{issue.until:%Y-%m-%dT%H:%MZ}/{now:%Y%m%dT%H%M%S.%fZ}/{one.name}"
             messages = (Notification(key, one.destination, Form.MESSAGE, render.digest(facts)),)
-        await context.store.call(Store.save_issue, one.name, issue.until, messages, now)
+        await context.store.call(
+            context.store.digests.save_issue, one.name, issue.until, messages, now
+        )
         log.info("digest", name=one.name, rollouts=len(facts.rollouts), sent=bool(messages))
         context.has_news()
 
     async def _accounts(self, one: Digest, issue: Issue) -> list[Account]:
         """Look at the rollouts one by one: all of a week at once may be more than fits."""
         context = self._context
-        notified = await context.store.call(Store.notified_targets, one.destination, issue.since)
-        cards = await context.store.call(Store.cards_in, one.destination)
-        failures = await context.store.call(Store.failures, issue.since, issue.until)
+        notified = await context.store.call(
+            context.store.history.notified_targets, one.destination, issue.since
+        )
+        cards = await context.store.call(context.store.cards.newest, one.destination)
+        failures = await context.store.call(
+            context.store.history.failures, issue.since, issue.until
+        )
         accounts = []
-        for target, state in (await context.store.call(Store.states)).items():
+        for target, state in (await context.store.call(context.store.snapshots.states)).items():
             is_its = one.of_all or target in notified or one.destination in state.card_destinations
             if not is_its or not state.has_card or not digest.may_matter(state, issue):
                 continue
@@ -144,11 +149,11 @@ class Timers:
     async def _view(self, target: Target) -> render.View | None:
         """Return how a target stands as far as the store knows; None where it does not."""
         context = self._context
-        stored = await context.store.call(Store.load, target)
+        stored = await context.store.call(context.store.snapshots.load, target)
         if stored is None:
             return None
         ids = render.shown_ids(stored.snapshot, stored.state)
-        called = await context.store.call(Store.called, ids)
+        called = await context.store.call(context.store.names.called, ids)
         watch = self._registry.watch_of(target)
         view = render.View(
             snapshot=stored.snapshot,

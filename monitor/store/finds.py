@@ -1,4 +1,4 @@
-"""What lists led to: since when each is watched, and what of it is followed."""
+"""What lists led to: since when each list is watched, and which finds are followed."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from sqlalchemy import and_, delete, select, update
 
 from monitor.model import Target
 from monitor.store.database import Database
-from monitor.store.tables import find, insert_into, listing
+from monitor.store.tables import find, insert_into, listing, replace_into
 
 
 @dataclass(frozen=True, slots=True)
 class Find:
     """Something that a list led to. `is_new` says that it began while the list was watched.
 
-    What is no longer followed had come to its end, and rests until the list says otherwise.
+    What is no longer followed has finished, unless the list says otherwise later.
     """
 
     target: Target
@@ -27,27 +27,30 @@ class Find:
     is_followed: bool
 
 
-class Finds(Database):
+class Finds:
     """The part of the store that remembers what was found."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._begin = insert_into(database.dialect, listing).on_conflict_do_nothing()
+        self._follow = replace_into(database.dialect, find, "is_followed")
 
     def listed_since(self, its: Target, now: datetime) -> datetime:
         """Return since when a list is watched: from now on, if it was not before."""
         row = {"kind": its.kind, "id": its.id, "began_at": now}
-        with self._transaction() as connection:
-            connection.execute(
-                insert_into(self._dialect, listing).values(row).on_conflict_do_nothing()
-            )
+        with self._database.transaction() as connection:
+            connection.execute(self._begin, row)
             began_at: datetime = connection.execute(
                 select(listing.c.began_at).where(listing.c.kind == its.kind, listing.c.id == its.id)
             ).scalar_one()
         return began_at
 
-    def finds(self, of: Target | None = None) -> tuple[Find, ...]:
+    def load(self, of: Target | None = None) -> tuple[Find, ...]:
         """Return what one list led to, or all of them, the earliest first."""
         wanted = select(find).order_by(find.c.found_at, find.c.target_id)
         if of is not None:
             wanted = wanted.where(_is_of(of))
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             rows = connection.execute(wanted).all()
         return tuple(
             Find(
@@ -60,7 +63,7 @@ class Finds(Database):
         )
 
     def follow(self, finds: Iterable[Find], now: datetime) -> None:
-        """Write down what is followed from now on."""
+        """Write down which finds are followed from now on."""
         rows: list[dict[str, Any]] = [
             {
                 "target_kind": one.target.kind,
@@ -75,25 +78,21 @@ class Finds(Database):
         ]
         if not rows:
             return
-        adding = insert_into(self._dialect, find)
-        adding = adding.on_conflict_do_update(
-            index_elements=list(find.primary_key), set_={"is_followed": adding.excluded.is_followed}
-        )
-        with self._transaction() as connection:
-            connection.execute(adding, rows)
+        with self._database.transaction() as connection:
+            connection.execute(self._follow, rows)
 
     def mark_finished(self, its: Target) -> None:
-        """Write down that a target came to its end and is not followed any more."""
-        with self._transaction() as connection:
+        """Write down that a target has finished and is not followed any more."""
+        with self._database.transaction() as connection:
             connection.execute(
                 update(find)
                 .where(find.c.target_kind == its.kind, find.c.target_id == its.id)
                 .values(is_followed=False)
             )
 
-    def forget_finds(self, before: datetime) -> None:
-        """Forget what rests and was found before."""
-        with self._transaction() as connection:
+    def forget(self, before: datetime) -> None:
+        """Forget what is not followed and was found before."""
+        with self._database.transaction() as connection:
             connection.execute(delete(find).where(~find.c.is_followed, find.c.found_at < before))
 
 

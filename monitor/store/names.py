@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from monitor.model import Called, Commit
 from monitor.store.database import Database
-from monitor.store.tables import insert_into, name
+from monitor.store.tables import name, replace_into
 
 # SQLite takes some 32,000 parameters in one statement.
 _IDS_AT_ONCE = 10_000
@@ -50,24 +50,28 @@ def called(known: Mapping[str, Name]) -> Called:
     )
 
 
-class KeptNames(Database):
-    """The part of the store that remembers names."""
+class Names:
+    """The part of the store that remembers what ids are called."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._save = replace_into(database.dialect, name)
 
     def called(self, ids: Iterable[str]) -> Called:
         """Return what is known of ids, and of the apps that they belong to."""
-        known = self.named(ids)
+        known = self.load(ids)
         apps = [name.app_id for name in known.values() if name.app_id]
-        return called(known | self.named(apps))
+        return called(known | self.load(apps))
 
-    def names(self, ids: Iterable[str]) -> dict[str, str]:
+    def of(self, ids: Iterable[str]) -> dict[str, str]:
         """Return the names that are known."""
-        return {id_: its.name for id_, its in self.named(ids).items() if its.name}
+        return {id_: its.name for id_, its in self.load(ids).items() if its.name}
 
-    def named(self, ids: Iterable[str]) -> dict[str, Name]:
+    def load(self, ids: Iterable[str]) -> dict[str, Name]:
         """Return all that is known of what has a name."""
         wanted = list(ids)
         found: dict[str, Name] = {}
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             for start in range(0, len(wanted), _IDS_AT_ONCE):
                 chunk = wanted[start : start + _IDS_AT_ONCE]
                 rows = connection.execute(select(name).where(name.c.id.in_(chunk)))
@@ -76,18 +80,16 @@ class KeptNames(Database):
                 )
         return found
 
-    def save_names(self, names: Mapping[str, Name], now: datetime) -> None:
-        if not names:
-            return
-        saving = insert_into(self._dialect, name)
-        saving = saving.on_conflict_do_update(
-            index_elements=[name.c.id],
-            set_={
-                column.name: saving.excluded[column.name]
-                for column in name.c
-                if not column.primary_key
-            },
-        )
+    def save(self, names: Mapping[str, Name], now: datetime) -> None:
         rows = [{"id": id_, "fetched_at": now, **asdict(its)} for id_, its in names.items()]
-        with self._transaction() as connection:
-            connection.execute(saving, rows)
+        if not rows:
+            return
+        with self._database.transaction() as connection:
+            connection.execute(self._save, rows)
+
+    def prune(self, connection: Connection, before: datetime) -> int:
+        """Forget what was asked for before, as part of a larger transaction."""
+        return connection.execute(_PRUNE, {"before": before}).rowcount
+
+
+_PRUNE = delete(name).where(name.c.fetched_at < bindparam("before"))

@@ -1,4 +1,4 @@
-"""What is kept from people for a while: what quiet windows hold back, and silences."""
+"""What is kept from people for a while: silences, and what quiet windows hold back."""
 
 from __future__ import annotations
 
@@ -11,75 +11,29 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from monitor.decide.verdicts import Silence
 from monitor.model import EventKind, HeldLine, Matcher, Notification, Target
 from monitor.store.database import Database
+from monitor.store.outbox import Outbox
 from monitor.store.tables import held, silence
 
+# SQLite takes some 32,000 parameters in one statement.
+_IDS_AT_ONCE = 1000
 
-class Quiet(Database):
-    """The part of the store that keeps what is not told at once."""
 
-    def held(self) -> tuple[HeldLine, ...]:
-        """Return all that is held back, the oldest first."""
-        with self._transaction() as connection:
-            rows = connection.execute(select(held).order_by(held.c.id)).all()
-        return tuple(map(_line, rows))
+class Silences:
+    """The part of the store that keeps silences."""
 
-    def next_summary(self) -> datetime | None:
-        """Return when the first of the windows that hold something back is over."""
-        with self._transaction() as connection:
-            due: datetime | None = connection.execute(select(func.min(held.c.until))).scalar()
-        return due
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    def summed_up(
-        self, lines: Iterable[HeldLine], notifications: Iterable[Notification], now: datetime
-    ) -> None:
-        """Let go of lines that notifications sum up: both or neither."""
-        ids = [line.id for line in lines]
-        with self._transaction() as connection:
-            self._enqueue_all(connection, notifications, now)
-            for start in range(0, len(ids), 1000):
-                connection.execute(delete(held).where(held.c.id.in_(ids[start : start + 1000])))
-
-    def hold_longer(self, lines: Iterable[HeldLine], until: datetime) -> None:
-        """Write down that what holds these back ends later than it was to."""
-        ids = [line.id for line in lines]
-        with self._transaction() as connection:
-            for start in range(0, len(ids), 1000):
-                some = held.c.id.in_(ids[start : start + 1000])
-                connection.execute(update(held).where(some).values(until=until))
-
-    def hold(self, connection: Connection, lines: Iterable[HeldLine]) -> None:
-        """Write down what is held back, as part of a transaction."""
-        rows = [
-            {
-                "destination": line.destination,
-                "window": line.window,
-                "until": line.until,
-                "target_kind": line.target.kind,
-                "target_id": line.target.id,
-                "event": line.event,
-                "alert_key": line.alert_key,
-                "title": line.title,
-                "words": line.words,
-                "url": line.url,
-                "held_at": line.at,
-            }
-            for line in lines
-        ]
-        if rows:
-            connection.execute(insert(held), rows)
-
-    # Silences
-
-    def silences(self, *, since: datetime | None = None) -> tuple[Silence, ...]:
+    def load(self, *, since: datetime | None = None) -> tuple[Silence, ...]:
         """Return the silences that were not over at a time; without one all of them."""
         wanted = select(silence).order_by(silence.c.id)
         if since is not None:
             wanted = wanted.where(silence.c.until > since)
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             rows = connection.execute(wanted).all()
         return tuple(map(_silence, rows))
 
-    def add_silence(
+    def add(
         self,
         patterns: Mapping[str, tuple[str, ...]],
         *,
@@ -96,7 +50,7 @@ class Quiet(Database):
             "author": author,
             "reason": reason,
         }
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             (id_,) = connection.execute(insert(silence).values(row)).inserted_primary_key or (0,)
         return Silence(
             id=id_,
@@ -107,13 +61,76 @@ class Quiet(Database):
             created_at=now,
         )
 
-    def end_silence(self, id_: int, now: datetime) -> bool:
+    def end(self, id_: int, now: datetime) -> bool:
         """End a silence now; False where there is none, or it is over."""
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             ended = connection.execute(
                 update(silence).where(silence.c.id == id_, silence.c.until > now).values(until=now)
             )
         return ended.rowcount > 0
+
+
+class HeldLines:
+    """The part of the store that keeps what windows hold back, until their summaries."""
+
+    def __init__(self, database: Database, outbox: Outbox) -> None:
+        self._database = database
+        self._outbox = outbox
+
+    def load(self) -> tuple[HeldLine, ...]:
+        """Return all that is held back, the oldest first."""
+        with self._database.transaction() as connection:
+            rows = connection.execute(select(held).order_by(held.c.id)).all()
+        return tuple(map(_line, rows))
+
+    def next_summary(self) -> datetime | None:
+        """Return when the first of the windows that hold something back is over."""
+        with self._database.transaction() as connection:
+            due: datetime | None = connection.execute(select(func.min(held.c.until))).scalar()
+        return due
+
+    def release(
+        self, lines: Iterable[HeldLine], notifications: Iterable[Notification], now: datetime
+    ) -> None:
+        """Let go of lines, and enqueue the notifications that sum them up: both or neither."""
+        ids = [line.id for line in lines]
+        with self._database.transaction() as connection:
+            self._outbox.enqueue(connection, notifications, now)
+            for start in range(0, len(ids), _IDS_AT_ONCE):
+                some = held.c.id.in_(ids[start : start + _IDS_AT_ONCE])
+                connection.execute(delete(held).where(some))
+
+    def extend(self, lines: Iterable[HeldLine], until: datetime) -> None:
+        """Write down that what holds these back ends later than it was to."""
+        ids = [line.id for line in lines]
+        with self._database.transaction() as connection:
+            for start in range(0, len(ids), _IDS_AT_ONCE):
+                some = held.c.id.in_(ids[start : start + _IDS_AT_ONCE])
+                connection.execute(update(held).where(some).values(until=until))
+
+    # As part of a larger transaction
+
+    def write(self, connection: Connection, lines: Iterable[HeldLine]) -> None:
+        """Write down what is held back from now on."""
+        rows = [_row(line) for line in lines]
+        if rows:
+            connection.execute(insert(held), rows)
+
+
+def _row(line: HeldLine) -> dict[str, object]:
+    return {
+        "destination": line.destination,
+        "window": line.window,
+        "until": line.until,
+        "target_kind": line.target.kind,
+        "target_id": line.target.id,
+        "event": line.event,
+        "alert_key": line.alert_key,
+        "title": line.title,
+        "words": line.words,
+        "url": line.url,
+        "held_at": line.at,
+    }
 
 
 def _line(row: Row[Any]) -> HeldLine:

@@ -15,6 +15,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Dialect,
     ForeignKeyConstraint,
     Index,
@@ -25,6 +26,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     and_,
+    exists,
     literal_column,
     text,
 )
@@ -84,6 +86,16 @@ def _json(type_: Any) -> Encoded[Any]:
 def insert_into(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
     """Return an insert that knows ON CONFLICT, which each dialect has as a construct of its own."""
     return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+
+
+def replace_into(dialect: str, table: Table, *columns: str) -> sqlite.Insert | postgresql.Insert:
+    """Return an insert that, where the key is there, changes these columns, or all without any."""
+    adding = insert_into(dialect, table)
+    changed = columns or [column.name for column in table.c if not column.primary_key]
+    return adding.on_conflict_do_update(
+        index_elements=[*table.primary_key],
+        set_={column: adding.excluded[column] for column in changed},
+    )
 
 
 metadata = MetaData()
@@ -266,6 +278,14 @@ digest = Table(
 is_unsent = notification.c.state != literal_column("'sent'", Text)
 is_open = and_(is_unsent, notification.c.state != literal_column("'set aside'", Text))
 """Still to be sent: pending, or under way when it was last written down."""
+
+
+def has_open_notification(kind: ColumnElement[str], id_: ColumnElement[str]) -> ColumnElement[bool]:
+    """Say in SQL that a message about this target is still to be sent."""
+    return exists().where(
+        is_open, notification.c.target_kind == kind, notification.c.target_id == id_
+    )
+
 
 is_edit_wanted = and_(
     card.c.ts.is_not(None), card.c.wanted_fingerprint.is_distinct_from(card.c.shown_fingerprint)

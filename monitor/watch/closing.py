@@ -10,7 +10,7 @@ import structlog
 from monitor.compose import render
 from monitor.decide.reachability import scope_of
 from monitor.model import Card, EventKind, Target
-from monitor.store import Observation, Store, Watched
+from monitor.store import Observation, StoredTarget
 from monitor.watch.context import Context
 
 log = structlog.get_logger(__name__)
@@ -18,8 +18,8 @@ log = structlog.get_logger(__name__)
 
 async def close_cards(context: Context, watched: Collection[Target]) -> None:
     """Close the cards of rollouts in flight that the configuration leads to no more."""
-    outages = await context.store.call(Store.outages)
-    for known in await context.store.call(Store.targets):
+    outages = await context.store.call(context.store.outages.load)
+    for known in await context.store.call(context.store.snapshots.load_all):
         state, outage = known.state, outages.get(scope_of(known.target))
         is_removed = outage is not None and outage.kind is EventKind.REMOVED
         is_over = state.ended is not None or state.is_closed or is_removed
@@ -27,10 +27,12 @@ async def close_cards(context: Context, watched: Collection[Target]) -> None:
             await _close(context, known)
 
 
-async def _close(context: Context, known: Watched) -> None:
+async def _close(context: Context, known: StoredTarget) -> None:
     state = msgspec.structs.replace(known.state, is_closed=True)
     # What the store knows has to do: the platform may be down, and the start must not wait.
-    called = await context.store.call(Store.called, render.shown_ids(known.snapshot, state))
+    called = await context.store.call(
+        context.store.names.called, render.shown_ids(known.snapshot, state)
+    )
     view = render.View(
         snapshot=known.snapshot,
         state=state,
@@ -54,5 +56,5 @@ async def _close(context: Context, known: Watched) -> None:
             Card(known.target, state.attempt, destination, message) for destination in destinations
         ),
     )
-    await context.store.call(Store.save, observation)
+    await context.store.call(context.store.save, observation)
     log.info("closed", target=str(known.target))

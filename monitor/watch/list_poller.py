@@ -13,7 +13,7 @@ from monitor.errors import NuonError
 from monitor.kinds import FINDERS
 from monitor.model import Found, Target, Watch
 from monitor.platform.fetch import located, pages
-from monitor.store import Find, Store
+from monitor.store import Find
 from monitor.watch.context import Context
 from monitor.watch.outages import OutageReporter
 from monitor.watch.poller import Outcome
@@ -84,8 +84,8 @@ class ListPoller:
 
     async def _load(self) -> datetime:
         store, now = self._context.store, self._context.now()
-        began_at = await store.call(Store.listed_since, self.watch.target, now)
-        for find in await store.call(Store.finds, self.watch.target):
+        began_at = await store.call(store.finds.listed_since, self.watch.target, now)
+        for find in await store.call(store.finds.load, self.watch.target):
             self._known[find.target] = find.is_followed
             if find.is_followed:
                 self._follow(find)  # before a restart it was, and what led here is seen only now
@@ -118,7 +118,7 @@ class ListPoller:
             for row in choice.follow
         )
         if finds:
-            await self._context.store.call(Store.follow, finds, now)
+            await self._context.store.call(self._context.store.finds.follow, finds, now)
         self._fingerprint = self._fingerprint_now  # not before what it holds is kept
         for find in finds:
             self._known[find.target] = True

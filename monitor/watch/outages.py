@@ -13,7 +13,6 @@ from monitor.decide.routing import route
 from monitor.errors import NuonError, NuonUnavailable
 from monitor.kinds import explained
 from monitor.model import EventKind, Mention, Message, Named, Subject, Watch
-from monitor.store import Store
 from monitor.watch.context import Context
 
 log = structlog.get_logger(__name__)
@@ -104,7 +103,7 @@ class OutageReporter:
         notified: frozenset[str] = frozenset()
         for kind in (EventKind.UNREACHABLE, EventKind.REMOVED):
             notified |= await store.call(
-                Store.notified_destinations, _key(news.scope, kind, news.since)
+                store.history.notified_destinations, _key(news.scope, kind, news.since)
             )
         return notified
 
@@ -122,7 +121,9 @@ class OutageReporter:
                 destinations=(destination,),
             )
         ]
-        await context.store.call(Store.save_outage, news.scope, news.outage, notices, now=now)
+        await context.store.call(
+            context.store.outages.save, news.scope, news.outage, notices, now=now
+        )
         context.reachability.adopt(news)
         context.metrics.events.labels(news.kind).inc()
         context.has_news()

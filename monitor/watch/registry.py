@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from monitor.model import Target, Watch, WatchSettings
-from monitor.store import Find, Store
+from monitor.store import Find
 from monitor.watch.context import Context
 from monitor.watch.list_poller import ListPoller
 from monitor.watch.poller import Poller
@@ -68,7 +68,7 @@ class Registry:
 
     async def resume(self) -> None:
         """Go on with what the lists led to before the start."""
-        for find in await self._context.store.call(Store.finds):
+        for find in await self._context.store.call(self._context.store.finds.load):
             list_poller = self._list_pollers.get(find.listing)
             if find.is_followed and list_poller is not None:
                 self._follow(list_poller.watch.settings, find)
@@ -78,7 +78,7 @@ class Registry:
         target = poller.watch.target
         if poller.watch.found_in is None:
             return
-        await self._context.store.call(Store.mark_finished, target)
+        await self._context.store.call(self._context.store.finds.mark_finished, target)
         self._rollout_pollers.pop(target, None)
         for list_poller in self._list_pollers.values():
             list_poller.mark_finished(target)

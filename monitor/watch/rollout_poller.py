@@ -29,7 +29,7 @@ from monitor.kinds.profile import WatchKind
 from monitor.kinds.wire import Beside, Memo
 from monitor.model import Called, Snapshot, Target, TargetState, Watch
 from monitor.platform.fetch import Gathered, gather
-from monitor.store import Observation, Store
+from monitor.store import Observation
 from monitor.watch.context import Context
 from monitor.watch.outages import OutageReporter
 from monitor.watch.poller import Outcome
@@ -128,7 +128,9 @@ class RolloutPoller:
         return seen is not None and events.is_settled(seen.snapshot, seen.state, now)
 
     async def _load(self) -> None:
-        stored = await self._context.store.call(Store.load, self.watch.target)
+        stored = await self._context.store.call(
+            self._context.store.snapshots.load, self.watch.target
+        )
         if stored is not None:
             state = events.not_beyond(stored.state, self._context.now())
             if state.has_card and not state.card_destinations:  # from before there were routes
@@ -148,7 +150,7 @@ class RolloutPoller:
         if seen is not None:
             state = events.moved(seen.state, jumped - self._jumped)
             observation = Observation(seen.snapshot, state, seen.fingerprint)
-            await self._context.store.call(Store.save, observation)
+            await self._context.store.call(self._context.store.save, observation)
             self._remember(seen.snapshot, state, seen.fingerprint)
         self._jumped = jumped
 
@@ -258,7 +260,7 @@ class RolloutPoller:
             notifications=mail.notifications,
             held=mail.held,
         )
-        await self._context.store.call(Store.save, observation)
+        await self._context.store.call(self._context.store.save, observation)
         self._remember(snapshot, dispatched.state, fingerprint)
         self._silences, self._silences_version = dispatched.silences, version
         self._context.decided(snapshot, dispatched)
@@ -332,7 +334,7 @@ class RolloutPoller:
         if attempt == 0:
             return {}
         context = self._context
-        cards = await context.store.call(Store.posted_cards, self.watch.target, attempt)
+        cards = await context.store.call(context.store.cards.posted, self.watch.target, attempt)
         links = {destination: context.permalink(card) for destination, card in cards.items()}
         return {destination: link for destination, link in links.items() if link}
 

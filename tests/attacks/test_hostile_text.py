@@ -287,7 +287,7 @@ async def watch(world: World, text: str) -> dict[str, str]:
 
 def watched_by(world: World) -> list[Target]:
     with Store.open_readonly(world.store_url) as store:
-        return [watched.target for watched in store.targets()]
+        return [watched.target for watched in store.snapshots.load_all()]
 
 
 def our_files(folder: Path) -> list[Path]:

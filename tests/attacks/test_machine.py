@@ -176,7 +176,7 @@ async def test_what_slack_took_while_the_disk_was_full_is_not_sent_again(tmp_pat
                 disk.execute("DROP TRIGGER full")
             await world.look(app, after=60)
 
-            assert await app.store.call(Store.outbox) == ()
+            assert await app.store.call(app.store.outbox.unsent) == ()
         assert len(world.channel.notifications()) == 1
 
 

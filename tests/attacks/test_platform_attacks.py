@@ -26,7 +26,7 @@ from monitor.model import Entity, Level, Snapshot, TargetState
 from monitor.service.build import App
 from monitor.simulation.platform import Fault, FaultKind
 from monitor.simulation.slack import plain_text
-from monitor.store import Seen, Store
+from monitor.store import PastTransition, Store
 from tests.support import documents
 from tests.support.faults import (
     FaultyServer,
@@ -67,11 +67,13 @@ class Siege:
             await self.world.look(self.app, after=1)
         return firsts(self.world)[notified:]
 
-    def known(self) -> tuple[Snapshot, TargetState, list[Seen]]:
+    def known(self) -> tuple[Snapshot, TargetState, list[PastTransition]]:
         """Return all that the monitor's file says of the release."""
         with Store.open_readonly(self.world.store_url) as store:
-            rows = store.history(self.release_id)
-        return *self.world.stored(self.release_id), [row for row in rows if isinstance(row, Seen)]
+            rows = store.history.load(self.release_id)
+        return *self.world.stored(self.release_id), [
+            row for row in rows if isinstance(row, PastTransition)
+        ]
 
 
 @asynccontextmanager
@@ -455,10 +457,10 @@ async def a_locked_store(siege: Siege) -> AsyncIterator[None]:
     """Let another process write to the store and never finish."""
 
     def be_impatient(store: Store) -> None:
-        with store._engine.begin() as connection:
+        with store._database.engine.begin() as connection:
             connection.execute(text("PRAGMA busy_timeout = 1"))
 
-    await siege.app.store.call(be_impatient)
+    await siege.app.store.call(be_impatient, siege.app.store._store)
     path = siege.world.store_url.removeprefix("sqlite:///")
     other = sqlite3.connect(path, isolation_level=None)
     try:

@@ -18,7 +18,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import pytest
 from structlog.testing import capture_logs
@@ -86,9 +86,7 @@ class Thread(StoreThread):
         self.calls = 0
         self.failures = 0
 
-    async def call(
-        self, method: Callable[Concatenate[Store, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    async def call(self, method: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         self.calls += 1
         if error := self.broken.get(method.__name__):
             self.failures += 1
@@ -118,7 +116,7 @@ class Monitor:
         observation = Observation(
             seen, state(), b"", cards=tuple(cards), notifications=notifications
         )
-        await self.store.call(Store.save, observation)
+        await self.store.call(self.store.save, observation)
 
     async def deliver(self, *, after: float = 0.0) -> None:
         """Deliver what is due, some seconds later."""
@@ -126,7 +124,7 @@ class Monitor:
         await self.delivery.drain()
 
     async def outbox(self) -> tuple[QueuedNotification, ...]:
-        return await self.store.call(Store.outbox)
+        return await self.store.call(self.store.outbox.unsent)
 
     def problem(self) -> str | None:
         return self.delivery.problem
@@ -662,14 +660,18 @@ async def test_a_limited_edit_does_not_lengthen_later_waits(monitor: Monitor) ->
     await monitor.save(posted, cards=[shown])
     await monitor.deliver()
     await monitor.save(cards=[card("1 of 3")])
-    edit = await monitor.store.call(Store.next_edit, "#releases", monitor.clock())
+    edit = await monitor.store.call(monitor.store.cards.next_edit, "#releases", monitor.clock())
     assert edit is not None
 
     await monitor.store.call(
-        Store.postpone_edit, edit, next_try_at=monitor.clock(), error="429", is_failure=False
+        monitor.store.cards.postpone_edit,
+        edit,
+        next_try_at=monitor.clock(),
+        error="429",
+        is_failure=False,
     )
 
-    again = await monitor.store.call(Store.next_edit, "#releases", monitor.clock())
+    again = await monitor.store.call(monitor.store.cards.next_edit, "#releases", monitor.clock())
     assert again == edit
 
 
@@ -797,7 +799,7 @@ async def test_a_post_whose_answer_was_lost_is_found_and_not_posted_again(
         await monitor.deliver()
         await monitor.deliver(after=2)
 
-        history = await monitor.store.call(Store.history, TARGET.id)
+        history = await monitor.store.call(monitor.store.history.load, TARGET.id)
 
     assert keys(slack.channel("releases")) == ["a", "b"]
     assert [one.ts for one in history if hasattr(one, "ts")] == [
@@ -1115,7 +1117,7 @@ async def test_what_another_process_makes_due_is_sent_while_the_loop_is_idle(
         await monitor.slack.wait_until(lambda: len(outcomes(monitor.slack, POST)) == 1)
         with Store.open_beside(f"sqlite:///{tmp_path}/store.db") as beside:
             async with asyncio.timeout(10):
-                while not beside.retry(None, monitor.clock()):
+                while not beside.outbox.retry(None, monitor.clock()):
                     await asyncio.sleep(0.01)
         await monitor.slack.wait_until(lambda: keys(monitor.slack.channel("releases")) == ["a"])
 
@@ -1260,7 +1262,7 @@ async def test_what_was_set_aside_goes_out_when_a_person_asks_for_it(monitor: Mo
     (aside,) = await monitor.outbox()
     assert str(aside.state) == "set aside"
 
-    await monitor.store.call(Store.retry, None, monitor.clock())
+    await monitor.store.call(monitor.store.outbox.retry, None, monitor.clock())
     await monitor.deliver()
 
     assert keys(monitor.slack.channel("releases")) == ["a"]
@@ -1281,7 +1283,7 @@ async def test_replies_whose_card_was_set_aside_are_told_in_the_channel(monitor:
 
 @pytest.mark.parametrize(
     "moment",
-    ["next_notification", "wanted_card", "begin_attempt", "mark_sent", "next_edit", "mark_edited"],
+    ["next_notification", "wanted", "begin_attempt", "mark_sent", "next_edit", "mark_edited"],
 )
 async def test_whenever_it_dies_everything_is_told_once(
     slack: SimulatedSlack, tmp_path: Path, clock: Clock, moment: str
@@ -1353,7 +1355,7 @@ def live(folder: str, api_url: str, token: str, born: float) -> None:
         async with SlackClient(api_url=api_url, token=token) as client:
             delivery = Delivery(store, client.channel, metrics=Metrics(), now=now, pace=AT_ONCE)
             task = asyncio.create_task(delivery.run())
-            while (await store.call(Store.counts)).pending:
+            while (await store.call(store.outbox.counts)).pending:
                 await asyncio.sleep(0.01)
                 delivery.wake()
             delivery.stop()
@@ -1477,7 +1479,7 @@ async def test_stopped_before_it_began_a_single_pass_ends(monitor: Monitor) -> N
 
 
 @pytest.mark.parametrize(
-    "call", ["next_notification", "begin_attempt", "mark_sent", "destinations_at_work"]
+    "call", ["next_notification", "begin_attempt", "mark_sent", "due_destinations"]
 )
 async def test_a_store_that_fails_for_a_while_costs_nothing(
     monitor: Monitor, call: str, monkeypatch: pytest.MonkeyPatch
@@ -1504,12 +1506,12 @@ async def test_a_store_that_became_read_only_stops_sending_and_nothing_is_told_t
     monkeypatch.setattr(module, "_AFTER_STORE_ERROR", 0.01)
     async with life(slack, tmp_path, clock) as monitor:
         await monitor.save(*notes("a", "b"))
-        await monitor.store.call(query_only, True)
+        await monitor.store.call(query_only, monitor.store._store, True)
         async with running(monitor):
             while monitor.store.failures < 3:
                 await asyncio.sleep(0)
             assert outcomes(slack, POST) == []
-            await monitor.store.call(query_only, False)
+            await monitor.store.call(query_only, monitor.store._store, False)
             await slack.wait_until(lambda: "b" in keys(slack.channel("releases")))
 
         assert keys(slack.channel("releases")) == ["a", "b"]
@@ -1517,7 +1519,7 @@ async def test_a_store_that_became_read_only_stops_sending_and_nothing_is_told_t
 
 def query_only(store: Store, is_on: bool) -> None:
     """Let SQLite refuse every write, as on a disk that was mounted read only."""
-    connection = store._engine.raw_connection()
+    connection = store._database.engine.raw_connection()
     connection.cursor().execute(f"PRAGMA query_only = {int(is_on)}")
     connection.close()
 
@@ -1560,7 +1562,7 @@ async def test_a_bug_in_the_loop_itself_is_counted_and_survived(
     monitor: Monitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_AFTER_STORE_ERROR", 0.01)
-    monitor.store.broken["destinations_at_work"] = ZeroDivisionError()
+    monitor.store.broken["due_destinations"] = ZeroDivisionError()
     await monitor.save(*notes("a"))
     async with running(monitor):
         while not monitor.count("unexpected_errors", where="delivery"):

@@ -517,7 +517,7 @@ def test_status_says_that_nobody_polls(run: Runner, tmp_path: Path) -> None:
     file = configured(tmp_path, "rel1")
     stored(tmp_path, under_way())
     with Store.open(f"sqlite:///{tmp_path}/nuon-monitor.db", now=datetime.now(UTC)) as store:
-        store.touch({Target("release", "rel1"): datetime.now(UTC) - timedelta(hours=2)})
+        store.snapshots.touch({Target("release", "rel1"): datetime.now(UTC) - timedelta(hours=2)})
 
     assert "last polled 2 h ago: is `nuon-monitor run` at work?" in run("status", "-c", file).out
 

@@ -92,8 +92,8 @@ def test_an_empty_outbox_says_so(run: Run, store: Store) -> None:
 
 def test_what_waits_is_shown_with_its_age_its_next_try_and_why(run: Run, store: Store) -> None:
     enqueue(store, "a", "b", ago=7200)
-    store.begin_attempt(1, now())
-    store.postpone(1, next_try_at=now() + timedelta(minutes=5.5), error="Slack answered no")
+    store.outbox.begin_attempt(1, now())
+    store.outbox.postpone(1, next_try_at=now() + timedelta(minutes=5.5), error="Slack answered no")
 
     shown = run()
 
@@ -109,7 +109,7 @@ def test_what_waits_is_shown_with_its_age_its_next_try_and_why(run: Run, store: 
 
 def test_what_was_set_aside_comes_first_with_the_reason(run: Run, store: Store) -> None:
     enqueue(store, "a", "b")
-    store.set_aside(2, now=now(), error="Slack answered msg_too_long to chat.postMessage")
+    store.outbox.set_aside(2, now=now(), error="Slack answered msg_too_long to chat.postMessage")
 
     shown = run().out
 
@@ -119,7 +119,7 @@ def test_what_was_set_aside_comes_first_with_the_reason(run: Run, store: Store) 
 
 def test_a_program_gets_all_of_it_as_json(run: Run, store: Store) -> None:
     enqueue(store, "a", "b")
-    store.set_aside(1, now=now(), error="no")
+    store.outbox.set_aside(1, now=now(), error="no")
 
     first, second = listed(run)
 
@@ -149,7 +149,7 @@ def test_a_long_outbox_is_counted_and_its_beginning_shown(run: Run, store: Store
 
 def test_a_foreign_word_in_a_reason_stays_harmless(run: Run, store: Store) -> None:
     enqueue(store, "a")
-    store.set_aside(1, now=now(), error=HOSTILE)
+    store.outbox.set_aside(1, now=now(), error=HOSTILE)
 
     shown = run().out
 
@@ -159,12 +159,12 @@ def test_a_foreign_word_in_a_reason_stays_harmless(run: Run, store: Store) -> No
 
 def test_all_that_is_held_up_can_be_made_due(run: Run, store: Store) -> None:
     enqueue(store, "a", "b", "c")
-    store.set_aside(1, now=now(), error="no")
-    store.postpone(2, next_try_at=now() + timedelta(hours=1), error="later")
+    store.outbox.set_aside(1, now=now(), error="no")
+    store.outbox.postpone(2, next_try_at=now() + timedelta(hours=1), error="later")
 
     assert run("retry") == Result(0, "2 are due now.\n", "")
 
-    assert [(one.state.value, one.next_try_at) for one in store.outbox()] == [
+    assert [(one.state.value, one.next_try_at) for one in store.outbox.unsent()] == [
         ("pending", None),
         ("pending", None),
         ("pending", None),
@@ -174,25 +174,25 @@ def test_all_that_is_held_up_can_be_made_due(run: Run, store: Store) -> None:
 
 def test_one_alone_can_be_made_due(run: Run, store: Store) -> None:
     enqueue(store, "a", "b")
-    store.set_aside(1, now=now(), error="no")
-    store.set_aside(2, now=now(), error="no")
+    store.outbox.set_aside(1, now=now(), error="no")
+    store.outbox.set_aside(2, now=now(), error="no")
 
     assert run("retry", "2") == Result(0, "1 is due now.\n", "")
 
-    assert [one.state.value for one in store.outbox()] == ["set aside", "pending"]
+    assert [one.state.value for one in store.outbox.unsent()] == ["set aside", "pending"]
 
 
 def test_what_one_waits_for_is_made_due_with_it(run: Run, store: Store) -> None:
     enqueue(store, "a", "b")
     enqueue(store, "elsewhere", destination="#ops")
     in_an_hour = now() + timedelta(hours=1)
-    store.postpone(1, next_try_at=in_an_hour, error="later")
-    store.postpone(2, next_try_at=in_an_hour, error="later")
-    store.postpone(3, next_try_at=in_an_hour, error="later")
+    store.outbox.postpone(1, next_try_at=in_an_hour, error="later")
+    store.outbox.postpone(2, next_try_at=in_an_hour, error="later")
+    store.outbox.postpone(3, next_try_at=in_an_hour, error="later")
 
     run("retry", "2")
 
-    assert [one.next_try_at for one in store.outbox()] == [None, None, in_an_hour]
+    assert [one.next_try_at for one in store.outbox.unsent()] == [None, None, in_an_hour]
 
 
 def test_an_id_that_does_not_wait_is_a_mistake(run: Run, store: Store) -> None:

@@ -90,7 +90,7 @@ def first_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with Store.open(f"sqlite:///{file}", now=NOW) as store:
         store.save(Observation(snapshot(root, NOW), state(alerts=alerts), b""))
         store.save(Observation(snapshot(done, NOW), ended, b""))
-        store.save_names({"inl1": Name("acme-prod"), "inl2": Name("globex-eu")}, NOW)
+        store.names.save({"inl1": Name("acme-prod"), "inl2": Name("globex-eu")}, NOW)
     return file
 
 
@@ -211,7 +211,7 @@ def test_templates_word_the_card(run: Run) -> None:
 
 def test_a_silence_is_said_on_the_card(run: Run, store: Store) -> None:
     until = NOW + timedelta(hours=2)
-    store.add_silence({"name": ("*",)}, until=until, author="anna", reason="upgrade", now=NOW)
+    store.silences.add({"name": ("*",)}, until=until, author="anna", reason="upgrade", now=NOW)
 
     assert f"silenced until {until:%H:%M} UTC by anna: upgrade" in drawn(run("rel1"))
 
@@ -240,8 +240,8 @@ def test_of_what_is_well_the_end_is_shown(run: Run, store: Store) -> None:
 def test_nothing_is_written(run: Run, store: Store) -> None:
     run("rel1")
 
-    assert store.outbox() == ()
-    assert store.posted_cards(snapshot(release(id="rel1")).target, 1) == {}
+    assert store.outbox.unsent() == ()
+    assert store.cards.posted(snapshot(release(id="rel1")).target, 1) == {}
 
 
 def test_json_is_every_message_with_a_line_between(run: Run, store: Store) -> None:

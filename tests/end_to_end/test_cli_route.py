@@ -76,7 +76,7 @@ def first_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     names = {"inl1": Name("acme-prod"), "cmp1": Name("checkout-api", "app1"), "app1": Name("shop")}
     with Store.open(f"sqlite:///{file}", now=NOON) as store:
         store.save(Observation(snapshot(root), state(alerts=(failed,)), b""))
-        store.save_names(names, NOON)
+        store.names.save(names, NOON)
     return file
 
 
@@ -220,7 +220,7 @@ def test_route_test_explains_each_situation_in_the_same_words(
         *map(quiet_of, situation.windows),
     )
     install = situation.subject.install
-    store.save_names({install.id: Name(install.name)} if install.id else {}, NOON)
+    store.names.save({install.id: Name(install.name)} if install.id else {}, NOON)
     arguments = typed(situation.subject, situation.at)
     for silence in situation.silences:
         keep(store, silence)
@@ -233,7 +233,7 @@ def test_route_test_explains_each_situation_in_the_same_words(
 
 
 def keep(store: Store, silence: Silence) -> None:
-    store.add_silence(
+    store.silences.add(
         silence.matcher.patterns,
         until=silence.until,
         author=silence.author,
@@ -313,7 +313,7 @@ def test_that_nothing_can_be_seen_is_told_in_quiet_hours_and_in_every_channel(
 ) -> None:
     further = '[[watch]]\nrelease = "rel1"\nchannel = "#payments"\n[[watch]]\napp = "app1"'
     configure(further, ALWAYS_QUIET)
-    store.add_silence(
+    store.silences.add(
         {"kind": ("*",)}, until=NOW + timedelta(hours=1), author="anna", reason="known", now=NOW
     )
 
@@ -471,7 +471,7 @@ def test_every_field_of_the_json_is_documented(run: Run, store: Store) -> None:
     configure(ONCALL, ALWAYS_QUIET)
     pages = [asked(run, *failed), asked(run, "--event", "unreachable")]
     until = NOW + timedelta(hours=1)
-    store.add_silence({"kind": ("*",)}, until=until, author="anna", reason="known", now=NOW)
+    store.silences.add({"kind": ("*",)}, until=until, author="anna", reason="known", now=NOW)
     pages.append(asked(run, *failed))
 
     document = (Path(__file__).parent.parent.parent / "docs" / "json.md").read_text("utf-8")

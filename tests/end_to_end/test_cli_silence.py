@@ -79,7 +79,7 @@ def first_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
             root = release("executing", step(1, "executing", *units), id=id_, component_id="cmp1")
             store.save(Observation(snapshot(root, NOW), its, b""))
         names = {"inl1": Name("acme-prod"), "inl2": Name("globex-eu"), "cmp1": Name("api", "app1")}
-        store.save_names(names, NOW)
+        store.names.save(names, NOW)
     return file
 
 
@@ -92,7 +92,8 @@ def store(run: Run, first_store: Path) -> Iterator[Store]:
 
 def kept(store: Store) -> list[dict[str, tuple[str, ...]]]:
     return [
-        {key: tuple(its) for key, its in one.matcher.patterns.items()} for one in store.silences()
+        {key: tuple(its) for key, its in one.matcher.patterns.items()}
+        for one in store.silences.load()
     ]
 
 
@@ -123,7 +124,7 @@ def test_patterns_of_one_key_mean_any_and_of_several_keys_all(run: Run, store: S
 def test_it_says_what_it_silences_now_and_how_to_end_it(run: Run, store: Store) -> None:
     added = run("add", "--match", "install=acme-*", "--for", "7d", *WHY, *ANNA)
 
-    until = store.silences()[0].until
+    until = store.silences.load()[0].until
     words = f"silenced until {until:%Y-%m-%d %H:%M} UTC by anna: database upgrade"
     assert added.out.splitlines() == [
         f"Silence 1: install=acme-*, {words}",
@@ -169,7 +170,7 @@ def test_it_lasts_as_long_as_is_said(run: Run, store: Store) -> None:
     until = before.replace(microsecond=0) + timedelta(days=3)
     run("add", "rel1", "--until", until.isoformat(), *WHY, *ANNA)
 
-    first, second = store.silences()
+    first, second = store.silences.load()
 
     assert timedelta(hours=1.5) <= first.until - before <= timedelta(hours=1.6)
     assert second.until == until
@@ -191,7 +192,7 @@ def test_until_is_by_the_clock_of_the_machine_unless_a_zone_is_given(
         time.tzset()
 
     expected = NOW.replace(microsecond=0) + timedelta(days=2)
-    until = [silence.until for silence in store.silences()]
+    until = [silence.until for silence in store.silences.load()]
     assert until == [expected, expected, expected + timedelta(hours=9)]
 
 
@@ -203,7 +204,7 @@ def test_the_author_is_who_is_at_the_keyboard(
 
     run("add", "rel1", "--for", "2h", *WHY)
 
-    assert store.silences()[0].author == "berta"
+    assert store.silences.load()[0].author == "berta"
 
 
 def test_where_nobody_knows_who_is_at_the_keyboard_the_author_has_to_be_said(
@@ -246,7 +247,7 @@ def test_a_mistake_is_one_line_that_says_what_to_type(
 
 def add(store: Store, install: str, *, hours: float, reason: str = "known") -> None:
     until = NOW + timedelta(hours=hours)
-    store.add_silence({"install": (install,)}, until=until, author="anna", reason=reason, now=NOW)
+    store.silences.add({"install": (install,)}, until=until, author="anna", reason=reason, now=NOW)
 
 
 def test_those_that_hold_are_listed(run: Run, store: Store) -> None:
@@ -321,7 +322,7 @@ def test_one_can_be_ended(run: Run, store: Store) -> None:
 
     assert run("remove", "1") == Result(0, "Silence 1 is over.\n", "")
 
-    assert store.silences(since=datetime.now(UTC)) == ()
+    assert store.silences.load(since=datetime.now(UTC)) == ()
 
 
 def test_what_is_over_or_never_was_cannot_be_ended(run: Run, store: Store) -> None:
@@ -349,4 +350,4 @@ def test_beside_a_daemon_silences_are_kept(run: Run, store: Store) -> None:
         added = run("add", "rel1", "--for", "2h", *WHY, *ANNA)
 
         assert added.code == 0
-        assert [one.reason for one in of_daemon.silences(since=NOW)] == ["database upgrade"]
+        assert [one.reason for one in of_daemon.silences.load(since=NOW)] == ["database upgrade"]

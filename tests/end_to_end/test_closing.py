@@ -47,6 +47,6 @@ async def test_what_came_to_its_end_needs_no_such_word(tmp_path: Path) -> None:
 
         assert CLOSED not in world.cards(ended)[-1].text
         with Store.open_readonly(world.store_url) as store:
-            stored = store.load(Target("release", ended))
+            stored = store.snapshots.load(Target("release", ended))
         assert stored is not None
         assert not stored.state.is_closed

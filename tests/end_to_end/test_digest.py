@@ -391,13 +391,13 @@ def notification(target: Target, destination: str) -> Notification:
 def test_until_when_a_digest_told_is_kept_with_what_it_told(store: Store) -> None:
     told = Notification("digest/1", "#a", Form.MESSAGE, Message("news"))
 
-    store.save_issue("one", NOON, (), NOON)
-    store.save_issue("one", after(1), (told,), NOON)
-    store.save_issue("other", NOON, (), NOON)
-    store.forget_digests(["other"])
+    store.digests.save_issue("one", NOON, (), NOON)
+    store.digests.save_issue("one", after(1), (told,), NOON)
+    store.digests.save_issue("other", NOON, (), NOON)
+    store.digests.forget(["other"])
 
-    assert store.last_issues() == {"one": after(1)}
-    assert [one.key for one in store.outbox()] == ["digest/1"]
+    assert store.digests.last_issues() == {"one": after(1)}
+    assert [one.key for one in store.outbox.unsent()] == ["digest/1"]
 
 
 @pytest.mark.parametrize("statement", ["INSERT INTO notification", "INSERT INTO digest"])
@@ -410,12 +410,12 @@ def test_what_breaks_off_before_the_end_leaves_the_digest_to_be_told(
         if text.startswith(statement):
             raise KeyboardInterrupt
 
-    event.listen(store._engine, "before_cursor_execute", break_off)
+    event.listen(store._database.engine, "before_cursor_execute", break_off)
     with pytest.raises(KeyboardInterrupt):
-        store.save_issue("one", NOON, (told,), NOON)
-    event.remove(store._engine, "before_cursor_execute", break_off)
+        store.digests.save_issue("one", NOON, (told,), NOON)
+    event.remove(store._database.engine, "before_cursor_execute", break_off)
 
-    assert (store.last_issues(), store.outbox()) == ({}, ())
+    assert (store.digests.last_issues(), store.outbox.unsent()) == ({}, ())
 
 
 def test_a_sink_knows_what_it_was_told_of_since_a_time(store: Store) -> None:
@@ -424,7 +424,7 @@ def test_a_sink_knows_what_it_was_told_of_since_a_time(store: Store) -> None:
     save(store, "rel2", after(5), notifications=(notification(late, "#a"),))
     save(store, "rel3", after(5), notifications=(notification(late, "#b"),))
 
-    assert store.notified_targets("#a", after(1)) == {late}
+    assert store.history.notified_targets("#a", after(1)) == {late}
 
 
 def test_the_newest_card_of_a_target_is_the_one_to_link(store: Store) -> None:
@@ -435,11 +435,11 @@ def test_the_newest_card_of_a_target_is_the_one_to_link(store: Store) -> None:
             f"card/{attempt}", "#a", Form.CARD, Message("card"), target, attempt=attempt
         )
         save(store, "rel1", notifications=(card,))
-        queued = store.next_notification("#a")
+        queued = store.outbox.next_notification("#a")
         assert queued is not None
-        store.mark_sent(queued.id, now=NOON, channel_id="C1", ts=f"{attempt}.0", shown=b"")
+        store.outbox.mark_sent(queued.id, now=NOON, channel_id="C1", ts=f"{attempt}.0", shown=b"")
 
-    (card_of,) = store.cards_in("#a").items()
+    (card_of,) = store.cards.newest("#a").items()
     assert (card_of[0], card_of[1].ts) == (target, "2.0")
 
 
@@ -458,8 +458,8 @@ def test_failures_are_counted_by_what_failed_in_that_time(store: Store) -> None:
     target = save(store, "rel1", after(5), transitions=changes)
     save(store, "rel1", after(60), transitions=changes)
 
-    assert store.failures(NOON, after(60)) == {target: {"dpl1": 2}}
-    assert store.failures(NOON, after(61)) == {target: {"dpl1": 4}}
+    assert store.history.failures(NOON, after(60)) == {target: {"dpl1": 2}}
+    assert store.history.failures(NOON, after(61)) == {target: {"dpl1": 4}}
 
 
 # From end to end

@@ -170,7 +170,7 @@ async def test_it_is_not_alive_when_polls_no_longer_complete(
         config = place.config(place.platform.add("happy"), nuon='timeout = "100ms"')
         async with build(config, pace=AT_ONCE) as app:
             # As on a disk that hangs: whoever needs the store waits for ever.
-            disk = asyncio.create_task(app.store.call(lambda _: may_go_on.wait()))
+            disk = asyncio.create_task(app.store.call(may_go_on.wait))
             running = asyncio.create_task(app.run())
             try:
                 await until(lambda: _problem(app.probes.alive(), "polls") is not None)

@@ -274,7 +274,7 @@ async def test_what_was_told_and_forgotten_long_ago_is_not_told_again(
         assert len(world.cards(target_id)) == 1
         world.clock.advance(days * DAY)
         with Store.open(world.store_url, now=world.now()) as store:
-            store.forget_finds(world.now())
+            store.finds.forget(world.now())
             assert store.prune(world.now()) > 0
 
         async with world.monitor() as app:

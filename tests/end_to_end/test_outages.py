@@ -72,7 +72,7 @@ class Town(World):
     def waiting(self) -> list[str]:
         """Return the keys of what is not sent, in order."""
         with Store.open_readonly(self.store_url) as store:
-            return [queued.key for queued in store.outbox()]
+            return [queued.key for queued in store.outbox.unsent()]
 
 
 @asynccontextmanager
@@ -402,12 +402,12 @@ async def test_what_slack_refuses_twice_is_listed_and_goes_out_when_a_person_ask
             town.slack.fail("error:invalid_blocks", POST, times=2)
             await life.go_on(12 * MINUTE)
             with Store.open_beside(town.store_url) as beside:
-                (aside,) = beside.outbox()
+                (aside,) = beside.outbox.unsent()
                 assert aside.state is DeliveryState.SET_ASIDE
                 assert aside.error == "Slack answered invalid_blocks to chat.postMessage"
                 assert town.judge(release_id).lost
 
-                beside.retry([aside.id], town.clock.now())
+                beside.outbox.retry([aside.id], town.clock.now())
             await life.catch_up()
 
         assert clean(town.judge(release_id))

@@ -23,7 +23,7 @@ async def metric(daemon: Daemon, name: str) -> float:
 def outcome(place: Place, release_id: str) -> str | None:
     """Return how the release ended as far as the monitor knows, told or not."""
     with Store.open_readonly(f"sqlite:///{place.folder}/nuon-monitor.db") as store:
-        stored = store.load(Target("release", release_id))
+        stored = store.snapshots.load(Target("release", release_id))
     return str(stored.state.ended) if stored and stored.state.ended else None
 
 

@@ -15,7 +15,6 @@ from monitor.service.build import App
 from monitor.simulation.platform import Fault, FaultKind, SimulatedPlatform
 from monitor.simulation.scenarios import SCENARIOS, Clock
 from monitor.simulation.slack import Posted, SimulatedSlack
-from monitor.store import Store
 from tests.support.world import CHANNEL, NOON, World
 
 ONCALL = "#oncall"
@@ -124,7 +123,7 @@ async def test_a_silence_of_a_person_keeps_one_install_quiet_and_the_card_says_s
         async with world.monitor(release) as app:
             await world.look(app)
             silence = await app.store.call(
-                Store.add_silence,
+                app.store.silences.add,
                 {"rollout": (release,)},
                 until=world.now() + timedelta(hours=1),
                 author="anna",

@@ -167,8 +167,8 @@ async def test_nothing_is_told_twice_or_lost_after_kills(tmp_path: Path) -> None
 def _shown(place: Place, release_id: str) -> set[str]:
     """Return how the rollout ended and, with it, that nothing is left in the outbox."""
     with Store.open_readonly(f"sqlite:///{place.folder}/nuon-monitor.db") as store:
-        stored = store.load(Target("release", release_id))
-        left = store.counts().pending
+        stored = store.snapshots.load(Target("release", release_id))
+        left = store.outbox.counts().pending
     return {str(stored.state.ended)} if stored and not left else set()
 
 
@@ -363,7 +363,7 @@ async def test_when_a_release_was_polled_last_is_kept(tmp_path: Path) -> None:
         release_id = place.platform.add("already-done")
         async with build(place.config(release_id), pace=AT_ONCE) as app:
             await ran(app, lambda: polls(place, release_id) > 5)
-            (watched,) = await app.store.call(Store.targets)
+            (watched,) = await app.store.call(app.store.snapshots.load_all)
             (poller,) = app.registry.rollout_pollers
 
             assert watched.polled_at == poller.polled_at

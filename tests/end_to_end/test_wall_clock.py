@@ -20,7 +20,7 @@ from monitor.service.build import App, build
 from monitor.service.wall_clock import WallClock
 from monitor.simulation.audit import audit
 from monitor.simulation.slack import plain_text
-from monitor.store import PastNotification, Seen, Store
+from monitor.store import PastNotification, PastTransition, Store
 from tests.support.processes import Daemon, Place, a_place, until
 from tests.support.world import World, a_world
 
@@ -287,9 +287,9 @@ async def test_a_post_whose_answer_was_lost_is_found_by_slacks_clock(
 # What is kept
 
 
-async def _known(world: World, release_id: str) -> tuple[Seen | PastNotification, ...]:
+async def _known(world: World, release_id: str) -> tuple[PastTransition | PastNotification, ...]:
     with Store.open_readonly(world.store_url) as store:
-        return store.history(release_id)
+        return store.history.load(release_id)
 
 
 @pytest.mark.parametrize("restarts", [False, True])

@@ -236,7 +236,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def keep(store: Store, *lines: HeldLine) -> None:
-    with store._transaction() as connection:
+    with store._database.transaction() as connection:
         store.hold(connection, lines)
 
 
@@ -251,30 +251,30 @@ def test_what_breaks_off_before_the_end_leaves_it_all_to_be_told(
         if text.startswith(statement):
             raise KeyboardInterrupt
 
-    event.listen(store._engine, "before_cursor_execute", break_off)
+    event.listen(store._database.engine, "before_cursor_execute", break_off)
     with pytest.raises(KeyboardInterrupt):
-        store.summed_up(store.held(), (summary,), ENDS)
-    event.remove(store._engine, "before_cursor_execute", break_off)
+        store.held.release(store.held.load(), (summary,), ENDS)
+    event.remove(store._database.engine, "before_cursor_execute", break_off)
 
-    assert len(store.held()) == 2
-    assert store.outbox() == ()
-    store.summed_up(store.held(), (summary,), ENDS)
-    assert store.held() == ()
-    assert [one.key for one in store.outbox()] == ["quiet/1"]
+    assert len(store.held.load()) == 2
+    assert store.outbox.unsent() == ()
+    store.held.release(store.held.load(), (summary,), ENDS)
+    assert store.held.load() == ()
+    assert [one.key for one in store.outbox.unsent()] == ["quiet/1"]
 
 
 def test_an_id_that_is_given_out_again_makes_another_message(store: Store) -> None:
     keys = []
     for minutes in (1, 2):
         keep(store, failed("a", minutes))
-        (bundle,) = due_bundles(store.held(), ENDS)
+        (bundle,) = due_bundles(store.held.load(), ENDS)
         assert bundle.lines[0].id == 1
         summary = summary_of(bundle, [story_of(bundle.lines, None, ENDS)], Plan())
         assert summary is not None
-        store.summed_up(bundle.lines, (summary,), ENDS)
+        store.held.release(bundle.lines, (summary,), ENDS)
         keys.append(summary.key)
 
-    assert [one.key for one in store.outbox()] == keys
+    assert [one.key for one in store.outbox.unsent()] == keys
 
 
 # From end to end
@@ -434,7 +434,7 @@ async def test_a_summary_for_a_channel_that_is_gone_waits_in_the_outbox(tmp_path
 
         async with world.monitor(release_id) as app:
             await look(world, app, hours=2)
-            waiting = await app.store.call(Store.outbox)
+            waiting = await app.store.call(app.store.outbox.unsent)
 
         assert [(one.destination, one.key[:6]) for one in waiting] == [
             ("webhook of route old", "quiet/")
@@ -458,7 +458,7 @@ def silence(world: World, *, minutes: float) -> int:
     """Silence everything, as a person does from outside."""
     now = world.now()
     with Store.open_beside(world.store_url) as store:
-        added = store.add_silence(
+        added = store.silences.add(
             {}, until=now + timedelta(minutes=minutes), author="anna", reason="upgrade", now=now
         )
     return added.id
@@ -494,7 +494,7 @@ async def test_a_silence_that_is_ended_by_hand_holds_no_longer(tmp_path: Path) -
             before = app.context.active_silences.silences
 
             with Store.open_beside(world.store_url) as store:
-                store.end_silence(id_, world.now())
+                store.silences.end(id_, world.now())
             await app.timers.take_silences()
 
             assert (len(before), len(app.context.active_silences.silences)) == (1, 0)

@@ -78,7 +78,7 @@ async def test_a_damaged_store_is_kept_as_it_is_and_a_new_one_begun(
     damaged = harm(tmp_path, damage)
 
     with Store.open(url_of(tmp_path), now=NOON, replaces_damaged=True) as store:
-        assert store.targets() == ()
+        assert store.snapshots.load_all() == ()
 
     (kept,) = set_aside(tmp_path)
     assert kept.name == "nuon-monitor.db.damaged-20260302T120000Z"
@@ -183,7 +183,7 @@ async def test_the_loss_is_told_once_over_restarts_and_forgotten_with_the_file(
 
         set_aside(tmp_path)[0].unlink()
         async with world.monitor(release_id) as app:
-            assert await app.store.call(Store.outages) == {}
+            assert await app.store.call(app.store.outages.load) == {}
 
         assert losses_told(world) == 1
 
@@ -303,8 +303,8 @@ def harm_in_use(folder: Path) -> None:
     A write of another process comes first: the daemon has to read the pages anew then.
     """
     with Store.open_beside(url_of(folder)) as store:
-        store.touch({})
-        store.save_names({"an id": Name("a name")}, NOON)
+        store.snapshots.touch({})
+        store.names.save({"an id": Name("a name")}, NOON)
     file, wal = store_file(folder), folder / "nuon-monitor.db-wal"
     with file.open("r+b") as content:
         content.write(overwrite(100)(file.read_bytes()))

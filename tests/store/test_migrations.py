@@ -101,7 +101,7 @@ def test_the_newest_migration_is_the_one_the_program_asks_for() -> None:
 
 
 def test_the_migrations_make_the_tables_that_the_program_uses(path: Path) -> None:
-    with open_store(path) as store, store._engine.connect() as connection:
+    with open_store(path) as store, store._database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
 
         assert compare_metadata(context, metadata) == []
@@ -141,7 +141,7 @@ def test_an_older_file_is_brought_up_to_date_and_a_copy_of_it_is_kept(
     release(NEXT, "op.add_column('outage', sa.Column('note', sa.Text))")
 
     with open_store(path) as store:
-        assert store.load(RELEASE) is not None
+        assert store.snapshots.load(RELEASE) is not None
 
     assert revision_of(path) == NEXT
     copy = path.with_name(f"monitor.db.before-{NEXT}")
@@ -171,7 +171,7 @@ def test_a_migration_that_makes_a_table_anew_keeps_what_refers_to_it(
     )
 
     with open_store(path) as store:
-        assert len(store.history("rel1")) == 1
+        assert len(store.history.load("rel1")) == 1
 
 
 def test_a_migration_that_breaks_off_leaves_the_file_as_it_was(

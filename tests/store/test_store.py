@@ -45,10 +45,10 @@ from monitor.store import (
     Name,
     Observation,
     PastNotification,
+    PastTransition,
     QueuedNotification,
-    Seen,
     Store,
-    Stored,
+    StoredTarget,
     StoreThread,
     copy_of,
     message_fingerprint,
@@ -111,13 +111,13 @@ def store(path: Path) -> Iterator[Store]:
 
 
 def next_notification(store: Store, destination: str = "ops") -> QueuedNotification:
-    post = store.next_notification(destination)
+    post = store.outbox.next_notification(destination)
     assert post is not None
     return post
 
 
 def next_edit(store: Store, destination: str = "ops", *, now: datetime = NOON) -> Edit:
-    edit = store.next_edit(destination, now)
+    edit = store.cards.next_edit(destination, now)
     assert edit is not None
     return edit
 
@@ -125,8 +125,8 @@ def next_edit(store: Store, destination: str = "ops", *, now: datetime = NOON) -
 def send(store: Store, *, ts: str = "1.0", shown: bytes | None = None) -> QueuedNotification:
     """Deliver the next post as the daemon would."""
     post = next_notification(store)
-    store.begin_attempt(post.id, NOON)
-    store.mark_sent(post.id, now=NOON, channel_id="C1", ts=ts, shown=shown)
+    store.outbox.begin_attempt(post.id, NOON)
+    store.outbox.mark_sent(post.id, now=NOON, channel_id="C1", ts=ts, shown=shown)
     return post
 
 
@@ -162,13 +162,17 @@ def test_what_was_saved_is_loaded_by_the_next_run(path: Path) -> None:
         release.RELEASE, "rel1", children=(Entity(RELEASE_STEP, "s1", children=(deploy,)),)
     )
     alert = Alert("dpl1", EventKind.FAILED, since=NOON, notified_at=NOON)
-    seen = Observation(Snapshot(RELEASE, NOON, root), TargetState(NOON, 2, (alert,)), b"\x00\xff")
+    seen = Observation(
+        Snapshot(RELEASE, NOON, root), TargetState(NOON - MINUTE, 2, (alert,)), b"\x00\xff"
+    )
 
     with Store.open(url_of(path), now=NOON) as store:
         store.save(seen)
 
     with Store.open(url_of(path), now=NOON) as store:
-        assert store.load(RELEASE) == Stored(seen.snapshot, seen.state, seen.fingerprint)
+        assert store.snapshots.load(RELEASE) == StoredTarget(
+            seen.snapshot, seen.state, seen.fingerprint, polled_at=NOON, changed_at=NOON - MINUTE
+        )
 
 
 def test_the_newest_snapshot_takes_the_place_of_the_last(store: Store) -> None:
@@ -176,11 +180,11 @@ def test_the_newest_snapshot_takes_the_place_of_the_last(store: Store) -> None:
 
     store.save(observation(status="active", at=NOON + MINUTE))
 
-    assert [one.snapshot.root.status for one in store.targets()] == ["active"]
+    assert [one.snapshot.root.status for one in store.snapshots.load_all()] == ["active"]
 
 
 def test_a_target_never_seen_is_not_there(store: Store) -> None:
-    assert store.load(RELEASE) is None
+    assert store.snapshots.load(RELEASE) is None
 
 
 def test_two_kinds_of_target_with_one_id_are_two(store: Store) -> None:
@@ -188,7 +192,7 @@ def test_two_kinds_of_target_with_one_id_are_two(store: Store) -> None:
     store.save(observation(status="active"))
     store.save(observation(status="error", of=other))
 
-    loaded = store.load(RELEASE)
+    loaded = store.snapshots.load(RELEASE)
 
     assert loaded is not None
     assert loaded.snapshot.root.status == "active"
@@ -197,9 +201,9 @@ def test_two_kinds_of_target_with_one_id_are_two(store: Store) -> None:
 def test_a_poll_without_news_moves_the_time_of_the_last_poll_only(store: Store) -> None:
     store.save(observation())
 
-    store.touch({RELEASE: NOON + MINUTE})
+    store.snapshots.touch({RELEASE: NOON + MINUTE})
 
-    (watched,) = store.targets()
+    (watched,) = store.snapshots.load_all()
     assert (watched.polled_at, watched.changed_at) == (NOON + MINUTE, NOON)
     assert watched.snapshot.taken_at == NOON
 
@@ -208,36 +212,36 @@ def test_a_time_without_a_zone_is_refused(store: Store) -> None:
     with pytest.raises(Exception, match="without a zone"):
         store.save(observation(at=datetime(2026, 3, 1, 12)))  # noqa: DTZ001
 
-    assert store.targets() == ()
+    assert store.snapshots.load_all() == ()
 
 
 def test_what_is_told_as_not_visible_is_remembered_until_it_is_seen_again(path: Path) -> None:
     lost = Outage(EventKind.UNREACHABLE, NOON, "502 from a proxy")
     with Store.open(url_of(path), now=NOON) as store:
-        store.save_outage("platform", lost, (note("lost"),), now=NOON)
+        store.outages.save("platform", lost, (note("lost"),), now=NOON)
 
     with Store.open(url_of(path), now=NOON) as store:
-        assert store.outages() == {"platform": lost}
-        store.save_outage("platform", None, (note("found"),), now=NOON + MINUTE)
+        assert store.outages.load() == {"platform": lost}
+        store.outages.save("platform", None, (note("found"),), now=NOON + MINUTE)
 
-        assert store.outages() == {}
-        assert [one.key for one in store.outbox()] == ["lost", "found"]
+        assert store.outages.load() == {}
+        assert [one.key for one in store.outbox.unsent()] == ["lost", "found"]
 
 
 def test_names_are_kept_and_renewed(store: Store) -> None:
-    store.save_names({"inl1": Name("acme"), "inl2": Name("globex")}, NOON)
-    store.save_names({"inl2": Name("initech")}, NOON)
+    store.names.save({"inl1": Name("acme"), "inl2": Name("globex")}, NOON)
+    store.names.save({"inl2": Name("initech")}, NOON)
 
-    found = store.names(["inl1", "inl2", "inl3"])
+    found = store.names.of(["inl1", "inl2", "inl3"])
 
     assert found == {"inl1": "acme", "inl2": "initech"}
 
 
 def test_the_names_of_forty_thousand_installs_are_found(store: Store) -> None:
     names = {f"inl{number}": f"customer {number}" for number in range(40_000)}
-    store.save_names({id_: Name(its) for id_, its in names.items()}, NOON)
+    store.names.save({id_: Name(its) for id_, its in names.items()}, NOON)
 
-    assert store.names(names) == names
+    assert store.names.of(names) == names
 
 
 # Nothing half written
@@ -263,7 +267,7 @@ def test_a_save_that_breaks_off_between_statements_leaves_nothing(
                 raise Crash
             left -= 1
 
-        event.listen(store._engine, "before_cursor_execute", crash)
+        event.listen(store._database.engine, "before_cursor_execute", crash)
         with pytest.raises(Crash):
             store.save(
                 observation(
@@ -276,13 +280,13 @@ def test_a_save_that_breaks_off_between_statements_leaves_nothing(
             )
 
     with Store.open(url_of(path), now=NOON) as store:
-        assert [one.snapshot.root.status for one in store.targets()] == ["executing"]
-        assert [one.key for one in store.outbox()] == ["old"]
-        assert store.wanted_card(RELEASE, 1, "ops") == (
+        assert [one.snapshot.root.status for one in store.snapshots.load_all()] == ["executing"]
+        assert [one.key for one in store.outbox.unsent()] == ["old"]
+        assert store.cards.wanted(RELEASE, 1, "ops") == (
             message("old"),
             message_fingerprint(message("old")),
         )
-        assert not any(isinstance(entry, Seen) for entry in store.history("rel1"))
+        assert not any(isinstance(entry, PastTransition) for entry in store.history.load("rel1"))
 
 
 ENDLESS_WRITER = """
@@ -295,7 +299,7 @@ from monitor.store import Observation, Store
 noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
 target = Target("release", "rel1")
 with Store.open(sys.argv[1], now=noon) as store:
-    number = len(store.outbox())
+    number = len(store.outbox.unsent())
     while True:
         number += 1
         root = Entity(release.RELEASE, "rel1", str(number))
@@ -317,15 +321,17 @@ def test_twenty_kills_lose_nothing_and_leave_nothing_half_written(path: Path) ->
             writer.kill()
 
         with Store.open(url_of(path), now=NOON) as store:
-            loaded = store.load(RELEASE)
+            loaded = store.snapshots.load(RELEASE)
             assert loaded is not None
             last = int(loaded.snapshot.root.status)
             numbers = [str(number) for number in range(1, last + 1)]
-            history = store.history("rel1")
+            history = store.history.load("rel1")
             assert last >= int(lines[-1])
-            assert [one.key for one in store.outbox()] == numbers
-            assert [entry.after for entry in history if isinstance(entry, Seen)] == numbers
-            wanted = store.wanted_card(RELEASE, 1, "ops")
+            assert [one.key for one in store.outbox.unsent()] == numbers
+            assert [
+                entry.after for entry in history if isinstance(entry, PastTransition)
+            ] == numbers
+            wanted = store.cards.wanted(RELEASE, 1, "ops")
             assert wanted is not None
             assert wanted[0].text == str(last)
 
@@ -336,15 +342,15 @@ def test_twenty_kills_lose_nothing_and_leave_nothing_half_written(path: Path) ->
 
 def test_a_full_disk_is_said_plainly_and_nothing_is_lost(store: Store) -> None:
     store.save(observation(note("before")))
-    with store._engine.connect() as connection:
+    with store._database.engine.connect() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
 
     with pytest.raises(StoreError, match="disk is full; free some space"):
         store.save(observation(*(note(f"{n} {'x' * 3000}") for n in range(100)), status="error"))
 
-    assert [one.key for one in store.outbox()] == ["before"]
-    assert [one.snapshot.root.status for one in store.targets()] == ["executing"]
+    assert [one.key for one in store.outbox.unsent()] == ["before"]
+    assert [one.snapshot.root.status for one in store.snapshots.load_all()] == ["executing"]
 
 
 LIMITED_WRITER = """
@@ -366,8 +372,8 @@ with Store.open(sys.argv[1], now=noon) as store:
             snapshot = Snapshot(target, noon, root)
             store.save(Observation(snapshot, TargetState(noon), b"", notifications=(told,)))
         except StoreError as error:
-            readable = store.load(target).snapshot.root.status
-            print(number, readable, len(store.outbox()), error, sep="|")
+            readable = store.snapshots.load(target).snapshot.root.status
+            print(number, readable, len(store.outbox.unsent()), error, sep="|")
             break
 """
 
@@ -382,16 +388,16 @@ def test_a_disk_that_refuses_is_said_plainly_and_the_store_stays_readable(path: 
     assert str(path) in error
     assert "look at its space" in error
     with Store.open(url_of(path), now=NOON) as store:
-        assert len(store.outbox()) == int(waiting)
+        assert len(store.outbox.unsent()) == int(waiting)
 
 
 def test_a_snapshot_of_an_unknown_make_is_said_plainly(store: Store) -> None:
     store.save(observation())
-    with store._engine.begin() as connection:
+    with store._database.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE target SET snapshot = x'c0'")
 
     with pytest.raises(StoreError, match="this version cannot read"):
-        store.load(RELEASE)
+        store.snapshots.load(RELEASE)
 
 
 # The outbox: posts
@@ -403,7 +409,7 @@ def test_the_same_news_is_enqueued_once(store: Store) -> None:
 
     store.save(observation(note("failed/1"), note("failed/2")))
 
-    assert [one.key for one in store.outbox()] == ["failed/2"]
+    assert [one.key for one in store.outbox.unsent()] == ["failed/2"]
 
 
 def test_a_post_goes_out_as_it_was_decided(store: Store) -> None:
@@ -436,7 +442,7 @@ def test_a_post_goes_out_as_it_was_decided(store: Store) -> None:
 def test_news_of_no_target_can_be_told(store: Store) -> None:
     news = Notification("blind", "ops", Form.MESSAGE, message("cannot see"))
 
-    store.save_outage("platform", Outage(EventKind.UNREACHABLE, NOON, ""), (news,), now=NOON)
+    store.outages.save("platform", Outage(EventKind.UNREACHABLE, NOON, ""), (news,), now=NOON)
 
     assert next_notification(store).target is None
 
@@ -447,28 +453,28 @@ def test_posts_of_a_sink_go_out_in_the_order_they_were_enqueued(store: Store) ->
 
     assert [send(store).key for _ in range(3)] == ["1", "2", "3"]
     assert next_notification(store, "dev").key == "a"
-    assert store.next_notification("ops") is None
+    assert store.outbox.next_notification("ops") is None
 
 
 def test_a_postponed_post_holds_up_those_behind_it_and_no_other_sink(store: Store) -> None:
     store.save(observation(note("1"), note("2"), note("a", destination="dev")))
 
-    store.begin_attempt(next_notification(store).id, NOON)
-    store.postpone(next_notification(store).id, next_try_at=NOON + MINUTE, error="429")
+    store.outbox.begin_attempt(next_notification(store).id, NOON)
+    store.outbox.postpone(next_notification(store).id, next_try_at=NOON + MINUTE, error="429")
 
     first = next_notification(store)
     assert (first.key, first.attempts, first.error) == ("1", 1, "429")
-    assert store.destinations_at_work(NOON) == (frozenset({"dev"}), NOON + MINUTE)
-    assert store.destinations_at_work(NOON + MINUTE) == (frozenset({"dev", "ops"}), None)
+    assert store.outbox.due_destinations(NOON) == (frozenset({"dev"}), NOON + MINUTE)
+    assert store.outbox.due_destinations(NOON + MINUTE) == (frozenset({"dev", "ops"}), None)
 
 
 def test_a_post_set_aside_lets_those_behind_it_go_on(store: Store) -> None:
     store.save(observation(note("1"), note("2")))
 
-    store.set_aside(next_notification(store).id, now=NOON, error="invalid_blocks")
+    store.outbox.set_aside(next_notification(store).id, now=NOON, error="invalid_blocks")
 
     assert next_notification(store).key == "2"
-    aside, _ = store.outbox()
+    aside, _ = store.outbox.unsent()
     assert (aside.key, aside.state, aside.error) == ("1", DeliveryState.SET_ASIDE, "invalid_blocks")
 
 
@@ -476,16 +482,16 @@ def test_nothing_to_do_is_no_work(store: Store) -> None:
     store.save(observation(note("1")))
     send(store)
 
-    assert store.destinations_at_work(NOON + DAY) == (frozenset(), None)
+    assert store.outbox.due_destinations(NOON + DAY) == (frozenset(), None)
 
 
 def test_a_post_under_way_when_the_daemon_was_killed_may_have_arrived(path: Path) -> None:
     with Store.open(url_of(path), now=NOON) as store:
         store.save(observation(note("1"), note("2")))
-        store.begin_attempt(next_notification(store).id, NOON)
+        store.outbox.begin_attempt(next_notification(store).id, NOON)
 
     with Store.open(url_of(path), now=NOON) as store:
-        assert store.destinations_at_work(NOON) == (frozenset({"ops"}), None)
+        assert store.outbox.due_destinations(NOON) == (frozenset({"ops"}), None)
         assert next_notification(store).key == "1"
         assert next_notification(store).maybe_delivered
         assert next_notification(store).attempts == 1
@@ -494,9 +500,9 @@ def test_a_post_under_way_when_the_daemon_was_killed_may_have_arrived(path: Path
 @pytest.mark.parametrize("maybe_delivered", [True, False])
 def test_whether_a_post_may_have_arrived_is_remembered(store: Store, maybe_delivered: bool) -> None:
     store.save(observation(note("1")))
-    store.begin_attempt(next_notification(store).id, NOON)
+    store.outbox.begin_attempt(next_notification(store).id, NOON)
 
-    store.postpone(
+    store.outbox.postpone(
         next_notification(store).id,
         next_try_at=NOON,
         error="cut off",
@@ -508,15 +514,15 @@ def test_whether_a_post_may_have_arrived_is_remembered(store: Store, maybe_deliv
 
 def test_retry_makes_everything_held_up_due_now(store: Store) -> None:
     store.save(observation(note("1"), note("2"), note("3"), note("4")))
-    one, two, three, _ = store.outbox()
-    store.set_aside(one.id, now=NOON, error="quota")
-    store.postpone(two.id, next_try_at=NOON + DAY, error="archived")
-    store.begin_attempt(three.id, NOON)
+    one, two, three, _ = store.outbox.unsent()
+    store.outbox.set_aside(one.id, now=NOON, error="quota")
+    store.outbox.postpone(two.id, next_try_at=NOON + DAY, error="archived")
+    store.outbox.begin_attempt(three.id, NOON)
 
-    retried = store.retry(None, NOON)
+    retried = store.outbox.retry(None, NOON)
 
     assert retried == 2
-    assert [(post.state, post.next_try_at) for post in store.outbox()] == [
+    assert [(post.state, post.next_try_at) for post in store.outbox.unsent()] == [
         (DeliveryState.PENDING, None),
         (DeliveryState.PENDING, None),
         (DeliveryState.SENDING, NOON),
@@ -527,11 +533,11 @@ def test_retry_makes_everything_held_up_due_now(store: Store) -> None:
 
 def test_retry_of_one_leaves_the_others_aside(store: Store) -> None:
     store.save(observation(note("1"), note("2")))
-    one, two = store.outbox()
-    store.set_aside(one.id, now=NOON, error="quota")
-    store.set_aside(two.id, now=NOON, error="quota")
+    one, two = store.outbox.unsent()
+    store.outbox.set_aside(one.id, now=NOON, error="quota")
+    store.outbox.set_aside(two.id, now=NOON, error="quota")
 
-    retried = store.retry([two.id, 12345], NOON)
+    retried = store.outbox.retry([two.id, 12345], NOON)
 
     assert retried == 1
     assert next_notification(store).key == "2"
@@ -541,22 +547,22 @@ def test_what_was_sent_is_never_retried(store: Store) -> None:
     store.save(observation(note("1")))
     sent = send(store)
 
-    assert store.retry([sent.id], NOON) == 0
-    assert store.next_notification("ops") is None
+    assert store.outbox.retry([sent.id], NOON) == 0
+    assert store.outbox.next_notification("ops") is None
 
 
 def test_the_outbox_in_numbers(store: Store) -> None:
     store.save(observation(note("1"), note("2"), note("3"), note("4")))
-    store.set_aside(next_notification(store).id, now=NOON, error="quota")
+    store.outbox.set_aside(next_notification(store).id, now=NOON, error="quota")
     send(store)
-    store.begin_attempt(next_notification(store).id, NOON)
+    store.outbox.begin_attempt(next_notification(store).id, NOON)
     store.save(observation(note("5"), at=NOON + MINUTE))
 
-    assert store.counts() == Counts(pending=3, set_aside=1, oldest_pending=NOON)
+    assert store.outbox.counts() == Counts(pending=3, set_aside=1, oldest_pending=NOON)
 
 
 def test_an_empty_outbox_in_numbers(store: Store) -> None:
-    assert store.counts() == Counts(0, 0, None)
+    assert store.outbox.counts() == Counts(0, 0, None)
 
 
 # The outbox: cards
@@ -564,10 +570,10 @@ def test_an_empty_outbox_in_numbers(store: Store) -> None:
 
 def test_a_card_is_edited_only_once_it_is_posted_and_shows_something_else(store: Store) -> None:
     store.save(observation(note("card", form=Form.CARD), cards=(card("first"),)))
-    assert store.next_edit("ops", NOON) is None
+    assert store.cards.next_edit("ops", NOON) is None
 
     send(store, ts="1.0", shown=message_fingerprint(message("first")))
-    assert store.next_edit("ops", NOON) is None
+    assert store.cards.next_edit("ops", NOON) is None
 
     store.save(observation(cards=(card("second"),)))
     edit = next_edit(store)
@@ -581,11 +587,11 @@ def test_a_card_is_edited_only_once_it_is_posted_and_shows_something_else(store:
         fingerprint=message_fingerprint(message("second")),
         attempts=0,
     )
-    assert store.destinations_at_work(NOON) == (frozenset({"ops"}), None)
+    assert store.outbox.due_destinations(NOON) == (frozenset({"ops"}), None)
 
-    store.mark_edited(edit, NOON)
-    assert store.next_edit("ops", NOON) is None
-    assert store.destinations_at_work(NOON) == (frozenset(), None)
+    store.cards.mark_edited(edit, NOON)
+    assert store.cards.next_edit("ops", NOON) is None
+    assert store.outbox.due_destinations(NOON) == (frozenset(), None)
 
 
 def test_a_card_that_changed_before_it_was_posted_is_posted_as_it_is_wanted_now(
@@ -594,11 +600,11 @@ def test_a_card_that_changed_before_it_was_posted_is_posted_as_it_is_wanted_now(
     store.save(observation(note("card", form=Form.CARD), cards=(card("first"),)))
     store.save(observation(cards=(card("second"),)))
 
-    assert store.wanted_card(RELEASE, 1, "ops") == (
+    assert store.cards.wanted(RELEASE, 1, "ops") == (
         message("second"),
         message_fingerprint(message("second")),
     )
-    assert store.wanted_card(RELEASE, 2, "ops") is None
+    assert store.cards.wanted(RELEASE, 2, "ops") is None
 
 
 def test_a_card_posted_with_what_is_no_longer_wanted_is_edited(store: Store) -> None:
@@ -615,9 +621,9 @@ def test_only_the_newest_of_several_changes_is_edited_in(store: Store) -> None:
     store.save(observation(cards=(card("second"),)))
     store.save(observation(cards=(card("third"),)))
 
-    store.mark_edited(next_edit(store), NOON)
+    store.cards.mark_edited(next_edit(store), NOON)
 
-    assert store.next_edit("ops", NOON) is None
+    assert store.cards.next_edit("ops", NOON) is None
 
 
 def test_a_change_during_an_edit_is_edited_in_afterwards(store: Store) -> None:
@@ -626,7 +632,7 @@ def test_a_change_during_an_edit_is_edited_in_afterwards(store: Store) -> None:
     edit = next_edit(store)
     store.save(observation(cards=(card("third"),)))
 
-    store.mark_edited(edit, NOON)
+    store.cards.mark_edited(edit, NOON)
 
     assert next_edit(store).message == message("third")
 
@@ -642,13 +648,13 @@ def test_a_postponed_edit_waits_and_lets_others_go(store: Store) -> None:
     send(store, ts="1.0", shown=b"nothing")
     send(store, ts="2.0", shown=b"nothing")
 
-    store.postpone_edit(next_edit(store), NOON + MINUTE, "429")
+    store.cards.postpone_edit(next_edit(store), NOON + MINUTE, "429")
     other = next_edit(store)
-    store.mark_edited(other, NOON)
+    store.cards.mark_edited(other, NOON)
 
     assert other.attempt == 2
-    assert store.next_edit("ops", NOON) is None
-    assert store.destinations_at_work(NOON) == (frozenset(), NOON + MINUTE)
+    assert store.cards.next_edit("ops", NOON) is None
+    assert store.outbox.due_destinations(NOON) == (frozenset(), NOON + MINUTE)
     again = next_edit(store, now=NOON + MINUTE)
     assert (again.attempt, again.attempts) == (1, 1)
 
@@ -684,7 +690,7 @@ def test_a_card_that_always_changes_does_not_hold_up_the_others(store: Store) ->
     edit = next_edit(store)
     change_card(store, one, "third", at=NOON + 3 * MINUTE)
 
-    store.mark_edited(edit, NOON + 4 * MINUTE)
+    store.cards.mark_edited(edit, NOON + 4 * MINUTE)
 
     assert edit.target == one
     assert next_edit(store).target == two
@@ -700,15 +706,15 @@ def test_a_reply_goes_into_the_thread_of_its_card(store: Store) -> None:
         )
     )
 
-    assert [post.thread for post in store.outbox()] == [MessageRef("C1", "7.7"), None, None]
+    assert [post.thread for post in store.outbox.unsent()] == [MessageRef("C1", "7.7"), None, None]
 
 
 def test_the_posted_cards_of_an_attempt_are_found(store: Store) -> None:
     post_card(store, ts="7.7")
     store.save(observation(cards=(card("not posted", destination="dev"), card("later", attempt=2))))
 
-    assert store.posted_cards(RELEASE, 1) == {"ops": MessageRef("C1", "7.7")}
-    assert store.posted_cards(RELEASE, 2) == {}
+    assert store.cards.posted(RELEASE, 1) == {"ops": MessageRef("C1", "7.7")}
+    assert store.cards.posted(RELEASE, 2) == {}
 
 
 def test_a_card_gone_from_slack_is_posted_anew_once(store: Store) -> None:
@@ -716,36 +722,36 @@ def test_a_card_gone_from_slack_is_posted_anew_once(store: Store) -> None:
     store.save(observation(note("reply", form=Form.REPLY), cards=(card("second"),)))
     edit = next_edit(store)
 
-    store.lose_card(edit, now=NOON + MINUTE)
-    store.lose_card(edit, now=NOON + MINUTE)
+    store.outbox.lose_card(edit, now=NOON + MINUTE)
+    store.outbox.lose_card(edit, now=NOON + MINUTE)
 
-    reply, again = store.outbox()
+    reply, again = store.outbox.unsent()
     assert reply.thread is None
     assert (again.key, again.form) == ("release/rel1/1/card/1/ops", Form.CARD)
     assert (again.message, again.created_at) == (message("second"), NOON + MINUTE)
-    assert store.next_edit("ops", NOON) is None
+    assert store.cards.next_edit("ops", NOON) is None
 
 
 def test_a_card_lost_again_is_posted_again(store: Store) -> None:
     post_card(store, ts="1.0")
     store.save(observation(cards=(card("second"),)))
-    store.lose_card(next_edit(store), now=NOON)
+    store.outbox.lose_card(next_edit(store), now=NOON)
     send(store, ts="2.0", shown=message_fingerprint(message("second")))
     store.save(observation(note("reply", form=Form.REPLY)))
 
-    store.lose_card(next_notification(store), now=NOON)
+    store.outbox.lose_card(next_notification(store), now=NOON)
 
-    assert [one.key for one in store.outbox()] == ["reply", "release/rel1/1/card/2/ops"]
+    assert [one.key for one in store.outbox.unsent()] == ["reply", "release/rel1/1/card/2/ops"]
 
 
 def test_the_end_of_an_edit_does_not_touch_the_card_that_took_its_place(store: Store) -> None:
     post_card(store, ts="1.0")
     store.save(observation(cards=(card("second"),)))
     stale = next_edit(store)
-    store.lose_card(stale, now=NOON)
+    store.outbox.lose_card(stale, now=NOON)
     send(store, ts="2.0", shown=message_fingerprint(message("first")))
 
-    store.mark_edited(stale, NOON)
+    store.cards.mark_edited(stale, NOON)
 
     assert next_edit(store).ts == "2.0"
 
@@ -758,9 +764,11 @@ def test_history_tells_what_was_seen_and_what_was_told_in_order(store: Store) ->
     send(store, ts="5.5")
     store.save(observation(note("2"), at=NOON + MINUTE, transitions=(transition("dpl1", "error"),)))
 
-    history = store.history("rel1")
+    history = store.history.load("rel1")
 
-    assert [entry.entity_id if isinstance(entry, Seen) else entry.key for entry in history] == [
+    assert [
+        entry.entity_id if isinstance(entry, PastTransition) else entry.key for entry in history
+    ] == [
         "dpl1",
         "dpl2",
         "1",
@@ -768,7 +776,7 @@ def test_history_tells_what_was_seen_and_what_was_told_in_order(store: Store) ->
         "2",
     ]
     seen, told = history[3], history[2]
-    assert isinstance(seen, Seen)
+    assert isinstance(seen, PastTransition)
     assert (seen.level, seen.kind, seen.before, seen.after) == (
         Level.UNIT,
         DEPLOY,
@@ -780,16 +788,16 @@ def test_history_tells_what_was_seen_and_what_was_told_in_order(store: Store) ->
 
 
 def test_history_of_an_id_never_seen_is_empty(store: Store) -> None:
-    assert store.history("rel404") == ()
+    assert store.history.load("rel404") == ()
 
 
 def test_the_store_is_read_while_the_daemon_writes(path: Path, store: Store) -> None:
     store.save(observation(note("1")))
 
     with Store.open_readonly(url_of(path)) as reader:
-        assert [one.key for one in reader.outbox()] == ["1"]
+        assert [one.key for one in reader.outbox.unsent()] == ["1"]
         store.save(observation(note("2")))
-        assert [one.key for one in reader.outbox()] == ["1", "2"]
+        assert [one.key for one in reader.outbox.unsent()] == ["1", "2"]
 
 
 def test_the_store_is_read_when_no_daemon_runs(path: Path) -> None:
@@ -797,7 +805,7 @@ def test_the_store_is_read_when_no_daemon_runs(path: Path) -> None:
         store.save(observation(note("1")))
 
     with Store.open_readonly(url_of(path)) as reader:
-        assert [one.key for one in reader.outbox()] == ["1"]
+        assert [one.key for one in reader.outbox.unsent()] == ["1"]
 
 
 def test_the_store_is_read_after_the_daemon_was_killed(path: Path) -> None:
@@ -807,7 +815,7 @@ def test_the_store_is_read_after_the_daemon_was_killed(path: Path) -> None:
         writer.kill()
 
     with Store.open_readonly(url_of(path)) as reader:
-        assert len(reader.outbox()) >= acknowledged
+        assert len(reader.outbox.unsent()) >= acknowledged
 
 
 def test_a_reader_cannot_write(path: Path, store: Store) -> None:
@@ -833,7 +841,7 @@ def test_a_copy_is_made_while_the_daemon_writes(path: Path, store: Store) -> Non
     store.save(observation(note("2")))
 
     with Store.open(url_of(copy), now=NOON) as copied:
-        assert [one.key for one in copied.outbox()] == ["1"]
+        assert [one.key for one in copied.outbox.unsent()] == ["1"]
 
 
 def test_a_copy_of_no_store_is_none(path: Path) -> None:
@@ -849,38 +857,42 @@ def test_a_copy_of_no_store_is_none(path: Path) -> None:
 
 def test_prune_forgets_what_is_older(store: Store) -> None:
     store.save(observation(note("1"), note("2"), transitions=(transition(),), cards=(card("c"),)))
-    store.set_aside(next_notification(store).id, now=NOON, error="quota")
+    store.outbox.set_aside(next_notification(store).id, now=NOON, error="quota")
     send(store)
-    store.save_names({"inl1": Name("acme")}, NOON)
+    store.names.save({"inl1": Name("acme")}, NOON)
 
     kept = store.prune(NOON)
     forgotten = store.prune(NOON + MINUTE)
 
     assert (kept, forgotten) == (0, 5)
-    assert (store.targets(), store.history("rel1"), store.outbox()) == ((), (), ())
-    assert store.names(["inl1"]) == {}
-    assert store.wanted_card(RELEASE, 1, "ops") is None
+    assert (store.snapshots.load_all(), store.history.load("rel1"), store.outbox.unsent()) == (
+        (),
+        (),
+        (),
+    )
+    assert store.names.of(["inl1"]) == {}
+    assert store.cards.wanted(RELEASE, 1, "ops") is None
 
 
 def test_prune_keeps_a_target_that_is_still_polled_with_its_newest_card(store: Store) -> None:
     store.save(observation(cards=(card("old", attempt=1), card("new", attempt=2))))
-    store.touch({RELEASE: NOON + DAY})
+    store.snapshots.touch({RELEASE: NOON + DAY})
 
     store.prune(NOON + DAY)
 
-    assert store.load(RELEASE) is not None
-    assert store.wanted_card(RELEASE, 1, "ops") is None
-    assert store.wanted_card(RELEASE, 2, "ops") is not None
+    assert store.snapshots.load(RELEASE) is not None
+    assert store.cards.wanted(RELEASE, 1, "ops") is None
+    assert store.cards.wanted(RELEASE, 2, "ops") is not None
 
 
 def test_prune_never_forgets_what_is_still_to_be_sent(store: Store) -> None:
     store.save(observation(note("card", form=Form.CARD), note("1"), cards=(card("c"),)))
-    store.begin_attempt(next_notification(store).id, NOON)
+    store.outbox.begin_attempt(next_notification(store).id, NOON)
 
     store.prune(NOON + 365 * DAY)
 
-    assert [one.key for one in store.outbox()] == ["card", "1"]
-    assert store.wanted_card(RELEASE, 1, "ops") is not None
+    assert [one.key for one in store.outbox.unsent()] == ["card", "1"]
+    assert store.cards.wanted(RELEASE, 1, "ops") is not None
 
 
 def test_prune_never_forgets_an_edit_that_is_still_to_be_made(store: Store) -> None:
@@ -926,7 +938,7 @@ def test_a_second_daemon_is_refused_until_the_first_is_gone(path: Path) -> None:
         holder.kill()
 
     with Store.open(url_of(path), now=NOON) as store:
-        assert store.targets() == ()
+        assert store.snapshots.load_all() == ()
 
 
 def test_a_refused_opener_leaves_the_name_of_the_holder_for_the_next(path: Path) -> None:
@@ -943,7 +955,7 @@ def test_a_failed_opening_gives_the_lock_back(path: Path) -> None:
     path.unlink()
 
     with Store.open(url_of(path), now=NOON) as store:
-        assert store.targets() == ()
+        assert store.snapshots.load_all() == ()
 
 
 # Places that cannot hold a store
@@ -1019,7 +1031,7 @@ async def test_calls_are_carried_out_in_order_and_by_one_thread(store: Store) ->
     thread = StoreThread(store)
     done: list[tuple[int, int]] = []
 
-    def do(_: Store, number: int) -> None:
+    def do(number: int) -> None:
         done.append((number, threading.get_ident()))
 
     await asyncio.gather(*(thread.call(do, number) for number in range(50)))
@@ -1033,7 +1045,7 @@ async def test_what_the_store_refuses_reaches_the_caller(path: Path, store: Stor
     thread = StoreThread(Store.open_readonly(url_of(path)))
 
     with pytest.raises(StoreError, match="cannot be written"):
-        await thread.call(Store.save, observation())
+        await thread.call(thread.save, observation())
 
     await thread.aclose()
 
@@ -1041,8 +1053,8 @@ async def test_what_the_store_refuses_reaches_the_caller(path: Path, store: Stor
 async def test_a_call_made_before_its_caller_was_cancelled_is_carried_out(path: Path) -> None:
     thread = StoreThread(Store.open(url_of(path), now=NOON))
     may_go_on = threading.Event()
-    before = asyncio.create_task(thread.call(lambda _: may_go_on.wait()))
-    saving = asyncio.create_task(thread.call(Store.save, observation(note("1"))))
+    before = asyncio.create_task(thread.call(may_go_on.wait))
+    saving = asyncio.create_task(thread.call(thread.save, observation(note("1"))))
     await asyncio.sleep(0)
 
     saving.cancel()
@@ -1053,7 +1065,7 @@ async def test_a_call_made_before_its_caller_was_cancelled_is_carried_out(path: 
     await thread.aclose()
 
     with Store.open(url_of(path), now=NOON) as store:
-        assert [one.key for one in store.outbox()] == ["1"]
+        assert [one.key for one in store.outbox.unsent()] == ["1"]
 
 
 def test_equal_messages_have_equal_digests() -> None:

@@ -58,28 +58,28 @@ class Point:
 POINTS: Mapping[str, Point] = {
     "after the fetch": Point("after", "platform.client.NuonClient", "get"),
     "before the commit": Point("before", "store.Store", "save"),
-    "in the middle of the commit": Point("before", "store.Store", "_enqueue_all"),
+    "in the middle of the commit": Point("before", "store.outbox.Outbox", "enqueue"),
     "after the commit": Point("after", "store.Store", "save"),
-    "after the attempt began": Point("after", "store.Store", "begin_attempt"),
+    "after the attempt began": Point("after", "store.outbox.Outbox", "begin_attempt"),
     "after Slack accepted a post": Point("after", "deliver.slack.SlackChannel", "post"),
-    "after a post was marked": Point("after", "store.Store", "mark_sent"),
+    "after a post was marked": Point("after", "store.outbox.Outbox", "mark_sent"),
     "before an edit": Point("before", "deliver.slack.SlackChannel", "edit"),
     "after Slack accepted an edit": Point("after", "deliver.slack.SlackChannel", "edit"),
-    "after an edit was marked": Point("after", "store.Store", "mark_edited"),
+    "after an edit was marked": Point("after", "store.cards.Cards", "mark_edited"),
 }
 """Between the poll, the commit, the message and its mark."""
 
 OUTAGE_POINTS: Mapping[str, Point] = {
-    "before the outage is saved": Point("before", "store.Store", "save_outage"),
-    "after the outage is saved": Point("after", "store.Store", "save_outage"),
+    "before the outage is saved": Point("before", "store.outages.Outages", "save"),
+    "after the outage is saved": Point("after", "store.outages.Outages", "save"),
 }
 """Passed only where the platform becomes unreachable or reachable again."""
 
 FINDING_POINTS: Mapping[str, Point] = {
-    "before a find is kept": Point("before", "store.Store", "follow"),
-    "after a find is kept": Point("after", "store.Store", "follow"),
-    "before it is finished": Point("before", "store.Store", "mark_finished"),
-    "after it is finished": Point("after", "store.Store", "mark_finished"),
+    "before a find is kept": Point("before", "store.finds.Finds", "follow"),
+    "after a find is kept": Point("after", "store.finds.Finds", "follow"),
+    "before it is finished": Point("before", "store.finds.Finds", "mark_finished"),
+    "after it is finished": Point("after", "store.finds.Finds", "mark_finished"),
 }
 """Passed only where a list leads to something, and where that has come to its end."""
 

@@ -149,7 +149,7 @@ class World:
     def stored(self, target_id: str) -> tuple[Snapshot, TargetState]:
         """Return what the monitor knows of a rollout, from its file."""
         with Store.open_readonly(self.store_url) as store:
-            stored = store.load(Target(self.platform.rollout(target_id).kind, target_id))
+            stored = store.snapshots.load(Target(self.platform.rollout(target_id).kind, target_id))
         assert stored is not None
         return stored.snapshot, stored.state
 
@@ -177,7 +177,7 @@ class World:
             ts = cards[-2].ts.replace(".", "")
             link = f"{self.slack.url}/archives/{self.channel.id}/p{ts}"
         with Store.open_readonly(self.store_url) as store:
-            called = store.called(render.shown_ids(snapshot, state))
+            called = store.names.called(render.shown_ids(snapshot, state))
         links = render.Links("https://app.nuon.co", self.platform.org_id)
         view = render.View(
             snapshot,

@@ -131,7 +131,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 def a_busy_morning(made: Made) -> None:
     """Let the store know of one of each: failed, hanging, waiting, under way, done, blind."""
     store, now = made.store, made.now
-    store.save_names({"inl-acme": Name("acme-prod"), "inl-beta": Name("beta-eu")}, now)
+    store.names.save({"inl-acme": Name("acme-prod"), "inl-beta": Name("beta-eu")}, now)
     failed = deploy("inl-acme", "error", "helm upgrade timed out after 10m0s")
     made.save(
         "release",
@@ -205,9 +205,9 @@ def a_busy_morning(made: Made) -> None:
         )
         made.save("release", root, state)
         finds.append(Find(Target("release", root.id), Target("app", SHOP), True, number == 3))
-    store.follow(finds, now)
+    store.finds.follow(finds, now)
     unreachable = Outage(EventKind.UNREACHABLE, made.ago(minutes=3), "503 Service Unavailable")
-    store.save_outage(f"release/{CHECKOUT}", unreachable, now=now)
+    store.outages.save(f"release/{CHECKOUT}", unreachable, now=now)
 
 
 def ended(made: Made, **since: float) -> TargetState:
@@ -391,7 +391,7 @@ def test_status_cannot_be_watched_as_json(made: Made, run: Run) -> None:
 
 def a_diary(made: Made) -> None:
     store, at = made.store, datetime(2026, 3, 2, 14, 0, tzinfo=UTC)
-    store.save_names({"inl-acme": Name("acme-prod"), "inl-beta": Name("beta-eu")}, made.now)
+    store.names.save({"inl-acme": Name("acme-prod"), "inl-beta": Name("beta-eu")}, made.now)
     acme, beta = deploy("inl-acme", "error", "helm upgrade timed out"), deploy("inl-beta")
     root = release("error", step(1, "error", acme, beta), id=BILLING, name="billing")
     one = step(1, "polling_install_deploys")
@@ -422,9 +422,9 @@ def a_diary(made: Made) -> None:
         told=(told("release/2/card", Form.CARD, "🔵 billing has begun again"),),
         at=at + timedelta(days=1),
     )
-    first, second = (queued.id for queued in store.outbox())
-    store.mark_sent(first, now=at, channel_id="C1", ts="1.0", shown=None)
-    store.set_aside(second, now=at, error="the channel is archived")
+    first, second = (queued.id for queued in store.outbox.unsent())
+    store.outbox.mark_sent(first, now=at, channel_id="C1", ts="1.0", shown=None)
+    store.outbox.set_aside(second, now=at, error="the channel is archived")
 
 
 def told(key: str, form: Form, text: str) -> Notification:

@@ -191,7 +191,7 @@ async def test_a_name_that_an_earlier_version_kept_serves_until_its_app_is_known
     place: Place,
 ) -> None:
     with Store.open(f"sqlite:///{place.folder}/monitor.db", now=NOON) as store:
-        store.save_names({COMPONENT: Name("checkout-api", app_id=None)}, NOON)
+        store.names.save({COMPONENT: Name("checkout-api", app_id=None)}, NOON)
     without = await place.called(COMPONENT)
     place.platform.answers = {
         "/v1/components/cmp1": {"name": "checkout-api", "app_id": APP},

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from monitor.config import Config
     from monitor.model import Snapshot
-    from monitor.store import Store
+    from monitor.store import Names
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -96,7 +96,7 @@ def ago(then: datetime, now: datetime) -> str:
     return f"{duration_words(max(now - then, now - now))} ago"
 
 
-def part_names(store: Store, snapshot: Snapshot) -> dict[str, str]:
+def part_names(known: Names, snapshot: Snapshot) -> dict[str, str]:
     """Return what people call the parts of a rollout, by the parts' ids and by their places."""
     from monitor.decide.progress import alert_key_of
     from monitor.kinds import profile_of
@@ -106,7 +106,7 @@ def part_names(store: Store, snapshot: Snapshot) -> dict[str, str]:
     root = snapshot.root
     terms = profile_of(root).terms
     units = [unit for step in root.children for unit in step.children]
-    installs = store.names([unit.install_id for unit in units])
+    installs = known.of([unit.install_id for unit in units])
     names = {root.id: f"the {root.kind}"}
     for number, step in enumerate(root.children, start=1):
         names[step.id] = plain(step.name, 60, fallback=f"{terms.step} {number}")
@@ -139,7 +139,7 @@ def known_ids(
     try:
         config = load(context.params.get("config_path"))
         with Store.open_readonly(config.store.url) as store:
-            known = store.targets()
+            known = store.snapshots.load_all()
     except MonitorError:
         return []
     return [

@@ -14,7 +14,7 @@ from monitor.decide import events, progress
 from monitor.decide.reachability import scope_of
 from monitor.kinds import KINDS
 from monitor.model import Alert, EventKind, Level, Outage, Target
-from monitor.store import Counts, Store, Watched
+from monitor.store import Counts, Store, StoredTarget
 from monitor.text import plain, short_id
 
 _LONG_AGO = timedelta(days=1)
@@ -42,7 +42,7 @@ class Row:
     target: Target
     entry: Watch
     found_by: Target | None
-    watched: Watched | None
+    watched: StoredTarget | None
     outage: Outage | None
     title: str
     summary: str
@@ -112,7 +112,7 @@ def look(config: Config, now: datetime) -> View:
     """Read the store; raises StoreError."""
     with Store.open_readonly(config.store.url) as store:
         rows = tuple(_Reader(config, store).rows())
-        return View(rows, store.counts(), store.outages(), now)
+        return View(rows, store.outbox.counts(), store.outages.load(), now)
 
 
 class _Reader:
@@ -120,17 +120,17 @@ class _Reader:
 
     def __init__(self, config: Config, store: Store) -> None:
         self._store = store
-        self._seen = {watched.target: watched for watched in store.targets()}
-        self._outages = store.outages()
+        self._seen = {watched.target: watched for watched in store.snapshots.load_all()}
+        self._outages = store.outages.load()
         self._entries = {entry.target: entry for entry in config.watch}
         roots = [watched.snapshot.root for watched in self._seen.values()]
-        self._names = store.names(
+        self._names = store.names.of(
             {i for root in roots for i in (root.component_id, root.install_id, root.app_id) if i}
         )
 
     def rows(self) -> Iterator[Row]:
         """Yield what is watched by its id, then what lists led to; each target once."""
-        finds = self._store.finds()
+        finds = self._store.finds.load()
         listings = {find.listing for find in finds}
         watched_by = dict(self._led_to()) | self._entries
         for entry in self._entries.values():
@@ -163,6 +163,6 @@ class _Reader:
             card = render.View(watched.snapshot, watched.state, links, title, self._names)
             shown, summary = render.title_and_summary(card)
             if watched.state.alerts:
-                names = part_names(self._store, watched.snapshot)
+                names = part_names(self._store.names, watched.snapshot)
         outage = self._outages.get(scope_of(target))
         return Row(target, entry, found_by, watched, outage, shown, summary, names)

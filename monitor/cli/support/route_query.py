@@ -164,7 +164,7 @@ def _named(store: Store | None, word: str | None) -> Named:
     """Return a name, or an id with what it is called."""
     if not word:
         return Named()
-    known = store.names([word]) if store else {}
+    known = store.names.of([word]) if store else {}
     return Named(word, known[word]) if word in known else Named(name=word)
 
 

@@ -15,7 +15,7 @@ from monitor.deliver.destinations import home_of
 from monitor.errors import MonitorError
 from monitor.kinds import KINDS
 from monitor.model import Alert, Entity, Event, Level, Named, Snapshot, Target, TargetState
-from monitor.store import Store, Watched
+from monitor.store import Store, StoredTarget
 from monitor.text import join_names, plain
 
 _IDS_SHOWN = 5
@@ -81,7 +81,7 @@ class Knowledge:
     def __init__(self, config: Config, store: Store) -> None:
         self._config = config
         self._store = store
-        self._seen = {watched.target: watched for watched in store.targets()}
+        self._seen = {watched.target: watched for watched in store.snapshots.load_all()}
         self._leading = self._entries_by_target()
 
     def all(self) -> tuple[Known, ...]:
@@ -110,18 +110,18 @@ class Knowledge:
             for further in kind.leads_to(seen.snapshot.root) if seen and kind else ():
                 lists.setdefault(further, entry)
         leading = {target: [entry] for target, entry in direct.items()}
-        for find in self._store.finds():
+        for find in self._store.finds.load():
             if find.listing in lists:
                 leading.setdefault(find.target, []).append(lists[find.listing])
         return {target: tuple(entries) for target, entries in leading.items()}
 
-    def _known(self, watched: Watched) -> Known:
+    def _known(self, watched: StoredTarget) -> Known:
         snapshot, state = watched.snapshot, watched.state
         entries = self._leading.get(watched.target, ())
         homes = [home_of(self._config, entry) for entry in entries or self._config.watch[:1]]
         first = next(iter(entries), None)
         is_direct = first is not None and first.target == watched.target
-        called = self._store.called(_ids(snapshot, state))
+        called = self._store.names.called(_ids(snapshot, state))
         scene = Scene(
             snapshot=snapshot,
             homes=tuple(dict.fromkeys(homes)),

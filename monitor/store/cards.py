@@ -1,0 +1,264 @@
+"""The cards: what each ought to show, what it shows in Slack, and the edits that this makes due."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import xxhash
+from sqlalchemy import Connection, and_, bindparam, case, delete, exists, or_, select, update
+
+from monitor.model import Card, Message, MessageRef, Target
+from monitor.store.database import Database
+from monitor.store.tables import card, has_open_notification, insert_into, is_edit_wanted
+
+
+def message_fingerprint(message: Message) -> bytes:
+    """Return 16 bytes that are equal for equal messages."""
+    return xxhash.xxh3_128_digest(msgspec.json.encode(message))
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A posted card that shows something else than it ought to; `attempts` failed so far."""
+
+    target: Target
+    attempt: int
+    destination: str
+    channel_id: str
+    ts: str
+    message: Message
+    fingerprint: bytes
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class LostCard:
+    """What a card that is no longer in Slack ought to show, and how often it was posted."""
+
+    message: Message
+    posted_count: int
+
+
+class Cards:
+    """The part of the store that keeps one card for each target, attempt and destination."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        adding = insert_into(database.dialect, card)
+        self._save = adding.on_conflict_do_update(
+            index_elements=[*card.primary_key],
+            set_={
+                "wanted": adding.excluded.wanted,
+                "wanted_fingerprint": adding.excluded.wanted_fingerprint,
+                # A card that already waits for its edit keeps its place among those that wait.
+                "changed_at": case(
+                    (
+                        card.c.wanted_fingerprint == card.c.shown_fingerprint,
+                        adding.excluded.changed_at,
+                    ),
+                    else_=card.c.changed_at,
+                ),
+            },
+        )
+
+    def wanted(self, of: Target, attempt: int, destination: str) -> tuple[Message, bytes] | None:
+        """Return what a card ought to show now, and the fingerprint of that."""
+        with self._database.transaction() as connection:
+            row = connection.execute(_WANTED, _key(of, attempt, destination)).one_or_none()
+        return None if row is None else (row.wanted, row.wanted_fingerprint)
+
+    def posted(self, of: Target, attempt: int) -> dict[str, MessageRef]:
+        """Return where the posted cards of a target's attempt are, by destination."""
+        with self._database.transaction() as connection:
+            rows = connection.execute(
+                select(card.c.destination, card.c.channel_id, card.c.ts).where(
+                    card.c.target_kind == of.kind,
+                    card.c.target_id == of.id,
+                    card.c.attempt == attempt,
+                    card.c.ts.is_not(None),
+                )
+            ).all()
+        return {row.destination: MessageRef(row.channel_id, row.ts) for row in rows}
+
+    def newest(self, destination: str) -> dict[Target, MessageRef]:
+        """Return where the card of each target's newest posted attempt is in a destination."""
+        wanted = (
+            select(card.c.target_kind, card.c.target_id, card.c.channel_id, card.c.ts)
+            .where(card.c.destination == destination, card.c.ts.is_not(None))
+            .order_by(card.c.attempt)
+        )
+        with self._database.transaction() as connection:
+            rows = connection.execute(wanted).all()
+        return {
+            Target(row.target_kind, row.target_id): MessageRef(row.channel_id, row.ts)
+            for row in rows
+        }
+
+    # Edits
+
+    def next_edit(self, destination: str, now: datetime) -> Edit | None:
+        """Return the due edit of a destination that has waited longest."""
+        with self._database.transaction() as connection:
+            row = connection.execute(
+                _NEXT_EDIT, {"destination": destination, "now": now}
+            ).one_or_none()
+        if row is None:
+            return None
+        return Edit(
+            target=Target(row.target_kind, row.target_id),
+            attempt=row.attempt,
+            destination=row.destination,
+            channel_id=row.channel_id,
+            ts=row.ts,
+            message=row.wanted,
+            fingerprint=row.wanted_fingerprint,
+            attempts=row.attempts,
+        )
+
+    def mark_edited(self, edit: Edit, now: datetime) -> None:
+        # Changed anew meanwhile, it queues up behind the cards that have waited longer.
+        self._update(
+            edit,
+            shown_fingerprint=edit.fingerprint,
+            changed_at=now,
+            attempts=0,
+            next_try_at=None,
+            error="",
+        )
+
+    def postpone_edit(
+        self, edit: Edit, next_try_at: datetime, error: str, *, is_failure: bool = True
+    ) -> None:
+        """Write down that Slack did not accept an edit, and when to try again.
+
+        Only a failure counts as an attempt.
+        """
+        self._update(
+            edit,
+            attempts=card.c.attempts + (1 if is_failure else 0),
+            next_try_at=next_try_at,
+            error=error,
+        )
+
+    def _update(self, edit: Edit, **values: Any) -> None:
+        """Change the card that an edit was made for, unless another was posted in its place."""
+        its = _key(edit.target, edit.attempt, edit.destination)
+        with self._database.transaction() as connection:
+            connection.execute(
+                _UPDATE.where(card.c.ts == bindparam("its_ts")).values(values),
+                its | {"its_ts": edit.ts},
+            )
+
+    # As part of a larger transaction
+
+    def write(self, connection: Connection, cards: Iterable[Card], now: datetime) -> None:
+        """Write down what cards ought to show; a new card is not posted by this."""
+        rows = [_row(one, now) for one in cards]
+        if rows:
+            connection.execute(self._save, rows)
+
+    def mark_posted(
+        self,
+        connection: Connection,
+        of: Target,
+        attempt: int,
+        destination: str,
+        *,
+        channel_id: str | None,
+        ts: str | None,
+        shown: bytes | None,
+        now: datetime,
+    ) -> None:
+        """Write down where a card was posted, and the fingerprint of what it shows there.
+
+        None for `shown` makes an edit due: what it shows is not known for certain.
+        """
+        connection.execute(
+            _UPDATE.values(
+                channel_id=channel_id,
+                ts=ts,
+                shown_fingerprint=shown,
+                changed_at=now,
+                posted_count=card.c.posted_count + 1,
+                attempts=0,
+                next_try_at=None,
+                error="",
+            ),
+            _key(of, attempt, destination),
+        )
+
+    def mark_lost(
+        self, connection: Connection, of: Target, attempt: int, destination: str, ts: str
+    ) -> LostCard | None:
+        """Write down that a card is not in Slack any more; None if it was not posted as `ts`."""
+        its = _key(of, attempt, destination)
+        row = connection.execute(_POSTED, its | {"its_ts": ts}).one_or_none()
+        if row is None:
+            return None
+        connection.execute(_UPDATE.values(ts=None, shown_fingerprint=None), its)
+        return LostCard(row.wanted, row.posted_count)
+
+    def prune(self, connection: Connection, before: datetime) -> int:
+        """Forget cards not changed since; that of a target's newest attempt stays with it."""
+        return connection.execute(_PRUNE, {"before": before}).rowcount
+
+
+_is_it = and_(
+    card.c.target_kind == bindparam("its_kind"),
+    card.c.target_id == bindparam("its_id"),
+    card.c.attempt == bindparam("its_attempt"),
+    card.c.destination == bindparam("its_destination"),
+)
+_WANTED = select(card.c.wanted, card.c.wanted_fingerprint).where(_is_it)
+_POSTED = select(card.c.wanted, card.c.posted_count).where(_is_it, card.c.ts == bindparam("its_ts"))
+_UPDATE = update(card).where(_is_it)
+_NEXT_EDIT = (
+    select(card)
+    .where(
+        is_edit_wanted,
+        card.c.destination == bindparam("destination"),
+        or_(card.c.next_try_at.is_(None), card.c.next_try_at <= bindparam("now")),
+    )
+    .order_by(card.c.changed_at)
+    .limit(1)
+)
+_newer = card.alias()
+_PRUNE = delete(card).where(
+    card.c.changed_at < bindparam("before"),
+    exists().where(
+        _newer.c.target_kind == card.c.target_kind,
+        _newer.c.target_id == card.c.target_id,
+        _newer.c.destination == card.c.destination,
+        _newer.c.attempt > card.c.attempt,
+    ),
+    ~is_edit_wanted,
+    ~has_open_notification(card.c.target_kind, card.c.target_id),
+)
+
+
+def _key(its: Target, attempt: int, destination: str) -> dict[str, Any]:
+    return {
+        "its_kind": its.kind,
+        "its_id": its.id,
+        "its_attempt": attempt,
+        "its_destination": destination,
+    }
+
+
+def _row(one: Card, now: datetime) -> dict[str, object]:
+    return {
+        "target_kind": one.target.kind,
+        "target_id": one.target.id,
+        "attempt": one.attempt,
+        "destination": one.destination,
+        "wanted": one.message,
+        "wanted_fingerprint": message_fingerprint(one.message),
+        "changed_at": now,
+        "posted_count": 0,
+        "attempts": 0,
+        "error": "",
+    }
