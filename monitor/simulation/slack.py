@@ -38,7 +38,7 @@ from aiohttp import web
 from slack_sdk.errors import SlackObjectFormationError
 from slack_sdk.models.blocks import Block
 
-from monitor.compose import terminal
+from monitor.simulation import reading
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -169,8 +169,8 @@ class Posted:
     def notification(self) -> str:
         """What a phone showed when it came; an edit changes nothing of that."""
         first = self.edits[0] if self.edits else self
-        said = terminal.plain_mrkdwn(first.text, is_formatted=self.is_mrkdwn)
-        return said or terminal.plain_text(first.blocks, text="")
+        said = reading.plain_mrkdwn(first.text, is_formatted=self.is_mrkdwn)
+        return said or reading.plain_text(first.blocks, text="")
 
 
 @dataclass
@@ -217,7 +217,7 @@ class Request:
 
 def plain_text(posted: Posted) -> str:
     """Return a message as its reader sees it, line by line; times are in UTC."""
-    return terminal.plain_text(posted.blocks, text=posted.text, is_mrkdwn=posted.is_mrkdwn)
+    return reading.plain_text(posted.blocks, text=posted.text, is_mrkdwn=posted.is_mrkdwn)
 
 
 # The server
