@@ -11,13 +11,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import groupby, pairwise
 
-from monitor.model import Phase
-from monitor.simulation.kinds import Kind, phase_of
 from monitor.simulation.life import Deploy, Life, Occurrence, Rollout, Step
 from monitor.simulation.scenarios import install_of
 from monitor.simulation.slack import Channel, Posted, plain_text
+from monitor.simulation.truth import Meaning, Thing, meaning_of
 
 _INSTALLS = dict(map(install_of, range(2000)))
 # An install goes by the beginning of its id where the platform could not give its name.
@@ -76,16 +75,16 @@ class _Story:
     def sentences(self) -> Iterator[str]:
         """Yield one for each thing that people have to be told."""
         root = self._rollout.life
-        if root[0].kind.is_perpetual:
+        if root[0].kind is Thing.INSTALLER:  # it has no end, and its apps are no steps
             for step in self._rollout.steps:
                 yield from self._of_units(step)
             return
         for index, step in enumerate(self._rollout.steps):
-            done = _entered(step.life).count(Phase.SUCCEEDED)
+            done = _entered(step.life).count(Meaning.GOOD_END)
             yield from [f"{self._subject(index)} is done"] * done
             yield from self._of_units(step)
-        ends = {Phase.SUCCEEDED: self.ends["✅"], Phase.FAILED: self.ends["❌"]}
-        yield from (ends[phase] for phase in _entered(root) if phase in ends)
+        ends = {Meaning.GOOD_END: self.ends["✅"], Meaning.BAD_END: self.ends["❌"]}
+        yield from (ends[meaning] for meaning in _entered(root) if meaning in ends)
 
     def brief(self) -> Iterator[str]:
         """Yield what may stay unsaid.
@@ -110,7 +109,7 @@ class _Story:
             f"{deploy.work} succeeded after failing"
             for step in self._rollout.steps
             for deploy in step.deploys
-            if deploy.life[0].kind is Kind.CONFIG and _makes_good(deploy, step)
+            if deploy.life[0].kind is Thing.APP_CONFIG and _makes_good(deploy, step)
         )
 
     @cached_property
@@ -151,20 +150,20 @@ class _Story:
 
 
 def _of_unit(deploy: Deploy, failed: set[str]) -> Iterator[str]:
-    for phase in _entered(deploy.life):
-        if phase is Phase.FAILED:
+    for meaning in _entered(deploy.life):
+        if meaning is Meaning.BAD_END:
             failed.add(deploy.work)
             yield f"{deploy.work} failed"
-        elif phase is Phase.SUCCEEDED and deploy.work in failed:
+        elif meaning is Meaning.GOOD_END and deploy.work in failed:
             failed.discard(deploy.work)
             yield f"{deploy.work} succeeded after failing"
-        elif phase is Phase.WAITING:
+        elif meaning is Meaning.ASKS:
             yield f"{deploy.work} waits for an approval"
 
 
 def _makes_good(deploy: Deploy, step: Step) -> bool:
     """Tell whether a config was its app's newest when it succeeded, and another had failed."""
-    configs = [other for other in step.deploys if other.life[0].kind is Kind.CONFIG]
+    configs = [other for other in step.deploys if other.life[0].kind is Thing.APP_CONFIG]
     done = next((o.at for o in deploy.life if o.status == "active"), None)
     if done is None or any(deploy.life[0].at < other.life[0].at <= done for other in configs):
         return False
@@ -173,21 +172,20 @@ def _makes_good(deploy: Deploy, step: Step) -> bool:
 
 def _failed_overtaken(deploy: Deploy, step: Step) -> bool:
     """Tell whether a config failed when its app had a newer one already."""
-    if deploy.life[0].kind is not Kind.CONFIG:
+    if deploy.life[0].kind is not Thing.APP_CONFIG:
         return False
-    begun = [other.life[0].at for other in step.deploys if other.life[0].kind is Kind.CONFIG]
+    begun = [other.life[0].at for other in step.deploys if other.life[0].kind is Thing.APP_CONFIG]
     failed = [o.at for o in deploy.life if o.status == "error"]
     return any(deploy.life[0].at < at <= failed[0] for at in begun) if failed else False
 
 
-def _entered(life: Life) -> list[Phase]:
-    """Return the phases that something came into, one after the other."""
-    phases = [phase_of(o.kind, o.status) for o in life]
-    return phases[:1] + [after for before, after in pairwise(phases) if after is not before]
+def _entered(life: Life) -> list[Meaning]:
+    """Return what a life's statuses meant, in order, each once for as long as it held."""
+    return [meaning for meaning, _ in groupby(meaning_of(o.kind, o.status) for o in life)]
 
 
 def _is_brief_failure(one: Occurrence, then: Occurrence) -> bool:
-    return phase_of(one.kind, one.status) is Phase.FAILED and then.at - one.at < _BRIEF
+    return meaning_of(one.kind, one.status) is Meaning.BAD_END and then.at - one.at < _BRIEF
 
 
 _PHRASES = re.compile(
@@ -216,6 +214,6 @@ def _sentence(line: str, story: _Story) -> Iterable[str]:
         yield f"{work} {_SAME.get(match['what'], match['what'])}"
 
 
-def changes_of(rollout: Rollout) -> Counter[Kind]:
+def changes_of(rollout: Rollout) -> Counter[Thing]:
     """Count what happened on the platform, by what it happened to."""
     return Counter(occurrence.kind for occurrence in rollout.occurrences)

@@ -31,7 +31,6 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.compose.terminal import draw_message
-from monitor.model import Phase
 from monitor.simulation.audit import Audit, audit, changes_of
 from monitor.simulation.cast import Cast
 from monitor.simulation.kinds import phase_of
@@ -50,6 +49,7 @@ from monitor.simulation.scenarios import (
     timeline,
 )
 from monitor.simulation.slack import Channel, Posted, Rates, SimulatedSlack, plain_text
+from monitor.simulation.truth import Meaning, meaning_of
 
 CHANNEL = "releases"
 STORIES: Mapping[str, Scenario] = {
@@ -217,7 +217,7 @@ def asides(rollout: Rollout) -> list[tuple[float, str]]:
     """Return what happens on the platform, in sentences and in order; moments in seconds."""
     told = [(0.0, _beginning(rollout))]
     for before, now in pairwise(rollout.life):
-        if _phase(before) is Phase.FAILED:
+        if _meaning(before) is Meaning.BAD_END:
             told.append((now.at, f"somebody tries the {rollout.kind} again"))
     for step in rollout.steps:
         for deploy in step.deploys:
@@ -241,21 +241,21 @@ def _beginning(rollout: Rollout) -> str:
 
 def _of_unit(deploy: Deploy) -> Iterator[tuple[float, str]]:
     for before, now in pairwise(deploy.life):
-        match _phase(before), _phase(now):
-            case _, Phase.WAITING:
+        match _meaning(before), _meaning(now):
+            case _, Meaning.ASKS:
                 yield now.at, f"{deploy.work} asks for a person's approval"
-            case Phase.WAITING, Phase.RUNNING:
+            case Meaning.ASKS, Meaning.OPEN:
                 yield now.at, f"somebody approves what {deploy.work} asked for"
-            case _, Phase.FAILED if now.cause:
+            case _, Meaning.BAD_END if now.cause:
                 yield now.at, f"{deploy.work} fails; why, only its own workflow says"
-            case _, Phase.FAILED:
+            case _, Meaning.BAD_END:
                 yield now.at, f"{deploy.work} fails"
-            case _, Phase.ENDED:
+            case _, Meaning.OTHER_END:
                 yield now.at, f"{deploy.work} ends as {now.status!r}; its step waits on for ever"
 
 
-def _phase(occurrence: Occurrence) -> Phase:
-    return phase_of(occurrence.kind, occurrence.status)
+def _meaning(occurrence: Occurrence) -> Meaning:
+    return meaning_of(occurrence.kind, occurrence.status)
 
 
 @asynccontextmanager

@@ -23,6 +23,7 @@ from monitor.simulation.cast import Cast, id_of, kin
 from monitor.simulation.kinds import Kind
 from monitor.simulation.life import Deploy, Flow, Life, Occurrence, Rollout, Row
 from monitor.simulation.relations import Relations
+from monitor.simulation.truth import Thing
 
 INSTALLS, BRANCHES = "installs", "app_branches"
 GENERIC_REASON = "Step failed, review the error in logs and try again."
@@ -291,18 +292,18 @@ def flow_of(deploy: Deploy, cast: Cast, flow_id: str) -> Flow:
     apply_: list[Occurrence] = []
     for o in deploy.life:
         whole, part = _FLOW_WORDS.get(o.status, ("in-progress", o.status))
-        life.append(_told(o, Kind.WORKFLOW, flow_id, whole))
+        life.append(_told(o, Thing.WORKFLOW, flow_id, whole))
         if not part:
             continue
         if o.status in ("executing", "syncing") and not _is_approved(plan):
-            plan.append(_told(o, Kind.WORKFLOW_STEP, "", "approved"))
+            plan.append(_told(o, Thing.WORKFLOW_STEP, "", "approved"))
         is_planned = _is_approved(plan)
-        (apply_ if is_planned else plan).append(_told(o, Kind.WORKFLOW_STEP, "", part))
+        (apply_ if is_planned else plan).append(_told(o, Thing.WORKFLOW_STEP, "", part))
         if not is_planned and o.status in _STOPS:
-            apply_.append(_told(o, Kind.WORKFLOW_STEP, "", "not-attempted", is_failed=False))
+            apply_.append(_told(o, Thing.WORKFLOW_STEP, "", "not-attempted", is_failed=False))
         elif not is_planned and part == "auto-skipped":
-            apply_.append(_told(o, Kind.WORKFLOW_STEP, "", part, is_failed=False))
-    created = _told(deploy.life[0], Kind.WORKFLOW_STEP, "", "pending")
+            apply_.append(_told(o, Thing.WORKFLOW_STEP, "", part, is_failed=False))
+    created = _told(deploy.life[0], Thing.WORKFLOW_STEP, "", "pending")
     return Flow(
         id=flow_id,
         owner_id=deploy.install_id,
@@ -341,13 +342,13 @@ def _is_approved(plan: Sequence[Occurrence]) -> bool:
 
 
 def _told(
-    o: Occurrence, kind: Kind, entity_id: str, status: str, *, is_failed: bool = True
+    o: Occurrence, kind: Thing, entity_id: str, status: str, *, is_failed: bool = True
 ) -> Occurrence:
     """Return what a workflow or its step says when something happens to its deploy."""
     told = replace(o, kind=kind, id=entity_id, status=status, cause="")
     if status == "error" and is_failed:
-        return failed(told, o) if kind is Kind.WORKFLOW_STEP else failed_flow(told, o)
-    if status == "success" and kind is Kind.WORKFLOW:
+        return failed(told, o) if kind is Thing.WORKFLOW_STEP else failed_flow(told, o)
+    if status == "success" and kind is Thing.WORKFLOW:
         return replace(told, description="successfully executed workflow")
     return told
 

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 from monitor.simulation.answers import Detail, Document, Mark
 from monitor.simulation.cast import Cast
-from monitor.simulation.kinds import Kind
+from monitor.simulation.truth import Thing
 
 MINUTE = 60.0
 
@@ -98,7 +98,7 @@ class Occurrence:
     """A status that was set; `at` in seconds since the rollout was created."""
 
     at: float
-    kind: Kind
+    kind: Thing
     id: str
     status: str
     description: str = ""

@@ -29,6 +29,7 @@ from monitor.simulation.life import (
     Stage,
     Step,
 )
+from monitor.simulation.truth import Thing
 
 GIVES_UP_AFTER = 3600.0
 """Seconds after which the platform's own workflow of a release stops, status untouched."""
@@ -179,12 +180,14 @@ class _Play:
         seen_after = self._chance.uniform(1, 8)
         earliest = step.life[-1].at
         if errors:
-            at = max(earliest, min(errors)) + seen_after
-            return Occurrence(at, Kind.STEP, step.id, "error", "an install deploy errored")
-        if any(end.status != "active" for end in ends):
+            at, status = max(earliest, min(errors)), "error"
+            description = "an install deploy errored"
+        elif all(end.status == "active" for end in ends):
+            at, status = max([earliest, *(end.at for end in ends)]), "active"
+            description = "all install deploys are active"
+        else:
             return None
-        at = max([earliest, *(end.at for end in ends)]) + seen_after
-        return Occurrence(at, Kind.STEP, step.id, "active", "all install deploys are active")
+        return Occurrence(at + seen_after, Thing.RELEASE_STEP, step.id, status, description)
 
     def _deploy(self, now: float, install_id: str, name: str, course: Course) -> Deploy:
         deploy_id = new_id("dpl", self._chance)
@@ -193,7 +196,7 @@ class _Play:
             life.append(
                 Occurrence(
                     now,
-                    Kind.DEPLOY,
+                    Thing.INSTALL_DEPLOY,
                     deploy_id,
                     stage.status,
                     stage.description,
@@ -227,11 +230,11 @@ class _Play:
         return tuple(Gap(at, at + self._chance.uniform(30, 50), ids) for at, ids in times)
 
     def _tell(self, now: float, status: str, description: str) -> None:
-        self._life.append(Occurrence(now, Kind.RELEASE, self._id, status, description))
+        self._life.append(Occurrence(now, Thing.RELEASE, self._id, status, description))
 
     @staticmethod
     def _set(step: _OpenStep, now: float, status: str, description: str) -> None:
-        step.life.append(Occurrence(now, Kind.STEP, step.id, status, description))
+        step.life.append(Occurrence(now, Thing.RELEASE_STEP, step.id, status, description))
 
     def _lasting(self, stage: Stage) -> float:
         return self._chance.uniform(stage.shortest, stage.longest)

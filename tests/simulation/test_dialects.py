@@ -9,14 +9,12 @@ from typing import Any
 
 import pytest
 
-from monitor.kinds.installer import APP, APP_CONFIG, INSTALLER
-from monitor.kinds.parts import WORKFLOW_STEP
-from monitor.model import Phase
 from monitor.simulation.answers import Document
 from monitor.simulation.audit import audit
 from monitor.simulation.kinds import phase_of
 from monitor.simulation.scenarios import HELM_ERROR, SCENARIOS, Rollout, Scenario, timeline
 from monitor.simulation.slack import Channel, Posted
+from monitor.simulation.truth import Meaning, Thing, meaning_of
 from tests.support.documents import contradictions, installer, omissions
 
 NOON = datetime(2025, 12, 1, 12, tzinfo=UTC)
@@ -59,14 +57,14 @@ def words(status: Document) -> list[str]:
     return [*(past["status"] for past in status.get("history", [])), status["status"]]
 
 
-def when(rollout: Rollout, phase: Phase) -> list[float]:
-    """When units came into a phase."""
+def when(rollout: Rollout, meaning: Meaning) -> list[float]:
+    """When units came to a status that means this."""
     return sorted(
         o.at
         for step in rollout.steps
         for deploy in step.deploys
         for o in deploy.life
-        if phase_of(o.kind, o.status) is phase
+        if meaning_of(o.kind, o.status) is meaning
     )
 
 
@@ -80,9 +78,9 @@ def test_installs_fail_and_succeed_at_the_same_moments_in_each_dialect(
 ) -> None:
     release, told = play(name, "release"), play(name, dialect)
 
-    assert when(told, Phase.FAILED) == when(release, Phase.FAILED)
-    assert when(told, Phase.WAITING) == when(release, Phase.WAITING)
-    assert when(told, Phase.SUCCEEDED) == when(release, Phase.SUCCEEDED)
+    assert when(told, Meaning.BAD_END) == when(release, Meaning.BAD_END)
+    assert when(told, Meaning.ASKS) == when(release, Meaning.ASKS)
+    assert when(told, Meaning.GOOD_END) == when(release, Meaning.GOOD_END)
 
 
 @pytest.mark.parametrize("dialect", ["run", "workflow"])
@@ -90,10 +88,10 @@ def test_installs_fail_and_succeed_at_the_same_moments_in_each_dialect(
 def test_the_whole_and_its_parts_end_at_the_same_moments_in_each_dialect(
     name: str, dialect: str
 ) -> None:
-    def ends(rollout: Rollout) -> list[tuple[float, Phase]]:
+    def ends(rollout: Rollout) -> list[tuple[float, Meaning]]:
         lives = [rollout.life, *(step.life for step in rollout.steps)]
-        phased = [(o.at, phase_of(o.kind, o.status)) for life in lives for o in life]
-        return sorted(p for p in phased if p[1] in (Phase.SUCCEEDED, Phase.FAILED))
+        all_ = [(o.at, meaning_of(o.kind, o.status)) for life in lives for o in life]
+        return sorted(one for one in all_ if one[1] in (Meaning.GOOD_END, Meaning.BAD_END))
 
     assert ends(play(name, dialect)) == ends(play(name, "release"))
 
@@ -114,15 +112,15 @@ def test_each_dialect_has_the_same_steps_and_ids_of_its_own(name: str, dialect: 
 @pytest.mark.parametrize("name", sorted(set(QUICK) - {"unknown-words"}))
 def test_only_known_words_are_used(name: str, dialect: str) -> None:
     for o in play(name, dialect).occurrences:
-        if o.kind != INSTALLER:
-            assert phase_of(o.kind, o.status) is not Phase.UNKNOWN, o
+        if o.kind is not Thing.INSTALLER:
+            assert meaning_of(o.kind, o.status) is not Meaning.NOT_KNOWN, o
 
 
 @pytest.mark.parametrize("dialect", TODAY)
 def test_an_unknown_word_stays_unknown_in_each_dialect(dialect: str) -> None:
     told = play("unknown-words", dialect).occurrences
 
-    assert Phase.UNKNOWN in {phase_of(o.kind, o.status) for o in told if o.status}
+    assert Meaning.NOT_KNOWN in {meaning_of(o.kind, o.status) for o in told if o.status}
 
 
 @pytest.mark.parametrize("dialect", TODAY)
@@ -178,7 +176,7 @@ def test_what_is_zero_is_left_out_of_a_workflow_but_for_what_never_is() -> None:
 def test_a_workflows_rows_are_the_newest_of_what_has_happened(name: str) -> None:
     rollout = play(name, "workflow")
     for at in moments(rollout, 23):
-        happened = (o for o in rollout.occurrences if o.kind == WORKFLOW_STEP and o.at <= at)
+        happened = (o for o in rollout.occurrences if o.kind is Thing.WORKFLOW_STEP and o.at <= at)
         newest = {o.id: o.status for o in happened}
         served = {row["id"]: row["status"].get("status", "") for row in rows(rollout, at)}
         assert served == newest
@@ -270,7 +268,7 @@ def test_the_plan_of_a_run_names_all_its_groups_in_no_order() -> None:
 def test_an_installers_apps_and_configs_are_the_newest_of_what_has_happened(name: str) -> None:
     rollout = play(name, "installer")
     for at in moments(rollout, 23):
-        kinds = (APP, APP_CONFIG)
+        kinds = (Thing.APP, Thing.APP_CONFIG)
         newest = {o.id: o.status for o in rollout.occurrences if o.kind in kinds and o.at <= at}
         apps = rollout.state_at(at).get("apps") or []
         configs = [config for app in apps for config in app.get("app_configs") or []]

@@ -23,9 +23,6 @@ from nuon.api.releases_api import ReleasesApi
 from nuon.api_client import ApiClient
 from nuon.configuration import Configuration
 
-from monitor.kinds.parts import DEPLOY
-from monitor.kinds.release import RELEASE
-from monitor.model import Phase
 from monitor.simulation.answers import Document, go_duration
 from monitor.simulation.kinds import phase_of
 from monitor.simulation.platform import Fault, FaultKind, SimulatedPlatform
@@ -40,6 +37,7 @@ from monitor.simulation.scenarios import (
     install_of,
     timeline,
 )
+from monitor.simulation.truth import Meaning, Thing, meaning_of
 from tests.support.documents import contradictions, installer, omissions, release
 
 NOON = datetime(2025, 12, 1, 12, tzinfo=UTC)
@@ -230,16 +228,16 @@ def test_unknown_words_are_seen_at_the_release_and_at_a_deploy() -> None:
     unknown = {
         o.kind
         for o in play("unknown-words").occurrences
-        if phase_of(o.kind, o.status) is Phase.UNKNOWN
+        if meaning_of(o.kind, o.status) is Meaning.NOT_KNOWN
     }
 
-    assert unknown == {RELEASE, DEPLOY}
+    assert unknown == {Thing.RELEASE, Thing.INSTALL_DEPLOY}
 
 
 @pytest.mark.parametrize("name", [n for n in EVERY_SCENARIO if n != "unknown-words"])
 def test_every_other_scenario_uses_the_known_words(name: str) -> None:
     for o in play(name).occurrences:
-        assert phase_of(o.kind, o.status) is not Phase.UNKNOWN, o
+        assert meaning_of(o.kind, o.status) is not Meaning.NOT_KNOWN, o
 
 
 def test_what_vanishes_returns() -> None:

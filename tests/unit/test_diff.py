@@ -23,6 +23,7 @@ from monitor.kinds.wire import Memo
 from monitor.model import Entity, Level, PastStatus, Transition
 from monitor.simulation.answers import Detail
 from monitor.simulation.scenarios import SCENARIOS, Rollout, timeline
+from monitor.simulation.truth import Thing
 from tests.support.builders import NOON, Reader, after, deploy, fixed, release, snapshot, step
 
 # The platform keeps the history of a deploy, but not in answers of ids and statuses only.
@@ -318,7 +319,7 @@ def test_any_polls_see_every_status_of_every_deploy_once(
             seen[transition.entity.id].append(transition.after)
     happened = defaultdict(list)
     for occurrence in rollout.occurrences:
-        if occurrence.kind == DEPLOY and occurrence.at <= end:
+        if occurrence.kind is Thing.INSTALL_DEPLOY and occurrence.at <= end:
             happened[occurrence.id].append(occurrence.status)
     assert seen == happened
 

@@ -26,8 +26,9 @@ from monitor.kinds import release as release_kind
 from monitor.kinds.parts import DEPLOY
 from monitor.kinds.release import RELEASE, RELEASE_STEP
 from monitor.kinds.wire import Memo
-from monitor.model import Entity, Event, EventKind, Level, PastStatus, Phase, ReasonKind
+from monitor.model import Entity, Event, EventKind, Kind, Level, PastStatus, ReasonKind
 from monitor.simulation.scenarios import SCENARIOS, Occurrence, Rollout, timeline
+from monitor.simulation.truth import Thing
 from tests.support.builders import NOON, Reader, after, deploy, fixed, release, step, words
 
 RUNNING = "executing_release_steps"
@@ -700,11 +701,11 @@ class Observed:
     polls: Sequence[float]
     told: Sequence[tuple[float, Event]]
 
-    def happened(self, kind: str, *statuses: str) -> list[Occurrence]:
+    def happened(self, thing: Thing, *statuses: str) -> list[Occurrence]:
         return [
             o
             for o in self.rollout.occurrences
-            if o.kind == kind and o.status in statuses and o.at <= self.polls[-1]
+            if o.kind is thing and o.status in statuses and o.at <= self.polls[-1]
         ]
 
     def statuses_of(self, entity: Entity, at: float) -> list[str]:
@@ -750,9 +751,9 @@ every_scenario = pytest.mark.parametrize("name", EVERY_SCENARIO)
 def test_every_failure_is_told_exactly_as_often_as_it_happened(name: str) -> None:
     for seed, every in RHYTHMS:
         seen = observed(name, seed, every)
-        kinds = (RELEASE, RELEASE_STEP, DEPLOY)
-        for kind, level in zip(kinds, (Level.ROLLOUT, Level.STEP, Level.UNIT), strict=True):
-            happened = Counter(o.install_id or o.id for o in seen.happened(kind, "error"))
+        things = (Thing.RELEASE, Thing.RELEASE_STEP, Thing.INSTALL_DEPLOY)
+        for thing, level in zip(things, (Level.ROLLOUT, Level.STEP, Level.UNIT), strict=True):
+            happened = Counter(o.install_id or o.id for o in seen.happened(thing, "error"))
             assert seen.counted(EventKind.FAILED, level) == happened
 
 
@@ -782,7 +783,7 @@ def test_success_is_told_once_and_only_when_all_parts_are_active(name: str) -> N
     for seed, every in RHYTHMS:
         seen = observed(name, seed, every)
         succeeded = [at for at, event in seen.told if event.kind is EventKind.SUCCEEDED]
-        assert len(succeeded) == len(seen.happened(RELEASE, "active"))
+        assert len(succeeded) == len(seen.happened(Thing.RELEASE, "active"))
         for at in succeeded:
             assert set(seen.standing_at(at).values()) == {"active"}
 
@@ -791,7 +792,7 @@ def test_success_is_told_once_and_only_when_all_parts_are_active(name: str) -> N
 def test_every_attempt_is_told_to_have_started_once(name: str) -> None:
     for seed, every in RHYTHMS:
         seen = observed(name, seed, every)
-        retries = max(0, len(seen.happened(RELEASE, "provisioning")) - 1)
+        retries = max(0, len(seen.happened(Thing.RELEASE, "provisioning")) - 1)
         assert seen.counted(EventKind.STARTED, Level.ROLLOUT).total() == 1 + retries
 
 
@@ -909,14 +910,3 @@ def test_a_refused_document_between_two_polls_changes_nothing() -> None:
     told = len(reader.told)
     read(good)
     assert len(reader.told) == told
-
-
-def test_a_phase_of_the_oracle_is_one_of_ours() -> None:
-    words_seen = {
-        (o.kind, o.status)
-        for name in EVERY_SCENARIO
-        for o in play(name, 1).occurrences
-        if Entity(kind=kind_of_part(o.kind), id="x", status=o.status).phase is Phase.UNKNOWN
-    }
-
-    assert words_seen == {(RELEASE, "reserving_capacity"), (DEPLOY, "rebalancing")}

@@ -16,6 +16,7 @@ from monitor.simulation.fat_app import AppRelations
 from monitor.simulation.flows import BRANCHES, flow_of, write_flow
 from monitor.simulation.kinds import Kind
 from monitor.simulation.life import Deploy, Dialect, Flow, Gap, Life, Occurrence, Rollout, Step
+from monitor.simulation.truth import Thing
 
 _APP = {
     "queued": "active",
@@ -118,9 +119,9 @@ class InstallerDialect(Dialect):
 def _whole(life: Life, installer_id: str) -> Iterator[Occurrence]:
     """An installer has no status: only that its page is there, and changes."""
     changed = next((o.at for o in life if o.status == "executing_release_steps"), None)
-    yield Occurrence(0.0, Kind.INSTALLER, installer_id, "")
+    yield Occurrence(0.0, Thing.INSTALLER, installer_id, "")
     if changed is not None:
-        yield Occurrence(changed, Kind.INSTALLER, installer_id, "")
+        yield Occurrence(changed, Thing.INSTALLER, installer_id, "")
 
 
 def _metadata(rollout: Rollout, seconds: float) -> Document:
@@ -154,7 +155,7 @@ def _app(release: Rollout, index: int) -> Step:
     step = release.steps[index]
     cast = _cast(release, index)
     life = [
-        replace(o, kind=Kind.APP, id=cast.app_id, status=status, description=_SAID[status])
+        replace(o, kind=Thing.APP, id=cast.app_id, status=status, description=_SAID[status])
         for o in step.life
         if index == 0 or o.status != "queued"
         # The first app is there all along.
@@ -199,7 +200,7 @@ def _config(step: Step, index: int, deploy: Deploy) -> Deploy:
     life = tuple(
         replace(
             o,
-            kind=Kind.CONFIG,
+            kind=Thing.APP_CONFIG,
             id=config_id,
             install_id="",
             status=_CONFIG.get(o.status, o.status),
@@ -285,7 +286,7 @@ def _write_configs(rollout: Rollout, index: int, seconds: float) -> list[Documen
 
 
 def _is_config(unit: Deploy) -> bool:
-    return unit.life[0].kind is Kind.CONFIG
+    return unit.life[0].kind is Thing.APP_CONFIG
 
 
 def _write_config(

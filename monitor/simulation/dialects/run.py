@@ -35,6 +35,7 @@ from monitor.simulation.life import (
     Row,
     Step,
 )
+from monitor.simulation.truth import Thing
 
 _ASKS = "awaiting_approval"
 """What is told of a run that waits for a person; the platform has it as a field, not a status."""
@@ -193,14 +194,14 @@ def _whole(life: Life, workflow_id: str) -> Iterator[Occurrence]:
             "an install group failed" if "step errored" in o.description else o.description
         )
         yield replace(
-            o, kind=Kind.BRANCH_RUN, id=workflow_id, status=status, description=description
+            o, kind=Thing.BRANCH_RUN, id=workflow_id, status=status, description=description
         )
 
 
 def _group(step: Step, index: int) -> Step:
     group_id = id_of("igp", f"run {step.id}")
     life = tuple(
-        replace(o, kind=Kind.INSTALL_GROUP, id=group_id, status=_GROUP[o.status])
+        replace(o, kind=Thing.INSTALL_GROUP, id=group_id, status=_GROUP[o.status])
         for o in step.life
         if o.status in _GROUP
     )
@@ -214,7 +215,7 @@ def _install(deploy: Deploy) -> Deploy:
     life = tuple(
         replace(
             o,
-            kind=Kind.INSTALL_RUN,
+            kind=Thing.INSTALL_RUN,
             id=flow_id,
             status=_INSTALL.get(o.status, "in-progress"),
         )
@@ -227,7 +228,7 @@ def _flow(rollout: Rollout) -> Flow:
     """Return the run's own workflow: the plan, then a step for each attempt at a group."""
     cast = rollout.cast
     flow = [
-        replace(o, kind=Kind.WORKFLOW, status=_FLOW.get(o.status, o.status)) for o in rollout.life
+        replace(o, kind=Thing.WORKFLOW, status=_FLOW.get(o.status, o.status)) for o in rollout.life
     ]
     rows = [
         Row(
@@ -259,7 +260,7 @@ def _flow(rollout: Rollout) -> Flow:
 
 def _plan(rollout: Rollout) -> Iterator[Occurrence]:
     """Yield the life of the step before all groups."""
-    begun = replace(rollout.life[0], kind=Kind.WORKFLOW_STEP, status="in-progress")
+    begun = replace(rollout.life[0], kind=Thing.WORKFLOW_STEP, status="in-progress")
     yield begun
     asked = next((o for o in rollout.life if o.status == _ASKS), None)
     if asked is not None:
@@ -285,8 +286,8 @@ def _rows(rollout: Rollout, step: Step, number: int) -> Iterator[Row]:
         return
     for index, attempt in enumerate(attempts or [()]):
         row_id = id_of("iws", f"{step.id} {index}")
-        pending = Occurrence(planned.at, Kind.WORKFLOW_STEP, row_id, "pending")
-        life = [replace(o, kind=Kind.WORKFLOW_STEP, id=row_id) for o in attempt]
+        pending = Occurrence(planned.at, Thing.WORKFLOW_STEP, row_id, "pending")
+        life = [replace(o, kind=Thing.WORKFLOW_STEP, id=row_id) for o in attempt]
         if index:
             life.insert(0, replace(pending, at=attempt[0].at))
         else:

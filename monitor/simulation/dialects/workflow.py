@@ -26,6 +26,7 @@ from monitor.simulation.life import (
     Row,
     Step,
 )
+from monitor.simulation.truth import Thing
 
 _WHOLE = {
     "queued": ("pending", ""),
@@ -175,7 +176,7 @@ class _Translation:
             metadata = {"error_message": self._reason(o)} if status == "error" else {}
             yield replace(
                 o,
-                kind=Kind.WORKFLOW,
+                kind=Thing.WORKFLOW,
                 id=workflow_id,
                 status=status,
                 description=description,
@@ -196,7 +197,7 @@ class _Translation:
             replace(
                 o,
                 at=max(o.at, self._generated),
-                kind=Kind.STEP_GROUP,
+                kind=Thing.STEP_GROUP,
                 id=group_id,
                 status=_GROUP.get(o.status, o.status),
                 description="",
@@ -248,7 +249,7 @@ class _Translation:
 
     def _life(self, row_id: str, created: float, deploy: Life, ends: float | None) -> Life:
         begins = deploy[0].at if deploy else float("inf")
-        life = [Occurrence(created, Kind.WORKFLOW_STEP, row_id, "pending", install_id=_OWNER)]
+        life = [Occurrence(created, Thing.WORKFLOW_STEP, row_id, "pending", install_id=_OWNER)]
         for at, status in (
             *((at, "not-attempted") for at in self._errors),
             *((at, "pending") for at in self._retries),
@@ -258,7 +259,7 @@ class _Translation:
         for o in deploy:
             told = replace(
                 o,
-                kind=Kind.WORKFLOW_STEP,
+                kind=Thing.WORKFLOW_STEP,
                 id=row_id,
                 install_id=_OWNER,
                 status=_STEP.get(o.status, o.status),

@@ -1,0 +1,53 @@
+"""The oracle and the monitor each know what the status words mean, and they agree."""
+
+from __future__ import annotations
+
+import pytest
+
+from monitor.model import Kind, Phase, phase_of
+from monitor.simulation.scenarios import DIALECTS, SCENARIOS, timeline
+from monitor.simulation.truth import Meaning, Thing, meaning_of, words_of
+
+KINDS = {
+    Thing.RELEASE: Kind.RELEASE,
+    Thing.RELEASE_STEP: Kind.STEP,
+    Thing.INSTALL_DEPLOY: Kind.DEPLOY,
+    Thing.BRANCH_RUN: Kind.BRANCH_RUN,
+    Thing.INSTALL_GROUP: Kind.INSTALL_GROUP,
+    Thing.INSTALL_RUN: Kind.INSTALL_RUN,
+    Thing.WORKFLOW: Kind.WORKFLOW,
+    Thing.STEP_GROUP: Kind.STEP_GROUP,
+    Thing.WORKFLOW_STEP: Kind.WORKFLOW_STEP,
+    Thing.INSTALLER: Kind.INSTALLER,
+    Thing.APP: Kind.APP,
+    Thing.APP_CONFIG: Kind.CONFIG,
+}
+MEANINGS = {
+    Phase.PENDING: Meaning.OPEN,
+    Phase.RUNNING: Meaning.OPEN,
+    Phase.WAITING: Meaning.ASKS,
+    Phase.SUCCEEDED: Meaning.GOOD_END,
+    Phase.FAILED: Meaning.BAD_END,
+    Phase.ENDED: Meaning.OTHER_END,
+    Phase.UNKNOWN: Meaning.NOT_KNOWN,
+}
+
+
+@pytest.mark.parametrize("thing", Thing)
+def test_a_word_means_the_same_to_the_oracle_and_to_the_monitor(thing: Thing) -> None:
+    words = ["", "never-heard-of", *words_of(thing)]
+
+    believed = {word: MEANINGS[phase_of(KINDS[thing], word)] for word in words}
+    assert believed == {word: meaning_of(thing, word) for word in words}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_only_one_scenario_has_words_that_mean_nothing(dialect: str) -> None:
+    strange = {
+        name
+        for name in SCENARIOS
+        for o in timeline(SCENARIOS[name], 1, dialect=dialect).occurrences
+        if meaning_of(o.kind, o.status) is Meaning.NOT_KNOWN
+    }
+
+    assert strange == {"unknown-words"}
