@@ -29,17 +29,17 @@ def command(scenario: str, seed: int, *, is_served: bool) -> int:
     rate. In the end what was told is compared with what happened: exits 1 if anything was
     lost, told twice or not true.
     """
-    from monitor.simulation import demo
+    from monitor.cli.support import demo_run
 
     if scenario == "list":
-        for name, played in demo.STORIES.items():
+        for name, played in demo_run.STORIES.items():
             click.echo(f"{name:16} {played.summary}")
         return 0
-    if scenario not in demo.STORIES:
-        message = f"{scenario!r} is none of: {', '.join(demo.STORIES)}"
+    if scenario not in demo_run.STORIES:
+        message = f"{scenario!r} is none of: {', '.join(demo_run.STORIES)}"
         raise click.BadParameter(message, param_hint="--scenario")
     if is_served:
         with contextlib.suppress(KeyboardInterrupt):
-            run_async(demo.serve(scenario, seed=seed, console=console()))
+            run_async(demo_run.serve(scenario, seed=seed, console=console()))
         return 0
-    return 0 if run_async(demo.play(scenario, seed=seed, console=console())) else 1
+    return 0 if run_async(demo_run.play(scenario, seed=seed, console=console())) else 1
