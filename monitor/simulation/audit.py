@@ -6,10 +6,11 @@ everything that a person could read. Nothing of the monitor's own bookkeeping is
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby, pairwise
 
@@ -39,13 +40,16 @@ class Audit:
         return not (self.lost or self.repeated or self.false)
 
 
-def audit(rollout: Rollout, channel: Channel, *, knows_waits: bool = True) -> Audit:
-    """Compare a rollout's whole life with what the channel's members could read of it.
+def audit(
+    rollout: Rollout, channel: Channel, *, knows_waits: bool = True, until: float = math.inf
+) -> Audit:
+    """Compare a rollout's life with what the channel's members could read of it.
 
     `knows_waits` says that polls were frequent enough to see every wait for an approval,
-    which no history tells afterwards.
+    which no history tells afterwards. What happens later than `until`, in seconds, has not
+    happened yet: whoever tells it is guessing.
     """
-    story = _Story(rollout)
+    story = _Story(_up_to(rollout, until))
     lines = Counter(_lines(channel.posts, story))
     expected = Counter(story.sentences())
     waits = {line for line in expected if line.endswith("waits for an approval")}
@@ -84,7 +88,10 @@ class _Story:
             yield from [f"{self._subject(index)} is done"] * done
             yield from self._of_units(step)
         ends = {Meaning.GOOD_END: self.ends["✅"], Meaning.BAD_END: self.ends["❌"]}
-        yield from (ends[meaning] for meaning in _entered(root) if meaning in ends)
+        met = _entered(root)
+        if met[-1] is Meaning.GOOD_END and verdict_on(self._rollout) is not Meaning.GOOD_END:
+            met.pop()
+        yield from (ends[meaning] for meaning in met if meaning in ends)
 
     def brief(self) -> Iterator[str]:
         """Yield what may stay unsaid.
@@ -212,6 +219,96 @@ def _sentence(line: str, story: _Story) -> Iterable[str]:
         yield f"{story.steps.get(match['subject'], match['subject'])} is done"
     elif (match := _PHRASES.match(line)) and (work := story.work_in(match["subject"])):
         yield f"{work} {_SAME.get(match['what'], match['what'])}"
+
+
+@dataclass(frozen=True, slots=True)
+class CardSummary:
+    """What a card has to say at least: how it ended, and how many units went well, of how many.
+
+    `verdict` is a bad one as soon as any part has failed, and `OPEN` for whatever is neither.
+    """
+
+    verdict: Meaning
+    succeeded: int
+    total: int
+
+    @property
+    def says_it_succeeded(self) -> bool:
+        return self.verdict is Meaning.GOOD_END
+
+
+def summary_due(rollout: Rollout, until: float = math.inf) -> CardSummary:
+    """Return what the card of a rollout has to say, of all but an installer's."""
+    known = _up_to(rollout, until)
+    units = [_last(unit.life) for unit in _newest_units(known)]
+    # A workflow does not say beforehand which steps it will have.
+    is_planned = known.dialect.unit == "install"
+    total = sum(len(step.install_ids) for step in known.steps) if is_planned else len(units)
+    verdict = verdict_on(known)
+    if verdict is Meaning.OPEN and Meaning.BAD_END in units:
+        verdict = Meaning.BAD_END
+    return CardSummary(verdict, units.count(Meaning.GOOD_END), total)
+
+
+def summary_on(card: Posted) -> CardSummary:
+    """Return what a card says; one on which no units can be read has none."""
+    text = plain_text(card)
+    counts = _COUNTS.search(text)
+    numbers = (counts["succeeded"], counts["total"]) if counts else ("0", "0")
+    succeeded, total = (int(number.replace(",", "")) for number in numbers)
+    return CardSummary(_VERDICTS.get(text[:1], Meaning.OPEN), succeeded, total)
+
+
+_COUNTS = re.compile(r"(?P<succeeded>[\d,]+) of (?P<total>[\d,]+) (?:installs?|steps?)\b")
+_VERDICTS = {"✅": Meaning.GOOD_END, "❌": Meaning.BAD_END}
+
+
+def verdict_on(rollout: Rollout) -> Meaning:
+    """Return how a rollout ended, and `OPEN` while it has not.
+
+    That it says so is not enough for a good end: its parts have to agree.
+    """
+    verdict = _last(rollout.life)
+    if verdict is Meaning.BAD_END:
+        return verdict
+    agreeing = {Meaning.GOOD_END}
+    if rollout.kind != "release":  # a workflow may leave out parts of it and end well
+        agreeing.add(Meaning.OTHER_END)
+    is_agreed = all(_last(unit.life) in agreeing for unit in _newest_units(rollout))
+    return verdict if verdict is Meaning.GOOD_END and is_agreed else Meaning.OPEN
+
+
+def _newest_units(rollout: Rollout) -> Iterator[Deploy]:
+    """Yield the units that count: of several that work at the same, the one made last."""
+    for step in rollout.steps:
+        yield from {unit.work: unit for unit in step.deploys}.values()
+
+
+def _last(life: Life) -> Meaning:
+    return meaning_of(life[-1].kind, life[-1].status)
+
+
+def _up_to(rollout: Rollout, seconds: float) -> Rollout:
+    """Return a rollout as if nothing happened to it any more after a moment."""
+    if seconds >= rollout.settles_after:
+        return rollout
+    steps = (
+        replace(
+            step,
+            life=_begun(step.life, seconds),
+            deploys=tuple(
+                replace(unit, life=_begun(unit.life, seconds))
+                for unit in step.deploys
+                if unit.life[0].at <= seconds
+            ),
+        )
+        for step in rollout.steps
+    )
+    return replace(rollout, life=_begun(rollout.life, seconds), steps=tuple(steps))
+
+
+def _begun(life: Life, seconds: float) -> Life:
+    return tuple(o for o in life if o.at <= seconds)
 
 
 def changes_of(rollout: Rollout) -> Counter[Thing]:

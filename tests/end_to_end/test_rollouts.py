@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from monitor.model import EventKind
-from monitor.simulation.audit import Audit, audit
-from monitor.simulation.scenarios import SCENARIOS
+from monitor.model import EventKind, Level
+from monitor.simulation.audit import Audit, audit, summary_due, summary_on
+from monitor.simulation.scenarios import HELM_ERROR, SCENARIOS
 from monitor.simulation.slack import plain_text
 from tests.support.world import World, a_world, watch
 
@@ -46,6 +46,40 @@ async def test_what_is_told_is_what_happened_each_once_over_any_restarts(
         )
 
 
+@pytest.mark.parametrize("scenario", ["approval", "disagree", "flicker", "retry"])
+async def test_what_is_told_is_at_each_moment_what_has_happened_by_then(
+    tmp_path: Path, scenario: str
+) -> None:
+    async with a_world(tmp_path) as world:
+        release_id = world.platform.add(scenario, seed=1)
+        rollout, seconds = world.platform.rollout(release_id), 0.0
+        async with world.monitor(release_id) as app:
+            while seconds < rollout.settles_after:
+                await world.look(app, after=15)
+                seconds = world.platform.seconds_of(release_id)
+
+                found = audit(rollout, world.channel, until=seconds)
+                assert (seconds, found.lost, found.repeated, found.false) == (seconds, (), (), ())
+                card = summary_on(world.cards(release_id)[-1])
+                due = summary_due(rollout, seconds)
+                assert (card.succeeded, card.total) == (due.succeeded, due.total)
+                assert card.says_it_succeeded == due.says_it_succeeded
+
+
+async def test_a_card_goes_on_showing_what_an_answer_lacks(tmp_path: Path) -> None:
+    async with a_world(tmp_path) as world:
+        release_id = world.platform.add("vanishing", seed=1)
+        rollout, shown = world.platform.rollout(release_id), []
+        async with world.monitor(release_id) as app:
+            while world.platform.seconds_of(release_id) < rollout.settles_after:
+                await world.look(app, after=15)
+                shown.append(summary_on(world.cards(release_id)[-1]))
+
+        assert {summary.total for summary in shown} == {summary_due(rollout).total}
+        succeeded = [summary.succeeded for summary in shown]
+        assert succeeded == sorted(succeeded)
+
+
 @pytest.mark.parametrize("scenario", sorted(set(SCENARIOS) - {"deleted", "large", "already-done"}))
 async def test_the_last_card_shows_the_last_snapshot_and_that_is_the_truth(
     tmp_path: Path, scenario: str
@@ -53,7 +87,12 @@ async def test_the_last_card_shows_the_last_snapshot_and_that_is_the_truth(
     async with a_world(tmp_path) as world:
         release_id = await watch(world, scenario, seed=3, restarts=0.1)
 
+        rollout = world.platform.rollout(release_id)
+        assert summary_on(world.cards(release_id)[-1]) == summary_due(rollout)
         known, _ = world.stored(release_id)
+        parts = [part for level, part in known.root.walk() if level < Level.DETAIL]
+        newest = {o.id: o.status for o in rollout.occurrences}
+        assert {part.id: part.status for part in parts} == newest
         assert known.root == (await world.truth(known)).root
         assert tuple(world.cards(release_id)[-1].blocks) == world.card_of(release_id)
 
@@ -69,6 +108,37 @@ async def test_polling_more_rarely_tells_the_same_failures(
         findings = audit(world.platform.rollout(release_id), world.channel, knows_waits=False)
         lost = [sentence for sentence in findings.lost if sentence.endswith(" failed")]
         assert (lost, findings.repeated, findings.false) == ([], (), ())
+
+
+async def test_a_failure_is_told_with_the_reason_that_only_something_deep_down_gives(
+    tmp_path: Path,
+) -> None:
+    async with a_world(tmp_path) as world:
+        release_id = await watch(world, "deep", seed=1)
+
+        failed = [line for line in told(world, release_id).splitlines() if " failed: " in line]
+        assert failed
+        assert all(HELM_ERROR in line for line in failed)
+
+
+@pytest.mark.parametrize("fault", ["503", "reset_after"])
+async def test_what_slack_does_not_confirm_is_told_all_the_same_and_once(
+    tmp_path: Path, fault: str
+) -> None:
+    async with a_world(tmp_path) as world:
+        release_id = world.platform.add("retry", seed=1)
+        settles_after = world.platform.rollout(release_id).settles_after
+        async with world.monitor(release_id) as app:
+            while world.platform.seconds_of(release_id) < settles_after + 600:
+                if not world.slack.faults:
+                    world.slack.fail(fault, "chat.postMessage")
+                for _ in range(4):  # of the posts in them one goes wrong
+                    await world.look(app, after=15)
+
+        assert [request.outcome for request in world.slack.requests].count(fault) > 3
+        found = judge(world, release_id)
+        assert (found.lost, found.repeated, found.false) == ((), (), ())
+        assert len(world.cards(release_id)) == 2
 
 
 async def test_a_thousand_installs_that_go_well_are_one_card(tmp_path: Path) -> None:
