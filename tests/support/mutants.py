@@ -1,0 +1,170 @@
+"""Small mistakes in the code that decides, each with an end-to-end test that must notice it.
+
+They are what the tests themselves are tested with (`tests/end_to_end/test_mutants.py`). To add one:
+
+1. Choose the lines of `monitor/` that are to be wrong. `before` is their exact text; it may
+   stand in any file of the product, but only once, so take as much of it as that needs.
+   Nothing names the file: code may move, and where its text changes, so does `before` here.
+2. Write in `after` what a person might have written by mistake: still valid Python, which
+   makes the monitor wrong and does not make it crash.
+3. Name in `noticed_by` the one end-to-end test that must fail, by an assertion of its own, as
+   pytest does but without the folder: `test_rollouts.py::test_…[failure-1]`. Choose a quick
+   one. Where none notices, that is what was worth finding out: sharpen one, or the audit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_AUDITED = "test_rollouts.py::test_what_is_told_is_what_happened_each_once_over_any_restarts"
+_AT_EACH_MOMENT = "test_rollouts.py::test_what_is_told_is_at_each_moment_what_has_happened_by_then"
+_LAST_CARD = "test_rollouts.py::test_the_last_card_shows_the_last_snapshot_and_that_is_the_truth"
+_UNSURE_SLACK = "test_rollouts.py::test_what_slack_does_not_confirm_is_told_all_the_same_and_once"
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One mistake; `name` says what the monitor believes or does with it."""
+
+    name: str
+    before: str
+    after: str
+    noticed_by: str
+
+
+MUTANTS = (
+    # What a status means
+    Mutant(
+        "a deploy's error is neither a good nor a bad end",
+        '        FAILED="error",\n        ENDED="inactive noop',
+        '        ENDED="error inactive noop',
+        f"{_AUDITED}[failure-1]",
+    ),
+    Mutant(
+        "a step that is done still runs",
+        'polling_install_deploys",\n        SUCCEEDED="active",',
+        'polling_install_deploys active",',
+        f"{_AUDITED}[happy-1]",
+    ),
+    Mutant(
+        "a status that nobody knows is a failure",
+        ".get(status, Phase.UNKNOWN)",
+        ".get(status, Phase.FAILED)",
+        f"{_AUDITED}[unknown-words-1]",
+    ),
+    Mutant(
+        "what a workflow never came to has failed",
+        'PENDING="not-attempted discarded outdated", ENDED=',
+        'FAILED="not-attempted discarded outdated", ENDED=',
+        "test_kinds.py::"
+        "test_what_is_told_is_what_happened_each_once_over_any_restarts[workflow-retry]",
+    ),
+    Mutant(
+        "of a status and a newer one the older is believed",
+        "if newer is None or not newer.status or not isinstance(newer.status, str):",
+        "if newer is None or status or not isinstance(newer.status, str):",
+        f"{_AUDITED}[lagging-1]",
+    ),
+    # What changed
+    Mutant(
+        "of a history only what was seen already is read",
+        "past.at >= seen_at",
+        "past.at <= seen_at",
+        f"{_AUDITED}[flicker-1]",
+    ),
+    Mutant(
+        "a part that an answer lacks was removed",
+        "children.extend(_absent(child, present) for key, child in known.items()"
+        " if key not in present)",
+        "children.extend(())",
+        "test_rollouts.py::test_a_card_goes_on_showing_what_an_answer_lacks",
+    ),
+    # What is news
+    Mutant(
+        "a failure is told again at every look",
+        "if failed is None or failed.is_retrying:",
+        "if failed is None or not failed.is_retrying:",
+        f"{_AUDITED}[failure-1]",
+    ),
+    Mutant(
+        "what recovered stays in trouble",
+        "self._drop(alert_key, EventKind.FAILED)",
+        "self._drop(alert_key, EventKind.WAITING)",
+        f"{_AUDITED}[retry-1]",
+    ),
+    Mutant(
+        "nobody hears that something waits for a person",
+        "if waiting is None and not ",
+        "if waiting is not None and not ",
+        f"{_AUDITED}[approval-1]",
+    ),
+    Mutant(
+        "a release has succeeded as soon as it says so",
+        "return root.phase is Phase.SUCCEEDED and is_in_agreement(root)",
+        "return root.phase is Phase.SUCCEEDED",
+        f"{_AT_EACH_MOMENT}[disagree]",
+    ),
+    Mutant(
+        "what can never go on is taken to go on",
+        "and progress.ended + progress.succeeded == progress.total",
+        "and progress.ended + progress.succeeded > progress.total",
+        "test_rollouts.py::test_a_dead_end_is_told_once_and_says_that_it_will_never_go_on[hang]",
+    ),
+    Mutant(
+        "what lies below a failure does not explain it",
+        "for level, entity_below in _below(entity, 0)",
+        "for level, entity_below in [(0, entity)]",
+        "test_rollouts.py::"
+        "test_a_failure_is_told_with_the_reason_that_only_something_deep_down_gives",
+    ),
+    Mutant(
+        "a restart forgets what was told",
+        "if stored is not None:",
+        "if stored is not None and self._is_loaded:",
+        f"{_AUDITED}[failure-1]",
+    ),
+    # Who is told
+    Mutant(
+        "of several events in one poll only the last is told",
+        "if e.kind is not EventKind.STARTED)",
+        "if e.kind is not EventKind.STARTED)[-1:]",
+        f"{_AUDITED}[failure-1]",
+    ),
+    Mutant(
+        "nobody is mentioned",
+        "if _is_loud(event) for m in mentions",
+        "if not _is_loud(event) for m in mentions",
+        "test_routes.py::test_a_failure_goes_to_those_on_call_with_a_ping_and_a_link_to_the_card",
+    ),
+    Mutant(
+        "a quiet window holds nothing back",
+        "hold = hold_at(keeping, now)\n    if hold is None:",
+        "hold = hold_at((), now)\n    if hold is None:",
+        "test_routes.py::test_a_night_without_a_sound_ends_with_what_still_fails",
+    ),
+    Mutant(
+        "a threshold lets through what has not lasted, and keeps what has",
+        "< rule.lasting",
+        "> rule.lasting",
+        "test_routes.py::test_what_recovers_by_itself_wakes_nobody",
+    ),
+    # What reaches Slack
+    Mutant(
+        "a card is never edited after it was posted",
+        "has_card:\n            return ()\n        target =",
+        "has_card or not self._has_new_card():\n            return ()\n        target =",
+        f"{_LAST_CARD}[approval]",
+    ),
+    Mutant(
+        "what Slack did not take counts as sent",
+        "state=DeliveryState.PENDING,\n            attempts=",
+        "state=DeliveryState.SENT,\n            attempts=",
+        f"{_UNSURE_SLACK}[503]",
+    ),
+    Mutant(
+        "a post that may have arrived is sent again without a look",
+        "            if in_doubt:\n                found, cannot_look",
+        "            if not in_doubt:\n                found, cannot_look",
+        f"{_UNSURE_SLACK}[reset_after]",
+    ),
+)
