@@ -88,8 +88,8 @@ MUTANTS = (
     ),
     Mutant(
         "what recovered stays in trouble",
-        "self._drop(alert_key, EventKind.FAILED)",
-        "self._drop(alert_key, EventKind.WAITING)",
+        "book.drop(failed.alert_key, EventKind.FAILED)",
+        "book.drop(failed.alert_key, EventKind.WAITING)",
         f"{_AUDITED}[retry-1]",
     ),
     Mutant(
@@ -138,8 +138,8 @@ MUTANTS = (
     ),
     Mutant(
         "a quiet window holds nothing back",
-        "hold = hold_at(keeping, now)\n    if hold is None:",
-        "hold = hold_at((), now)\n    if hold is None:",
+        "windows if one.is_for(subject.event, rule.name)], now)",
+        "windows if not one], now)",
         "test_routes.py::test_a_night_without_a_sound_ends_with_what_still_fails",
     ),
     Mutant(
