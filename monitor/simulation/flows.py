@@ -20,7 +20,6 @@ from monitor.simulation.answers import (
     without_zeros,
 )
 from monitor.simulation.cast import Cast, id_of, kin
-from monitor.simulation.kinds import Kind
 from monitor.simulation.life import Deploy, Flow, Life, Occurrence, Rollout, Row
 from monitor.simulation.relations import Relations
 from monitor.simulation.truth import Thing

@@ -17,7 +17,6 @@ from itertools import count
 
 from monitor.simulation.answers import go_duration
 from monitor.simulation.cast import cast_of, install_of, new_id
-from monitor.simulation.kinds import Kind
 from monitor.simulation.life import (
     Course,
     Deploy,

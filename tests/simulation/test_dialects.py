@@ -11,7 +11,6 @@ import pytest
 
 from monitor.simulation.answers import Document
 from monitor.simulation.audit import audit
-from monitor.simulation.kinds import phase_of
 from monitor.simulation.scenarios import HELM_ERROR, SCENARIOS, Rollout, Scenario, timeline
 from monitor.simulation.slack import Channel, Posted
 from monitor.simulation.truth import Meaning, Thing, meaning_of

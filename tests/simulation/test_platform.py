@@ -24,7 +24,6 @@ from nuon.api_client import ApiClient
 from nuon.configuration import Configuration
 
 from monitor.simulation.answers import Document, go_duration
-from monitor.simulation.kinds import phase_of
 from monitor.simulation.platform import Fault, FaultKind, SimulatedPlatform
 from monitor.simulation.scenarios import (
     GIVES_UP_AFTER,

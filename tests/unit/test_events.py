@@ -21,12 +21,10 @@ from monitor.compose.phrases import phrase_of
 from monitor.decide.events import is_settled, wakes_at
 from monitor.decide.stalls import StallRules
 from monitor.errors import MalformedAnswer
-from monitor.kinds import kind_of_part
 from monitor.kinds import release as release_kind
-from monitor.kinds.parts import DEPLOY
 from monitor.kinds.release import RELEASE, RELEASE_STEP
 from monitor.kinds.wire import Memo
-from monitor.model import Entity, Event, EventKind, Kind, Level, PastStatus, ReasonKind
+from monitor.model import Entity, Event, EventKind, Level, PastStatus, ReasonKind
 from monitor.simulation.scenarios import SCENARIOS, Occurrence, Rollout, timeline
 from monitor.simulation.truth import Thing
 from tests.support.builders import NOON, Reader, after, deploy, fixed, release, step, words

@@ -33,7 +33,6 @@ from rich.text import Text
 from monitor.compose.terminal import draw_message
 from monitor.simulation.audit import Audit, audit, changes_of
 from monitor.simulation.cast import Cast
-from monitor.simulation.kinds import phase_of
 from monitor.simulation.platform import SimulatedPlatform
 from monitor.simulation.scenarios import (
     FAILS_DEEP,

@@ -14,7 +14,6 @@ from monitor.simulation.answers import Detail, Document, commit, record, without
 from monitor.simulation.cast import Cast, cast_of, id_of, kin
 from monitor.simulation.fat_app import AppRelations
 from monitor.simulation.flows import BRANCHES, flow_of, write_flow
-from monitor.simulation.kinds import Kind
 from monitor.simulation.life import Deploy, Dialect, Flow, Gap, Life, Occurrence, Rollout, Step
 from monitor.simulation.truth import Thing
 

@@ -23,7 +23,6 @@ from monitor.simulation.answers import (
 )
 from monitor.simulation.cast import id_of, kin
 from monitor.simulation.flows import BRANCHES, flow_id_of, install_flows, with_pauses, write_flow
-from monitor.simulation.kinds import Kind
 from monitor.simulation.life import (
     Deploy,
     Dialect,

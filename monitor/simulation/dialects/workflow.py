@@ -13,7 +13,6 @@ from itertools import count, pairwise, zip_longest
 from monitor.simulation.answers import Document
 from monitor.simulation.cast import id_of, install_of
 from monitor.simulation.flows import INSTALLS, failed, with_pauses, write_flow
-from monitor.simulation.kinds import Kind
 from monitor.simulation.life import (
     Deploy,
     Dialect,
