@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.model import Kind, Phase, phase_of
+from monitor.kinds import kind_of_part
+from monitor.model import Phase, phase_of
 from monitor.simulation.scenarios import DIALECTS, SCENARIOS, timeline
 from monitor.simulation.truth import Meaning, Thing, meaning_of, words_of
 
 KINDS = {
-    Thing.RELEASE: Kind.RELEASE,
-    Thing.RELEASE_STEP: Kind.STEP,
-    Thing.INSTALL_DEPLOY: Kind.DEPLOY,
-    Thing.BRANCH_RUN: Kind.BRANCH_RUN,
-    Thing.INSTALL_GROUP: Kind.INSTALL_GROUP,
-    Thing.INSTALL_RUN: Kind.INSTALL_RUN,
-    Thing.WORKFLOW: Kind.WORKFLOW,
-    Thing.STEP_GROUP: Kind.STEP_GROUP,
-    Thing.WORKFLOW_STEP: Kind.WORKFLOW_STEP,
-    Thing.INSTALLER: Kind.INSTALLER,
-    Thing.APP: Kind.APP,
-    Thing.APP_CONFIG: Kind.CONFIG,
+    Thing.RELEASE: "release",
+    Thing.RELEASE_STEP: "release step",
+    Thing.INSTALL_DEPLOY: "install deploy",
+    Thing.BRANCH_RUN: "app branch run",
+    Thing.INSTALL_GROUP: "install group",
+    Thing.INSTALL_RUN: "install run",
+    Thing.WORKFLOW: "workflow",
+    Thing.STEP_GROUP: "step group",
+    Thing.WORKFLOW_STEP: "workflow step",
+    Thing.INSTALLER: "installer",
+    Thing.APP: "app",
+    Thing.APP_CONFIG: "app config",
 }
 MEANINGS = {
     Phase.PENDING: Meaning.OPEN,
@@ -37,7 +38,7 @@ MEANINGS = {
 def test_a_word_means_the_same_to_the_oracle_and_to_the_monitor(thing: Thing) -> None:
     words = ["", "never-heard-of", *words_of(thing)]
 
-    believed = {word: MEANINGS[phase_of(KINDS[thing], word)] for word in words}
+    believed = {word: MEANINGS[phase_of(kind_of_part(KINDS[thing]), word)] for word in words}
     assert believed == {word: meaning_of(thing, word) for word in words}
 
 

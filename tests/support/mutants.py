@@ -42,8 +42,8 @@ MUTANTS = (
     ),
     Mutant(
         "a step that is done still runs",
-        'polling_install_deploys",\n        SUCCEEDED="active",',
-        'polling_install_deploys active",',
+        'polling_install_deploys creating_install_deploys",\n        SUCCEEDED="active",',
+        'polling_install_deploys creating_install_deploys active",',
         f"{_AUDITED}[happy-1]",
     ),
     Mutant(
