@@ -88,7 +88,7 @@ async def _show(config: Config) -> int:
 
 def _edits(cards: Cards, destination: str) -> list[Edit]:
     """Return every edit that is due, each taken for made, which only a copy can bear."""
-    from monitor.service.build import utc_now
+    from monitor.service.wall_clock import utc_now
 
     edits = []
     while (edit := cards.next_edit(destination, utc_now())) is not None:
@@ -177,7 +177,7 @@ def _print_kept(reasons: list[_Reason]) -> None:
     from rich.text import Text
 
     from monitor.cli.support.drawing import indented, led, outcome_lines
-    from monitor.service.build import utc_now
+    from monitor.service.wall_clock import utc_now
 
     kept = [reason for reason in reasons if reason.is_kept]
     screen = console()

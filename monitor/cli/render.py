@@ -227,8 +227,7 @@ def _view(config: Config, known: Known, silences: Sequence[Silence]) -> View:
     from monitor.compose import notifications
     from monitor.compose.phrases import silence_words
     from monitor.decide.dispatch import dispatch
-    from monitor.deliver.destinations import plan_of
-    from monitor.service.build import templates_of
+    from monitor.service.mapping import plan_of, templates_of
 
     now, scene = datetime.now(UTC), known.scene
     state = msgspec.structs.replace(known.state, has_card=True)
@@ -253,7 +252,7 @@ def _recipients(config: Config, known: Known, event: Event) -> list[Recipient]:
     """Return where an event goes by the routes, sooner or later."""
     from monitor.decide.dispatch import joined, subject_of
     from monitor.decide.routing import route
-    from monitor.deliver.destinations import plan_of
+    from monitor.service.mapping import plan_of
 
     subject = replace(subject_of(known.scene, event), notified_destinations=None)
     now, rules = datetime.now(UTC), plan_of(config).rules

@@ -81,7 +81,7 @@ def test(config_path: Path | None, *, is_json: bool, at: datetime | None, **give
     Nothing is sent or written. What is not said of the event counts as not known.
     """
     from monitor.cli.support.route_query import Asked, question_of
-    from monitor.deliver.destinations import plan_of
+    from monitor.service.mapping import plan_of
 
     config = load(config_path)
     asked, when = Asked(**given), at or datetime.now(UTC)

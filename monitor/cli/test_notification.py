@@ -32,7 +32,8 @@ async def _send(config: Config, channel: str | None) -> int:
     from monitor.compose import render
     from monitor.deliver.destinations import Destinations
     from monitor.errors import ConfigError, DestinationError, Problem
-    from monitor.service.build import destination_of, slack_client, utc_now
+    from monitor.service.build import destination_of, slack_client
+    from monitor.service.wall_clock import utc_now
 
     if channel is not None and config.slack.bot_token is None:
         problem = Problem("--channel", "leave it out: an incoming webhook has a channel of its own")

@@ -131,7 +131,8 @@ async def wait(
     from monitor.cli.support.wait_poller import Follower
     from monitor.compose.render import Links
     from monitor.decide.stalls import StallRules
-    from monitor.service.build import nuon_client, utc_now
+    from monitor.service.build import nuon_client
+    from monitor.service.wall_clock import utc_now
 
     async def end() -> End:
         while True:

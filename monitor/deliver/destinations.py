@@ -1,4 +1,4 @@
-"""The destinations of a configuration by their names, and the plan of who is told of what.
+"""The destinations of a configuration by their names.
 
 A channel is named as the configuration names it. A webhook's address is a secret, so it gets
 a name of ours. The webhooks that the platform holds for apps are learnt while watching, and
@@ -8,19 +8,11 @@ kept nowhere but in memory.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import time, timedelta
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from monitor.compose.digest import Digest, Timetable
-from monitor.config import DAYS, Config, Match, Quiet, Route
-from monitor.config import Digest as DigestEntry
-from monitor.config import Watch as WatchEntry
-from monitor.decide.dispatch import Plan
-from monitor.decide.routing import Rule
-from monitor.decide.windows import EVERY_DAY, Once, Then, Weekly, Window
-from monitor.model import LABEL, Matcher, Mention
+from monitor.config import Config, Digest, Route, Watch
 
 WEBHOOK = "webhook"
 """The name of the destination behind `slack.webhook_url`."""
@@ -47,8 +39,8 @@ class Destinations:
             if entry.webhook_url is not None:
                 self._webhooks[_webhook_of(entry, number)] = entry.webhook_url
         self.homes = tuple(dict.fromkeys(home_of(config, entry) for entry in config.watch))
-        digests = (_destination_of_digest(config, entry) for entry in config.digest)
-        self.configured = tuple(dict.fromkeys((*_watch_and_route_destinations(config), *digests)))
+        digests = (home_of(config, entry) for entry in config.digest)
+        self.configured = tuple(dict.fromkeys((*notified_destinations(config), *digests)))
 
     def keeps_cards(self, destination: str) -> bool:
         """Whether a message there can be edited and replied to."""
@@ -99,8 +91,8 @@ class Destinations:
         return parts.scheme == "https" and parts.netloc in _SLACK_HOSTS
 
 
-def home_of(config: Config, entry: WatchEntry) -> str:
-    """Return the destination of a watch's own channel."""
+def home_of(config: Config, entry: Watch | Digest) -> str:
+    """Return the destination of what may name a channel of its own."""
     if config.slack.webhook_url is not None:
         return WEBHOOK
     return entry.channel or config.slack.channel or ""
@@ -113,80 +105,12 @@ def destination_of_route(entry: Route, number: int) -> str | None:
     return entry.channel
 
 
-def plan_of(config: Config) -> Plan:
-    """Return the routes and quiet windows of a configuration as decisions use them."""
-    return Plan(
-        rules=tuple(_rule(entry, n) for n, entry in enumerate(config.route, start=1)),
-        windows=tuple(map(_window, config.quiet)),
-    )
-
-
-def digests_of(config: Config) -> tuple[Digest, ...]:
-    """Return the digests of a configuration.
-
-    A digest covers what its destination is notified of; where that is nothing, all there is.
-    """
-    told = frozenset(_watch_and_route_destinations(config))
-    return tuple(
-        Digest(destination, _timetable(entry), of_all=destination not in told)
-        for entry in config.digest
-        for destination in (_destination_of_digest(config, entry),)
-    )
-
-
-def _watch_and_route_destinations(config: Config) -> tuple[str, ...]:
+def notified_destinations(config: Config) -> tuple[str, ...]:
     """Return the destinations of watches and routes, the default one first."""
     homes = (home_of(config, entry) for entry in config.watch)
     routed = (destination_of_route(entry, n) for n, entry in enumerate(config.route, start=1))
     return tuple(dict.fromkeys(filter(None, (*homes, *routed))))
 
 
-def _destination_of_digest(config: Config, entry: DigestEntry) -> str:
-    if config.slack.webhook_url is not None:
-        return WEBHOOK
-    return entry.channel or config.slack.channel or ""
-
-
-def _timetable(entry: DigestEntry) -> Timetable:
-    days = EVERY_DAY if entry.every == "day" else frozenset({DAYS.index(entry.on)})
-    return Timetable(entry.at, days, entry.zone)
-
-
 def _webhook_of(entry: Route, number: int) -> str:
     return f"webhook of route {entry.name or number}"
-
-
-def _rule(entry: Route, number: int) -> Rule:
-    return Rule(
-        destination=destination_of_route(entry, number),
-        name=entry.name or "",
-        events=entry.events,
-        matcher=_matcher(entry.match),
-        mentions=tuple(map(Mention.of, entry.mention)),
-        continues=entry.continues,
-        min_failed=entry.min_failed,
-        lasting=entry.lasting or timedelta(),
-    )
-
-
-def _matcher(match: Match) -> Matcher:
-    keys = (key for key in Match.model_fields if key != "labels")
-    patterns = {key: getattr(match, key) for key in keys if getattr(match, key)}
-    labels = {LABEL + name: patterns for name, patterns in match.labels.items()}
-    return Matcher(patterns | labels)
-
-
-def _window(entry: Quiet) -> Window:
-    days = frozenset(DAYS.index(day) for day in entry.days)
-    when: Weekly | Once
-    if entry.once is not None:
-        when = Once(*entry.once, zone=entry.zone)
-    else:
-        when = Weekly(*(entry.hours or (time(), time())), days=days, zone=entry.zone)
-    return Window(
-        when=when,
-        name=entry.name or "",
-        routes=entry.routes,
-        events=entry.events,
-        then=Then(entry.then),
-    )

@@ -1,14 +1,14 @@
 """The monitor seen from outside, read only: `/healthz`, `/readyz`, `/metrics`.
 
-Alive means that polls are being completed; ready, that the platform can be seen and Slack
-can be spoken to. A daemon that is alive and not ready needs a person, not a restart.
+Alive means that polls are being completed; ready, that the platform and Slack can be reached
+as well. A daemon that is alive and not ready needs a person, not a restart.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 from aiohttp import web
@@ -18,7 +18,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from monitor.errors import MonitorError
 from monitor.metrics import Metrics
 
-_LEAVE_WITHIN = 1.0
+_LEAVE_WITHIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,21 +29,22 @@ class Check:
     problem: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Probes:
-    """What the pages ask. Each call is cheap and certain."""
+class StatusSource(Protocol):
+    """Answers what the pages ask; each answer is cheap and certain."""
 
-    alive: Callable[[], tuple[Check, ...]]
-    ready: Callable[[], tuple[Check, ...]]
-    refresh_metrics: Callable[[], Awaitable[None]]
+    def alive(self) -> tuple[Check, ...]: ...
+
+    def ready(self) -> tuple[Check, ...]: ...
+
+    async def refresh_metrics(self) -> None: ...
 
 
 class HealthServer:
-    """Serves the probes on one address."""
+    """Serves what a source says on one address."""
 
-    def __init__(self, address: tuple[str, int], probes: Probes, metrics: Metrics) -> None:
+    def __init__(self, address: tuple[str, int], source: StatusSource, metrics: Metrics) -> None:
         self._address = address
-        self._probes = probes
+        self._source = source
         self._metrics = metrics
         self._runner: web.AppRunner | None = None
         self.port = 0
@@ -55,7 +56,7 @@ class HealthServer:
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics_page)
         self._runner = web.AppRunner(
-            app, access_log=None, handle_signals=False, shutdown_timeout=_LEAVE_WITHIN
+            app, access_log=None, handle_signals=False, shutdown_timeout=_LEAVE_WITHIN_SECONDS
         )
         await self._runner.setup()
         host, port = self._address
@@ -63,9 +64,8 @@ class HealthServer:
             await web.TCPSite(self._runner, host, port).start()
         except OSError as error:
             await self._runner.cleanup()
-            reason = (error.strerror or str(error)).rpartition(": ")[
-                2
-            ]  # asyncio repeats the address
+            # asyncio repeats the address before it comes to the reason.
+            reason = (error.strerror or str(error)).rpartition(": ")[2]
             raise MonitorError(
                 f"cannot listen on {host}:{port}, {reason}: set http.listen to a free address,"
                 ' or to "" for none'
@@ -77,13 +77,13 @@ class HealthServer:
             await self._runner.cleanup()
 
     async def _healthz(self, _: web.Request) -> web.Response:
-        return _verdict(self._probes.alive())
+        return _verdict(self._source.alive())
 
     async def _readyz(self, _: web.Request) -> web.Response:
-        return _verdict(self._probes.ready())
+        return _verdict(self._source.ready())
 
     async def _metrics_page(self, _: web.Request) -> web.Response:
-        await self._probes.refresh_metrics()
+        await self._source.refresh_metrics()
         page = await asyncio.to_thread(generate_latest, self._metrics.registry)
         return web.Response(body=page, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 

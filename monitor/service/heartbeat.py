@@ -1,6 +1,6 @@
 """A dead man's switch: an address that is asked every minute, and raises the alarm when it is not.
 
-It beats only while the daemon is alive, so that a monitor that is stuck or gone is noticed
+It beats only while the daemon is alive, so that a monitor that is stuck or dead is noticed
 by somebody else.
 """
 

@@ -1,9 +1,9 @@
-"""The daemon for as long as its process lives: started, and started anew where it is told to.
+"""The daemon for as long as its process lives: started, and restarted with a new configuration.
 
 A reload is a restart inside the process. The new configuration is read and checked whole; then
-the daemon is left in order, as on SIGTERM, and built anew. All that it knows is in the store,
-so that nothing is lost or told twice. What cannot be used leaves the old one running, and is
-said by the log, `/readyz` and a metric for as long as it is there.
+the daemon ends in order, as on SIGTERM, and is built anew. All that it knows is in the store,
+so that nothing is lost or notified twice. A configuration that cannot be used leaves the old
+one running, and is reported by the log, `/readyz` and a metric for as long as it is there.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from monitor import __version__
 from monitor.config import Config, warnings
 from monitor.errors import ConfigError, MonitorError, StoreDamaged
 from monitor.service import logs
-from monitor.service.build import build, secrets_of
+from monitor.service.build import build
+from monitor.service.mapping import secrets_of
 from monitor.service.scheduler import stop_on_signals
 
 log = structlog.get_logger(__name__)
 
-_LOOK_EVERY = 10.0
-"""Seconds between two looks at the files: by content, so that a swapped link counts as well."""
+_LOOK_EVERY_SECONDS = 10.0
+"""Between two looks at the files: by content, so that a swapped link counts as well."""
 
 
 class ControlSignals:
@@ -45,7 +46,7 @@ class ControlSignals:
         self._came.set()
 
     async def wait(self, seconds: float) -> None:
-        """Return once there is a new wish, or after so many seconds."""
+        """Return once there is a new signal, or after so many seconds."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._came.wait()
@@ -53,7 +54,7 @@ class ControlSignals:
 
 
 def control_signals() -> ControlSignals:
-    """Take SIGTERM and SIGINT for the wish to end, SIGHUP for the wish to reload."""
+    """Take SIGTERM and SIGINT as signals to stop, SIGHUP as one to reload."""
     signals = ControlSignals()
     stop_on_signals(signals.stop)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, signals.reload)
@@ -68,7 +69,7 @@ class Service:
         read: Callable[[], Config],
         signals: ControlSignals,
         *,
-        look_every: float = _LOOK_EVERY,
+        look_every: float = _LOOK_EVERY_SECONDS,
     ) -> None:
         self._read = read
         self._signals = signals
@@ -76,7 +77,7 @@ class Service:
         self._secrets: dict[str, None] = {}
         self._refused: Config | None = None
         self.problem: str | None = None
-        """Why the configuration that is there is not the one that runs; None while it is."""
+        """Why the configuration in the file is not the one that runs; None while it is."""
 
     async def run(self) -> None:
         """Run until asked to end; raises MonitorError where the first daemon cannot begin."""
@@ -86,7 +87,7 @@ class Service:
             try:
                 config, before = await self._live(config), config
             except StoreDamaged:
-                raise  # whoever starts it again does so at his own pace, should it not help
+                raise  # a restart is for whoever runs the process, at a pace of his own
             except MonitorError as error:
                 if self._is_leaving_anyway(error):
                     break
@@ -148,7 +149,7 @@ class Service:
         return self._signals.is_to_stop
 
     def _complain(self, problem: str) -> None:
-        """Say what is wrong, once for as long as it stays the same."""
+        """Log what is wrong, once for as long as it stays the same."""
         if problem != self.problem:
             log.error("configuration_refused", problems=problem.splitlines())
         self.problem = problem

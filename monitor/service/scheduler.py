@@ -29,21 +29,27 @@ from monitor.watch.registry import Registry
 
 log = structlog.get_logger(__name__)
 
-_TICK = 0.25
-_LEAVE_WITHIN = 6.0
+# All in seconds.
+_TICK_EVERY = 0.25
+_SHORTEST_TICK = 0.01
 _FLUSH_EVERY = 30.0
 _PRUNE_EVERY = 3600.0
-_BEAT_EVERY = 60.0
-_LOOK_AT_SILENCES_EVERY = 3.0
-# The first time after the first polls, so that what is told is how it stands by now.
-_LOOK_AT_TIME_EVERY = 10.0
+_HEARTBEAT_EVERY = 60.0
+_TAKE_SILENCES_EVERY = 3.0
+# The first time after the first polls, so that what is sent shows the state of now.
+_SEND_DUE_EVERY = 10.0
 _LOOK_AT_CLOCK_EVERY = 1.0
 _START_WITHIN = 5.0
 """All watches are polled once in the first seconds, however long their interval."""
+_FINISH_WITHIN = 6.0
+"""How long polls and deliveries in hand may take once the daemon is to stop."""
+_CANCEL_WITHIN = 1.0
+_DELIVERY_MAY_TAKE = 60.0
+"""How long one round of the delivery may last: one request that waits for its time-out."""
 
 
 class _Every(IntervalTrigger):  # type: ignore[misc]  # APScheduler 3 has no types
-    """Counts from now, not from the last run, of which there are many since a clock set ahead."""
+    """Counts from now: counted from the last run, a clock set ahead would bring many at once."""
 
     def get_next_fire_time(self, _previous: datetime | None, now: datetime) -> datetime:
         interval: timedelta = self.interval
@@ -64,9 +70,12 @@ class Daemon:
         metrics: Metrics,
         now: Callable[[], datetime],
         jumped: Callable[[], timedelta] = timedelta,
-        unlived: timedelta = timedelta(0),
+        not_running_for: timedelta = timedelta(0),
     ) -> None:
-        """`jumped` is how far the clock was set ahead, `unlived` how long nothing ran before."""
+        """`jumped` is how far the clock was set ahead since the start.
+
+        `not_running_for` is how long there was no daemon before this one.
+        """
         self._registry = registry
         self._delivery = delivery
         self._store = store
@@ -75,27 +84,27 @@ class Daemon:
         self._metrics = metrics
         self._now = now
         self._jumped = jumped
-        self._unlived = unlived
+        self._not_running_for = not_running_for
         self._due_queue: DueQueue[Poller] = DueQueue()
-        self._beats: dict[Poller, float] = {}
-        """When those that were polled once are due next, so that their polls spread."""
+        self._second_polls: dict[Poller, float] = {}
+        """When those that were polled once at most are due again: spread over their interval."""
         self._in_flight: dict[asyncio.Task[None], float] = {}
         self._completed_at = time.monotonic()
         self._flushed: dict[Target, datetime] = {}
         self._stopping = asyncio.Event()
         self.problem: str | None = None
-        """Why what is seen cannot be kept at present; None while the store takes it."""
+        """Why results cannot be stored at present; None while the store takes them."""
         self.beat: Callable[[], Awaitable[None]] | None = None
-        """Called every minute, where somebody waits for a sign of life."""
+        """Called every minute, where a heartbeat is configured."""
 
     async def run(self) -> None:
         """Run until `stop`; then finish what is in hand, for a few seconds at most.
 
         Raises StoreDamaged when the store turned out to be damaged meanwhile. Nothing can be
-        kept then, and so nothing be told once; the next start sets the file aside.
+        stored then, and so nothing be notified only once; the next start sets the file aside.
         """
-        for one in self._registry.pollers:
-            self._begin(one)
+        for poller in self._registry.pollers:
+            self._begin(poller)
         self._registry.begin = self._begin
         delivering = asyncio.create_task(self._delivery.run(), name="delivery")
         scheduler = self._scheduler()
@@ -110,14 +119,11 @@ class Daemon:
         if self._store.damage is not None:
             raise self._store.damage
 
-    def _begin(self, one: Poller) -> None:
-        name, interval, now = (
-            str(one.watch.target),
-            one.watch.settings.interval.total_seconds(),
-            time.monotonic(),
-        )
-        self._due_queue.put(one, now + spread(name, min(interval, _START_WITHIN)))
-        self._beats[one] = now + spread(name, interval)
+    def _begin(self, poller: Poller) -> None:
+        name, now = str(poller.watch.target), time.monotonic()
+        interval = poller.watch.settings.interval.total_seconds()
+        self._due_queue.put(poller, now + spread(name, min(interval, _START_WITHIN)))
+        self._second_polls[poller] = now + spread(name, interval)
 
     def stop(self) -> None:
         """Ask for an orderly end."""
@@ -130,7 +136,7 @@ class Daemon:
         the other completes: so it counts how long none of them has.
         """
         now = time.monotonic()
-        waits = [now - self._delivery.turned_at - 60.0]
+        waits = [now - self._delivery.turned_at - _DELIVERY_MAY_TAKE]
         due = [*self._in_flight.values()]
         if (next_due := self._due_queue.next_due()) is not None:
             due.append(next_due)
@@ -143,28 +149,30 @@ class Daemon:
             timezone=UTC,
             job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1},
         )
-        shortest = min(
-            (one.watch.settings.interval.total_seconds() for one in self._registry.pollers),
-            default=_TICK,
-        )
-        tick = max(0.01, min(_TICK, shortest / 10))
+        intervals = [
+            poller.watch.settings.interval.total_seconds() for poller in self._registry.pollers
+        ]
+        tick = max(_SHORTEST_TICK, min(_TICK_EVERY, min(intervals, default=_TICK_EVERY) / 10))
         jobs: list[tuple[Callable[[], object], float]] = [
             (self._tick, tick),
             (self._flush, _FLUSH_EVERY),
             (self._prune, _PRUNE_EVERY),
-            (self._take_silences, _LOOK_AT_SILENCES_EVERY),
-            (self._tell, _LOOK_AT_TIME_EVERY),
+            (self._take_silences, _TAKE_SILENCES_EVERY),
+            (self._send_due, _SEND_DUE_EVERY),
         ]
         for job, seconds in jobs:
             scheduler.add_job(job, _Every(seconds=seconds, timezone=UTC))
         if self.beat is not None:
             # The first at once, or a restart would leave a gap.
-            trigger = _Every(seconds=_BEAT_EVERY, timezone=UTC)
+            trigger = _Every(seconds=_HEARTBEAT_EVERY, timezone=UTC)
             scheduler.add_job(self.beat, trigger, next_run_time=datetime.now(UTC))
         return scheduler
 
     async def _follow_clock(self, scheduler: AsyncIOScheduler) -> None:
-        """APScheduler and the outbox go by the time of day: set back by a day, they would wait."""
+        """Rouse APScheduler and the outbox when the clock was set: both go by the time of day.
+
+        After a clock was set back by a day, they would wait for that long.
+        """
         known = self._jumped()
         while True:
             await asyncio.sleep(_LOOK_AT_CLOCK_EVERY)
@@ -207,19 +215,19 @@ class Daemon:
         self._completed_at = time.monotonic()
         if pause is None:
             log.info("settled_for_long", target=str(poller.watch.target), polled="no more")
-            self._beats.pop(poller, None)
+            self._second_polls.pop(poller, None)
             return
         self._due_queue.put(poller, self._next_due(poller, due, pause))
 
-    def _next_due(self, one: Poller, due: float, pause: timedelta) -> float:
-        """Return when to poll again; after the first seconds all find a rhythm of their own."""
-        now, beat = time.monotonic(), self._beats.pop(one, due)
-        if beat > now and pause <= one.watch.settings.interval:
-            return beat
-        return following(beat, pause.total_seconds(), now)
+    def _next_due(self, poller: Poller, due: float, pause: timedelta) -> float:
+        """Return when to poll again: the first time as spread, later in steps of the pause."""
+        now, planned = time.monotonic(), self._second_polls.pop(poller, due)
+        if planned > now and pause <= poller.watch.settings.interval:
+            return planned
+        return following(planned, pause.total_seconds(), now)
 
     async def _flush(self) -> None:
-        """Write down when each target was seen last: not worth a commit at each poll."""
+        """Store when each target was polled last, which is not worth a commit at each poll."""
         fresh = {
             poller.watch.target: poller.polled_at
             for poller in self._registry.rollout_pollers
@@ -233,8 +241,8 @@ class Daemon:
             self._flushed.update(fresh)
 
     async def _prune(self) -> None:
-        # Neither a clock that was set ahead nor a long stop makes anything old by itself.
-        age = self._keep + self._unlived + max(self._jumped(), timedelta(0))
+        # Neither a clock that was set ahead nor a time without a daemon makes anything old.
+        age = self._keep + self._not_running_for + max(self._jumped(), timedelta(0))
         with self._logged("prune"):
             watched = frozenset(self._registry.watched())
             await self._store.call(self._store.finds.forget, self._now() - age)
@@ -244,15 +252,15 @@ class Daemon:
     async def _take_silences(self) -> None:
         await self._by_the_clock(self._timers.take_silences)
 
-    async def _tell(self) -> None:
+    async def _send_due(self) -> None:
         await self._by_the_clock(self._timers.send_due)
 
     async def _by_the_clock(self, look: Callable[[], Awaitable[None]]) -> None:
-        """What the store refuses now is tried again at the next look."""
+        """Look at the time; what the store refuses now is tried again at the next look."""
         try:
             await look()
         except StoreError as error:
-            log.error("store_failed", during="clockwork", error=str(error))
+            log.error("store_failed", during="timers", error=str(error))
 
     @contextlib.contextmanager
     def _logged(self, what: str) -> Iterator[None]:
@@ -268,11 +276,11 @@ class Daemon:
         log.info("stopping", polls_in_flight=len(self._in_flight))
         self._delivery.stop()
         left = {delivering, *self._in_flight}
-        _, late = await asyncio.wait(left, timeout=_LEAVE_WITHIN)
+        _, late = await asyncio.wait(left, timeout=_FINISH_WITHIN)
         for task in late:
             task.cancel()
         if late:
-            await asyncio.wait(late, timeout=1.0)
+            await asyncio.wait(late, timeout=_CANCEL_WITHIN)
         await self._flush()
 
 

@@ -1,7 +1,7 @@
-"""What is told by the clock and not because of a poll: ends of quiet windows, and digests.
+"""What is sent at a time of day, not because of a poll: summaries of quiet windows, and digests.
 
-Each message is put into the outbox in one transaction with what makes it told: a crash
-between any two steps finds it still to be told, or told.
+Each message enters the outbox in the transaction that records it as sent: after a crash
+between any two steps it is either still due, or in the outbox.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 
 class Timers:
-    """Looks at the time: which silences hold, which windows are over, which digests are due."""
+    """Knows which silences are active, which quiet windows are over, which digests are due."""
 
     def __init__(self, context: Context, registry: Registry, digests: Sequence[Digest]) -> None:
         self._context = context
@@ -35,7 +35,7 @@ class Timers:
         self._digests = tuple({one.name: one for one in digests}.values())
 
     async def take_silences(self) -> None:
-        """Let those silences hold that people have set, and no others."""
+        """Make those silences the active ones that people have set since, and no others."""
         context = self._context
         silences = await context.store.call(context.store.silences.load, since=context.now())
         if context.active_silences.take(silences):
@@ -43,7 +43,7 @@ class Timers:
         context.metrics.silences.set(len(silences))
 
     async def send_due(self) -> None:
-        """Tell what is due, and what has been since long. Raises StoreError."""
+        """Send what is due, however long it has been. Raises StoreError."""
         await self._guarded(self._send_summaries)
         await self._guarded(self._send_digests)
 
@@ -53,7 +53,7 @@ class Timers:
         except StoreError:
             raise
         except Exception:
-            self._context.metrics.bug.labels("clockwork").inc()
+            self._context.metrics.bug.labels("timers").inc()
             log.exception("timer_failed")
 
     # The ends of quiet windows
@@ -147,7 +147,7 @@ class Timers:
         return accounts
 
     async def _view(self, target: Target) -> render.View | None:
-        """Return how a target stands as far as the store knows; None where it does not."""
+        """Return a target as it is stored; None where nothing is stored of it."""
         context = self._context
         stored = await context.store.call(context.store.snapshots.load, target)
         if stored is None:

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
-_NOTICEABLE = 30.0
-"""Seconds; what is less does no harm, and neither is a leap second news."""
+_NOTICEABLE_SECONDS = 30.0
+"""What is less does no harm, and neither is a leap second news."""
+
+
+def utc_now() -> datetime:
+    """Return the time of day, aware and UTC."""
+    return datetime.now(UTC)
 
 
 def seconds_awake_or_asleep() -> float:
@@ -39,6 +44,6 @@ class WallClock:
         It stays the same to the microsecond until the time of day is set again.
         """
         found = self._wall() - self._steady() - self._start
-        if abs(found - self._jumped) >= _NOTICEABLE:
+        if abs(found - self._jumped) >= _NOTICEABLE_SECONDS:
             self._jumped = found
         return timedelta(seconds=self._jumped)

@@ -35,7 +35,8 @@ from monitor.kinds import KINDS
 from monitor.kinds.wire import Memo
 from monitor.model import Entity, Message, MessageRef, Snapshot, Target
 from monitor.service import logs
-from monitor.service.build import App, build
+from monitor.service.app import App
+from monitor.service.build import build
 from monitor.service.health import HealthServer
 from monitor.simulation.platform import SimulatedPlatform
 from monitor.simulation.slack import Posted, Version

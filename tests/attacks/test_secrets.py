@@ -25,8 +25,9 @@ from monitor.errors import ConfigError, DestinationError, DestinationRejected, M
 from monitor.model import Entity, Message
 from monitor.platform.client import NuonClient
 from monitor.service import logs
-from monitor.service.build import nuon_client, secrets_of, slack_client
+from monitor.service.build import nuon_client, slack_client
 from monitor.service.heartbeat import Heartbeat
+from monitor.service.mapping import secrets_of
 from tests import conftest
 from tests.support.faults import (
     FaultyServer,

@@ -138,7 +138,7 @@ async def test_it_is_not_ready_while_the_platform_refuses_the_token(tmp_path: Pa
 async def test_it_is_not_ready_until_slack_takes_the_token_though_there_is_nothing_to_send(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("monitor.service.build._CHECK_TOKEN_EVERY", 0.05)
+    monkeypatch.setattr("monitor.service.app._CHECK_TOKEN_EVERY_SECONDS", 0.05)
     async with a_place(tmp_path) as place:
         place.slack.revoke_token()
         config = place.config(place.platform.add("already-done"))
@@ -164,7 +164,7 @@ def _problem(checks: tuple[Check, ...], name: str) -> str | None:
 async def test_it_is_not_alive_when_polls_no_longer_complete(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("monitor.service.build._STUCK_AFTER", 0.2)
+    monkeypatch.setattr("monitor.service.build._STUCK_AFTER_SECONDS", 0.2)
     may_go_on = threading.Event()
     async with a_place(tmp_path) as place:
         config = place.config(place.platform.add("happy"), nuon='timeout = "100ms"')

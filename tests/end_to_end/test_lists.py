@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.service.build import App
+from monitor.service.app import App
 from monitor.simulation.cast import install_of
 from monitor.simulation.platform import Age, Fault, FaultKind
 from monitor.simulation.scenarios import SCENARIOS, Rollout, Scenario

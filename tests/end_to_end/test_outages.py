@@ -18,7 +18,8 @@ import pytest
 from monitor.config import Config
 from monitor.deliver.worker import Pace
 from monitor.errors import DestinationError
-from monitor.service.build import App, build
+from monitor.service.app import App
+from monitor.service.build import build
 from monitor.simulation.audit import Audit, audit
 from monitor.simulation.slack import Channel, Posted
 from monitor.store import DeliveryState, Store

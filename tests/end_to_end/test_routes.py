@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from monitor.config import Config, load_config
-from monitor.service.build import App
+from monitor.service.app import App
 from monitor.simulation.platform import Fault, FaultKind, SimulatedPlatform
 from monitor.simulation.scenarios import SCENARIOS, Clock
 from monitor.simulation.slack import Posted, SimulatedSlack

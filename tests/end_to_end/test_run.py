@@ -15,7 +15,8 @@ from aiohttp import web
 
 from monitor.deliver.worker import Pace
 from monitor.model import Target
-from monitor.service.build import App, build
+from monitor.service.app import App
+from monitor.service.build import build
 from monitor.simulation.platform import Fault, FaultKind
 from monitor.simulation.scenarios import Clock
 from monitor.simulation.slack import Posted, SimulatedSlack

@@ -16,7 +16,8 @@ import pytest
 
 from monitor.config import Config
 from monitor.deliver.worker import Pace
-from monitor.service.build import App, build
+from monitor.service.app import App
+from monitor.service.build import build
 from monitor.service.wall_clock import WallClock
 from monitor.simulation.audit import audit
 from monitor.simulation.slack import plain_text

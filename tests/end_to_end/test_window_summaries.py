@@ -34,7 +34,7 @@ from monitor.model import (
     Target,
 )
 from monitor.service import scheduler
-from monitor.service.build import App
+from monitor.service.app import App
 from monitor.simulation.slack import Posted, plain_text
 from monitor.store import Store
 from tests.support.builders import NOON, RELEASE_ID, after, deploy, release, snapshot, state, step
@@ -503,8 +503,8 @@ async def test_a_silence_that_is_ended_by_hand_holds_no_longer(tmp_path: Path) -
 async def test_the_daemon_looks_at_silences_and_windows_by_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scheduler, "_LOOK_AT_SILENCES_EVERY", 0.1)
-    monkeypatch.setattr(scheduler, "_LOOK_AT_TIME_EVERY", 0.1)
+    monkeypatch.setattr(scheduler, "_TAKE_SILENCES_EVERY", 0.1)
+    monkeypatch.setattr(scheduler, "_SEND_DUE_EVERY", 0.1)
     async with a_world(tmp_path) as world:
         world.more = FREEZE.format(to="14:00")
         release_id = world.platform.add("happy", seed=1)

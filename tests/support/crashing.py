@@ -32,7 +32,8 @@ import monitor.service.scheduler
 from monitor.config import load_config
 from monitor.deliver.worker import Pace
 from monitor.service import logs
-from monitor.service.build import build, secrets_of
+from monitor.service.build import build
+from monitor.service.mapping import secrets_of
 from monitor.service.scheduler import stop_on_signals
 from tests.support.processes import clean_environment, until
 

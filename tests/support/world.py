@@ -24,7 +24,8 @@ from monitor.kinds.wire import Memo
 from monitor.model import Entity, Snapshot, Target, TargetState
 from monitor.platform.client import NuonClient
 from monitor.platform.fetch import gather
-from monitor.service.build import App, build
+from monitor.service.app import App
+from monitor.service.build import build
 from monitor.simulation.platform import SimulatedPlatform
 from monitor.simulation.scenarios import Clock, Scenario
 from monitor.simulation.slack import Channel, Posted, SimulatedSlack

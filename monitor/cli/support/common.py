@@ -56,7 +56,7 @@ def log_to_stderr(config: Config) -> None:
     import sys
 
     from monitor.service import logs
-    from monitor.service.build import secrets_of
+    from monitor.service.mapping import secrets_of
 
     level = "warning" if config.log.level == "info" else config.log.level
     logs.configure(level, config.log.format, stream=sys.stderr, secrets=secrets_of(config))

@@ -23,7 +23,8 @@ from monitor.kinds.profile import WatchedBy
 from monitor.kinds.wire import Memo, parse
 from monitor.model import Found, Target
 from monitor.platform.fetch import Source, gather, located, pages
-from monitor.service.build import nuon_client, slack_client, utc_now
+from monitor.service.build import nuon_client, slack_client
+from monitor.service.wall_clock import utc_now
 from monitor.text import counted, join_names, plain
 
 _NOBODY = "0" * 26

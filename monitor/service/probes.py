@@ -1,0 +1,96 @@
+"""What the daemon says of itself when it is probed, gathered from the parts that know."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from monitor.decide.reachability import Reachability
+from monitor.deliver.worker import Delivery
+from monitor.errors import StoreError
+from monitor.metrics import Metrics
+from monitor.service.health import Check
+from monitor.service.scheduler import Daemon
+from monitor.store import StoreThread
+from monitor.watch.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Probes:
+    """Answers what the pages of `health` ask."""
+
+    registry: Registry
+    daemon: Daemon
+    delivery: Delivery
+    reachability: Reachability
+    store: StoreThread
+    metrics: Metrics
+    now: Callable[[], datetime]
+    stuck_after_seconds: float
+    """How long no poll may complete until the daemon is taken for stuck."""
+    destinations: frozenset[str]
+    """The channels of the watches, one of which has to take messages."""
+    configuration_problem: Callable[[], str | None]
+
+    def is_alive(self) -> bool:
+        """Whether polls are being completed."""
+        return all(check.problem is None for check in self.alive())
+
+    def alive(self) -> tuple[Check, ...]:
+        """Check what only a restart can mend."""
+        overdue = self.daemon.overdue()
+        is_stuck = overdue > self.stuck_after_seconds
+        return (Check("polls", f"no poll completed for {overdue:.0f} s" if is_stuck else None),)
+
+    def ready(self) -> tuple[Check, ...]:
+        """Check also what the daemon needs of others."""
+        return (
+            *self.alive(),
+            Check("platform", self._platform_problem()),
+            Check("slack", self._slack_problem()),
+            Check("store", self.daemon.problem),
+            Check("configuration", self.configuration_problem()),
+        )
+
+    def _platform_problem(self) -> str | None:
+        outage = self.reachability.platform_outage
+        if outage is not None:
+            return f"unreachable since {outage.since:%Y-%m-%d %H:%M:%S} UTC: {outage.reason}"
+        return None if self.reachability.has_seen else "no poll came through yet"
+
+    def _slack_problem(self) -> str | None:
+        """Return what keeps everybody from being notified.
+
+        That one channel refuses is reported in another: it is a problem only where all do.
+        """
+        if self.delivery.problem is not None:
+            return self.delivery.problem
+        refusing = self.delivery.refusing
+        if not self.destinations or self.destinations - refusing.keys():
+            return None
+        return "; ".join(f"{name}: {refusing[name].reason}" for name in sorted(self.destinations))
+
+    async def refresh_metrics(self) -> None:
+        """Bring the gauges up to date; those of the store keep their values where it fails."""
+        metrics = self.metrics
+        states = Counter(
+            "settled" if poller.is_settled else "in flight"
+            for poller in self.registry.rollout_pollers
+        )
+        for state in ("settled", "in flight"):
+            metrics.watches.labels(state).set(states[state])
+        metrics.platform_reachable.set(self._platform_problem() is None)
+        metrics.configuration_problem.set(self.configuration_problem() is not None)
+        metrics.slack_usable.set(self._slack_problem() is None)
+        metrics.channels_refusing.set(len(self.delivery.refusing))
+        with contextlib.suppress(StoreError):
+            counts = await self.store.call(self.store.outbox.counts)
+            metrics.pending.set(counts.pending)
+            metrics.set_aside.set(counts.set_aside)
+            oldest = counts.oldest_pending
+            metrics.oldest_pending_seconds.set(
+                max(0.0, (self.now() - oldest).total_seconds()) if oldest else 0.0
+            )
