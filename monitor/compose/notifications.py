@@ -142,7 +142,7 @@ def _held_lines(view: render.View, held: Sequence[HeldBack]) -> tuple[HeldLine, 
     return tuple(
         HeldLine(
             destination=one.destination,
-            window=one.window,
+            window=" and ".join(one.windows),
             until=one.until,
             target=view.snapshot.target,
             event=one.event.kind,

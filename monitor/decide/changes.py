@@ -10,6 +10,7 @@ from monitor.decide.progress import units_of
 from monitor.kinds import profile_of
 from monitor.model import (
     Alteration,
+    Entity,
     EventKind,
     Level,
     Phase,
@@ -63,18 +64,22 @@ def _note_changes_of_perpetual(book: AlertBook, difference: Difference) -> None:
         if alteration.level is Level.ROLLOUT:
             reason = _reason_of_fact(alteration)
             book.add(EventKind.PROGRESSED, alteration.level, alteration.entity, reason)
-    current = {unit.id for step in book.root.children for unit in units_of(step)}
-    kind_of_units = profile_of(book.root).unit
-    for transition in difference.transitions:
-        entity = transition.entity
-        is_part = transition.level is Level.STEP or (
-            entity.kind == kind_of_units and entity.id in current
-        )
-        if not is_part or not transition.is_current or entity.phase in TROUBLES:
-            continue
+    for transition in _transitions_of_parts(book.root, difference):
         change = _reason_of_change(transition)
         if change is not None:
-            book.add(EventKind.PROGRESSED, transition.level, entity, change)
+            book.add(EventKind.PROGRESSED, transition.level, transition.entity, change)
+
+
+def _transitions_of_parts(root: Entity, difference: Difference) -> Iterator[Transition]:
+    """Yield what the steps and their units came to, but for problems: these have alerts."""
+    current = {unit.id for step in root.children for unit in units_of(step)}
+    kind_of_units = profile_of(root).unit
+    for transition in difference.transitions:
+        entity = transition.entity
+        is_unit = entity.kind == kind_of_units and entity.id in current
+        is_part = transition.level is Level.STEP or is_unit
+        if is_part and transition.is_current and entity.phase not in TROUBLES:
+            yield transition
 
 
 def _reason_of_fact(alteration: Alteration) -> Reason:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from operator import is_
 
@@ -163,24 +164,31 @@ def _merged(before: Entity | None, after: Entity, present: Set[_Key], earlier: _
         if before is after or (not before.children and before == after):
             return after
         after = _filled(before, after)
-    had = before.children if before is not None else ()
+    children = _merged_children(before.children if before else (), after, present, earlier)
+    if len(children) == len(after.children) and all(map(is_, children, after.children)):
+        return after
+    children.sort(key=lambda child: (child.created_at is None, child.created_at, child.id))
+    return msgspec.structs.replace(after, children=tuple(children))
+
+
+def _merged_children(
+    had: tuple[Entity, ...], after: Entity, present: Set[_Key], earlier: _Earlier
+) -> list[Entity]:
+    """Return the children of an entity with those that it had before and now lacks."""
     same = {id(child) for child in had}
     same.intersection_update(map(id, after.children))
     known = {(child.kind, child.id): child for child in had if id(child) not in same}
     children = [
         child
         if id(child) in same
-        # What stands below another parent now has not lost its own parts by that.
+        # What is below another parent now has not lost its own parts by that.
         else _merged(
             known.get((child.kind, child.id)) or earlier.get(child), child, present, earlier
         )
         for child in after.children
     ]
     children.extend(_absent(child, present) for key, child in known.items() if key not in present)
-    if len(children) == len(after.children) and all(map(is_, children, after.children)):
-        return after
-    children.sort(key=lambda child: (child.created_at is None, child.created_at, child.id))
-    return msgspec.structs.replace(after, children=tuple(children))
+    return children
 
 
 def _filled(before: Entity, after: Entity) -> Entity:
@@ -223,16 +231,26 @@ def _passed(earlier: Entity | None, entity: Entity) -> tuple[PastStatus, ...]:
     """Return the history's entries that are newer than what was seen before."""
     if earlier is None or not entity.history:
         return entity.history
-    seen_at = earlier.status_at
-    if seen_at is None and earlier.status == entity.status:
-        return ()  # without a time it may well have been seen after all of it
-    if seen_at is None:
-        # Without a time, what was seen is the last entry with that word.
-        matches = [i for i, past in enumerate(entity.history) if past.status == earlier.status]
-        return entity.history[matches[-1] + 1 :] if matches else ()
-    newer = tuple(past for past in entity.history if past.at >= seen_at)
+    if earlier.status_at is None:
+        return _passed_since(earlier.status, entity)
+    return _newer(earlier.status, earlier.status_at, entity.history)
+
+
+def _passed_since(status: str, entity: Entity) -> tuple[PastStatus, ...]:
+    """Return what came after a status that was seen at an unknown time."""
+    if status == entity.status:
+        return ()  # it may well have been seen after all of it
+    # What was seen is taken to be the last entry with that word.
+    matches = [i for i, past in enumerate(entity.history) if past.status == status]
+    return entity.history[matches[-1] + 1 :] if matches else ()
+
+
+def _newer(
+    status: str, seen_at: datetime, history: tuple[PastStatus, ...]
+) -> tuple[PastStatus, ...]:
+    newer = tuple(past for past in history if past.at >= seen_at)
     # Times are whole seconds: of those in the same one, drop what was seen and what led to it.
     for i in range(len(newer) - 1, -1, -1):
-        if newer[i].at == seen_at and newer[i].status == earlier.status:
+        if newer[i].at == seen_at and newer[i].status == status:
             return newer[i + 1 :]
     return newer

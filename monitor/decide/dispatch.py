@@ -7,16 +7,17 @@ is told once its time has come, and never twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import TypeVar
 
 import msgspec
 
 from monitor.decide import progress
 from monitor.decide.routing import Rule, active_silence, card_destinations, route
-from monitor.decide.verdicts import Recipient, Silence, Verdict
+from monitor.decide.verdicts import Held, Recipient, Silence, Verdict, Waiting
 from monitor.decide.windows import Then, Window
 from monitor.kinds import profile_of
 from monitor.model import (
@@ -74,11 +75,11 @@ class News:
 
 @dataclass(frozen=True, slots=True)
 class HeldBack:
-    """What a quiet window keeps for its summary."""
+    """What quiet windows keep for their summary; `windows` are the names of those that have one."""
 
     event: Event
     destination: str
-    window: str
+    windows: tuple[str, ...]
     until: datetime
 
 
@@ -209,14 +210,7 @@ class _Dispatcher:
         silence = active_silence(subject, self._silences, self._now)
         if silence is not None:
             self._silenced[silence.id] = silence
-        state = self._state
-        if state.has_card:
-            destinations = self._card_destinations(subject)
-            # A card that was posted once stays where it is, whatever the routes say by now.
-            state = msgspec.structs.replace(
-                state,
-                card_destinations=tuple(dict.fromkeys((*state.card_destinations, *destinations))),
-            )
+        state = self._with_cards(subject) if self._state.has_card else self._state
         return Dispatch(
             state=msgspec.structs.replace(
                 state,
@@ -230,6 +224,13 @@ class _Dispatcher:
             held=tuple(self._held),
             silences=tuple(self._silenced.values()),
             verdicts=tuple(self._verdicts),
+        )
+
+    def _with_cards(self, subject: Subject) -> TargetState:
+        """A card that was posted once stays where it is, whatever the routes say by now."""
+        destinations = (*self._state.card_destinations, *self._card_destinations(subject))
+        return msgspec.structs.replace(
+            self._state, card_destinations=tuple(dict.fromkeys(destinations))
         )
 
     def _serve_event(self, event: Event) -> None:
@@ -264,13 +265,7 @@ class _Dispatcher:
             self._hold(event, verdict)
         if verdict.silence is not None:
             self._silenced[verdict.silence.id] = verdict.silence
-        has_ended = self._state.ended is not None
-        waiting = [one for one in verdict.waiting if one.due is not None or not has_ended]
-        times = [
-            *(one.due for one in waiting if one.due is not None),
-            *(one.hold.until for one in verdict.held),
-            *([verdict.silence.until] if verdict.silence else []),
-        ]
+        waiting = self._waiting_of(verdict)
         key = (alert.alert_key, alert.kind)
         self._waiting[key] = {one.recipient.destination for one in waiting}
         self._alerts[key] = msgspec.structs.replace(
@@ -279,8 +274,13 @@ class _Dispatcher:
                 dict.fromkeys((*counted, *(d.destination for d in verdict.recipients)))
             ),
             is_kept_back=bool(waiting or verdict.held or verdict.silence),
-            look_again_at=min(times, default=None),
+            look_again_at=_look_again_at(waiting, verdict),
         )
+
+    def _waiting_of(self, verdict: Verdict) -> list[Waiting]:
+        """Return who still waits: after the end of a rollout no more of its installs will fail."""
+        has_ended = self._state.ended is not None
+        return [one for one in verdict.waiting if one.due is not None or not has_ended]
 
     def _let_the_rollout_speak(self) -> None:
         """Who was told that the whole failed need not wait for any of its parts."""
@@ -336,36 +336,38 @@ class _Dispatcher:
     def _hold(self, event: Event, verdict: Verdict) -> None:
         for one in verdict.held:
             if one.hold.then is Then.SUMMARY:
-                window = " and ".join(w.name for w in one.hold.windows if w.name)
-                self._held.append(
-                    HeldBack(event, one.recipient.destination, window, one.hold.until)
-                )
+                names = tuple(window.name for window in one.hold.windows if window.name)
+                self._held.append(HeldBack(event, one.recipient.destination, names, one.hold.until))
+
+
+def _look_again_at(waiting: Sequence[Waiting], verdict: Verdict) -> datetime | None:
+    """Return when somebody who was not notified yet may be; None where no time decides it."""
+    times = [one.due for one in waiting if one.due is not None]
+    times += [one.hold.until for one in verdict.held]
+    if verdict.silence is not None:
+        times.append(verdict.silence.until)
+    return min(times, default=None)
 
 
 def joined(verdicts: Iterable[Verdict]) -> Verdict:
-    """Return the verdicts of several homes as one: whoever is told by any of them is told."""
+    """Return the verdicts of several homes as one: whoever any of them notifies is notified."""
     all_ = tuple(verdicts)
     if len(all_) == 1:
         return all_[0]
     recipients = {d.destination: d for verdict in all_ for d in verdict.recipients}
     return Verdict(
         recipients=tuple(recipients.values()),
-        held=tuple(
-            {
-                one.recipient.destination: one
-                for verdict in all_
-                for one in verdict.held
-                if one.recipient.destination not in recipients
-            }.values()
-        ),
-        waiting=tuple(
-            {
-                one.recipient.destination: one
-                for verdict in all_
-                for one in verdict.waiting
-                if one.recipient.destination not in recipients
-            }.values()
-        ),
+        held=_last_of_each((one for verdict in all_ for one in verdict.held), recipients),
+        waiting=_last_of_each((one for verdict in all_ for one in verdict.waiting), recipients),
         silence=next((verdict.silence for verdict in all_ if verdict.silence), None),
         steps=tuple(dict.fromkeys(step for verdict in all_ for step in verdict.steps)),
     )
+
+
+_Kept = TypeVar("_Kept", Held, Waiting)
+
+
+def _last_of_each(kept: Iterable[_Kept], notified: Container[str]) -> tuple[_Kept, ...]:
+    """Return what is kept from each destination that is not notified already."""
+    by_destination = {one.recipient.destination: one for one in kept}
+    return tuple(one for key, one in by_destination.items() if key not in notified)

@@ -70,25 +70,27 @@ def route(
     silence = active_silence(subject, silences, now)
     if silence is not None:
         return Verdict(silence=silence)
-    steps: list[Step] = []
-    outcomes: list[Recipient | Held | Waiting] = []
-    for rule, step in _steps(subject, rules, home):
-        if step.fate is Fate.NO_MATCH:
-            steps.append(step)
-            continue
-        decided, outcome = _decide(rule, step, subject, windows, now)
-        steps.append(decided)
-        if outcome is not None:
-            outcomes.append(outcome)
+    decided = [
+        _decide(rule, step, subject, windows, now) for rule, step in _steps(subject, rules, home)
+    ]
+    outcomes = [outcome for _, outcome in decided if outcome is not None]
+    return _verdict_of(outcomes, tuple(step for step, _ in decided))
+
+
+def _verdict_of(outcomes: Sequence[Recipient | Held | Waiting], steps: tuple[Step, ...]) -> Verdict:
+    """Put together what the routes made of an event: who is notified now does not wait as well."""
     recipients = _merged(one for one in outcomes if isinstance(one, Recipient))
     done = {recipient.destination for recipient in recipients}
-    kept = [one for one in outcomes if not isinstance(one, Recipient)]
-    kept = [one for one in kept if one.recipient.destination not in done]
+    kept = [
+        one
+        for one in outcomes
+        if not isinstance(one, Recipient) and one.recipient.destination not in done
+    ]
     return Verdict(
         recipients=recipients,
         held=_held_once([one for one in kept if isinstance(one, Held)]),
         waiting=tuple(one for one in kept if isinstance(one, Waiting)),
-        steps=tuple(steps),
+        steps=steps,
     )
 
 
@@ -136,21 +138,21 @@ def _steps(subject: Subject, rules: Sequence[Rule], home: str) -> Iterator[tuple
 def _decide(
     rule: Rule, step: Step, subject: Subject, windows: Sequence[Window], now: datetime
 ) -> tuple[Step, Recipient | Held | Waiting | None]:
-    """Return what becomes of an event at a route that matches, and for whom; None for nobody."""
-    if rule.destination is None:
+    """Return what becomes of an event at a route, and for whom; None for nobody."""
+    if step.fate is Fate.NO_MATCH or rule.destination is None:
         return step, None
     refusal = _refusal(subject, rule.destination)
     if refusal is not None:
         return replace(step, fate=refusal), None
-    mentions = tuple(_resolved(mention, subject) for mention in rule.mentions)
-    known = tuple(mention for mention in mentions if mention is not None)
+    mentions = _resolved(rule.mentions, subject)
     routes = () if step.number is None else (rule.name,)
-    recipient = Recipient(rule.destination, known, routes)
+    recipient = Recipient(rule.destination, mentions, routes)
     shortfall = _shortfall(rule, subject)
     if shortfall is not None:
         waiting = _waiting(recipient, shortfall, now)
         return replace(step, fate=Fate.UNDER_THRESHOLD, shortfall=shortfall), waiting
-    step = replace(step, mentions=known, lacks_starter=None in mentions)
+    lacks_starter = len(mentions) < len(rule.mentions)
+    step = replace(step, mentions=mentions, lacks_starter=lacks_starter)
     hold = hold_at([one for one in windows if one.is_for(subject.event, rule.name)], now)
     if hold is None:
         return replace(step, fate=Fate.NOTIFIED), recipient
@@ -173,10 +175,14 @@ def _fate_in(then: Then, subject: Subject) -> Fate:
     return Fate.DELAYED_BY_WINDOW if subject.event in _LASTING else Fate.DROPPED_BY_WINDOW
 
 
-def _resolved(mention: Mention, subject: Subject) -> Mention | None:
-    if mention.kind is not MentionKind.STARTED_BY:
-        return mention
-    return replace(mention, id=subject.started_by) if subject.started_by else None
+def _resolved(mentions: Sequence[Mention], subject: Subject) -> tuple[Mention, ...]:
+    """Return the mentions with the address of who started it; without it where nobody knows."""
+    starter = subject.started_by
+    return tuple(
+        replace(mention, id=starter) if mention.kind is MentionKind.STARTED_BY else mention
+        for mention in mentions
+        if mention.kind is not MentionKind.STARTED_BY or starter
+    )
 
 
 def _shortfall(rule: Rule, subject: Subject) -> Shortfall | None:

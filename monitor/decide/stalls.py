@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -46,23 +46,27 @@ def note_stalls(book: AlertBook, stall_rules: StallRules) -> None:
     book.remember(suspects=(*found, *possibly_removed(book)))
     if not found and (silence := _silence(book, stall_rules)) is not None:
         stalled[book.root.id] = silence
+    _begin_stalls(book, stalled)
+    if book.has_moved:  # else what people were notified of is still so
+        _end_stalls(book, stalled.keys() | found.keys())
+
+
+def _begin_stalls(book: AlertBook, stalled: Mapping[str, Reason]) -> None:
     for alert_key, reason in stalled.items():
         active = book.alert(alert_key, EventKind.STALLED)
         # Silence is no news of what is stalled already, even if our clock went back.
         if active is None or reason.kind not in (ReasonKind.QUIET, active.reason.kind):
             book.begin(EventKind.STALLED, alert_key, *book.part(alert_key), reason)
-    if not book.has_moved:
-        return  # what people were notified of is still so
+
+
+def _end_stalls(book: AlertBook, still: Set[str]) -> None:
     for alert in tuple(book.alerts.values()):
-        if alert.kind is EventKind.STALLED and alert.alert_key not in stalled | found:
-            _end_stall(book, alert)
-
-
-def _end_stall(book: AlertBook, alert: Alert) -> None:
-    book.drop(alert.alert_key, EventKind.STALLED)
-    if book.state.ended is None:
-        reason = Reason(ReasonKind.MOVES_AGAIN)
-        book.add_recovery(alert, *book.part(alert.alert_key), reason)
+        if alert.kind is not EventKind.STALLED or alert.alert_key in still:
+            continue
+        book.drop(alert.alert_key, EventKind.STALLED)
+        if book.state.ended is None:
+            reason = Reason(ReasonKind.MOVES_AGAIN)
+            book.add_recovery(alert, *book.part(alert.alert_key), reason)
 
 
 def _dead_ends(book: AlertBook) -> Iterator[tuple[str, Reason]]:
@@ -147,10 +151,18 @@ def stalls_due(root: Entity, state: TargetState, stall_rules: StallRules) -> Ite
     known = {a.alert_key: a.reason.kind for a in state.alerts if a.kind is EventKind.STALLED}
     if any(known.get(suspect) not in _DEAD_ENDS for suspect in state.suspects):
         yield state.changed_at
-    waits = any(alert.kind is EventKind.WAITING for alert in state.alerts)
-    if root.kind.is_perpetual or state.suspects or waits:
-        return
-    quiet, stall = _quiet_since(root, state), known.get(root.id)
+    if not (root.kind.is_perpetual or state.suspects or _waits_for_person(state)):
+        yield from _silence_due(root, state, known.get(root.id), stall_rules)
+
+
+def _waits_for_person(state: TargetState) -> bool:
+    return any(alert.kind is EventKind.WAITING for alert in state.alerts)
+
+
+def _silence_due(
+    root: Entity, state: TargetState, stall: ReasonKind | None, stall_rules: StallRules
+) -> Iterator[datetime]:
+    quiet = _quiet_since(root, state)
     given_up_after = _given_up_after(root)
     if stall is not ReasonKind.GIVEN_UP and given_up_after is not None:
         yield quiet + given_up_after

@@ -253,8 +253,8 @@ def test_what_happens_in_a_quiet_window_is_kept_for_its_summary() -> None:
     found = book.look(rolling("error"), 2)
 
     assert told(found) == {}
-    assert [(one.event.kind, one.window, one.until) for one in found.held] == [
-        (EventKind.FAILED, "night", after(20))
+    assert [(one.event.kind, one.windows, one.until) for one in found.held] == [
+        (EventKind.FAILED, ("night",), after(20))
     ]
 
 

@@ -296,7 +296,7 @@ def test_who_started_it_is_pinged_where_slack_knows_the_address(
 
 def test_what_is_held_back_is_kept_in_words_for_the_summary() -> None:
     failure = event(EventKind.FAILED, deploy("a", "error", "quota exceeded"))
-    held = HeldBack(failure, BOT, "night", after(60))
+    held = HeldBack(failure, BOT, ("night",), after(60))
     dispatched = Dispatch(state=SHOWN, news={}, held=(held,), silences=())
 
     sent = compose(
