@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from monitor.kinds import detail, wire
+from monitor.kinds import fields, objects, wire, workflow_words
 from monitor.kinds.parts import APPROVAL, WORKFLOW, WORKFLOW_STEP
 from monitor.kinds.profile import (
     KindProfile,
@@ -44,18 +44,18 @@ _WAITS = "approval-awaiting"
 _PAGE = 100
 
 
-class _Step(detail.Step, gc=False):
+class _Step(objects.Step, gc=False):
     owner_id: object = None
     owner_type: object = None
     workflow_id: object = None
     install_workflow_id: object = None
 
 
-class _Approval(detail.Approval, gc=False):
-    workflow_step: _Step | detail.Odd = None
+class _Approval(objects.Approval, gc=False):
+    workflow_step: _Step | objects.Odd = None
 
 
-_decoder = msgspec.json.Decoder(list[_Approval | detail.Odd] | None)
+_decoder = msgspec.json.Decoder(list[_Approval | objects.Odd] | None)
 
 
 def path(_organisation: str) -> str:
@@ -110,31 +110,31 @@ def decode(
 
 def _approvals(body: bytes) -> Iterator[Entity]:
     rows = wire.parse(body, _decoder, "the list of approvals")
-    for row in detail.rows(rows, _Approval):
+    for row in fields.rows(rows, _Approval):
         step = row.workflow_step
-        is_answered = isinstance(row.response, detail.Response) and bool(row.response.type)
-        if detail.text(row.id) and isinstance(step, _Step) and not is_answered:
-            status = detail.raw_status(WORKFLOW_STEP, step)
+        is_answered = isinstance(row.response, objects.Response) and bool(row.response.type)
+        if fields.text(row.id) and isinstance(step, _Step) and not is_answered:
+            status = fields.raw_status(WORKFLOW_STEP, step)
             if status.status == _WAITS:
                 yield _approval(row, step, status)
 
 
 def _approval(row: _Approval, step: _Step, status: wire.Status) -> Entity:
-    identifier, name = detail.text(row.id), detail.text(step.name)
-    workflow_id = detail.text(step.workflow_id) or detail.text(step.install_workflow_id)
+    identifier, name = fields.text(row.id), fields.text(step.name)
+    workflow_id = fields.text(step.workflow_id) or fields.text(step.install_workflow_id)
     return Entity(
         kind=APPROVAL,
         id=identifier,
         status=status.status,
-        description=detail.to_approve(detail.text(row.type)),
+        description=workflow_words.to_approve(fields.text(row.type)),
         name=name,
         created_at=wire.read_time(row.created_at),
         updated_at=wire.read_time(row.updated_at),
         status_at=status.at,
-        install_id=detail.text(step.owner_id) if step.owner_type == "installs" else "",
+        install_id=fields.text(step.owner_id) if step.owner_type == "installs" else "",
         workflow_id=workflow_id or identifier,
         slot=identifier,  # an install can wait for several at a time
-        facts=detail.facts_of(type=row.type),
+        facts=fields.facts_of(type=row.type),
     )
 
 

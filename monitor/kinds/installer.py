@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from monitor.errors import MalformedAnswer
-from monitor.kinds import detail, wire
+from monitor.kinds import fields, objects, sharing, tree, wire
 from monitor.kinds.profile import DashboardPage, KindProfile, Terms, WatchKind, page_of_app
 from monitor.model import Entity, Kind, Target, status_words
 
@@ -63,21 +63,21 @@ PROFILE: Final = KindProfile(
 _BOOKKEEPING = frozenset({"id", "installer_id", "created_by_id", "created_at", "updated_at"})
 
 
-class _Branch(detail.Row, gc=False):
+class _Branch(objects.Row, gc=False):
     name: object = None
-    workflows: list[detail.Workflow | detail.Odd] | detail.NoList = None
+    workflows: list[objects.Workflow | objects.Odd] | objects.NoList = None
 
 
-class _Config(detail.Stated, gc=False):
+class _Config(objects.Stated, gc=False):
     app_id: object = None
     version: object = None
     cli_version: object = None
-    app_branch: _Branch | detail.Odd = None
+    app_branch: _Branch | objects.Odd = None
     app_branch_id: object = None
-    vcs_connection_commit: detail.Commit | detail.Odd = None
+    vcs_connection_commit: objects.Commit | objects.Odd = None
 
 
-class _App(detail.Stated, gc=False):
+class _App(objects.Stated, gc=False):
     name: object = None
     display_name: object = None
     description: object = None
@@ -85,13 +85,13 @@ class _App(detail.Stated, gc=False):
     config_repo: object = None
     config_directory: object = None
     runner_type: object = None
-    app_configs: list[msgspec.Raw] | detail.NoList = None
+    app_configs: list[msgspec.Raw] | objects.NoList = None
 
 
-class _Installer(detail.Row, gc=False):
+class _Installer(objects.Row, gc=False):
     type: object = None
     metadata: object = None
-    apps: list[_App | detail.Odd] | detail.NoList = None
+    apps: list[_App | objects.Odd] | objects.NoList = None
 
 
 class _Notifications(msgspec.Struct, gc=False):
@@ -100,11 +100,11 @@ class _Notifications(msgspec.Struct, gc=False):
 
 class _AppWithSecret(msgspec.Struct, gc=False):
     id: object = None
-    notifications_config: _Notifications | detail.Odd = None
+    notifications_config: _Notifications | objects.Odd = None
 
 
 class _InstallerWithSecrets(msgspec.Struct, gc=False):
-    apps: list[_AppWithSecret | detail.Odd] | detail.NoList = None
+    apps: list[_AppWithSecret | objects.Odd] | objects.NoList = None
 
 
 class Parsed(NamedTuple):
@@ -115,7 +115,7 @@ class Parsed(NamedTuple):
 
 
 _decoder = msgspec.json.Decoder(_Installer)
-_config_decoder = msgspec.json.Decoder(_Config | detail.Odd)
+_config_decoder = msgspec.json.Decoder(_Config | objects.Odd)
 _secrets_decoder = msgspec.json.Decoder(_InstallerWithSecrets)
 
 
@@ -133,27 +133,27 @@ def decode(
     """Read an installer; raises MalformedAnswer, also for a document about another one."""
     document = wire.parse(body, _decoder)
     if document.id != installer_id:
-        about = detail.text(document.id, 60)
+        about = fields.text(document.id, 60)
         raise MalformedAnswer(f"the answer is about {about!r}, not about {installer_id!r}")
     metadata = document.metadata if isinstance(document.metadata, dict) else {}
     shown = {name: value for name, value in metadata.items() if name not in _BOOKKEEPING}
     apps = wire.in_order(
-        _app(row, memo) for row in detail.rows(document.apps, _App) if detail.text(row.id)
+        _app(row, memo) for row in fields.rows(document.apps, _App) if fields.text(row.id)
     )
     return Entity(
         kind=INSTALLER,
         id=installer_id,
-        name=detail.text(metadata.get("name")),
+        name=fields.text(metadata.get("name")),
         created_at=wire.read_time(document.created_at),
         updated_at=wire.read_time(document.updated_at),
-        facts=detail.facts_of(**{"type": document.type, **shown}),
-        children=detail.once(apps, {(INSTALLER, installer_id)}),
+        facts=fields.facts_of(**{"type": document.type, **shown}),
+        children=sharing.once(apps, {(INSTALLER, installer_id)}),
     )
 
 
 def _app(row: _App, memo: wire.Memo[Parsed | None]) -> Entity:
-    identifier = detail.text(row.id)
-    status = detail.raw_status(APP, row)
+    identifier = fields.text(row.id)
+    status = fields.raw_status(APP, row)
     parts = row.app_configs if isinstance(row.app_configs, list) else []
     configs = [one for part in parts if (one := memo.get(part, _config)) is not None]
     return Entity(
@@ -161,13 +161,13 @@ def _app(row: _App, memo: wire.Memo[Parsed | None]) -> Entity:
         id=identifier,
         status=status.status,
         description=status.description,
-        name=detail.text(row.display_name) or detail.text(row.name),
+        name=fields.text(row.display_name) or fields.text(row.name),
         created_at=wire.read_time(row.created_at),
         updated_at=wire.read_time(row.updated_at),
         status_at=status.at,
         history=status.history,
         app_id=identifier,
-        facts=detail.facts_of(
+        facts=fields.facts_of(
             description=row.description,
             config_repo=row.config_repo,
             config_directory=row.config_directory,
@@ -188,33 +188,33 @@ def _units(configs: Iterable[Parsed]) -> tuple[Entity, ...]:
 
 def _config(part: msgspec.Raw) -> Parsed | None:
     row = wire.parse(part, _config_decoder, "an app config")
-    if not isinstance(row, _Config) or not detail.text(row.id):
+    if not isinstance(row, _Config) or not fields.text(row.id):
         return None
     branch = row.app_branch if isinstance(row.app_branch, _Branch) else _Branch()
-    branch_id = detail.text(branch.id) or detail.text(row.app_branch_id)
-    status = detail.raw_status(APP_CONFIG, row)
+    branch_id = fields.text(branch.id) or fields.text(row.app_branch_id)
+    status = fields.raw_status(APP_CONFIG, row)
     commit = row.vcs_connection_commit
     config = Entity(
         kind=APP_CONFIG,
-        id=detail.text(row.id),
+        id=fields.text(row.id),
         status=status.status,
         description=status.description,
-        name=f"version {detail.number(row.version)}",
+        name=f"version {fields.number(row.version)}",
         created_at=wire.read_time(row.created_at),
         updated_at=wire.read_time(row.updated_at),
         status_at=status.at,
         history=status.history,
-        revision=detail.sha(commit),
-        app_id=detail.text(row.app_id),
+        revision=fields.sha(commit),
+        app_id=fields.text(row.app_id),
         slot="config",
-        facts=detail.commit_facts(commit)
-        + detail.facts_of(cli_version=row.cli_version, branch=branch.name),
+        facts=fields.commit_facts(commit)
+        + fields.facts_of(cli_version=row.cli_version, branch=branch.name),
     )
     workflows = tuple(
         # The branch's id rather than its name, which can be changed, or be "config".
-        msgspec.structs.replace(detail.workflow(one), slot=f"branch {branch_id}")
-        for one in detail.rows(branch.workflows, detail.Workflow)
-        if detail.text(one.id)
+        msgspec.structs.replace(tree.workflow(one), slot=f"branch {branch_id}")
+        for one in fields.rows(branch.workflows, objects.Workflow)
+        if fields.text(one.id)
     )
     return Parsed(config, workflows)
 
@@ -233,11 +233,11 @@ def webhooks(body: bytes) -> dict[str, str]:
 
 
 def _webhooks(document: _InstallerWithSecrets) -> Iterator[tuple[str, str]]:
-    for app in detail.rows(document.apps, _AppWithSecret):
+    for app in fields.rows(document.apps, _AppWithSecret):
         config = app.notifications_config
         url = config.slack_webhook_url if isinstance(config, _Notifications) else None
-        if isinstance(url, str) and url and detail.text(app.id):
-            yield detail.text(app.id), url
+        if isinstance(url, str) and url and fields.text(app.id):
+            yield fields.text(app.id), url
 
 
 WATCH_KIND: Final = WatchKind(

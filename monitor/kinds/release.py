@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from monitor.errors import MalformedAnswer, NuonRejected
-from monitor.kinds import detail, wire
+from monitor.kinds import fields, nesting, objects, sharing, tree, wire
 from monitor.kinds.parts import DEPLOY
 from monitor.kinds.profile import (
     Agreement,
@@ -76,7 +76,7 @@ class _Step(msgspec.Struct, gc=False):
     install_deploys: list[msgspec.Raw] | None = None
 
 
-class _Deploy(detail.BuiltDeploy, gc=False):
+class _Deploy(objects.BuiltDeploy, gc=False):
     """A deploy whose build is read apart: as a rule all deploys of a release have the same."""
 
     component_build: msgspec.Raw = msgspec.Raw()
@@ -112,8 +112,8 @@ class _Details(NamedTuple):
     `variants` are the deploy without some of these, and the keys of what is left below it.
     """
 
-    common: frozenset[detail.Key]
-    variants: dict[frozenset[detail.Key], tuple[Entity, list[detail.Key]]]
+    common: frozenset[sharing.Key]
+    variants: dict[frozenset[sharing.Key], tuple[Entity, list[sharing.Key]]]
 
 
 class _Read(msgspec.Struct, frozen=True, gc=False):
@@ -123,7 +123,7 @@ class _Read(msgspec.Struct, frozen=True, gc=False):
     origin: _Origin | None
     details: _Details | None = None
 
-    def without(self, seen: Set[detail.Key]) -> tuple[Entity, list[detail.Key]]:
+    def without(self, seen: Set[sharing.Key]) -> tuple[Entity, list[sharing.Key]]:
         """Return the deploy without what others have and was seen there, always the very same."""
         if self.details is None:
             return self.whole, []
@@ -131,22 +131,22 @@ class _Read(msgspec.Struct, frozen=True, gc=False):
         left_out = common & seen
         variant = variants.get(left_out)
         if variant is None:
-            children = detail.once(self.whole.children, set(left_out))
+            children = sharing.once(self.whole.children, set(left_out))
             entity = msgspec.structs.replace(self.whole, children=children)
-            variant = variants[left_out] = entity, detail.keys(children)
+            variant = variants[left_out] = entity, sharing.keys(children)
         return variant
 
 
 class _Built(NamedTuple):
     """A build, and its part of the tree; None where that takes its name from its deploy."""
 
-    row: detail.Build
+    row: objects.Build
     entity: Entity | None
 
-    def below(self, deploy: detail.Path) -> tuple[Entity, ...]:
+    def below(self, deploy: nesting.Path) -> tuple[Entity, ...]:
         """Return what stands below a deploy for it."""
         if self.entity is None or self.entity.id in deploy:
-            return detail.builds(self.row, deploy)
+            return tree.builds(self.row, deploy)
         return (self.entity,)
 
 
@@ -154,12 +154,12 @@ Parsed = _Read | None
 """What is made of one install deploy; None for a null in the list."""
 
 _decoder = msgspec.json.Decoder(_Release)
-_bare_decoder: msgspec.json.Decoder[detail.BareDeploy | None] = msgspec.json.Decoder(
-    detail.BareDeploy | None
+_bare_decoder: msgspec.json.Decoder[objects.BareDeploy | None] = msgspec.json.Decoder(
+    objects.BareDeploy | None
 )
 _deploy_decoder: msgspec.json.Decoder[_Deploy | None] = msgspec.json.Decoder(_Deploy | None)
-_build_decoder: msgspec.json.Decoder[detail.Build | detail.Odd] = msgspec.json.Decoder(
-    detail.Build | detail.Odd
+_build_decoder: msgspec.json.Decoder[objects.Build | objects.Odd] = msgspec.json.Decoder(
+    objects.Build | objects.Odd
 )
 
 
@@ -197,8 +197,8 @@ def decode(
         component_id=origin.component_id,
         build_id=document.build_id or "",
         revision=origin.revision,
-        created_by=origin.email or detail.text(document.created_by_id),
-        facts=detail.facts_of(message=origin.message, author_name=origin.author_name),
+        created_by=origin.email or fields.text(document.created_by_id),
+        facts=fields.facts_of(message=origin.message, author_name=origin.author_name),
         children=wire.in_order(steps),
     )
     _refuse_shared_deploys(root)
@@ -243,10 +243,10 @@ def _each_once(root: Entity, read: list[_Read]) -> Entity:
     return msgspec.structs.replace(root, children=tuple(steps))
 
 
-def _once_below(step: Entity, seen: set[detail.Key]) -> Entity:
+def _once_below(step: Entity, seen: set[sharing.Key]) -> Entity:
     """Return a step's deploys without what was seen before; adds what was seen here."""
     units = [
-        msgspec.structs.replace(unit, children=detail.once(unit.children, seen))
+        msgspec.structs.replace(unit, children=sharing.once(unit.children, seen))
         for unit in step.children
     ]
     return msgspec.structs.replace(step, children=tuple(units))
@@ -285,13 +285,13 @@ def _deploy(part: msgspec.Raw, builds: dict[bytes, _Built]) -> Parsed:
         built = None
     if row is None:
         return None
-    key = (_required(detail.text(row.id), "an install deploy"),)
-    entity = detail.deploy_of(row, key, built.below(key) if built else ())
+    key = (_required(fields.text(row.id), "an install deploy"),)
+    entity = tree.deploy_of(row, key, built.below(key) if built else ())
     origin = _origin(row, built.row if built else None)
     if not entity.children:
         return _Read(entity, origin)
-    whole = detail.once_below(entity)
-    common = frozenset([(part.kind, part.id) for part in detail.in_common(whole.children)])
+    whole = sharing.once_below(entity)
+    common = frozenset([(part.kind, part.id) for part in sharing.in_common(whole.children)])
     return _Read(whole, origin, _Details(common, {}))
 
 
@@ -301,29 +301,29 @@ def _built(part: msgspec.Raw, known: dict[bytes, _Built]) -> _Built | None:
     if written in known:
         return known[written]
     row = wire.parse(part, _build_decoder, "a build")
-    if not isinstance(row, detail.Build):
+    if not isinstance(row, objects.Build):
         return None
-    built = _Built(row, detail.builds(row, ())[0] if detail.text(row.id) else None)
+    built = _Built(row, tree.builds(row, ())[0] if fields.text(row.id) else None)
     known[written] = built
     return built
 
 
-def _origin(row: detail.BareDeploy, build: detail.Build | None) -> _Origin | None:
+def _origin(row: objects.BareDeploy, build: objects.Build | None) -> _Origin | None:
     if build is None:
         if not (row.component_name or row.component_id or row.created_by):
             return None
-        build = detail.Build()
+        build = objects.Build()
     said = build.vcs_connection_commit
-    commit = said if isinstance(said, detail.Commit) else detail.Commit()
+    commit = said if isinstance(said, objects.Commit) else objects.Commit()
     return _Origin(
-        detail.text(row.created_at),
-        detail.text(row.id),
-        detail.text(row.component_name) or detail.text(build.component_name),
-        detail.text(row.component_id),
-        detail.text(commit.sha) or detail.text(build.git_ref),
-        detail.email(row.created_by),
-        detail.text(commit.message),
-        detail.text(commit.author_name),
+        fields.text(row.created_at),
+        fields.text(row.id),
+        fields.text(row.component_name) or fields.text(build.component_name),
+        fields.text(row.component_id),
+        fields.text(commit.sha) or fields.text(build.git_ref),
+        fields.email(row.created_by),
+        fields.text(commit.message),
+        fields.text(commit.author_name),
     )
 
 
@@ -356,7 +356,7 @@ class _Listed(msgspec.Struct, gc=False):
     status: str | None = None
     created_at: str | None = None
     build_id: str | None = None
-    build: detail.Build | detail.Odd = None
+    build: objects.Build | objects.Odd = None
     semantic_digest: str | None = None
     app_config_id: str | None = None
 
@@ -394,14 +394,14 @@ def find(body: bytes, _of: str) -> tuple[Found, ...]:
 
 
 def _found(row: _Listed) -> Found:
-    build = row.build if isinstance(row.build, detail.Build) else detail.Build()
+    build = row.build if isinstance(row.build, objects.Build) else objects.Build()
     return Found(
         target=Target(NAME, _required(row.id, "a release")),
         is_over=phase_of(RELEASE, row.status or "").is_terminal,
         created_at=wire.read_time(row.created_at),
-        names=tuple(filter(None, (detail.text(build.component_name),))),
+        names=tuple(filter(None, (fields.text(build.component_name),))),
         # A list joins no builds: which component it is, is to be found out by the build's id.
-        ids=tuple(filter(None, (detail.text(build.component_id) or row.build_id,))),
+        ids=tuple(filter(None, (fields.text(build.component_id) or row.build_id,))),
     )
 
 

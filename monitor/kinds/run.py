@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from monitor.errors import MalformedAnswer, NuonNotFound
-from monitor.kinds import detail, wire
+from monitor.kinds import fields, objects, sharing, tree, wire, workflow_words
 from monitor.kinds.parts import PART_OF_WORKFLOW, WHOLE_WORKFLOW, WORKFLOW_STEP
 from monitor.kinds.profile import (
     Finder,
@@ -53,32 +53,32 @@ _EARLIEST = datetime.min.replace(tzinfo=UTC)
 _OPEN = frozenset({Phase.PENDING, Phase.RUNNING, Phase.WAITING})
 
 
-class _Branch(detail.Row, gc=False):
+class _Branch(objects.Row, gc=False):
     app_id: object = None
     name: object = None
 
 
-class _PlannedGroup(detail.Row, gc=False):
+class _PlannedGroup(objects.Row, gc=False):
     name: object = None
     order: object = None
-    install_ids: list[detail.Odd] | detail.NoList = None
+    install_ids: list[objects.Odd] | objects.NoList = None
 
 
 class _Plan(msgspec.Struct, gc=False):
-    install_groups: list[_PlannedGroup | detail.Odd] | detail.NoList = None
+    install_groups: list[_PlannedGroup | objects.Odd] | objects.NoList = None
 
 
-class _Run(detail.Stated, gc=False):
+class _Run(objects.Stated, gc=False):
     """An `AppBranchRun`, which stands in its workflow; its status is a word of its own."""
 
-    app_branch: _Branch | detail.Odd = None
-    app_branch_config: _Plan | detail.Odd = None
+    app_branch: _Branch | objects.Odd = None
+    app_branch_config: _Plan | objects.Odd = None
     app_branch_id: object = None
     awaiting_approval: object = None
     base_branch: object = None
     commit_sha: object = None
     completed_at: object = None
-    created_by: detail.Account | detail.Odd = None
+    created_by: objects.Account | objects.Odd = None
     error_message: object = None
     event_type: object = None
     head_sha: object = None
@@ -86,11 +86,11 @@ class _Run(detail.Stated, gc=False):
     plan_only: object = None
     preview: object = None
     run_type: object = None
-    vcs_connection_commit: detail.Commit | detail.Odd = None
+    vcs_connection_commit: objects.Commit | objects.Odd = None
 
 
-class _Workflow(detail.Workflow, gc=False):
-    app_branch_runs: list[_Run | detail.Odd] | detail.NoList = None
+class _Workflow(objects.Workflow, gc=False):
+    app_branch_runs: list[_Run | objects.Odd] | objects.NoList = None
     owner_name: object = None
 
 
@@ -104,28 +104,28 @@ class _Install(msgspec.Struct, gc=False):
     """How one install fares in a group. The runbooks that follow the deploy count apart."""
 
     install_id: object = None
-    runbooks: list[_Runbook | detail.Odd] | detail.NoList = None
+    runbooks: list[_Runbook | objects.Odd] | objects.NoList = None
     status: object = None
     workflow_id: object = None
 
 
-class _GroupRun(detail.Stated, gc=False):
+class _GroupRun(objects.Stated, gc=False):
     """One try at an install group; a group that was retried has several."""
 
     completed_at: object = None
-    install_group: _PlannedGroup | detail.Odd = None
+    install_group: _PlannedGroup | objects.Odd = None
     install_group_id: object = None
     install_group_name: object = None
-    installs: list[_Install | detail.Odd] | detail.NoList = None
+    installs: list[_Install | objects.Odd] | objects.NoList = None
     total_installs: object = None
 
 
 _workflow_answer = msgspec.json.Decoder(_Workflow)
-_workflows = msgspec.json.Decoder(list[_Workflow | detail.Odd] | None)
-_install_workflow = msgspec.json.Decoder(detail.Workflow)
-_branch_answer = msgspec.json.Decoder(_Branch | detail.Odd)
-_branches = msgspec.json.Decoder(list[_Branch | detail.Odd] | None)
-_group_runs = msgspec.json.Decoder(list[_GroupRun | detail.Odd] | None)
+_workflows = msgspec.json.Decoder(list[_Workflow | objects.Odd] | None)
+_install_workflow = msgspec.json.Decoder(objects.Workflow)
+_branch_answer = msgspec.json.Decoder(_Branch | objects.Odd)
+_branches = msgspec.json.Decoder(list[_Branch | objects.Odd] | None)
+_group_runs = msgspec.json.Decoder(list[_GroupRun | objects.Odd] | None)
 
 
 # The run
@@ -166,15 +166,15 @@ def decode(
         id=run_id,
         status=raw_status.status,
         description=raw_status.description,
-        name=detail.text(branch.name),
+        name=fields.text(branch.name),
         created_at=created_at or wire.read_time(workflow.created_at),
         updated_at=_newest(run.updated_at, run.completed_at, workflow.updated_at),
-        revision=_first(run.commit_sha, detail.sha(commit), run.head_sha),
+        revision=_first(run.commit_sha, fields.sha(commit), run.head_sha),
         workflow_id=run_id,
-        app_id=detail.text(branch.app_id),
-        created_by=detail.email(run.created_by) or detail.email(workflow.created_by),
-        facts=detail.commit_facts(commit)
-        + detail.facts_of(
+        app_id=fields.text(branch.app_id),
+        created_by=fields.email(run.created_by) or fields.email(workflow.created_by),
+        facts=fields.commit_facts(commit)
+        + fields.facts_of(
             branch=branch.name,
             base_branch=run.base_branch,
             run_type=run.run_type,
@@ -182,23 +182,23 @@ def decode(
             no_config_changes="true" if run.no_config_changes is True else None,
         ),
         plan_only=_is_preview(workflow, run),
-        children=detail.once(groups, {(BRANCH_RUN, run_id)}),
+        children=sharing.once(groups, {(BRANCH_RUN, run_id)}),
     )
 
 
 def further(body: bytes, run_id: str, beside: Beside, seen: Entity | None) -> tuple[Wanted, ...]:
     """Return what else a run needs: its app, its groups, and the workflows of its installs."""
     workflow, run = _read(body, run_id)
-    if not detail.text(run.id):
+    if not fields.text(run.id):
         return ()
-    found = detail.text(_branch_of(workflow, run, beside).app_id) or (seen.app_id if seen else "")
+    found = fields.text(_branch_of(workflow, run, beside).app_id) or (seen.app_id if seen else "")
     if not found:
         try:
             branch = _find(_branch_id(workflow, run), beside)
         except NuonNotFound:
             return ()  # a branch that is gone takes the groups with it, not the run
         return branch if isinstance(branch, tuple) else ()
-    groups = f"{_branch_path(found, _branch_id(workflow, run))}{_groups_of(detail.text(run.id))}"
+    groups = f"{_branch_path(found, _branch_id(workflow, run))}{_groups_of(fields.text(run.id))}"
     if groups not in beside:
         return (Wanted(groups),)
     wanted = _worth_asking(_group_runs_of(run, beside) or {}, seen)
@@ -208,23 +208,23 @@ def further(body: bytes, run_id: str, beside: Beside, seen: Entity | None) -> tu
 def _read(body: bytes, run_id: str) -> tuple[_Workflow, _Run]:
     workflow = wire.parse(body, _workflow_answer)
     if workflow.id != run_id:
-        about = detail.text(workflow.id, 60)
+        about = fields.text(workflow.id, 60)
         raise MalformedAnswer(f"the answer is about {about!r}, not about {run_id!r}")
     return workflow, _run_of(workflow)
 
 
 def _run_of(workflow: _Workflow) -> _Run:
     """Return a workflow's branch run; one without any fields where it has none yet."""
-    return next(iter(detail.rows(workflow.app_branch_runs, _Run)), _Run())
+    return next(iter(fields.rows(workflow.app_branch_runs, _Run)), _Run())
 
 
-def _object(value: object, sort: type[detail.T]) -> detail.T:
+def _object(value: object, sort: type[fields.T]) -> fields.T:
     """Return an object that may be missing or something else; then one without any fields."""
     return value if isinstance(value, sort) else sort()
 
 
 def _first(*texts: object) -> str:
-    return next(filter(None, map(detail.text, texts)), "")
+    return next(filter(None, map(fields.text, texts)), "")
 
 
 def _newest(*times: object) -> datetime | None:
@@ -238,15 +238,15 @@ def _is_preview(workflow: _Workflow, run: _Run) -> bool:
 
 def _standing(document: _Workflow, run: _Run) -> wire.Status:
     """Read a run's status. That it waits for a person is said by its workflow alone."""
-    workflow = detail.workflow(document)
+    workflow = tree.workflow(document)
     whole = wire.Status(workflow.status, workflow.description, workflow.status_at, workflow.history)
-    status = detail.raw_status(BRANCH_RUN, run)
+    status = fields.raw_status(BRANCH_RUN, run)
     if not status.status:
         status = whole
     phase = phase_of(BRANCH_RUN, status.status)
     if phase.is_terminal:
         failed = [one.description for one in _steps(workflow) if phase is one.phase is Phase.FAILED]
-        reasons = (detail.text(run.error_message), status.description, *reversed(failed))
+        reasons = (fields.text(run.error_message), status.description, *reversed(failed))
         return msgspec.structs.replace(status, description=next(filter(None, reasons), ""))
     waiting = _waiting(workflow)
     if waiting is not None:
@@ -271,7 +271,7 @@ def _awaited(waiting: Entity) -> str:
 
 
 def _steps(workflow: Entity) -> tuple[Entity, ...]:
-    return detail.current(one for one in workflow.children if one.kind == WORKFLOW_STEP)
+    return workflow_words.current(one for one in workflow.children if one.kind == WORKFLOW_STEP)
 
 
 # Its install groups
@@ -284,20 +284,20 @@ def _groups_of(branch_run_id: str) -> str:
 
 def _group_runs_of(run: _Run, beside: Beside) -> Mapping[str, Sequence[_GroupRun]] | None:
     """Return the tries at each group, the oldest first; None where they could not be had."""
-    tail = _groups_of(detail.text(run.id))
+    tail = _groups_of(fields.text(run.id))
     document = next((answer for known, answer in beside.items() if known.endswith(tail)), None)
     if document is None:
         return None
     tries: dict[str, list[_GroupRun]] = {}
     rows = wire.parse(document.body, _group_runs, "the list of install groups")
-    for row in sorted(detail.rows(rows, _GroupRun), key=_age):
+    for row in sorted(fields.rows(rows, _GroupRun), key=_age):
         tries.setdefault(_group_id(row), []).append(row)
     return tries
 
 
 def _age(row: _GroupRun) -> tuple[datetime, str]:
     created_at = wire.read_time(row.created_at)
-    return created_at or _EARLIEST, detail.text(row.id)
+    return created_at or _EARLIEST, fields.text(row.id)
 
 
 def _group_id(row: _GroupRun) -> str:
@@ -313,10 +313,10 @@ def _groups(
     """Return the groups in the order of the plan; what is not in it comes last."""
     plan = _object(run.app_branch_config, _Plan)
     planned = {
-        detail.text(group.id) or detail.text(group.name): group
+        fields.text(group.id) or fields.text(group.name): group
         for group in sorted(
-            detail.rows(plan.install_groups, _PlannedGroup),
-            key=lambda group: (detail.number(group.order), detail.text(group.name)),
+            fields.rows(plan.install_groups, _PlannedGroup),
+            key=lambda group: (fields.number(group.order), fields.text(group.name)),
         )
     }
     begun = tries or {}
@@ -338,8 +338,8 @@ def _group_to_come(group_id: str, plan: _PlannedGroup) -> Entity:
     return Entity(
         kind=INSTALL_GROUP,
         id=group_id,
-        name=detail.text(plan.name),
-        planned=_sorted(detail.rows(plan.install_ids, str)),
+        name=fields.text(plan.name),
+        planned=_sorted(fields.rows(plan.install_ids, str)),
     )
 
 
@@ -352,10 +352,10 @@ def _group(
 ) -> Entity:
     newest = tries[-1]
     given = _object(newest.install_group, _PlannedGroup)
-    status = detail.raw_status(INSTALL_GROUP, newest)
+    status = fields.raw_status(INSTALL_GROUP, newest)
     installs = _installs_of(newest)
     # The row names all of its installs only a moment after it says how many these are.
-    is_whole = len(installs) >= max(detail.number(newest.total_installs), 1)
+    is_whole = len(installs) >= max(fields.number(newest.total_installs), 1)
     return Entity(
         kind=INSTALL_GROUP,
         id=group_id,
@@ -369,7 +369,7 @@ def _group(
         planned=_sorted(
             installs
             if is_whole
-            else detail.rows(plan.install_ids, str) or detail.rows(given.install_ids, str)
+            else fields.rows(plan.install_ids, str) or fields.rows(given.install_ids, str)
         ),
         children=wire.in_order(
             _unit(row, install_id, install, beside, memo)
@@ -386,8 +386,8 @@ def _sorted(ids: Iterable[str]) -> tuple[str, ...]:
 def _installs_of(row: _GroupRun) -> dict[str, _Install]:
     return {
         install_id: install
-        for install in detail.rows(row.installs, _Install)
-        if (install_id := detail.text(install.install_id))
+        for install in fields.rows(row.installs, _Install)
+        if (install_id := fields.text(install.install_id))
     }
 
 
@@ -407,22 +407,22 @@ class _Work(NamedTuple):
 
 
 def _work_at(install: _Install) -> _Work:
-    deploy = _Work(detail.text(install.status), detail.text(install.workflow_id))
+    deploy = _Work(fields.text(install.status), fields.text(install.workflow_id))
     if deploy.phase is not Phase.SUCCEEDED:
         return deploy
     runbooks = (
         _Work(
-            detail.text(one.status),
-            detail.text(one.workflow_id),
-            f"runbook {detail.text(one.runbook_name)}".rstrip(),
+            fields.text(one.status),
+            fields.text(one.workflow_id),
+            f"runbook {fields.text(one.runbook_name)}".rstrip(),
         )
-        for one in detail.rows(install.runbooks, _Runbook)
+        for one in fields.rows(install.runbooks, _Runbook)
     )
     return next((work for work in runbooks if work.phase is not Phase.SUCCEEDED), deploy)
 
 
 def _unit_id(row: _GroupRun, install_id: str) -> str:
-    return f"{detail.text(row.id) or _group_id(row)}/{install_id}"
+    return f"{fields.text(row.id) or _group_id(row)}/{install_id}"
 
 
 def _unit(
@@ -458,7 +458,7 @@ def _workflow_at(work: _Work, beside: Beside, memo: wire.Memo[Entity | None]) ->
 
 def _install_workflow_of(part: msgspec.Raw) -> Entity | None:
     try:
-        return detail.workflow(wire.parse(part, _install_workflow))
+        return tree.workflow(wire.parse(part, _install_workflow))
     except MalformedAnswer:
         return None  # it only adds to the run
 
@@ -560,7 +560,7 @@ def _listed(first: str, beside: Beside, *, is_needed: bool) -> _Listed:
         document = beside[page]
         if document is None:
             break
-        rows += detail.rows(wire.parse(document.body, _branches, "the list"), _Branch)
+        rows += fields.rows(wire.parse(document.body, _branches, "the list"), _Branch)
         if not document.has_more:
             return _Listed(rows, None, is_whole=True)
     return _Listed(rows, None, is_whole=False)
@@ -585,7 +585,7 @@ def _find(branch_id: str, beside: Beside) -> _Branch | tuple[Wanted, ...]:
     paths = {
         _branch_path(app_id, branch_id): app_id
         for app in apps.rows
-        if (app_id := detail.text(app.id))
+        if (app_id := fields.text(app.id))
     }
     for where, app_id in paths.items():
         document = beside.get(where)
@@ -616,13 +616,13 @@ def locate(identifier: str, beside: Beside) -> Wanted | str:
     found = _find(identifier, beside)
     if isinstance(found, tuple):
         return found[0]
-    return f"{detail.text(found.app_id)}/{identifier}"
+    return f"{fields.text(found.app_id)}/{identifier}"
 
 
 def decode_list(body: bytes, _identifier: str) -> tuple[Found, ...]:
     """Read one page of a branch's runs; raises MalformedAnswer."""
     rows = wire.parse(body, _workflows, "the list of runs")
-    return tuple(_found(row) for row in detail.rows(rows, _Workflow) if detail.text(row.id))
+    return tuple(_found(row) for row in fields.rows(rows, _Workflow) if fields.text(row.id))
 
 
 def _found(workflow: _Workflow) -> Found:
@@ -631,11 +631,11 @@ def _found(workflow: _Workflow) -> Found:
     created_at = wire.read_time(run.created_at)
     names = (branch.name, workflow.owner_name, run.run_type, workflow.type)
     return Found(
-        target=Target(NAME, detail.text(workflow.id)),
+        target=Target(NAME, fields.text(workflow.id)),
         is_over=phase_of(BRANCH_RUN, _standing(workflow, run).status).is_terminal,
         created_at=created_at or wire.read_time(workflow.created_at),
-        names=tuple(dict.fromkeys(filter(None, map(detail.text, names)))),
-        ids=tuple(filter(None, (detail.text(branch.app_id),))),
+        names=tuple(dict.fromkeys(filter(None, map(fields.text, names)))),
+        ids=tuple(filter(None, (fields.text(branch.app_id),))),
     )
 
 

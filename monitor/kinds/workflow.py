@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from monitor.errors import MalformedAnswer
-from monitor.kinds import detail, wire
+from monitor.kinds import fields, objects, sharing, tree, wire, workflow_words
 from monitor.kinds.parts import PART_OF_WORKFLOW, WORKFLOW, WORKFLOW_STEP
 from monitor.kinds.profile import Finder, KindProfile, Terms, WatchKind, page_of_itself
 from monitor.model import Entity, Found, Kind, Phase, Target
@@ -32,15 +32,15 @@ PROFILE: Final = KindProfile(
 _PAGE = 100
 
 
-class _Group(detail.Stated, gc=False):
+class _Group(objects.Stated, gc=False):
     group_idx: object = None
     name: object = None
 
 
-class _Document(detail.Workflow, gc=False):
+class _Document(objects.Workflow, gc=False):
     """`step_groups` are given by newer platforms only; of others the steps say their group."""
 
-    step_groups: list[_Group | detail.Odd] | detail.NoList = None
+    step_groups: list[_Group | objects.Odd] | objects.NoList = None
 
 
 class _Brief(msgspec.Struct, gc=False):
@@ -49,7 +49,7 @@ class _Brief(msgspec.Struct, gc=False):
 
 _decoder = msgspec.json.Decoder(_Document)
 _brief_decoder = msgspec.json.Decoder(_Brief)
-_page_decoder = msgspec.json.Decoder(list[detail.Step | detail.Odd] | None)
+_page_decoder = msgspec.json.Decoder(list[objects.Step | objects.Odd] | None)
 
 
 def path(workflow_id: str) -> str:
@@ -84,37 +84,40 @@ def decode(
     row = wire.parse(body, _decoder)
     if row.id != workflow_id:
         raise MalformedAnswer(
-            f"the answer is about {detail.text(row.id)[:60]!r}, not about {workflow_id!r}"
+            f"the answer is about {fields.text(row.id)[:60]!r}, not about {workflow_id!r}"
         )
-    if not detail.raw_status(WORKFLOW, row).status:
+    if not fields.raw_status(WORKFLOW, row).status:
         raise MalformedAnswer("the workflow in the answer has no status")
-    steps = _steps(row, beside)
-    if not all(isinstance(step, detail.Step) and detail.text(step.id) for step in steps):
-        raise MalformedAnswer("a workflow step in the answer has no id")
-    row.steps = steps
-    groups, rest = detail.workflow_steps(row, (workflow_id,))
+    row.steps = _steps(row, beside)
+    groups, rest = tree.workflow_steps(row, (workflow_id,))
     units = [step for group in groups.values() for step in group]
     children = [*_groups(row, dict(groups))]
     if rest and units:
         children = [_with_rest(group, units[-1], rest) for group in children]
-    root = detail.workflow_entity(row, (workflow_id,), units, tuple(children))
-    return detail.once_below(root)
+    root = tree.workflow_entity(row, (workflow_id,), units, tuple(children))
+    return sharing.once_below(root)
 
 
-def _steps(row: _Document, beside: wire.Beside) -> list[detail.Step | detail.Odd]:
+def _steps(row: _Document, beside: wire.Beside) -> list[objects.Step | objects.Odd]:
     if row.steps is not None and not isinstance(row.steps, list):
         raise MalformedAnswer("the steps in the answer are no list")
     steps = list(row.steps or ())
     for page in beside.values():
         if page is not None:
             steps.extend(wire.parse(page.body, _page_decoder, "a page of workflow steps") or ())
-    return wire.present(steps)
+    found = wire.present(steps)
+    known: list[objects.Step | objects.Odd] = [
+        step for step in found if isinstance(step, objects.Step) and fields.text(step.id)
+    ]
+    if len(known) < len(found):
+        raise MalformedAnswer("a workflow step in the answer has no id")
+    return known
 
 
 def _groups(row: _Document, steps: dict[int, tuple[Entity, ...]]) -> list[Entity]:
     """Return the groups in the order in which they run, those without a step yet as well."""
     given = {
-        detail.number(group.group_idx): group for group in detail.rows(row.step_groups, _Group)
+        fields.number(group.group_idx): group for group in fields.rows(row.step_groups, _Group)
     }
     return [
         _group(f"{row.id}/{place}", given.get(place, _Group()), steps.get(place, ()))
@@ -123,41 +126,42 @@ def _groups(row: _Document, steps: dict[int, tuple[Entity, ...]]) -> list[Entity
 
 
 def _group(key: str, row: _Group, steps: tuple[Entity, ...]) -> Entity:
-    said = detail.raw_status(STEP_GROUP, row)
-    derived = status_of(detail.current(steps))
+    said = fields.raw_status(STEP_GROUP, row)
+    derived = status_of(workflow_words.current(steps))
     group = Entity(
         kind=STEP_GROUP,
-        id=detail.text(row.id) or key,
+        id=fields.text(row.id) or key,
         status=said.status or derived,
         description=said.description,
-        name=detail.text(row.name),
+        name=fields.text(row.name),
         created_at=wire.read_time(row.created_at),
         updated_at=wire.read_time(row.updated_at),
         status_at=said.at,
         history=said.history,
         children=steps,
     )
-    has_open = any(not step.phase.is_terminal for step in detail.current(steps))
+    has_open = any(not step.phase.is_terminal for step in workflow_words.current(steps))
     if has_open and group.phase is Phase.SUCCEEDED:
         return msgspec.structs.replace(group, status=derived)
     return group
 
 
 _NEVER_RUN = frozenset({"not-attempted", "discarded", "outdated"})
+_TELLING = (Phase.FAILED, Phase.WAITING, Phase.UNKNOWN)
+"""What one step says of its whole group, the worst first."""
 
 
 def status_of(steps: Sequence[Entity]) -> str:
     """Derive a group's status from its steps that count, in the platform's own words."""
+    never_run = [step.status for step in steps if step.status in _NEVER_RUN]
     words = {step.phase: step.status for step in steps if step.status not in _NEVER_RUN}
-    for phase in (Phase.FAILED, Phase.WAITING, Phase.UNKNOWN):
-        if phase in words:
-            return words[phase]
+    if telling := [words[phase] for phase in _TELLING if phase in words]:
+        return telling[0]
     if not steps or words.keys() == {Phase.PENDING}:
         return "pending"
-    if Phase.RUNNING in words or Phase.PENDING in words:
+    if not words.keys().isdisjoint({Phase.RUNNING, Phase.PENDING}):
         return "in-progress"
-    never_run = next((step.status for step in steps if step.status in _NEVER_RUN), "")
-    return words.get(Phase.ENDED) or never_run or "success"
+    return next(filter(None, [words.get(Phase.ENDED), *never_run]), "success")
 
 
 def _with_rest(group: Entity, last: Entity, rest: tuple[Entity, ...]) -> Entity:
@@ -171,7 +175,7 @@ def _with_rest(group: Entity, last: Entity, rest: tuple[Entity, ...]) -> Entity:
 
 # Finding them
 
-_list_decoder = msgspec.json.Decoder(list[detail.Workflow | None] | None)
+_list_decoder = msgspec.json.Decoder(list[objects.Workflow | None] | None)
 
 
 def of_install(install_id: str) -> str:
@@ -184,16 +188,16 @@ def find(body: bytes, _install_id: str) -> tuple[Found, ...]:
     return tuple(_found(row) for row in wire.present(wire.parse(body, _list_decoder)))
 
 
-def _found(row: detail.Workflow) -> Found:
-    key = detail.text(row.id)
+def _found(row: objects.Workflow) -> Found:
+    key = fields.text(row.id)
     if not key:
         raise MalformedAnswer("a workflow in the answer has no id")
-    install_id = detail.install_of(row)
+    install_id = workflow_words.install_of(row)
     return Found(
         target=Target(NAME, key),
-        is_over=detail.is_over(row),
+        is_over=workflow_words.is_over(row),
         created_at=wire.read_time(row.created_at),
-        names=tuple(filter(None, (detail.workflow_name(row), detail.text(row.type)))),
+        names=tuple(filter(None, (workflow_words.workflow_name(row), fields.text(row.type)))),
         ids=(install_id,) if install_id else (),
     )
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.errors import MalformedAnswer, NuonRejected
-from monitor.kinds import FINDERS, KINDS, detail, release, wire
+from monitor.kinds import FINDERS, KINDS, release, sharing, wire
 from monitor.kinds.parts import BUILD, DEPLOY
 from monitor.kinds.release import RELEASE, RELEASE_STEP
 from monitor.kinds.stored import decode_snapshot, encode_snapshot
@@ -629,7 +629,7 @@ def test_a_mutated_document_is_read_or_refused(
 
     seen = Snapshot(Target("release", root.id), NOON, root)
     assert decode_snapshot(encode_snapshot(seen)) == seen
-    keys = detail.keys([root])
+    keys = sharing.keys([root])
     assert len(keys) == len(set(keys))
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.errors import MalformedAnswer
-from monitor.kinds import FINDERS, KINDS, detail, workflow
+from monitor.kinds import FINDERS, KINDS, sharing, workflow
 from monitor.kinds.parts import WORKFLOW, WORKFLOW_STEP
 from monitor.kinds.stored import decode_snapshot, encode_snapshot
 from monitor.kinds.wire import Document, Memo
@@ -253,7 +253,7 @@ def test_a_mutated_workflow_is_read_or_refused(
     assert again == root
     seen = Snapshot(Target("workflow", root.id), NOON, root)
     assert decode_snapshot(encode_snapshot(seen)) == seen
-    keys = detail.keys([root])
+    keys = sharing.keys([root])
     assert len(keys) == len(set(keys))
 
 

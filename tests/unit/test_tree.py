@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from monitor.kinds import detail, release
+from monitor.kinds import objects, release, sharing, workflow_words
+from monitor.kinds import tree as trees
 from monitor.kinds.parts import (
     ACTION,
     ACTION_RUN,
@@ -37,12 +38,12 @@ HELM = "helm upgrade timed out after 10m0s waiting for condition"
 
 def read_deploy(**fields: Any) -> Entity:
     row = {"id": "dpl1", "status": "error", "install_id": "inl1", **fields}
-    return detail.deploy(msgspec.json.decode(json.dumps(row), type=detail.Deploy))
+    return trees.deploy(msgspec.json.decode(json.dumps(row), type=objects.Deploy))
 
 
 def read_workflow(*steps: Any, **fields: Any) -> Entity:
     row = {"id": "inw1", "status": {"status": "in-progress"}, "steps": list(steps), **fields}
-    return detail.workflow(msgspec.json.decode(json.dumps(row), type=detail.Workflow))
+    return trees.workflow(msgspec.json.decode(json.dumps(row), type=objects.Workflow))
 
 
 def step_row(status: str = "pending", **fields: Any) -> Row:
@@ -84,7 +85,7 @@ def test_an_object_stands_in_one_place_of_the_documented_release() -> None:
 
     root = release.decode(json.dumps(distinct.document).encode(), distinct.document["id"], Memo())
 
-    keys = detail.keys([root])
+    keys = sharing.keys([root])
     assert len(keys) == len(set(keys))
 
 
@@ -323,13 +324,13 @@ def test_of_a_step_that_was_retried_the_last_try_counts(
     steps = read_workflow(*(rows[::-1] if is_reversed else rows)).children
 
     assert len(steps) == 2
-    assert [step.status for step in detail.current(steps)] == ["success"]
+    assert [step.status for step in workflow_words.current(steps)] == ["success"]
 
 
 def test_steps_of_one_name_in_two_groups_both_count() -> None:
     steps = read_workflow(step_row(id="a"), step_row(id="b", group_idx=1)).children
 
-    assert len(detail.current(steps)) == 2
+    assert len(workflow_words.current(steps)) == 2
 
 
 def test_a_step_that_the_platform_itself_tries_again_has_not_failed() -> None:
@@ -533,7 +534,7 @@ def test_a_repeated_object_stays_where_it_stands_first() -> None:
     first = Entity(kind=WORKFLOW_STEP, id="a", children=(job,))
     second = Entity(kind=WORKFLOW_STEP, id="b", children=(job,))
 
-    once = detail.once_below(Entity(kind=WORKFLOW, id="inw1", children=(first, second)))
+    once = sharing.once_below(Entity(kind=WORKFLOW, id="inw1", children=(first, second)))
 
     assert tree(once) == (
         *(WORKFLOW, "inw1"),
@@ -545,7 +546,7 @@ def test_a_repeated_object_stays_where_it_stands_first() -> None:
 def test_a_tree_that_repeats_nothing_is_the_very_same() -> None:
     root = read_deploy(runner_jobs=[{"id": "job1", "status": "failed"}])
 
-    assert detail.once_below(root) is root
+    assert sharing.once_below(root) is root
 
 
 # Odd shapes

@@ -1,0 +1,174 @@
+"""What is said of the platform's workflows and their steps: names, statuses, their order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import msgspec
+
+from monitor.kinds import objects, wire
+from monitor.kinds.fields import number, raw_status, record_of, text
+from monitor.kinds.parts import WORKFLOW, WORKFLOW_STEP
+from monitor.model import Entity, Phase, phase_of
+
+_APPROVES = {
+    "noop": "a plan without changes",
+    "approve-all": "all that follows",
+    "terraform_plan": "the Terraform plan",
+    "kubernetes_manifest_approval": "the Kubernetes changes",
+    "helm_approval": "the Helm changes",
+    "pulumi_plan": "the Pulumi plan",
+    "app_branch_plan": "the plan of the app branch",
+    "install_creation": "the new install",
+}
+_ANSWERS = {
+    "approve": "approved",
+    "auto-approve": "approved",
+    "deny": "approval-denied",
+    "deny-skip-current": "approval-denied",
+    "deny-skip-current-and-dependents": "approval-denied",
+    "retry": "approval-retry",
+}
+_TYPES = {
+    "manual_deploy": "deploy",
+    "input_update": "update of inputs",
+    "teardown_component": "teardown",
+    "teardown_components": "teardown of components",
+    "deploy_components": "deploy of components",
+    "deprovision_sandbox": "deprovision of the sandbox",
+    "reprovision_sandbox": "reprovision of the sandbox",
+    "reprovision_stack": "reprovision of the stack",
+    "drift_run": "drift check",
+    "drift_run_reprovision_sandbox": "drift check of the sandbox",
+    "action_workflow_run": "action",
+    "runbook_run": "runbook",
+    "sync_secrets": "sync of secrets",
+    "app_branches_manual_update": "manual run",
+    "app_branches_config_repo_update": "run for a new app config",
+    "app_branches_component_repo_update": "run for a new component commit",
+}
+_RETRIES = re.compile(r"(?: \(retry \d+\))+$")
+
+
+def answer_of(response: str) -> str:
+    """Return the status that a response gives an approval; one that we do not know is its own."""
+    return _ANSWERS.get(response, response)
+
+
+def without_retries(step_name: str) -> str:
+    """Return a step's name without what the platform appends to it for each retry."""
+    return _RETRIES.sub("", step_name)
+
+
+def to_approve(approval_type: str) -> str:
+    """Return what a step that waits for an approval wants approved, such as `the Helm changes`."""
+    what = _APPROVES.get(approval_type, approval_type.replace("_", " ").replace("-", " "))
+    return what or "the plan"
+
+
+def workflow_name(row: objects.Workflow) -> str:
+    """Say what a workflow does, and for which component or action, in words that do not change."""
+    kind = text(row.type)
+    words = _TYPES.get(kind) or kind.replace("_", " ")
+    beside = row.metadata if isinstance(row.metadata, objects.Suffixes) else objects.Suffixes()
+    suffix = text(beside.suffix) or text(beside.install_action_workflow_name)
+    return " ".join(filter(None, (words, suffix))) or text(row.name)
+
+
+def install_of(row: objects.Workflow) -> str:
+    """Return the id of the install that a workflow is of; empty for one of something else."""
+    if row.owner_type in ("installs", "install"):
+        return text(row.owner_id)
+    return text(row.metadata.install_id) if isinstance(row.metadata, objects.Suffixes) else ""
+
+
+def is_finished(row: objects.Workflow) -> bool:
+    """Whether a workflow has an end, good or bad."""
+    return row.finished is True or wire.read_time(row.finished_at) is not None
+
+
+def is_over(row: objects.Workflow) -> bool:
+    """Whether a workflow of a list came to an end, good or bad, and nothing is awaited."""
+    phase = phase_of(WORKFLOW, workflow_status(row, ()).status)
+    return phase is Phase.FAILED or (phase.is_terminal and is_finished(row))
+
+
+def current(steps: Iterable[Entity]) -> tuple[Entity, ...]:
+    """Return the steps that count: of those with one slot the last, as a retry comes later."""
+    return tuple({step.work: step for step in steps}.values())
+
+
+def workflow_status(row: objects.Workflow, steps: Iterable[Entity]) -> wire.Status:
+    """Read a workflow's status.
+
+    Older platforms write `success` after every step: it is one only where there is an end, and
+    what the history has of it is no news. An `error` that awaits a retry is for a person.
+    """
+    status = raw_status(WORKFLOW, row)
+    word = status.status
+    if _is_good(word) and _is_premature(row, status.description, steps):
+        word = "in-progress"
+    elif word == "error" and _metadata_of(row).awaiting_retry in (True, "true"):
+        word = "failed-pending-retry"
+    history = tuple(past for past in status.history if not _is_good(past.status))
+    if word == status.status and len(history) == len(status.history):
+        return status
+    return msgspec.structs.replace(status, status=word, history=history)
+
+
+def _is_good(word: str) -> bool:
+    return phase_of(WORKFLOW, word) is Phase.SUCCEEDED
+
+
+def _is_premature(row: objects.Workflow, description: str, steps: Iterable[Entity]) -> bool:
+    if description.startswith("finished executing"):
+        return True  # what it says after a step, for an instant after the last one too
+    return not is_finished(row) and not all(step.phase.is_terminal for step in current(steps))
+
+
+def step_status(row: objects.Step, approval: Entity | None) -> wire.Status:
+    """Read a step's status: one that failed and was answered, retried or skipped says so."""
+    status = raw_status(WORKFLOW_STEP, row)
+    word, description = status.status, status.description
+    if word == "approval-awaiting":
+        answer = approval.status if approval else ""
+        if not answer:
+            description = to_approve(approval.fact("type") if approval else "")
+        elif answer in _ANSWERS.values():
+            word = answer
+    elif word == "error":
+        word = _word_after_error(_metadata_of(row))
+    if word is status.status and description is status.description:
+        return status
+    return msgspec.structs.replace(status, status=word, description=description)
+
+
+def _word_after_error(metadata: objects.Metadata) -> str:
+    """Return what a step in error has come to since; metadata holds booleans or words for them."""
+    if metadata.auto_retried in (True, "true"):
+        return "retrying"
+    return "auto-skipped" if metadata.skipped_on_failure in (True, "true") else "error"
+
+
+def _metadata_of(row: objects.Stated) -> objects.Metadata:
+    record = record_of(row)
+    found = record.metadata if isinstance(record, objects.Record) else None
+    return found if isinstance(found, objects.Metadata) else objects.Metadata()
+
+
+Place = tuple[int, int, int, int, datetime]
+"""Where a step stands: of the rows of one step, a retry stands behind what it is a retry of."""
+FIRST: Place = (0, 0, 0, 0, datetime.min.replace(tzinfo=UTC))
+
+
+def place_of(row: objects.Step) -> Place:
+    """Return where a step stands in the order in which they run."""
+    return (
+        number(row.group_idx),
+        number(row.group_retry_idx),
+        number(row.idx),
+        number(row.retry_index),
+        wire.read_time(row.created_at) or FIRST[-1],
+    )
