@@ -115,9 +115,8 @@ def _newest(known: Known) -> Event:
 
 def _of_sample(config: Config, kind: str, event: EventKind, *, is_webhook: bool) -> list[Sheet]:
     from monitor.cli.support.stored_targets import Known
-    from monitor.decide.dispatch import Scene
-    from monitor.deliver.destinations import home_of
-    from monitor.model import Named
+    from monitor.model import Watch
+    from monitor.service.mapping import settings_of
     from monitor.text import join_names
 
     now = datetime.now(UTC)
@@ -128,16 +127,12 @@ def _of_sample(config: Config, kind: str, event: EventKind, *, is_webhook: bool)
         kinds = join_names([str(one) for one in (*kinds_of_events(kind), *_OUTAGE_EVENTS)])
         raise click.UsageError(f"Of {kind} there is never {event}, only {kinds}")
     entry = next((one for one in config.watch if one.target.kind == kind), config.watch[0])
-    scene = Scene(
-        snapshot=made.snapshot,
-        homes=(home_of(config, entry),),
-        title=entry.name or "" if entry.target.kind == kind else "",
-        watch=Named(entry.target.id, entry.name or ""),
-        labels=entry.labels,
-        names=made.names,
-        apps=made.apps,
-    )
-    known = Known(scene, made.state, is_watched=True)
+    settings = settings_of(config, entry)
+    if entry.target.kind != kind:  # what that entry finds has a title of its own
+        watch = Watch(made.snapshot.target, settings, found_in=entry.target)
+    else:
+        watch = Watch(made.snapshot.target, settings)
+    known = Known(watch, made.snapshot, made.state, made.called)
     return list(_sheets(config, known, [made.events], (), is_webhook=is_webhook))
 
 
@@ -224,10 +219,8 @@ def _view(config: Config, known: Known, silences: Sequence[Silence]) -> View:
     """Return what the messages are drawn from, the user's own words and silences among it."""
     import msgspec
 
-    from monitor.compose import notifications
-    from monitor.compose.phrases import silence_words
     from monitor.decide.dispatch import dispatch
-    from monitor.service.mapping import plan_of, templates_of
+    from monitor.service.mapping import plan_of
 
     now, scene = datetime.now(UTC), known.scene
     state = msgspec.structs.replace(known.state, has_card=True)
@@ -235,17 +228,10 @@ def _view(config: Config, known: Known, silences: Sequence[Silence]) -> View:
     state = msgspec.structs.replace(
         state, card_destinations=dispatched.state.card_destinations or scene.homes[:1]
     )
-    view = replace(
-        known.view(config),
-        state=state,
-        silences=tuple(silence_words(silence, now) for silence in dispatched.silences),
-    )
-    filled = notifications.filled(
-        templates_of(config), view, watch=scene.watch, labels=scene.labels
-    )
-    for problem in filled.problems if filled else ():
+    view = replace(known, state=state).view(config, dispatched.silences, now)
+    for problem in view.filled.problems if view.filled else ():
         click.echo(f"nuon-monitor: {problem}", err=True)
-    return replace(view, filled=filled)
+    return view
 
 
 def _recipients(config: Config, known: Known, event: Event) -> list[Recipient]:

@@ -129,9 +129,9 @@ async def wait(
     import asyncio
 
     from monitor.cli.support.wait_poller import Follower
-    from monitor.compose.render import Links
     from monitor.decide.stalls import StallRules
     from monitor.service.build import nuon_client
+    from monitor.service.mapping import links_of
     from monitor.service.wall_clock import utc_now
 
     async def end() -> End:
@@ -146,7 +146,7 @@ async def wait(
         follower = Follower(
             source,
             target,
-            links=Links(config.nuon.dashboard_url, config.nuon.org_id or ""),
+            links=links_of(config),
             stall_rules=StallRules(config.stall.after, config.stall.remind_every),
             waits_for_approval=waits_for_approval,
             now=utc_now,

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from monitor.errors import MalformedAnswer, NuonError, NuonNotFound
-from monitor.model import EventKind, Outage, Target
+from monitor.model import EventKind, Named, Outage, Subject, Target, Watch
 
 PLATFORM = "platform"
+_PLATFORM_NAME = "Nuon"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,24 @@ class ReachabilityChange:
 def scope_of(target: Target | None) -> str:
     """Return the name under which a blindness is remembered."""
     return PLATFORM if target is None else f"{target.kind}/{target.id}"
+
+
+def subject_of_outage(kind: EventKind, watch: Watch | None) -> Subject:
+    """Return all that routes can ask of an outage, or of its end.
+
+    `watch` is that of the one target that it concerns, None for the platform as a whole. Of
+    what cannot be seen only the configuration is known: neither app nor install.
+    """
+    if watch is None:
+        return Subject(event=kind, name=_PLATFORM_NAME)
+    return Subject(
+        event=kind,
+        kind=watch.target.kind,
+        rollout=Named(watch.target.id),
+        watch=watch.settings.entry,
+        labels=watch.settings.labels,
+        name=watch.title or str(watch.target),
+    )
 
 
 @dataclass(slots=True)

@@ -9,17 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
 import structlog
 
-from monitor.compose import digest, notifications, render, window_summary
+from monitor.compose import digest, render, window_summary
 from monitor.compose.digest import Account, Digest, Issue
 from monitor.compose.window_summary import Bundle
 from monitor.errors import StoreError
-from monitor.model import Event, EventKind, Form, Level, Named, Notification, Target
+from monitor.model import Event, EventKind, Form, Level, Notification, Target
 from monitor.watch.context import Context
 from monitor.watch.registry import Registry
 
@@ -152,23 +151,7 @@ class Timers:
         stored = await context.store.call(context.store.snapshots.load, target)
         if stored is None:
             return None
-        ids = render.shown_ids(stored.snapshot, stored.state)
-        called = await context.store.call(context.store.names.called, ids)
-        watch = self._registry.watch_of(target)
-        view = render.View(
-            snapshot=stored.snapshot,
-            state=stored.state,
-            links=context.links,
-            title=(watch.title or None) if watch else None,
-            names=called.names,
-            apps=called.apps,
-            people=called.people,
-            commits=called.commits,
-        )
-        entry, labels = (watch.settings.entry, watch.settings.labels) if watch else (Named(), {})
-        return replace(
-            view, filled=notifications.filled(context.templates, view, watch=entry, labels=labels)
-        )
+        return await context.stored_view(stored, self._registry.watch_of(target))
 
 
 def _page(view: render.View) -> str | None:

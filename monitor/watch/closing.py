@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 import msgspec
 import structlog
 
-from monitor.compose import render
+from monitor.compose import notifications
+from monitor.decide.dispatch import Dispatch
 from monitor.decide.reachability import scope_of
-from monitor.model import Card, EventKind, Target
+from monitor.model import EventKind, Target
 from monitor.store import Observation, StoredTarget
 from monitor.watch.context import Context
 
@@ -28,33 +30,23 @@ async def close_cards(context: Context, watched: Collection[Target]) -> None:
 
 
 async def _close(context: Context, known: StoredTarget) -> None:
-    state = msgspec.structs.replace(known.state, is_closed=True)
+    closed = replace(known, state=msgspec.structs.replace(known.state, is_closed=True))
+    snapshot, state = closed.snapshot, closed.state
     # What the store knows has to do: the platform may be down, and the start must not wait.
-    called = await context.store.call(
-        context.store.names.called, render.shown_ids(known.snapshot, state)
+    mail = notifications.compose(
+        await context.stored_view(closed, watch=None),
+        Dispatch(state, news={}, held=(), silences=()),
+        earlier=state,
+        keeps_cards=context.channels.keeps_cards,
+        cards={},
+        previous=await context.card_links(snapshot.target, state.attempt - 1),
+        users={},
     )
-    view = render.View(
-        snapshot=known.snapshot,
-        state=state,
-        links=context.links,
-        names=called.names,
-        apps=called.apps,
-        people=called.people,
-        commits=called.commits,
-    )
-    message = render.card(view)
-    destinations = [
-        destination
-        for destination in state.card_destinations
-        if context.channels.keeps_cards(destination)
-    ]
     observation = Observation(
-        snapshot=known.snapshot,
+        snapshot=snapshot,
         state=state,
         fingerprint=b"",  # whatever comes next is looked at anew
-        cards=tuple(
-            Card(known.target, state.attempt, destination, message) for destination in destinations
-        ),
+        cards=mail.cards,
     )
     await context.store.call(context.store.save, observation)
     log.info("closed", target=str(known.target))

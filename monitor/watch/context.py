@@ -9,15 +9,16 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from monitor.compose import render
+from monitor.compose.assembly import view_of
 from monitor.compose.templates import MessageTemplates
 from monitor.decide.dispatch import Dispatch, Plan
 from monitor.decide.reachability import Reachability
 from monitor.decide.stalls import StallRules
 from monitor.decide.verdicts import Silence
 from monitor.metrics import Metrics
-from monitor.model import Called, MessageRef, Snapshot
+from monitor.model import Called, MessageRef, Snapshot, Target, Watch
 from monitor.platform.fetch import Source
-from monitor.store import StoreThread
+from monitor.store import StoredTarget, StoreThread
 
 
 class NameSource(Protocol):
@@ -92,3 +93,24 @@ class Context:
     """Until when an earlier store knew, which was lost: what ended by then was told."""
     reachability_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held from what is to be told of the sight to its commit, lest two watches tell it."""
+
+    async def card_links(self, target: Target, attempt: int) -> Mapping[str, str]:
+        """Return where the cards of an attempt were posted, by destination."""
+        if attempt < 1:
+            return {}
+        cards = await self.store.call(self.store.cards.posted, target, attempt)
+        links = {destination: self.permalink(card) for destination, card in cards.items()}
+        return {destination: link for destination, link in links.items() if link}
+
+    async def stored_view(self, stored: StoredTarget, watch: Watch | None) -> render.View:
+        """Return what is drawn of a target as the store knows it, without asking the platform."""
+        ids = render.shown_ids(stored.snapshot, stored.state)
+        called = await self.store.call(self.store.names.called, ids)
+        return view_of(
+            stored.snapshot,
+            stored.state,
+            called,
+            links=self.links,
+            watch=watch,
+            templates=self.templates,
+        )

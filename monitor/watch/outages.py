@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 import structlog
 
 from monitor.compose import notifications, render
-from monitor.decide.reachability import ReachabilityChange
+from monitor.decide.reachability import ReachabilityChange, subject_of_outage
 from monitor.decide.routing import route
 from monitor.errors import NuonError, NuonUnavailable
 from monitor.kinds import explained
-from monitor.model import EventKind, Mention, Message, Named, Subject, Watch
+from monitor.model import EventKind, Mention, Message, Subject, Watch
 from monitor.watch.context import Context
 
 log = structlog.get_logger(__name__)
@@ -25,7 +25,6 @@ class OutageReporter:
         self.watch = watch
         self._target = watch.target
         self._context = context
-        self._title = watch.title or str(watch.target)
         self._retry_after: float | None = None
 
     @property
@@ -83,19 +82,13 @@ class OutageReporter:
         homes = self.watch.settings.homes if news.target else self._context.destinations
         if news.kind is EventKind.REACHABLE:
             return dict.fromkeys(await self._notified(news) or homes, ())
-        subject = Subject(event=news.kind, name="Nuon")
-        if news.target is not None:
-            subject = Subject(
-                event=news.kind,
-                kind=self._target.kind,
-                rollout=Named(self._target.id),
-                watch=self.watch.settings.entry,
-                labels=self.watch.settings.labels,
-                name=self._title,
-            )
+        subject = self._subject(news)
         rules, now = self._context.plan.rules, self._context.now()
         verdicts = [route(subject, rules, home=home, now=now) for home in homes]
         return {d.destination: d.mentions for verdict in verdicts for d in verdict.recipients}
+
+    def _subject(self, news: ReachabilityChange) -> Subject:
+        return subject_of_outage(news.kind, self.watch if news.target else None)
 
     async def _notified(self, news: ReachabilityChange) -> frozenset[str]:
         """Return the destinations that were told of what is over now."""
@@ -131,7 +124,7 @@ class OutageReporter:
     def _message(
         self, news: ReachabilityChange, mentions: Sequence[Mention], *, was_seen: bool
     ) -> Message:
-        title = self._title if news.target else "Nuon"
+        title = self._subject(news).name
         match news.kind:
             case EventKind.REMOVED:
                 return render.removed(title, news.reason, news.since, mentions, was_seen=was_seen)

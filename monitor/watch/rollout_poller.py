@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -18,10 +18,10 @@ import msgspec
 import structlog
 
 from monitor.compose import notifications, render
-from monitor.compose.phrases import silence_words
+from monitor.compose.assembly import scene_of, view_of
 from monitor.decide import events
 from monitor.decide.diff import Difference, diff, keep_absent
-from monitor.decide.dispatch import Dispatch, Scene, dispatch
+from monitor.decide.dispatch import Dispatch, dispatch
 from monitor.decide.verdicts import Silence
 from monitor.errors import NuonError
 from monitor.kinds import KINDS
@@ -133,8 +133,6 @@ class RolloutPoller:
         )
         if stored is not None:
             state = events.not_beyond(stored.state, self._context.now())
-            if state.has_card and not state.card_destinations:  # from before there were routes
-                state = msgspec.structs.replace(state, card_destinations=self.watch.settings.homes)
             self._is_stale = state.is_closed
             state = events.looked_at_anew(state, self._context.now())
             state = msgspec.structs.replace(state, is_closed=False)
@@ -231,7 +229,7 @@ class RolloutPoller:
             return Outcome.UNCHANGED
         called = await self._context.name_source.called(self._ids(snapshot, decision))
         dispatched = dispatch(
-            self._scene(snapshot, called),
+            scene_of(self.watch, snapshot, called, app_destinations=self._context.channels.of_apps),
             decision.events,
             decision.state,
             plan=self._context.plan,
@@ -276,47 +274,25 @@ class RolloutPoller:
             return ()
         return render.shown_ids(snapshot, state, decision.events)
 
-    def _scene(self, snapshot: Snapshot, called: Called) -> Scene:
-        settings = self.watch.settings
-        return Scene(
-            snapshot=snapshot,
-            homes=settings.homes,
-            title=self.watch.title,
-            watch=settings.entry,
-            labels=settings.labels,
-            names=called.names,
-            apps=called.apps,
-            people=called.people,
-            app_destinations=self._context.channels.of_apps,
-        )
-
     async def _compose(
         self, snapshot: Snapshot, dispatched: Dispatch, called: Called
     ) -> notifications.Mail:
-        context, state, now = self._context, dispatched.state, snapshot.taken_at
-        view = render.View(
-            snapshot=snapshot,
-            state=state,
+        context, state = self._context, dispatched.state
+        view = view_of(
+            snapshot,
+            state,
+            called,
             links=context.links,
-            title=self.watch.title or None,
-            names=called.names,
-            apps=called.apps,
-            people=called.people,
-            commits=called.commits,
-            silences=tuple(silence_words(silence, now) for silence in dispatched.silences),
+            watch=self.watch,
+            templates=context.templates,
+            silences=dispatched.silences,
         )
-        filled = notifications.filled(
-            context.templates,
-            view,
-            watch=self.watch.settings.entry,
-            labels=self.watch.settings.labels,
-        )
-        for problem in filled.problems if filled else ():
+        for problem in view.filled.problems if view.filled else ():
             log.warning("template_failed", target=str(snapshot.target), problem=str(problem))
         previous = await self._cards_of(state.attempt - 1)
         self._lacks_link = state.attempt > 1 and not previous
         return notifications.compose(
-            replace(view, filled=filled),
+            view,
             dispatched,
             earlier=self._seen.state if self._seen else None,
             keeps_cards=context.channels.keeps_cards,
@@ -330,13 +306,7 @@ class RolloutPoller:
         return self._lacks_link and bool(await self._cards_of(state.attempt - 1))
 
     async def _cards_of(self, attempt: int) -> Mapping[str, str]:
-        """Return where the cards of an attempt stand, by destination."""
-        if attempt == 0:
-            return {}
-        context = self._context
-        cards = await context.store.call(context.store.cards.posted, self.watch.target, attempt)
-        links = {destination: context.permalink(card) for destination, card in cards.items()}
-        return {destination: link for destination, link in links.items() if link}
+        return await self._context.card_links(self.watch.target, attempt)
 
     def _report(
         self,

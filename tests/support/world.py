@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from monitor.compose import render
+from monitor.compose.assembly import view_of
 from monitor.config import Config, load_config
 from monitor.decide.diff import keep_absent
 from monitor.deliver.worker import Pace
@@ -179,15 +180,12 @@ class World:
             link = f"{self.slack.url}/archives/{self.channel.id}/p{ts}"
         with Store.open_readonly(self.store_url) as store:
             called = store.names.called(render.shown_ids(snapshot, state))
-        links = render.Links("https://app.nuon.co", self.platform.org_id)
-        view = render.View(
+        view = view_of(
             snapshot,
             state,
-            links,
-            names=called.names,
-            apps=called.apps,
-            people=called.people,
-            commits=called.commits,
+            called,
+            links=render.Links("https://app.nuon.co", self.platform.org_id),
+            watch=None,
             previous_url=link,
         )
         return render.card(view).blocks

@@ -11,12 +11,15 @@ import click
 
 from monitor.cli.support.stored_targets import Knowledge, Known
 from monitor.compose.notifications import LOUD
-from monitor.config import Config, Watch
+from monitor.config import Config
+from monitor.config import Watch as WatchEntry
 from monitor.decide.dispatch import Plan, joined, subject_of
+from monitor.decide.reachability import subject_of_outage
 from monitor.decide.routing import route
 from monitor.decide.verdicts import Silence, Verdict
-from monitor.deliver.destinations import Destinations, home_of
-from monitor.model import LABEL, MATCH_KEYS, Entity, Event, EventKind, Level, Named, Subject
+from monitor.deliver.destinations import Destinations
+from monitor.model import LABEL, MATCH_KEYS, Entity, Event, EventKind, Level, Named, Subject, Watch
+from monitor.service.mapping import settings_of
 from monitor.store import Store
 from monitor.text import join_names, plain
 
@@ -39,8 +42,7 @@ class Question:
     @property
     def is_of_outage(self) -> bool:
         """Whether it is about what the monitor itself sees, which no hours and silences hide."""
-        event, level = self.subject.event, self.subject.level
-        return event in _OUTAGE_EVENTS or (event is EventKind.REMOVED and level is Level.ROLLOUT)
+        return _is_outage(self.subject.event, self.subject.level)
 
     @property
     def pings(self) -> bool:
@@ -109,30 +111,58 @@ def question_of(config: Config, store: Store | None, asked: Asked, at: datetime)
 
     Raises UsageError for a watch or an install that there is not, MonitorError for a target.
     """
+    entry = _entry(config, asked.watch) if asked.watch is not None else None
     if asked.target_id is not None and store is not None:
         known = Knowledge(config, store).named(asked.target_id)
-        subject, homes = _seen(known, asked, at), known.scene.homes
+        if entry is not None:
+            settings = settings_of(config, entry)
+            known = replace(known, watch=replace(known.watch, settings=settings))
+        subject, homes = _of_known(known, asked, at), known.watch.settings.homes
+    elif entry is not None:
+        watch = Watch(entry.target, settings_of(config, entry))
+        subject, homes = _of_watch(watch, store, asked), watch.settings.homes
     else:
-        subject, homes = _made_up(store, asked), Destinations(config).homes
-        # That nothing can be seen at all is told in every channel.
-        homes = homes if asked.kind in _OUTAGE_EVENTS else homes[:1]
-    subject = replace(subject, **_differences(store, asked))
-    if asked.watch is not None:
-        entry = _watch(config, asked.watch)
-        homes = (home_of(config, entry),)
-        watch = Named(entry.target.id, entry.name or "")
-        subject = replace(subject, watch=watch, labels=entry.labels)
-    question = Question(subject, homes, at)
-    # The daemon knows no labels of what it cannot see.
-    labels = {} if question.is_of_outage else subject.labels
-    return replace(question, subject=replace(subject, labels={**labels, **dict(asked.labels)}))
+        subject, homes = _of_nothing_known(config, store, asked)
+    labels = {**subject.labels, **dict(asked.labels)}
+    return Question(replace(subject, **_differences(store, asked), labels=labels), homes, at)
+
+
+def _is_outage(event: EventKind, level: Level) -> bool:
+    """Whether the monitor notifies of it as what it cannot see, rather than as what it saw."""
+    return event in _OUTAGE_EVENTS or (event is EventKind.REMOVED and level is Level.ROLLOUT)
+
+
+def _level(asked: Asked) -> Level:
+    return _LEVELS[asked.level or ("part" if asked.install else "rollout")]
+
+
+def _of_known(known: Known, asked: Asked, at: datetime) -> Subject:
+    if _is_outage(asked.kind, _level(asked)):
+        return subject_of_outage(asked.kind, known.watch)
+    return _seen(known, asked, at)
+
+
+def _of_watch(watch: Watch, store: Store | None, asked: Asked) -> Subject:
+    if _is_outage(asked.kind, _level(asked)):
+        return subject_of_outage(asked.kind, watch)
+    settings = watch.settings
+    return replace(_made_up(store, asked), watch=settings.entry, labels=settings.labels)
+
+
+def _of_nothing_known(
+    config: Config, store: Store | None, asked: Asked
+) -> tuple[Subject, tuple[str, ...]]:
+    """Return the subject of what was only typed; an outage is then that of the platform."""
+    homes = Destinations(config).homes
+    if asked.kind in _OUTAGE_EVENTS:
+        return subject_of_outage(asked.kind, None), homes
+    return _made_up(store, asked), homes[:1]
 
 
 def _made_up(store: Store | None, asked: Asked) -> Subject:
-    level = asked.level or ("part" if asked.install else "rollout")
     return Subject(
         event=asked.kind,
-        level=_LEVELS[level],
+        level=_level(asked),
         install=_named(store, asked.install),
         failed=int(asked.kind is EventKind.FAILED),
     )
@@ -168,7 +198,7 @@ def _named(store: Store | None, word: str | None) -> Named:
     return Named(word, known[word]) if word in known else Named(name=word)
 
 
-def _watch(config: Config, word: str) -> Watch:
+def _entry(config: Config, word: str) -> WatchEntry:
     for entry in config.watch:
         if word in (entry.name, entry.target.id):
             return entry
@@ -211,7 +241,7 @@ def _meant(known: Known, asked: Asked) -> list[tuple[Level, Entity]]:
 def _parts_of(
     known: Known, parts: list[tuple[Level, Entity]], install: str
 ) -> list[tuple[Level, Entity]]:
-    names = known.scene.names
+    names = known.called.names
     units = [(level, entity) for level, entity in parts if level is Level.UNIT]
     found: list[tuple[Level, Entity]] = [
         (level, entity)

@@ -16,6 +16,7 @@ from monitor.decide.stalls import StallRules
 from monitor.kinds import KINDS
 from monitor.kinds.profile import KindProfile, page_of_app
 from monitor.model import (
+    Called,
     Entity,
     Event,
     EventKind,
@@ -104,13 +105,12 @@ _CASTS: Mapping[str, _Cast] = {
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A rollout at the moment of some events; `names` are those of installs and the like by id."""
+    """A rollout at the moment of some events, and what its parts are called."""
 
     snapshot: Snapshot
     state: TargetState
     events: tuple[Event, ...]
-    names: Mapping[str, str]
-    apps: Mapping[str, str]
+    called: Called
 
 
 def sample(kind: str, event: EventKind, now: datetime) -> Sample | None:
@@ -135,7 +135,8 @@ def sample(kind: str, event: EventKind, now: datetime) -> Sample | None:
         return None
     installs = {_id("inl", number): name for number, name in enumerate(_INSTALLS, start=1)}
     names = {_id("cmp"): "checkout-api", _id("app"): "shop"}
-    return Sample(seen, state, its_events, {**installs, **names}, {_id("cmp"): _id("app")})
+    called = Called(names={**installs, **names}, apps={_id("cmp"): _id("app")})
+    return Sample(seen, state, its_events, called)
 
 
 def kinds_of_events(kind: str) -> tuple[EventKind, ...]:

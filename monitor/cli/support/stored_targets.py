@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-
-import msgspec
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from monitor.compose import render
-from monitor.config import Config, Watch
+from monitor.compose.assembly import scene_of, view_of
+from monitor.config import Config
 from monitor.decide import progress
 from monitor.decide.dispatch import Scene
-from monitor.deliver.destinations import home_of
+from monitor.decide.verdicts import Silence
 from monitor.errors import MonitorError
 from monitor.kinds import KINDS
-from monitor.model import Alert, Entity, Event, Level, Named, Snapshot, Target, TargetState
+from monitor.model import (
+    Alert,
+    Called,
+    Entity,
+    Event,
+    Level,
+    Named,
+    Snapshot,
+    Target,
+    TargetState,
+    Watch,
+)
+from monitor.service.mapping import links_of, settings_of, templates_of
 from monitor.store import Store, StoredTarget
 from monitor.text import join_names, plain
 
@@ -25,34 +37,39 @@ _IDS_SHOWN = 5
 class Known:
     """One target as it was last seen. `is_watched` says whether the configuration leads to it."""
 
-    scene: Scene
+    watch: Watch
+    snapshot: Snapshot
     state: TargetState
-    is_watched: bool
+    called: Called
+    is_watched: bool = True
 
     @property
-    def snapshot(self) -> Snapshot:
-        return self.scene.snapshot
+    def scene(self) -> Scene:
+        """What its events are routed by."""
+        return scene_of(self.watch, self.snapshot, self.called)
 
     @property
     def is_open(self) -> bool:
-        """Whether there may yet be something to tell."""
+        """Whether people may yet be notified of something."""
         return self.state.ended is None or bool(self.state.alerts)
 
-    def view(self, config: Config) -> render.View:
+    def view(
+        self, config: Config, silences: Sequence[Silence] = (), now: datetime | None = None
+    ) -> render.View:
         """Return what its messages are drawn from."""
-        scene = self.scene
-        return render.View(
-            snapshot=scene.snapshot,
-            state=self.state,
-            links=render.Links(config.nuon.dashboard_url, config.nuon.org_id or ""),
-            title=scene.title or None,
-            names=scene.names,
-            apps=scene.apps,
-            people=scene.people,
+        return view_of(
+            self.snapshot,
+            self.state,
+            self.called,
+            links=links_of(config),
+            watch=self.watch if self.is_watched else None,
+            templates=templates_of(config),
+            silences=silences,
+            now=now,
         )
 
     def troubles(self) -> Iterator[tuple[Alert, Event]]:
-        """Yield what stands, and the event by which it would be told now."""
+        """Yield what is active, and the event by which people would be notified of it now."""
         alert_keys = progress.AlertKeys(self.snapshot.root)
         for alert in self.state.alerts:
             found = alert_keys.entity(alert.alert_key)
@@ -82,7 +99,7 @@ class Knowledge:
         self._config = config
         self._store = store
         self._seen = {watched.target: watched for watched in store.snapshots.load_all()}
-        self._leading = self._entries_by_target()
+        self._watches = self._watches_by_target()
 
     def all(self) -> tuple[Known, ...]:
         return tuple(map(self._known, self._seen.values()))
@@ -101,40 +118,43 @@ class Knowledge:
         knows = f"known are {listed}" if ids else "nothing was polled yet"
         raise MonitorError(f"nothing is known of {shown}: {knows}; see `nuon-monitor status --all`")
 
-    def _entries_by_target(self) -> Mapping[Target, tuple[Watch, ...]]:
-        """Return the watches that lead to each target, the one that decides its words first."""
-        direct = {entry.target: entry for entry in self._config.watch}
-        lists = dict(direct)
-        for entry in self._config.watch:
-            seen, kind = self._seen.get(entry.target), KINDS.get(entry.target.kind)
-            for further in kind.leads_to(seen.snapshot.root) if seen and kind else ():
-                lists.setdefault(further, entry)
-        leading = {target: [entry] for target, entry in direct.items()}
-        for find in self._store.finds.load():
-            if find.listing in lists:
-                leading.setdefault(find.target, []).append(lists[find.listing])
-        return {target: tuple(entries) for target, entries in leading.items()}
+    def _watches_by_target(self) -> dict[Target, Watch]:
+        """Return how each target is watched, as the daemon does: what leads to it first decides.
 
-    def _known(self, watched: StoredTarget) -> Known:
-        snapshot, state = watched.snapshot, watched.state
-        entries = self._leading.get(watched.target, ())
-        homes = [home_of(self._config, entry) for entry in entries or self._config.watch[:1]]
-        first = next(iter(entries), None)
-        is_direct = first is not None and first.target == watched.target
-        called = self._store.names.called(_ids(snapshot, state))
-        scene = Scene(
-            snapshot=snapshot,
-            homes=tuple(dict.fromkeys(homes)),
-            title=first.name or "" if first and is_direct else "",
-            watch=Named(first.target.id, first.name or "") if first else Named(),
-            labels=first.labels if first else {},
-            names=called.names,
-            apps=called.apps,
-            people=called.people,
+        All further watches that lead to it have their channels notified as well.
+        """
+        watches: dict[Target, Watch] = {}
+        for entry in self._config.watch:
+            _add(watches, Watch(entry.target, settings_of(self._config, entry)))
+        for watch in tuple(watches.values()):
+            seen, kind = self._seen.get(watch.target), KINDS.get(watch.target.kind)
+            for further in kind.leads_to(seen.snapshot.root) if seen and kind else ():
+                _add(watches, Watch(further, watch.settings))
+        for find in self._store.finds.load():
+            listing = watches.get(find.listing)
+            if listing is not None:
+                _add(watches, Watch(find.target, listing.settings, found_in=find.listing))
+        return watches
+
+    def _known(self, stored: StoredTarget) -> Known:
+        snapshot, state = stored.snapshot, stored.state
+        watch = self._watches.get(stored.target)
+        return Known(
+            watch or self._unwatched(stored.target),
+            snapshot,
+            state,
+            self._store.names.called(_ids(snapshot, state)),
+            is_watched=watch is not None,
         )
-        if state.has_card and not state.card_destinations:
-            state = msgspec.structs.replace(state, card_destinations=scene.homes)
-        return Known(scene, state, is_watched=bool(entries))
+
+    def _unwatched(self, target: Target) -> Watch:
+        settings = settings_of(self._config, self._config.watch[0])
+        return Watch(target, replace(settings, entry=Named(), labels={}))
+
+
+def _add(watches: dict[Target, Watch], watch: Watch) -> None:
+    known = watches.get(watch.target)
+    watches[watch.target] = known.with_homes(watch.settings.homes) if known else watch
 
 
 def _ids(snapshot: Snapshot, state: TargetState) -> Iterable[str]:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from monitor.compose import render
+from monitor.compose.assembly import view_of
 from monitor.compose.phrases import phrase_of
 from monitor.decide import events
 from monitor.decide.diff import diff, keep_absent
@@ -139,9 +140,7 @@ class Follower:
         self._seen, self._state = after, decision.state
         ids = render.shown_ids(after, decision.state, decision.events)
         called = await self._names.called(ids)
-        self._view = render.View(
-            after, decision.state, self._links, names=called.names, apps=called.apps
-        )
+        self._view = view_of(after, decision.state, called, links=self._links, watch=None)
         return decision
 
     def out_of_time(self, after: timedelta) -> End:
