@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 
     from monitor.cli.support.read_status import Row, View
     from monitor.config import Config
+    from monitor.store import StoredTarget
 
-_EVERY = 2.0
-"""Seconds between two looks into the store with --watch."""
+_EVERY_SECONDS = 2.0
+"""Between two looks into the store with --watch."""
+
+_LAST_SEEN = ("status", "phase", "description", "attempt", "ended", "polled_at", "changed_at")
 
 
 @click.command("status")
@@ -74,9 +77,7 @@ def _page(view: View) -> dict[str, Any]:
 def _as_dict(row: Row) -> dict[str, Any]:
     from monitor.compose.phrases import phrase_of
 
-    watched, progress = row.watched, row.progress
-    root = watched.snapshot.root if watched else None
-    state = watched.state if watched else None
+    progress = row.progress
     return {
         "kind": row.target.kind,
         "id": row.target.id,
@@ -86,11 +87,7 @@ def _as_dict(row: Row) -> dict[str, Any]:
         "found_by": row.found_by and {"kind": row.found_by.kind, "id": row.found_by.id},
         "standing": row.status.words,
         "summary": row.summary,
-        "status": root and root.status,
-        "phase": root and str(root.phase),
-        "description": root and root.description,
-        "attempt": state and state.attempt,
-        "ended": state and state.ended and str(state.ended),
+        **_last_seen(row.watched),
         "units": {
             "total": progress.total,
             "pending": progress.pending,
@@ -110,9 +107,24 @@ def _as_dict(row: Row) -> dict[str, Any]:
             }
             for alert in row.alerts
         ],
-        "polled_at": watched and watched.polled_at.isoformat(),
-        "changed_at": watched and watched.changed_at.isoformat(),
     }
+
+
+def _last_seen(watched: StoredTarget | None) -> dict[str, Any]:
+    """Return what its last snapshot says; all null for what was not polled yet."""
+    if watched is None:
+        return dict.fromkeys(_LAST_SEEN)
+    root, state = watched.snapshot.root, watched.state
+    values = (
+        root.status,
+        str(root.phase),
+        root.description,
+        state.attempt,
+        str(state.ended) if state.ended else None,
+        watched.polled_at.isoformat(),
+        watched.changed_at.isoformat(),
+    )
+    return dict(zip(_LAST_SEEN, values, strict=True))
 
 
 # For people
@@ -144,12 +156,12 @@ def _refresh(config: Config, screen: Console, *, is_all: bool) -> NoReturn:
         while True:
             below = Text(f"{board.view.now:%H:%M:%S} UTC, until Ctrl-C", style="dim")
             live.update(Group(board, below), refresh=True)
-            time.sleep(_EVERY)
+            time.sleep(_EVERY_SECONDS)
             try:
                 board = Board(config, _look(config), is_all)
             except StoreError as error:  # a daemon that starts may be at work on the file
                 live.update(Group(board, Text(f"⚠ {plain(str(error), 300)}")), refresh=True)
-                time.sleep(_EVERY)
+                time.sleep(_EVERY_SECONDS)
 
 
 def _print_changes(config: Config, screen: Console, *, is_all: bool) -> NoReturn:
@@ -166,7 +178,7 @@ def _print_changes(config: Config, screen: Console, *, is_all: bool) -> NoReturn
             screen.print(Text(f"{view.now:%Y-%m-%d %H:%M:%S} UTC", style="bold"), end="\n\n")
             screen.print(Board(config, view, is_all))
             sys.stdout.flush()
-        time.sleep(_EVERY)
+        time.sleep(_EVERY_SECONDS)
 
 
 def _news(config: Config, view: View) -> object:

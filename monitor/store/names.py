@@ -37,17 +37,24 @@ BUILD, ACCOUNT = "bld", "acc"
 
 def called(known: Mapping[str, Name]) -> Called:
     """Return what is known of ids, sorted by what it is."""
-    named = {i: name for i, name in known.items() if name.name}
-    builds = {i: name for i, name in named.items() if i.startswith(BUILD)}
-    people = {i: name.name for i, name in named.items() if i.startswith(ACCOUNT)}
-    owners = {i: name.app_id for i, name in known.items() if name.app_id}
-    return Called(
-        names={i: name.name for i, name in named.items() if i not in builds | people},
-        apps={i: app_id for i, app_id in owners.items() if not i.startswith(BUILD)},
-        components={i: owner for i, owner in owners.items() if i.startswith(BUILD)},
-        commits={i: Commit(name.name, name.message, name.author) for i, name in builds.items()},
-        people=people,
-    )
+    names: dict[str, str] = {}
+    apps: dict[str, str] = {}
+    components: dict[str, str] = {}
+    commits: dict[str, Commit] = {}
+    people: dict[str, str] = {}
+    for id_, its in known.items():
+        is_build = id_.startswith(BUILD)
+        if its.app_id:
+            (components if is_build else apps)[id_] = its.app_id
+        if not its.name:
+            continue
+        if is_build:
+            commits[id_] = Commit(its.name, its.message, its.author)
+        elif id_.startswith(ACCOUNT):
+            people[id_] = its.name
+        else:
+            names[id_] = its.name
+    return Called(names=names, apps=apps, commits=commits, components=components, people=people)
 
 
 class Names:

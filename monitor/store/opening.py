@@ -223,15 +223,10 @@ def store_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (DBAPIError, sqlite3.Error) as error:
-        cause = error.orig if isinstance(error, DBAPIError) else error
-        # The low byte is the primary code, the rest says more of the circumstances.
-        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
-        advice = _ADVICE.get(code)
-        is_operational = isinstance(error, OperationalError | sqlite3.OperationalError)
-        if advice is None and (not is_operational or code == sqlite3.SQLITE_ERROR):
+        refusal = _refusal(path, error)
+        if refusal is None:
             raise
-        kind = StoreDamaged if code in _DAMAGED else StoreError
-        raise kind(f"{path}: {advice or 'the database refuses'} ({cause})") from error
+        raise refusal from error
     except OSError as error:
         raise StoreError(
             f"{path}: {error.strerror or error}; check the disk and who owns it"
@@ -241,6 +236,19 @@ def store_errors(path: Path) -> Iterator[None]:
             f"{path} holds something that this version cannot read ({error}):"
             " go back to the version that wrote it, or move the file away"
         ) from error
+
+
+def _refusal(path: Path, error: DBAPIError | sqlite3.Error) -> StoreError | None:
+    """Return what the database refuses, and what to do about it; None for a wrong statement."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    # The low byte is the primary code, the rest says more of the circumstances.
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+    advice = _ADVICE.get(code)
+    is_operational = isinstance(error, OperationalError | sqlite3.OperationalError)
+    if advice is None and (not is_operational or code == sqlite3.SQLITE_ERROR):
+        return None
+    kind = StoreDamaged if code in _DAMAGED else StoreError
+    return kind(f"{path}: {advice or 'the database refuses'} ({cause})")
 
 
 def _database_file(url: str) -> Path:

@@ -9,7 +9,9 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
+    FromClause,
     Row,
     and_,
     bindparam,
@@ -114,8 +116,7 @@ class Outbox:
         with self._database.transaction() as connection:
             row = connection.execute(_NEXT, {"destination": destination}).one_or_none()
             if row is not None and row.form == Form.REPLY and row.thread_ts is None:
-                its = {"its_kind": row.target_kind, "its_id": row.target_id}
-                its |= {"its_attempt": row.attempt, "destination": destination}
+                its = {f"its_{column}": getattr(row, column) for column in _CARD_KEY}
                 row = connection.execute(_NEXT_CARD, its).one_or_none() or row
         return None if row is None else _queued(row)
 
@@ -291,35 +292,29 @@ class Outbox:
 
 _UPDATE = update(notification).where(notification.c.id == bindparam("its_id"))
 _PRUNE = delete(notification).where(notification.c.done_at < bindparam("before"))
-_CARD_OF = select(
-    notification.c.target_kind,
-    notification.c.target_id,
-    notification.c.attempt,
-    notification.c.destination,
-).where(notification.c.id == bindparam("its_id"), notification.c.form == Form.CARD)
 
-_is_same_card = and_(
-    card.c.target_kind == notification.c.target_kind,
-    card.c.target_id == notification.c.target_id,
-    card.c.attempt == notification.c.attempt,
-    card.c.destination == notification.c.destination,
+# What names a card: its notifications have the same columns.
+_CARD_KEY = ("target_kind", "target_id", "attempt", "destination")
+_CARD_OF = select(*(notification.c[column] for column in _CARD_KEY)).where(
+    notification.c.id == bindparam("its_id"), notification.c.form == Form.CARD
 )
+
+
+def _is_of_same_card(one: FromClause, other: FromClause) -> ColumnElement[bool]:
+    return and_(*(one.c[column] == other.c[column] for column in _CARD_KEY))
+
+
 _WITH_THREAD = select(
     notification,
     card.c.channel_id.label("thread_channel_id"),
     card.c.ts.label("thread_ts"),
-).outerjoin(card, and_(notification.c.form == Form.REPLY, _is_same_card))
+).outerjoin(card, and_(notification.c.form == Form.REPLY, _is_of_same_card(card, notification)))
 _UNSENT = _WITH_THREAD.where(is_unsent).order_by(notification.c.id)
-_NEXT = (
-    _WITH_THREAD.where(is_open, notification.c.destination == bindparam("destination"))
-    .order_by(notification.c.id)
+_NEXT = _UNSENT.where(is_open, notification.c.destination == bindparam("destination")).limit(1)
+_NEXT_CARD = (
+    _UNSENT.where(is_open, notification.c.form == Form.CARD)
+    .where(*(notification.c[column] == bindparam(f"its_{column}") for column in _CARD_KEY))
     .limit(1)
-)
-_NEXT_CARD = _NEXT.where(
-    notification.c.form == Form.CARD,
-    notification.c.target_kind == bindparam("its_kind"),
-    notification.c.target_id == bindparam("its_id"),
-    notification.c.attempt == bindparam("its_attempt"),
 )
 
 _head_ids = select(func.min(notification.c.id)).where(is_open).group_by(notification.c.destination)
@@ -334,17 +329,14 @@ _HEADS = union_all(
         ).label("next_try_at"),
     )
     .select_from(
-        notification.outerjoin(card, _is_same_card).outerjoin(
+        notification.outerjoin(card, _is_of_same_card(card, notification)).outerjoin(
             _new_card,
             and_(
                 notification.c.form == Form.REPLY,
                 card.c.ts.is_(None),
                 _new_card.c.form == Form.CARD,
                 _new_card.c.state.in_((DeliveryState.PENDING, DeliveryState.SENDING)),
-                _new_card.c.target_kind == notification.c.target_kind,
-                _new_card.c.target_id == notification.c.target_id,
-                _new_card.c.attempt == notification.c.attempt,
-                _new_card.c.destination == notification.c.destination,
+                _is_of_same_card(_new_card, notification),
             ),
         )
     )
@@ -358,10 +350,8 @@ _COUNTS = (
     .where(is_unsent)
     .group_by(notification.c.state)
 )
-_WAITING = (
-    select(func.count())
-    .select_from(notification)
-    .where(is_open, notification.c.destination == bindparam("destination"))
+_WAITING = select(func.count(notification.c.id)).where(
+    is_open, notification.c.destination == bindparam("destination")
 )
 _OLDEST_PENDING = select(notification.c.created_at).where(
     notification.c.id == select(func.min(notification.c.id)).where(is_open).scalar_subquery()
