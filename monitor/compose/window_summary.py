@@ -1,13 +1,13 @@
-"""What is told when a quiet window is over: what it held back, in one message. Pure.
+"""What is sent when a quiet window is over: what it held back, in one message. Pure.
 
-What is in trouble still is told at that moment by the watch itself, in its own thread: here it
-is only said that it is. What came and went reads as such.
+Of a trouble that is active still the poller notifies at that moment, in the rollout's own
+thread: the summary only mentions it. What came and went reads as such.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,7 +20,7 @@ from monitor.model import Alert, EventKind, Form, HeldLine, Notification, Phase,
 from monitor.text import plain
 
 PATIENCE = timedelta(minutes=5)
-"""How long a summary waits for those polls that tell what still stands."""
+"""How long a summary waits for the polls that find out what is active still."""
 
 _MOST_PHRASES = 3
 _PHRASE_LIMIT = 90
@@ -47,7 +47,7 @@ class Bundle:
 
 
 def due_bundles(lines: Iterable[HeldLine], now: datetime) -> tuple[Bundle, ...]:
-    """Return what is to be told now, a bundle for each message."""
+    """Return what is to be sent now, a bundle for each message."""
     bundles: dict[tuple[str, str], list[HeldLine]] = defaultdict(list)
     for line in lines:
         if line.until <= now:
@@ -58,9 +58,9 @@ def due_bundles(lines: Iterable[HeldLine], now: datetime) -> tuple[Bundle, ...]:
 def prolonged(
     lines: Iterable[HeldLine], plan: Plan, now: datetime
 ) -> dict[datetime, list[HeldLine]]:
-    """Return what is held for longer than it was said when it happened, by until when.
+    """Return what is held for longer than was planned when it happened, by until when.
 
-    So it is where a window that was open then is open still: the configuration has changed.
+    That is so where a window that was open then is open still: the configuration has changed.
     """
     found: dict[datetime, list[HeldLine]] = defaultdict(list)
     for line in lines:
@@ -88,7 +88,7 @@ def _windows_of(line: HeldLine, plan: Plan, at: datetime) -> list[Window]:
 class Story:
     """What a bundle has to say of one target; `rank` is smaller for what matters more.
 
-    `is_unseen` says that the trouble has not been looked at since the window was over.
+    `is_unseen` says that the trouble was not polled since the window was over.
     """
 
     past: SummaryLine | None
@@ -98,13 +98,13 @@ class Story:
 
 
 def story_of(lines: Sequence[HeldLine], view: render.View | None, now: datetime) -> Story:
-    """Return what was held back of one target, and how it stands; None where nobody knows."""
-    builder = _SummaryBuilder(lines, view)
-    is_unseen = any(_is_unseen(alert, now) for alert in builder.active.values())
+    """Return what was held back of one target, and its state; None where nobody knows that."""
+    builder = SummaryBuilder(lines, view)
+    is_unseen = any(_is_unseen(alert, now) for alert in builder.parts.active)
     return Story(
         past=builder.past() if builder.past_lines else None,
-        trouble=builder.trouble(is_unseen=is_unseen) if builder.is_in_trouble else None,
-        rank=0 if builder.over else 1 if builder.ends else 2,
+        trouble=builder.trouble(is_unseen=is_unseen) if builder.parts.is_in_trouble else None,
+        rank=builder.parts.rank,
         is_unseen=is_unseen,
     )
 
@@ -134,58 +134,99 @@ def summary_of(bundle: Bundle, stories: Sequence[Story], plan: Plan) -> Notifica
 
 # The one that says most first.
 _TROUBLES = (EventKind.FAILED, EventKind.STALLED, EventKind.WAITING)
-_OVER = (*_TROUBLES, EventKind.RECOVERED)
+_PAST_TROUBLES = (*_TROUBLES, EventKind.RECOVERED)
 _ENDS = (EventKind.SUCCEEDED, EventKind.REMOVED)
 
 
-class _SummaryBuilder:
-    """Puts one target's lines into words.
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """One target's lines by what has become of them since.
 
-    `active` is what they told of and stands still, by place and kind. `ends`, `over` and
-    `steps` are the rest: how it ended, what trouble it was in, and what else came of it.
+    `active` are the alerts that lines told of and that are active still. The lines of these
+    are left out of the others: how it ended, what trouble it was in, and what else happened.
     """
+
+    active: tuple[Alert, ...]
+    ends: tuple[HeldLine, ...]
+    past_troubles: tuple[HeldLine, ...]
+    steps: tuple[HeldLine, ...]
+
+    @property
+    def is_in_trouble(self) -> bool:
+        return any(alert.kind in _TROUBLES for alert in self.active)
+
+    @property
+    def rank(self) -> int:
+        """Smaller for what matters more."""
+        if self.past_troubles:
+            return 0
+        return 1 if self.ends else 2
+
+
+def _parts_of(lines: Sequence[HeldLine], alerts: Iterable[Alert]) -> _Parts:
+    active = _still_active(lines, alerts)
+    active_keys = {alert.alert_key for alert in active}
+    past = [line for line in _last_of_each_key(lines) if line.alert_key not in active_keys]
+    others = set(EventKind).difference(_ENDS, _PAST_TROUBLES)
+    return _Parts(
+        active=active,
+        ends=_with_events(past, _ENDS),
+        past_troubles=_without_wholes(_with_events(past, _PAST_TROUBLES)),
+        steps=_with_events(past, others),
+    )
+
+
+def _still_active(lines: Iterable[HeldLine], alerts: Iterable[Alert]) -> tuple[Alert, ...]:
+    held = {(line.alert_key, line.event) for line in lines if line.alert_key}
+    return tuple(alert for alert in alerts if (alert.alert_key, alert.kind) in held)
+
+
+def _with_events(lines: Iterable[HeldLine], events: Container[EventKind]) -> tuple[HeldLine, ...]:
+    return tuple(line for line in lines if line.event in events)
+
+
+def _last_of_each_key(lines: Sequence[HeldLine]) -> list[HeldLine]:
+    """Return of each alert what was said last, and all that is of none."""
+    last = {line.alert_key: line for line in lines}
+    return [line for line in lines if not line.alert_key or last[line.alert_key] is line]
+
+
+def _without_wholes(lines: Sequence[HeldLine]) -> tuple[HeldLine, ...]:
+    """Leave out that a whole failed where lines say which of its parts did."""
+    # A part's key is its step and what it works at, see `progress.alert_key_of`.
+    failures = {line.alert_key for line in lines if line.event is EventKind.FAILED}
+    wholes = {alert_key for alert_key in failures if "/" not in alert_key}
+    if wholes == failures:
+        return tuple(lines)
+    return tuple(line for line in lines if line.alert_key not in wholes)
+
+
+class SummaryBuilder:
+    """Puts one target's lines into words. `view` is None where nothing is known of it."""
 
     def __init__(self, lines: Sequence[HeldLine], view: render.View | None) -> None:
         self._lines = lines
         self._view = None if view is None or view.state.is_closed else view
         self._alert_keys = progress.AlertKeys(self._view.snapshot.root) if self._view else None
-        held = {(line.alert_key, line.event) for line in lines if line.alert_key}
-        alerts = self._view.state.alerts if self._view else ()
-        self.active = {
-            (alert.alert_key, alert.kind): alert
-            for alert in alerts
-            if (alert.alert_key, alert.kind) in held
-        }
-        still = {alert_key for alert_key, _ in self.active}
-        # Of a place counts what was said of it last.
-        last = {line.alert_key: line for line in lines}
-        past = [line for line in lines if not line.alert_key or last[line.alert_key] is line]
-        past = [line for line in past if line.alert_key not in still]
-        self.ends = [line for line in past if line.event in _ENDS]
-        self.over = _without_wholes([line for line in past if line.event in _OVER])
-        self.steps = [line for line in past if line.event not in (*_ENDS, *_OVER)]
-
-    @property
-    def is_in_trouble(self) -> bool:
-        return any(kind in _TROUBLES for _, kind in self.active)
+        self.parts = _parts_of(lines, self._view.state.alerts if self._view else ())
 
     def trouble(self, *, is_unseen: bool) -> SummaryLine:
-        """Say how it stands."""
-        kinds = {kind for _, kind in self.active}
+        """Say what trouble is active."""
+        kinds = {alert.kind for alert in self.parts.active}
         event = next(kind for kind in _TROUBLES if kind in kinds)
         summary = render.title_and_summary(self._view)[1] if self._view else ""
         words = f"{summary}, as last seen" if is_unseen else summary
         return SummaryLine(self._lines[-1].title, words, self._lines[-1].url, event)
 
     @property
-    def past_lines(self) -> list[HeldLine]:
+    def past_lines(self) -> tuple[HeldLine, ...]:
         """What happened and is over, the most telling first.
 
-        How far it came is said by how it ended or stands, where it did one or is in trouble.
+        How far it came is clear from how it ended, or from the trouble that it is in.
         """
-        is_shown_elsewhere = bool(self.ends) or self.is_in_trouble
-        steps = [] if is_shown_elsewhere else reversed(self.steps)
-        return [*self.ends[-1:], *self.over, *steps]
+        parts = self.parts
+        steps = () if parts.ends or parts.is_in_trouble else reversed(parts.steps)
+        return (*parts.ends[-1:], *parts.past_troubles, *steps)
 
     def past(self) -> SummaryLine:
         """Say on one line what happened."""
@@ -204,7 +245,7 @@ class _SummaryBuilder:
         return f"{outcome}: {words}" if outcome else words
 
     def _outcome(self, line: HeldLine) -> str:
-        """Return what became of a trouble that stands no longer; empty where nobody knows."""
+        """Return what became of a trouble that is past; empty where nobody knows."""
         if line.event not in _TROUBLES or self._alert_keys is None:
             return ""
         if line.event is not EventKind.FAILED:
@@ -215,17 +256,7 @@ class _SummaryBuilder:
         return "recovered" if found[1].phase is Phase.SUCCEEDED else "tried again"
 
 
-def _without_wholes(lines: Sequence[HeldLine]) -> list[HeldLine]:
-    """Leave out that a whole failed where it is told which of its parts did."""
-    # A part's place is its step and what it works at, see `rollout.alert_key_of`.
-    failures = {line.alert_key for line in lines if line.event is EventKind.FAILED}
-    wholes = {alert_key for alert_key in failures if "/" not in alert_key}
-    if wholes == failures:
-        return list(lines)
-    return [line for line in lines if line.alert_key not in wholes]
-
-
 def _is_unseen(alert: Alert, now: datetime) -> bool:
-    """Whether it is time to tell of a trouble that was kept back, and nobody has looked yet."""
+    """Whether a trouble that was kept back is due, and was not polled since."""
     due = alert.look_again_at
     return alert.is_kept_back and due is not None and due <= now
