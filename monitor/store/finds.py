@@ -18,7 +18,7 @@ from monitor.store.tables import find, insert_into, listing, replace_into
 class Find:
     """Something that a list led to. `is_new` says that it began while the list was watched.
 
-    What is no longer followed has finished, unless the list says otherwise later.
+    What is not followed had finished: it is not polled until the list shows that it goes on.
     """
 
     target: Target
@@ -28,7 +28,7 @@ class Find:
 
 
 class Finds:
-    """The part of the store that remembers what was found."""
+    """The part of the store that keeps what lists led to."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -46,7 +46,7 @@ class Finds:
         return began_at
 
     def load(self, of: Target | None = None) -> tuple[Find, ...]:
-        """Return what one list led to, or all of them, the earliest first."""
+        """Return what one list led to, or all lists without one, the earliest first."""
         wanted = select(find).order_by(find.c.found_at, find.c.target_id)
         if of is not None:
             wanted = wanted.where(_is_of(of))

@@ -135,7 +135,7 @@ class History:
         changes: Iterable[Transition | Alteration],
         now: datetime,
     ) -> None:
-        """Add changes that were seen of a target now."""
+        """Add what changed of a target since its last snapshot."""
         rows = [_row(one, of, attempt, now) for one in changes]
         if rows:
             connection.execute(_ADD, rows)

@@ -58,7 +58,7 @@ def called(known: Mapping[str, Name]) -> Called:
 
 
 class Names:
-    """The part of the store that remembers what ids are called."""
+    """The part of the store that keeps what ids are called, so that each is looked up once."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -73,7 +73,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """A damaged store's file and when it was last written, which is until when it knew."""
+    """A damaged store's file; what happened after it was last written is not in it."""
 
     file: Path
     written_at: datetime
@@ -202,7 +202,7 @@ def _open_as_it_is(url: str, *, mode: str, pragmas: str, begin: str) -> Opened:
 
 
 def copy_of(url: str, copy: Path) -> None:
-    """Copy the store as it stands, whether or not a daemon is writing it; none is no copy."""
+    """Copy the store as it is now, whether or not a daemon is writing it; none is no copy."""
     path = _database_file(url)
     if not path.exists():
         return

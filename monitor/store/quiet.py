@@ -19,7 +19,7 @@ _IDS_AT_ONCE = 1000
 
 
 class Silences:
-    """The part of the store that keeps silences."""
+    """The part of the store that keeps silences, those that are over among them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

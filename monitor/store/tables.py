@@ -1,7 +1,7 @@
 """The tables, and how our values become columns.
 
 Portable between SQLite and PostgreSQL: integers, texts and bytes only, and one function where
-the two dialects differ. What is asked of the tables stands in the package itself.
+the two dialects differ. Each part of the store has its statements in its own file.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def insert_into(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert
 
 
 def replace_into(dialect: str, table: Table, *columns: str) -> sqlite.Insert | postgresql.Insert:
-    """Return an insert that, where the key is there, changes these columns, or all without any."""
+    """Return an insert that changes these columns, by default all, where the key is there."""
     adding = insert_into(dialect, table)
     changed = columns or [column.name for column in table.c if not column.primary_key]
     return adding.on_conflict_do_update(
