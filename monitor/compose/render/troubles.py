@@ -166,7 +166,7 @@ def _troubles_of_parents(layout: Layout, shown_elsewhere: AbstractSet[str]) -> I
 
 
 def _is_shown_already(root: Entity, *, is_explained: bool) -> bool:
-    """Whether its parts, or the headline, leave nothing to add to how it stands."""
+    """Whether its parts, or the headline, leave nothing to add."""
     if root.phase is Phase.WAITING:
         return has_parts_that_wait(Level.ROLLOUT, root)
     if root.phase is not Phase.FAILED:
