@@ -1,35 +1,37 @@
 """Titles, extra fields and links in a user's own words: templates, checked once, then filled in.
 
-A template has Jinja2's syntax for values, conditions and a few filters. Nothing in it can
-loop, call, assign or include, so what it yields is bounded by its own length. It yields
-plain text, never markup: what draws a message escapes it like all foreign text. A template
-that cannot be filled in is left out and said, it never raises. Pure.
+A template yields plain text, never markup: what draws a message escapes it like all foreign
+text. One that cannot be filled in is left out, and a problem says so: it never raises. Pure.
 """
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Annotated, Any, get_type_hints
-from urllib.parse import quote, urlsplit
+from typing import Annotated, get_type_hints
+from urllib.parse import urlsplit
 
-from jinja2 import Template, TemplateSyntaxError, Undefined, nodes
-from jinja2.runtime import Context
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2 import Template
 
+from monitor.compose.template_language import (
+    REASON_LIMIT,
+    VALUE_LIMIT,
+    BlankInAddress,
+    Refused,
+    TemplateEnvironment,
+    quoted,
+    shown,
+)
 from monitor.errors import ConfigError, Problem
 from monitor.text import WEB_ADDRESS, plain
 
-TEMPLATE_LIMIT = 500
+# All in characters.
 NAME_LIMIT = 75
 TITLE_LIMIT = 150
 FIELD_LIMIT = 300
 LINK_LIMIT = 500
-_VALUE_LIMIT = 500
-_REASON_LIMIT = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,11 +169,11 @@ class _Part:
         """Return what the template says, which may be blank, or why it says nothing."""
         try:
             return self._finished(self.template.render(variables))
-        except _BlankInAddress:
+        except BlankInAddress:
             return ""
         # Whatever a template runs into: the rest of the message is not to suffer from it.
         except Exception as error:  # noqa: BLE001
-            reason = plain(str(error), _REASON_LIMIT, fallback=type(error).__name__)
+            reason = plain(str(error), REASON_LIMIT, fallback=type(error).__name__)
             return Problem(_place(self.slot, self.name), f"cannot be filled in: {reason}")
 
     def _finished(self, text: str) -> str:
@@ -199,137 +201,15 @@ def _part(slot: _Slot, name: str, source: str) -> _Part:
         raise ConfigError((Problem(place, "each needs a name that can be read"),))
     if len(name) > NAME_LIMIT:
         raise ConfigError((Problem(place, f"a name of at most {NAME_LIMIT} characters"),))
-    environment = _Environment(finalize=_quoted if slot is _Slot.LINK else _shown)
+    environment = TemplateEnvironment(VARIABLES, finalize=quoted if slot is _Slot.LINK else shown)
     try:
         part = _Part(slot, shown_name, environment.compiled(source))
-    except _Refused as refused:
+    except Refused as refused:
         raise ConfigError(tuple(Problem(place, reason) for reason in refused.reasons)) from refused
     outcome = part.fill(_EXAMPLE)
     if isinstance(outcome, Problem):
         raise ConfigError((outcome,))
     return part
-
-
-class _Refused(Exception):
-    """A template that cannot be used, with every reason."""
-
-    def __init__(self, reasons: Iterable[str]) -> None:
-        super().__init__(reasons)
-        self.reasons = tuple(reasons)
-
-
-class _Environment(ImmutableSandboxedEnvironment):
-    """Jinja2 with nothing in it but our filters, and values that have no attributes.
-
-    The sandbox alone is not enough: it lets a template loop and multiply for ever.
-    """
-
-    # Text times a number is the one operation that grows beyond what a template holds.
-    intercepted_binops = frozenset({"*"})
-
-    def __init__(self, finalize: Callable[[object], str]) -> None:
-        super().__init__(finalize=finalize, optimized=False)
-        self.globals.clear()
-        self.tests.clear()
-        self.filters = dict(_FILTERS)
-
-    def compiled(self, source: str) -> Template:
-        """Raise `_Refused` for what is no template, or more than a harmless one."""
-        if len(source) > TEMPLATE_LIMIT:
-            raise _Refused([f"a template of at most {TEMPLATE_LIMIT} characters"])
-        try:
-            # The tree is looked at first: compiling already works out what is constant.
-            tree = self.parse(source)
-            if reasons := tuple(_complaints(tree)):
-                raise _Refused(reasons)
-            return self.from_string(tree)
-        except TemplateSyntaxError as error:
-            reason = plain(error.message or "", _REASON_LIMIT, fallback="cannot be read")
-            raise _Refused([f"no sound template: {_on_line(error.lineno)}{reason}"]) from error
-        except (RecursionError, MemoryError, SyntaxError) as error:
-            raise _Refused(["is nested too deeply"]) from error
-
-    def getattr(self, obj: Any, attribute: str) -> Any:
-        return self.getitem(obj, attribute)
-
-    def getitem(self, obj: Any, argument: Any) -> Any:
-        try:
-            return obj[argument]
-        except (LookupError, TypeError):
-            return self.undefined(obj=obj, name=argument)
-
-    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        if not (isinstance(left, int | float) and isinstance(right, int | float)):
-            raise TypeError("only numbers can be multiplied")
-        return super().call_binop(context, operator, left, right)
-
-
-_HARMLESS = (
-    *(nodes.Template, nodes.Output, nodes.TemplateData, nodes.If, nodes.CondExpr),
-    *(nodes.Const, nodes.Tuple, nodes.List, nodes.Keyword, nodes.Getitem, nodes.Slice),
-    *(nodes.And, nodes.Or, nodes.Not, nodes.Compare, nodes.Operand, nodes.Concat),
-    *(nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Neg, nodes.Pos),
-)
-_IN_WORDS: Mapping[type[nodes.Node], str] = {
-    nodes.For: "a loop",
-    nodes.Call: "a call (there are filters instead, as in `name|upper`)",
-    nodes.Test: "a test with `is` (`if labels.team` asks whether there is one)",
-    nodes.Assign: "`set`",
-    nodes.AssignBlock: "`set`",
-    nodes.With: "`with`",
-    nodes.Macro: "a macro",
-    nodes.Block: "a block",
-    nodes.FilterBlock: "a block",
-    nodes.Include: "another template",
-    nodes.Import: "another template",
-    nodes.FromImport: "another template",
-    nodes.Extends: "another template",
-    nodes.Pow: "`**`",
-    nodes.Mod: "`%` between values",
-}
-_NEEDLESS_FILTERS = frozenset({"e", "escape", "safe", "urlencode"})
-
-
-def _complaints(node: nodes.Node) -> Iterator[str]:
-    """Say what a template may not hold; what stands within that is not looked at."""
-    complaint = _complaint(node)
-    if complaint:
-        yield _on_line(node.lineno) + complaint
-        return
-    for child in node.iter_child_nodes():
-        yield from _complaints(child)
-
-
-def _complaint(node: nodes.Node) -> str:
-    match node:
-        case nodes.Name(name=name):
-            return "" if name in VARIABLES else _unknown("variable", name, VARIABLES)
-        case nodes.Filter(name=name):
-            return "" if name in _FILTERS else _unknown_filter(name)
-        case nodes.Getattr(node=nodes.Name(name="labels")):
-            return ""
-        case nodes.Getattr(attr=attribute):
-            return f"`.{plain(attribute, NAME_LIMIT)}` cannot be used here: only labels have parts"
-        case _ if isinstance(node, _HARMLESS):
-            return ""
-        case _:
-            return f"{_IN_WORDS.get(type(node), 'what stands there')} cannot be used here"
-
-
-def _unknown_filter(name: str) -> str:
-    if name in _NEEDLESS_FILTERS:
-        return f"no filter `{name}` is needed: values are escaped and quoted by themselves"
-    return _unknown("filter", name, _FILTERS)
-
-
-def _unknown(what: str, name: str, known: Iterable[str]) -> str:
-    nearest = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {nearest[0]}?" if nearest else f"known are {', '.join(known)}"
-    return f"unknown {what} `{plain(name, NAME_LIMIT)}`; {hint}"
-
-
-def _on_line(number: int | None) -> str:
-    return f"line {number}: " if number is not None and number > 1 else ""
 
 
 # Filling it in
@@ -342,32 +222,11 @@ def _variables(facts: Facts) -> Mapping[str, object]:
 def _harmless(value: str | int | Mapping[str, str]) -> object:
     match value:
         case str():
-            return plain(value, _VALUE_LIMIT, fallback="")
+            return plain(value, VALUE_LIMIT, fallback="")
         case int():
             return value
         case _:
-            return {key: plain(text, _VALUE_LIMIT, fallback="") for key, text in value.items()}
-
-
-def _shown(value: object) -> str:
-    """Return a value as text of a bounded length; what there is none of is blank."""
-    if value is None or isinstance(value, Undefined):
-        return ""
-    if isinstance(value, Mapping):
-        value = ", ".join(f"{key}: {text}" for key, text in value.items())
-    return str(value)[:_VALUE_LIMIT]
-
-
-class _BlankInAddress(Exception):
-    """A value of an address is not known: a link without it would lead astray."""
-
-
-def _quoted(value: object) -> str:
-    """Return a value for an address, which it can neither end, lengthen nor lead elsewhere."""
-    shown = _shown(value)
-    if not shown:
-        raise _BlankInAddress
-    return quote(shown, safe="")
+            return {key: plain(text, VALUE_LIMIT, fallback="") for key, text in value.items()}
 
 
 def _address(text: str) -> str:
@@ -384,50 +243,6 @@ def _address(text: str) -> str:
     if {".", ".."} & set(parts.path.split("/")):
         raise ValueError("a part of the path that is `.` or `..` leads elsewhere")
     return text
-
-
-# Filters: each takes and gives text of a bounded length, however they are combined.
-
-
-def _capitalize(value: object) -> str:
-    return _shown(value).capitalize()
-
-
-def _default(value: object, instead: object) -> object:
-    return value if _shown(value) else instead
-
-
-def _lower(value: object) -> str:
-    return _shown(value).lower()
-
-
-def _replace(value: object, old: object, new: object) -> str:
-    return _shown(_shown(value).replace(_shown(old), _shown(new)))
-
-
-def _round(value: float, digits: int = 0) -> float:
-    # As a float: an integer rounded to minus a billion digits takes for ever.
-    rounded = round(float(value), digits)
-    return rounded if digits > 0 else int(rounded)
-
-
-def _truncate(value: object, length: int) -> str:
-    return plain(_shown(value), max(1, length), fallback="")
-
-
-def _upper(value: object) -> str:
-    return _shown(value).upper()
-
-
-_FILTERS: Mapping[str, Callable[..., object]] = {
-    "capitalize": _capitalize,
-    "default": _default,
-    "lower": _lower,
-    "replace": _replace,
-    "round": _round,
-    "truncate": _truncate,
-    "upper": _upper,
-}
 
 
 class _AnyLabel(dict[str, str]):

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitor.compose.template_language import TEMPLATE_LIMIT
 from monitor.compose.templates import (
     FIELD_LIMIT,
     LINK_LIMIT,
-    TEMPLATE_LIMIT,
     TITLE_LIMIT,
     VARIABLES,
     Facts,
