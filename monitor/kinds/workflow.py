@@ -105,13 +105,14 @@ def _steps(row: _Document, beside: wire.Beside) -> list[objects.Step | objects.O
     for page in beside.values():
         if page is not None:
             steps.extend(wire.parse(page.body, _page_decoder, "a page of workflow steps") or ())
-    found = wire.present(steps)
-    known: list[objects.Step | objects.Odd] = [
-        step for step in found if isinstance(step, objects.Step) and fields.text(step.id)
-    ]
-    if len(known) < len(found):
+    found: list[objects.Step | objects.Odd] = wire.present(steps)
+    if not all(map(_has_id, found)):
         raise MalformedAnswer("a workflow step in the answer has no id")
-    return known
+    return found
+
+
+def _has_id(row: object) -> bool:
+    return isinstance(row, objects.Step) and bool(fields.text(row.id))
 
 
 def _groups(row: _Document, steps: dict[int, tuple[Entity, ...]]) -> list[Entity]:
@@ -153,15 +154,18 @@ _TELLING = (Phase.FAILED, Phase.WAITING, Phase.UNKNOWN)
 
 def status_of(steps: Sequence[Entity]) -> str:
     """Derive a group's status from its steps that count, in the platform's own words."""
-    never_run = [step.status for step in steps if step.status in _NEVER_RUN]
     words = {step.phase: step.status for step in steps if step.status not in _NEVER_RUN}
     if telling := [words[phase] for phase in _TELLING if phase in words]:
         return telling[0]
     if not steps or words.keys() == {Phase.PENDING}:
         return "pending"
-    if not words.keys().isdisjoint({Phase.RUNNING, Phase.PENDING}):
+    if {Phase.RUNNING, Phase.PENDING} & words.keys():
         return "in-progress"
-    return next(filter(None, [words.get(Phase.ENDED), *never_run]), "success")
+    return next(filter(None, (words.get(Phase.ENDED), _word_of_what_never_ran(steps))), "success")
+
+
+def _word_of_what_never_ran(steps: Sequence[Entity]) -> str:
+    return next((step.status for step in steps if step.status in _NEVER_RUN), "")
 
 
 def _with_rest(group: Entity, last: Entity, rest: tuple[Entity, ...]) -> Entity:

@@ -100,6 +100,23 @@ def current(steps: Iterable[Entity]) -> tuple[Entity, ...]:
     return tuple({step.work: step for step in steps}.values())
 
 
+def steps_of(workflow: Entity) -> tuple[Entity, ...]:
+    """Return the steps of a workflow that count."""
+    return current(one for one in workflow.children if one.kind == WORKFLOW_STEP)
+
+
+def waiting_in(workflow: Entity) -> Entity | None:
+    """Return what waits for a person: one of a workflow's steps, or else the workflow itself."""
+    candidates = (*steps_of(workflow), workflow)
+    return next((one for one in candidates if one.phase is Phase.WAITING), None)
+
+
+def awaited(waiting: Entity) -> str:
+    """Return what a step waits for, and which step it is where that does not say it."""
+    is_approval = waiting.status == "approval-awaiting" and waiting.name
+    return f"{waiting.description} ({waiting.name})" if is_approval else waiting.description
+
+
 def workflow_status(row: objects.Workflow, steps: Iterable[Entity]) -> wire.Status:
     """Read a workflow's status.
 

@@ -1,0 +1,109 @@
+"""What is declared of an app branch run's documents: the workflow, its groups, its branch."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from monitor.kinds import fields, objects, wire
+
+
+class Branch(objects.Row, gc=False):
+    app_id: object = None
+    name: object = None
+
+
+class PlannedGroup(objects.Row, gc=False):
+    name: object = None
+    order: object = None
+    install_ids: list[objects.Odd] | objects.NoList = None
+
+
+class Plan(msgspec.Struct, gc=False):
+    install_groups: list[PlannedGroup | objects.Odd] | objects.NoList = None
+
+
+class Run(objects.Stated, gc=False):
+    """An `AppBranchRun`, which stands in its workflow; its status is a word of its own."""
+
+    app_branch: Branch | objects.Odd = None
+    app_branch_config: Plan | objects.Odd = None
+    app_branch_id: object = None
+    awaiting_approval: object = None
+    base_branch: object = None
+    commit_sha: object = None
+    completed_at: object = None
+    created_by: objects.Account | objects.Odd = None
+    error_message: object = None
+    event_type: object = None
+    head_sha: object = None
+    no_config_changes: object = None
+    plan_only: object = None
+    preview: object = None
+    run_type: object = None
+    vcs_connection_commit: objects.Commit | objects.Odd = None
+
+
+class RunWorkflow(objects.Workflow, gc=False):
+    app_branch_runs: list[Run | objects.Odd] | objects.NoList = None
+    owner_name: object = None
+
+
+class Runbook(msgspec.Struct, gc=False):
+    runbook_name: object = None
+    status: object = None
+    workflow_id: object = None
+
+
+class Install(msgspec.Struct, gc=False):
+    """How one install fares in a group. The runbooks that follow the deploy count apart."""
+
+    install_id: object = None
+    runbooks: list[Runbook | objects.Odd] | objects.NoList = None
+    status: object = None
+    workflow_id: object = None
+
+
+class GroupRun(objects.Stated, gc=False):
+    """One try at an install group; a group that was retried has several."""
+
+    completed_at: object = None
+    install_group: PlannedGroup | objects.Odd = None
+    install_group_id: object = None
+    install_group_name: object = None
+    installs: list[Install | objects.Odd] | objects.NoList = None
+    total_installs: object = None
+
+
+workflow_answer = msgspec.json.Decoder(RunWorkflow)
+workflow_list = msgspec.json.Decoder(list[RunWorkflow | objects.Odd] | None)
+install_workflow = msgspec.json.Decoder(objects.Workflow)
+branch_answer = msgspec.json.Decoder(Branch | objects.Odd)
+branch_list = msgspec.json.Decoder(list[Branch | objects.Odd] | None)
+group_run_list = msgspec.json.Decoder(list[GroupRun | objects.Odd] | None)
+
+
+def workflow_path(workflow_id: str) -> str:
+    """Return the path of a workflow, be it a run's or an install's."""
+    return f"/v1/workflows/{wire.path_segment(workflow_id)}"
+
+
+def run_of(workflow: RunWorkflow) -> Run:
+    """Return a workflow's branch run; one without any fields where it has none yet."""
+    return next(iter(fields.rows(workflow.app_branch_runs, Run)), Run())
+
+
+def object_of(value: object, sort: type[fields.T]) -> fields.T:
+    """Return an object that may be missing or something else; then one without any fields."""
+    return value if isinstance(value, sort) else sort()
+
+
+def first_text(*texts: object) -> str:
+    """Return the first that is a text and not empty."""
+    return next(filter(None, map(fields.text, texts)), "")
+
+
+def newest_time(*times: object) -> datetime | None:
+    """Return the newest of some times that may be missing."""
+    return max(filter(None, (wire.read_time(time) for time in times)), default=None)
