@@ -223,7 +223,7 @@ async def _own_up_to_loss(
             await store.call(store.outages.save, _STORE, None, now=now)
         return None
     name = aside.file.name
-    if known is not None and name in known.reason:
+    if known is not None and known.since == aside.written_at:
         return known
     reason = f"it was damaged and is kept as {name}; a new one was begun"
     lost = Outage(EventKind.REMOVED, aside.written_at, reason)
