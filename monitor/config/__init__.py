@@ -8,6 +8,7 @@ looked for here, and whatever is wrong is said at once, in one `ConfigError`.
 A secret's value is in no message and in no `repr`.
 """
 
+from monitor.config.checks import format_duration, parse_duration
 from monitor.config.doubts import warnings
 from monitor.config.loading import Config, find_config, load_config
 from monitor.config.sections import (
@@ -28,7 +29,7 @@ from monitor.config.sections import (
     Templates,
     Watch,
 )
-from monitor.config.values import DAYS, format_duration, parse_duration
+from monitor.config.values import DAYS
 
 __all__ = [
     "DAYS",

@@ -1,4 +1,4 @@
-"""What is allowed, but probably not meant."""
+"""Warnings of what is allowed in a configuration, but probably not meant."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from urllib.parse import urlsplit
 
+from monitor.config.checks import format_duration, is_loopback
 from monitor.config.loading import Config
 from monitor.config.sections import WATCH_KINDS, Slack
 from monitor.config.tables import place_of
-from monitor.config.values import format_duration, is_loopback
 from monitor.kinds.profile import WatchedBy
 from monitor.model import Target
 

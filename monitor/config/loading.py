@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self, get_origin
 
@@ -56,7 +56,7 @@ _PREFIX = "NUON_MONITOR_"
 _CONFIG_VARIABLE = "NUON_MONITOR_CONFIG"
 _USUAL_FILES = (Path("monitor.toml"), Path("/etc/nuon-monitor/monitor.toml"))
 
-# What other tools read; each counts only where the configuration says nothing.
+# What other tools read; each counts only where the configuration sets nothing.
 _BORROWED_VARIABLES: Mapping[str, tuple[str, str]] = {
     "NUON_API_URL": ("nuon", "api_url"),
     "NUON_API_TOKEN": ("nuon", "api_token"),
@@ -74,11 +74,19 @@ _KUBERNETES_VARIABLE = re.compile(
     re.DOTALL,
 )
 
-# What no configuration can be without, for who only asks the platform.
+# What no configuration can be without, for commands that only ask the platform.
 _STAND_INS: Mapping[str, Any] = {
     "slack": {"webhook_url": "https://hooks.slack.com/services/none"},
     "watch": [{"approvals": True}],
 }
+
+_NO_FILE = Problem(
+    "",
+    f"no configuration file: looked for {' and '.join(map(str, _USUAL_FILES))};"
+    " `nuon-monitor init` writes one",
+)
+
+_Tables = Mapping[str, Any]
 
 _PLACE = re.compile(r"\[\[[a-z]+\]\]|(?<![\w/])[a-z]+\.[a-z_]+\b")
 
@@ -172,26 +180,30 @@ def load_config(
     document, document_problems = _read_document(file) if file else ({}, ())
     if document_problems:
         raise ConfigError((*document_problems, *unknown_variables))
-    document = _unless_said(document, environment)
+    document = _unless_set(document, environment)
     borrowed, borrowed_names = _borrowed(environ, environment, document)
-
-    problems = list(unknown_variables)
-    config = None
-    layers: dict[str, Any] = {"layers": (environment, document, borrowed)}
-    if only:
-        given = ({k: v for k, v in layer.items() if k in only} for layer in layers["layers"])
-        layers = {"layers": (*given, _STAND_INS)}
-    try:
-        config = Config(**layers)
-    except ConfigError as error:
-        problems += (_renamed(problem, borrowed_names | names) for problem in error.problems)
+    layers = (environment, document, borrowed)
+    config, found = _built((*_only(only, layers), _STAND_INS) if only else layers)
+    problems = [*unknown_variables, *(_renamed(one, borrowed_names | names) for one in found)]
     if config is not None and not problems:
         return config
     if file is None and "watch" not in environment and not only:
-        usual = " and ".join(str(usual) for usual in _USUAL_FILES)
-        looked = f"no configuration file: looked for {usual}"
-        problems.insert(0, Problem("", f"{looked}; `nuon-monitor init` writes one"))
+        problems.insert(0, _NO_FILE)
     raise ConfigError(tuple(problems))
+
+
+def _only(sections: Collection[str], layers: Iterable[_Tables]) -> Iterator[_Tables]:
+    for layer in layers:
+        yield {name: table for name, table in layer.items() if name in sections}
+
+
+def _built(layers: tuple[_Tables, ...]) -> tuple[Config | None, tuple[Problem, ...]]:
+    """Return the configuration, or what is wrong with it."""
+    settings: dict[str, Any] = {"layers": layers}
+    try:
+        return Config(**settings), ()
+    except ConfigError as error:
+        return None, error.problems
 
 
 def _exists(path: Path) -> bool:
@@ -220,7 +232,7 @@ def _read_document(file: Path) -> tuple[dict[str, Any], tuple[Problem, ...]]:
 
 
 def _variables() -> dict[str, tuple[str, ...]]:
-    """Return the name of every variable of ours, with the keys that it stands for."""
+    """Return every variable of ours with the keys that it sets."""
     return {
         _PREFIX + "__".join(keys).upper(): keys
         for section in Config.model_fields
@@ -235,7 +247,7 @@ def _variables() -> dict[str, tuple[str, ...]]:
 def _from_environment(
     environ: Mapping[str, str],
 ) -> tuple[dict[str, Any], dict[str, str], tuple[Problem, ...]]:
-    """Return what our own variables say, the place that each stands for, and unknown ones."""
+    """Return what our own variables set, their names by the places of these, and unknown ones."""
     variables = _variables()
     tables: dict[str, Any] = {}
     names: dict[str, str] = {}
@@ -271,13 +283,13 @@ def _typed(keys: tuple[str, ...], text: str) -> object:
 def _borrowed(
     environ: Mapping[str, str], *higher_layers: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return what the variables of other tools say beyond the higher layers, and their places."""
+    """Return what only the variables of other tools set, and their names by its places."""
     tables: dict[str, Any] = {}
     for variable, (section, key) in _BORROWED_VARIABLES.items():
         if environ.get(variable):
             tables.setdefault(section, {})[key] = environ[variable]
     for layer in higher_layers:
-        tables = _unless_said(tables, layer)
+        tables = _unless_set(tables, layer)
     names = {
         place_of(keys): variable
         for variable, keys in _BORROWED_VARIABLES.items()
@@ -286,17 +298,17 @@ def _borrowed(
     return tables, names
 
 
-def _unless_said(lower: Mapping[str, Any], higher: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a layer without what a higher one says.
+def _unless_set(lower: Mapping[str, Any], higher: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a layer without what a higher one sets.
 
-    Of keys that exclude each other one speaks for all: a token from the environment takes the
+    Of keys that exclude each other, one hides all: a token from the environment takes the
     place of the token's file that the document names.
     """
     kept: dict[str, Any] = {}
     for section, table in lower.items():
-        said = table_of(higher.get(section))
+        set_above = table_of(higher.get(section))
         alternatives = ALTERNATIVES.get(section, ())
-        hidden = {*said, *(alternatives if keys_set(said, alternatives) else ())}
+        hidden = {*set_above, *(alternatives if keys_set(set_above, alternatives) else ())}
         kept[section] = (
             {key: value for key, value in table.items() if key not in hidden}
             if isinstance(table, dict)
@@ -328,12 +340,12 @@ def _with_secrets(
 ) -> tuple[object, list[Problem]]:
     """Return one table with the secrets that it names files for, and what could not be read."""
     table = table_of(given)
-    said = keys_set(table, alternatives)
+    present = keys_set(table, alternatives)
     problems = []
     secrets = {}
-    for key in said:
+    for key in present:
         secret_key = key.removesuffix("_file")
-        if secret_key in said or not isinstance(table[key], str | Path):
+        if secret_key in present or not isinstance(table[key], str | Path):
             continue
         try:
             secret = Path(table[key]).read_text("utf-8").strip()
@@ -349,7 +361,7 @@ def _with_secrets(
 
 
 def _renamed(problem: Problem, names: Mapping[str, str]) -> Problem:
-    """Speak of the variables that keys were read from instead of the keys."""
+    """Name the variables that keys were read from instead of the keys."""
 
     def rename(text: str) -> str:
         return _PLACE.sub(lambda place: names.get(place[0], place[0]), text)

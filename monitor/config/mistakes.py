@@ -1,4 +1,4 @@
-"""Every way to get it wrong: what pydantic refuses, in our words, and what contradicts itself."""
+"""Mistakes in a configuration: what pydantic refuses, in our words, and contradictions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
+from monitor.config.checks import is_loopback, shown, split_web_url
 from monitor.config.sections import FINDING_KINDS, WATCH_KINDS, Match, Slack, Templates
 from monitor.config.tables import (
     is_table,
@@ -20,7 +21,6 @@ from monitor.config.tables import (
     toml_key,
     unknown,
 )
-from monitor.config.values import is_loopback, shown, split_web_url
 from monitor.errors import ConfigError, Problem
 from monitor.kinds.profile import WatchedBy
 
@@ -83,14 +83,14 @@ def _secret_place(keys: tuple[int | str, ...], given: Mapping[str, Any]) -> str:
 
 
 def contradictions(given: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield what is missing, and what cannot hold together with something else."""
+    """Yield what is missing, and what contradicts something else."""
     nuon = given.get("nuon", {})
     slack = table_of(given.get("slack"))
     if is_table(nuon) and not keys_set(table_of(nuon), ("org_id",)):
         yield Problem("nuon.org_id", "missing: set it, or NUON_ORG_ID in the environment")
     for section, alternatives in ALTERNATIVES.items():
         if not is_table(given.get(section, {})):
-            continue  # which is a problem of its own
+            continue  # reported as a problem of its own
         table = table_of(given.get(section))
         if not keys_set(table, alternatives) and section in _MISSING:
             yield Problem(place_of((section, alternatives[0])), _MISSING[section])
@@ -107,9 +107,9 @@ def _rivals(
     keys: tuple[int | str, ...], table: Mapping[str, Any], alternatives: tuple[str, ...]
 ) -> Iterator[Problem]:
     """Yield the keys that are set although another one is that excludes them."""
-    said = keys_set(table, alternatives)
-    for key in said[1:]:
-        first = place_of((*keys, said[0]))
+    present = keys_set(table, alternatives)
+    for key in present[1:]:
+        first = place_of((*keys, present[0]))
         yield Problem(place_of((*keys, key)), f"set together with {first}: keep one of the two")
 
 
@@ -144,14 +144,7 @@ def _route_contradictions(given: Mapping[str, Any], slack: Mapping[str, Any]) ->
     for keys, route in tables_in(given, "route").items():
         place = place_of(keys)
         yield from _rivals(keys, route, ROUTE_DESTINATIONS)
-        drops = route.get("drop") is True
-        if not drops and not keys_set(route, ROUTE_DESTINATIONS):
-            yield Problem(
-                place, f"leads nowhere: set one of {', '.join(ROUTE_DESTINATIONS)}, or drop = true"
-            )
-        for key in (*ROUTE_DESTINATIONS, "mention", "continue", "min_failed", "lasting"):
-            if drops and route.get(key):
-                yield Problem(place_of((*keys, key)), "has no meaning with drop = true")
+        yield from _drop_contradictions(keys, route)
         if keys_set(route, ("channel",)) and _has_only_a_webhook(slack):
             yield Problem(
                 f"{place} channel",
@@ -163,6 +156,19 @@ def _route_contradictions(given: Mapping[str, Any], slack: Mapping[str, Any]) ->
         if isinstance(name, str) and first_places.setdefault(name, place) != place:
             first_place = first_places[name]
             yield Problem(f"{place} name", f"{shown(name)} is the name of {first_place} already")
+
+
+def _drop_contradictions(
+    keys: tuple[int | str, ...], route: Mapping[str, Any]
+) -> Iterator[Problem]:
+    """Yield what is wrong with where a route leads, or with its leading nowhere."""
+    if route.get("drop") is True:
+        for key in (*ROUTE_DESTINATIONS, "mention", "continue", "min_failed", "lasting"):
+            if route.get(key):
+                yield Problem(place_of((*keys, key)), "has no meaning with drop = true")
+    elif not keys_set(route, ROUTE_DESTINATIONS):
+        ways = ", ".join(ROUTE_DESTINATIONS)
+        yield Problem(place_of(keys), f"leads nowhere: set one of {ways}, or drop = true")
 
 
 def _quiet_contradictions(given: Mapping[str, Any]) -> Iterator[Problem]:
@@ -217,7 +223,7 @@ def stray_webhooks(given: Mapping[str, Any]) -> Iterator[Problem]:
             webhook = split_web_url(_revealed(table.get("webhook_url")))
             api = split_web_url(_revealed(slack.get("api_url", Slack().api_url)))
         except ValueError:
-            continue  # which is a problem of its own
+            continue  # reported as a problem of its own
         if webhook.scheme == "https" and webhook.hostname in _WEBHOOK_HOSTS:
             continue
         if api.geturl().rstrip("/") != Slack().api_url.rstrip("/") and (
@@ -244,7 +250,7 @@ def unsound_templates(given: Mapping[str, Any]) -> Iterator[Problem]:
             part = Templates.model_validate({key: value})
             MessageTemplates.of(part.title, part.fields, part.links)
         except ValidationError:
-            continue  # which is a problem of its own
+            continue  # reported as a problem of its own
         except ConfigError as error:
             yield from error.problems
 

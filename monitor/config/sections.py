@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, model_validator
 
+from monitor.config.checks import split_address
 from monitor.config.values import (
     DAYS,
     BaseUrl,
@@ -40,7 +41,6 @@ from monitor.config.values import (
     Yes,
     Zone,
     expects,
-    split_address,
 )
 from monitor.kinds import FINDERS, KINDS
 from monitor.kinds.profile import Finder, WatchedBy, WatchKind
@@ -65,7 +65,7 @@ WHOLE_ORG = "org"
 """The id of a target of which there is one for the whole organisation."""
 
 LISTS = ("watch", "route", "quiet", "digest")
-"""The sections that are written as [[…]], as often as there is something to say."""
+"""The sections that are written as [[…]], any number of times."""
 
 
 class _Section(BaseModel):
@@ -109,15 +109,15 @@ class Poll(_Section):
 
     interval: Duration = timedelta(seconds=15)
     settled_interval: Duration = timedelta(minutes=5)
-    """Of what has come to its end, which may still be tried again."""
+    """Of what is finished, which may still be retried."""
     forget_after: Duration = timedelta(days=7)
-    """How long something must have been settled for its polls to cease."""
+    """How long after something is finished its polls cease."""
     unreachable_after: Count = 3
-    """Polls that fail in a row before people are told."""
+    """Polls that fail in a row before people are notified."""
 
 
 class Stall(_Section):
-    """When something that does not change is told to hang."""
+    """When something that does not change is reported as stalled."""
 
     after: Duration = timedelta(minutes=30)
     remind_every: Duration = timedelta(hours=4)
@@ -176,10 +176,10 @@ class Match(_Section):
 
 
 class Route(_Section):
-    """Who is told of what. The first route that fits ends the matter unless it `continues`."""
+    """Who is notified of what. The first route that fits is the last unless it `continues`."""
 
     name: Line | None = None
-    """By which quiet windows and `route test` speak of it."""
+    """By which quiet windows and `route test` refer to it."""
     events: tuple[Event, ...] = ()
     """None of them means all."""
     match: Match = Field(default_factory=Match)
@@ -187,7 +187,7 @@ class Route(_Section):
     webhook_url: SecretUrl | None = None
     webhook_url_file: SecretFile | None = None
     drop: Flag = False
-    """Whether nobody is told; otherwise there is a channel or a webhook."""
+    """Whether nobody is notified; otherwise there is a channel or a webhook."""
     mention: tuple[Mention, ...] = ()
     continues: Flag = Field(default=False, alias="continue")
     min_failed: Count = 1
@@ -197,7 +197,7 @@ class Route(_Section):
 
 
 class Quiet(_Section):
-    """When people are not to be disturbed: at certain hours of certain days, or once."""
+    """When people are not to be notified: at certain hours of certain days, or once."""
 
     name: Line | None = None
     days: Annotated[tuple[Day, ...], Some] = DAYS
@@ -241,13 +241,13 @@ class Quiet(_Section):
 
 
 class Digest(_Section):
-    """A summary of what happened, told by the clock."""
+    """A summary of what happened, sent at a time of day."""
 
     channel: Channel | None = None
     every: Annotated[Literal["day", "week"], expects('"day" or "week"')] = "day"
     at: TimeOfDay = time(9)
     on: Day = "mon"
-    """Where it is told every week."""
+    """Of the week, where it is sent every week."""
     zone: Zone = ZoneInfo("UTC")
 
 

@@ -1,4 +1,4 @@
-"""What is given before it is checked: tables of keys, and how their places are called."""
+"""The configuration before it is checked: tables of keys, and the names of their places."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from monitor.config.checks import shown
 from monitor.config.sections import LISTS
-from monitor.config.values import shown
 
 
 def is_table(given: object) -> bool:
-    """Tell whether something is a section, as it is written or as a value made of it."""
+    """Whether something is a section, as it is written or as a value made of it."""
     return isinstance(given, dict | BaseModel)
 
 
 def table_of(given: object) -> dict[str, Any]:
-    """Return a section as the keys that were set; what is no section says nothing."""
+    """Return a section as the keys that were set; none for what is no section."""
     if not isinstance(given, BaseModel):
         return dict(given) if isinstance(given, dict) else {}
     return {
@@ -38,7 +38,7 @@ def tables_in(given: Mapping[str, Any], name: str) -> dict[tuple[str, int], dict
 
 
 def keys_set(table: Mapping[str, Any], keys: Iterable[str]) -> tuple[str, ...]:
-    """Return those of the keys that the table says something for."""
+    """Return those of the keys that the table sets."""
     return tuple(key for key in keys if table.get(key) is not None)
 
 
@@ -59,7 +59,7 @@ def _path(keys: Iterable[int | str]) -> str:
 
 
 def model_at(root: type[BaseModel], keys: Iterable[int | str]) -> type[BaseModel]:
-    """Return the model whose keys stand at a place."""
+    """Return the model whose keys belong at a place."""
     model = root
     for key in keys:
         if isinstance(key, str):
@@ -70,7 +70,7 @@ def model_at(root: type[BaseModel], keys: Iterable[int | str]) -> type[BaseModel
 
 
 def known_keys(root: type[BaseModel], keys: Iterable[int | str]) -> tuple[str, ...]:
-    """Return the keys that can stand at a place, as they are written."""
+    """Return the keys that can be set at a place, as they are written."""
     fields = model_at(root, keys).model_fields
     return tuple(field.alias or name for name, field in fields.items())
 
