@@ -1,0 +1,158 @@
+"""What becomes of a notification or an edit that its destination did not take.
+
+Pure: an error, what was tried and the time go in, the next step comes out. The worker carries it
+out. `jitter` is a random number in [0, 1), so that many waits do not end at the same instant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+from monitor.errors import DestinationRejected, DestinationUnavailable, Refusal
+
+PROBE_CREDENTIALS = timedelta(seconds=30)
+"""How often a token or a webhook that was refused is tried again."""
+PROBE_CHANNEL = timedelta(minutes=5)
+"""How often a destination that takes nothing is tried again."""
+BEFORE_LOOKING = timedelta(seconds=2)
+"""A post whose answer never came may still be on its way: looking at once could miss it."""
+_LONGEST_BACKOFF_SECONDS = 300.0
+_GIVE_UP_UNKNOWN_AFTER = timedelta(minutes=15)
+# From here on two to that power is beyond the longest wait by far.
+_MOST_DOUBLINGS = 16
+
+
+class Kind(Enum):
+    """What was sent."""
+
+    POST = auto()
+    """A new message in the channel, a card among them."""
+    REPLY = auto()
+    """A message in the thread of a card."""
+    EDIT = auto()
+    """A newer version of a card."""
+
+
+class Affected(Enum):
+    """What has to wait, besides the queue or the card that the attempt was for."""
+
+    NOTHING_ELSE = auto()
+    DESTINATION = auto()
+    """All that is for this destination: it takes nothing, and that is to be reported."""
+    EDITS = auto()
+    """Every edit: what stopped this one is the same for all cards."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What was tried. `earlier` is how many attempts at it have failed before."""
+
+    kind: Kind
+    earlier: int
+    is_plain_text: bool = False
+    maybe_delivered: bool = False
+    """Whether an attempt before this one may have arrived."""
+    unknown_since: datetime | None = None
+    """When it was first refused for a reason that we do not know; None if never before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Try again at a time. `is_failure` says whether this makes later waits longer."""
+
+    until: datetime
+    is_failure: bool = True
+    maybe_delivered: bool = False
+    """Whether to look for it before it is sent again."""
+    affected: Affected = Affected.NOTHING_ELSE
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """Give it up: a notification until a person asks for it, of a card this version."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoseCard:
+    """Post a new card in place of one that is not there any more."""
+
+    reply: Wait
+    """What a reply that did not find it does, to be sent into the thread of the new one."""
+
+
+@dataclass(frozen=True, slots=True)
+class AsPlainText:
+    """Send it again at once, without its blocks."""
+
+
+NextStep = Wait | SetAside | LoseCard | AsPlainText
+
+
+def next_step(
+    error: DestinationUnavailable | DestinationRejected,
+    attempt: Attempt,
+    now: datetime,
+    *,
+    jitter: float,
+) -> NextStep:
+    """Return what to do after an attempt that failed."""
+    if isinstance(error, DestinationUnavailable):
+        return _after_unavailable(error, attempt, now, jitter)
+    return _after_refusal(error.refusal, attempt, now, jitter)
+
+
+def backoff(failures: int, *, jitter: float) -> timedelta:
+    """Return how long to wait after a number of attempts that failed before the last one."""
+    longest: float = min(_LONGEST_BACKOFF_SECONDS, 2.0 ** min(failures, _MOST_DOUBLINGS))
+    return timedelta(seconds=longest * (0.5 + jitter / 2))
+
+
+def _after_unavailable(
+    error: DestinationUnavailable, attempt: Attempt, now: datetime, jitter: float
+) -> Wait:
+    if error.retry_after is None:
+        wait, is_limit = backoff(attempt.earlier, jitter=jitter), False
+    else:
+        wait, is_limit = timedelta(seconds=error.retry_after), True
+    maybe_delivered = attempt.maybe_delivered or error.maybe_delivered
+    # Slack limits the posts of each channel, but the edits of all cards together.
+    is_limit_of_edits = is_limit and attempt.kind is Kind.EDIT
+    return Wait(
+        now + (max(wait, BEFORE_LOOKING) if maybe_delivered else wait),
+        is_failure=not is_limit,
+        maybe_delivered=maybe_delivered,
+        affected=Affected.EDITS if is_limit_of_edits else Affected.NOTHING_ELSE,
+    )
+
+
+def _after_refusal(refusal: Refusal, attempt: Attempt, now: datetime, jitter: float) -> NextStep:
+    is_edit, in_doubt = attempt.kind is Kind.EDIT, attempt.maybe_delivered
+    later = now + backoff(attempt.earlier, jitter=jitter)
+    match refusal:
+        case Refusal.MESSAGE | Refusal.UNKNOWN if not attempt.is_plain_text:
+            return AsPlainText()
+        case Refusal.CREDENTIALS:
+            affected = Affected.EDITS if is_edit else Affected.NOTHING_ELSE
+            return Wait(now + PROBE_CREDENTIALS, maybe_delivered=in_doubt, affected=affected)
+        case Refusal.CHANNEL:
+            until = now + PROBE_CHANNEL
+            return Wait(until, maybe_delivered=in_doubt, affected=Affected.DESTINATION)
+        case Refusal.UNKNOWN if is_edit or _may_yet_pass(attempt.unknown_since, now):
+            return Wait(later, maybe_delivered=in_doubt)
+        case Refusal.CARD if attempt.kind is not Kind.POST:
+            # Should the new card take no replies either, the wait keeps the channel from filling.
+            return LoseCard(Wait(later, maybe_delivered=in_doubt))
+        case Refusal.MESSAGE | Refusal.UNKNOWN | Refusal.CARD | Refusal.QUOTA:
+            return SetAside()
+
+
+def _may_yet_pass(since: datetime | None, now: datetime) -> bool:
+    """Whether a refusal that we do not understand may yet end by itself.
+
+    It may be about the message or about all of Slack. So the post waits a while, which holds up
+    its own destination only, and is then set aside, so that no word that Slack invents silences
+    a channel for ever. While all posts are refused, no more than one is set aside in that time.
+    """
+    return since is None or now - since < _GIVE_UP_UNKNOWN_AFTER
