@@ -83,12 +83,12 @@ class App:
             try:
                 await self.slack.check_token()
             except DestinationError as error:
-                if self.delivery.problem != str(error):
+                if self.delivery.health.problem != str(error):
                     log.error("slack_unusable", error=str(error))
-                self.delivery.problem = str(error)
+                self.delivery.health.problem = str(error)
                 await asyncio.sleep(_CHECK_TOKEN_EVERY_SECONDS)
             else:
-                self.delivery.problem = None
+                self.delivery.health.problem = None
                 return
 
     async def poll_once(self) -> tuple[Target, ...]:

@@ -10,17 +10,18 @@ from functools import partial
 
 import structlog
 
-from monitor.compose import notifications, render
 from monitor.config import Config
 from monitor.decide.dispatch import Dispatch
 from monitor.decide.reachability import Reachability
 from monitor.decide.stalls import StallRules
 from monitor.deliver.destinations import Destinations
+from monitor.deliver.pace import Pace
+from monitor.deliver.sending import Destination
 from monitor.deliver.slack import SlackClient
-from monitor.deliver.worker import Delivery, Destination, Pace
+from monitor.deliver.worker import Delivery
 from monitor.kinds import KINDS
 from monitor.metrics import Metrics
-from monitor.model import EventKind, Outage, Snapshot, Watch
+from monitor.model import Snapshot, Watch
 from monitor.platform.client import NuonClient
 from monitor.platform.lookups import Names
 from monitor.service.app import App
@@ -38,12 +39,10 @@ from monitor.service.timers import Timers
 from monitor.service.wall_clock import WallClock, utc_now
 from monitor.store import Store, StoreThread
 from monitor.watch.context import ActiveSilences, Context
+from monitor.watch.outage_log import OutageLog, refusing_destinations
 from monitor.watch.registry import Registry
 
 log = structlog.get_logger(__name__)
-
-_STORE = "store"
-"""The scope under which it is remembered that an earlier store was lost."""
 
 _STUCK_AFTER_SECONDS = 60.0
 """Beyond the time that a poll may take."""
@@ -107,19 +106,22 @@ async def build(
         slack = await stack.enter_async_context(slack_client(config))
         metrics = Metrics()
         destinations = Destinations(config, keep_secret)
-        lost = await _own_up_to_loss(store, destinations.homes, now())
-        metrics.store_lost.set(lost.since.timestamp() if lost else 0.0)
+        fallbacks = _fallbacks(config, destinations)
+        outage_log = OutageLog(store, metrics=metrics, now=now, fallbacks=fallbacks)
         outages = await store.call(store.outages.load)
         delivery = Delivery(
             store,
             partial(destination_of, destinations, slack),
+            outage_log,
             metrics=metrics,
             now=now,
             pace=pace,
-            fallbacks=_fallbacks(config, destinations),
-            outages=outages,
+            refusing=refusing_destinations(outages),
             jumped=jumped,
         )
+        outage_log.has_news = delivery.wake
+        lost = await outage_log.lost_store(destinations.homes)
+        metrics.store_lost.set(lost.since.timestamp() if lost else 0.0)
         await delivery.hurry()
         reachability = Reachability(
             unreachable_after=config.poll.unreachable_after, reported=outages
@@ -129,6 +131,7 @@ async def build(
             store=store,
             name_source=Names(source, store, now),
             reachability=reachability,
+            outage_log=outage_log,
             metrics=metrics,
             links=links_of(config),
             stall_rules=StallRules(config.stall.after, config.stall.remind_every),
@@ -206,34 +209,3 @@ async def _registry(config: Config, context: Context) -> Registry:
             registry.list(watch)
     await registry.resume()
     return registry
-
-
-async def _own_up_to_loss(
-    store: StoreThread, destinations: tuple[str, ...], now: datetime
-) -> Outage | None:
-    """Say once in every channel that an earlier store was lost; returns until when it knew.
-
-    That a damaged file stands beside the store is how it is known, whatever happened between
-    setting it aside and this. Once a person has removed that file, all is forgotten.
-    """
-    known = (await store.call(store.outages.load)).get(_STORE)
-    aside = await store.call(store.set_aside_file)
-    if aside is None:
-        if known is not None:
-            await store.call(store.outages.save, _STORE, None, now=now)
-        return None
-    name = aside.file.name
-    if known is not None and known.since == aside.written_at:
-        return known
-    reason = f"it was damaged and is kept as {name}; a new one was begun"
-    lost = Outage(EventKind.REMOVED, aside.written_at, reason)
-    log.error("store_was_damaged", kept_as=name, known_until=lost.since.isoformat())
-    notices = notifications.of_outage(
-        EventKind.REMOVED,
-        render.store_lost(name, lost.since),
-        key=f"{_STORE}/{name}",
-        target=None,
-        destinations=destinations,
-    )
-    await store.call(store.outages.save, _STORE, lost, notices, now=now)
-    return lost

@@ -66,9 +66,9 @@ class Probes:
 
         That one channel refuses is reported in another: it is a problem only where all do.
         """
-        if self.delivery.problem is not None:
-            return self.delivery.problem
-        refusing = self.delivery.refusing
+        if self.delivery.health.problem is not None:
+            return self.delivery.health.problem
+        refusing = self.delivery.health.refusing
         if not self.destinations or self.destinations - refusing.keys():
             return None
         return "; ".join(f"{name}: {refusing[name].reason}" for name in sorted(self.destinations))
@@ -85,7 +85,7 @@ class Probes:
         metrics.platform_reachable.set(self._platform_problem() is None)
         metrics.configuration_problem.set(self.configuration_problem() is not None)
         metrics.slack_usable.set(self._slack_problem() is None)
-        metrics.channels_refusing.set(len(self.delivery.refusing))
+        metrics.channels_refusing.set(len(self.delivery.health.refusing))
         with contextlib.suppress(StoreError):
             counts = await self.store.call(self.store.outbox.counts)
             metrics.pending.set(counts.pending)

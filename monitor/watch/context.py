@@ -19,6 +19,7 @@ from monitor.metrics import Metrics
 from monitor.model import Called, MessageRef, Snapshot, Target, Watch
 from monitor.platform.fetch import Source
 from monitor.store import StoredTarget, StoreThread
+from monitor.watch.outage_log import OutageLog
 
 
 class NameSource(Protocol):
@@ -71,6 +72,7 @@ class Context:
     store: StoreThread
     name_source: NameSource
     reachability: Reachability
+    outage_log: OutageLog
     metrics: Metrics
     links: render.Links
     stall_rules: StallRules

@@ -1,9 +1,9 @@
-"""What the polls of one watch say of the monitor's own sight: told once, and once when it ends."""
+"""Whether a target, and the platform as a whole, can be reached: notified once, and at its end."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
 
@@ -14,12 +14,13 @@ from monitor.errors import NuonError, NuonUnavailable
 from monitor.kinds import explained
 from monitor.model import EventKind, Mention, Message, Subject, Watch
 from monitor.watch.context import Context
+from monitor.watch.outage_log import outage_key
 
 log = structlog.get_logger(__name__)
 
 
 class OutageReporter:
-    """Takes note of whether one target can be seen, and tells when that changes."""
+    """Takes note of each poll of one target; reports when it is unreachable, and when no more."""
 
     def __init__(self, watch: Watch, context: Context) -> None:
         self.watch = watch
@@ -33,7 +34,7 @@ class OutageReporter:
 
     @property
     def is_removed(self) -> bool:
-        """Whether it was told that the platform has no such record."""
+        """Whether it was reported that the platform has no such record."""
         outage = self._context.reachability.outage_of(self._target)
         return outage is not None and outage.kind is EventKind.REMOVED
 
@@ -75,13 +76,16 @@ class OutageReporter:
                 await self._notify(news, was_seen=was_seen)
 
     async def _destinations(self, news: ReachabilityChange) -> Mapping[str, tuple[Mention, ...]]:
-        """Return whom to tell, and whom to ping there.
+        """Return which destinations to notify, and whom to mention there.
 
-        Neither hours nor silences may hide that nothing is watched.
+        Neither quiet hours nor silences may hide that nothing is watched.
         """
         homes = self.watch.settings.homes if news.target else self._context.destinations
         if news.kind is EventKind.REACHABLE:
-            return dict.fromkeys(await self._notified(news) or homes, ())
+            notified = await self._context.outage_log.notified(
+                news.scope, news.since, EventKind.UNREACHABLE, EventKind.REMOVED
+            )
+            return dict.fromkeys(notified or homes, ())
         subject = self._subject(news)
         rules, now = self._context.plan.rules, self._context.now()
         verdicts = [route(subject, rules, home=home, now=now) for home in homes]
@@ -90,19 +94,8 @@ class OutageReporter:
     def _subject(self, news: ReachabilityChange) -> Subject:
         return subject_of_outage(news.kind, self.watch if news.target else None)
 
-    async def _notified(self, news: ReachabilityChange) -> frozenset[str]:
-        """Return the destinations that were told of what is over now."""
-        store = self._context.store
-        notified: frozenset[str] = frozenset()
-        for kind in (EventKind.UNREACHABLE, EventKind.REMOVED):
-            notified |= await store.call(
-                store.history.notified_destinations, _key(news.scope, kind, news.since)
-            )
-        return notified
-
     async def _notify(self, news: ReachabilityChange, *, was_seen: bool = True) -> None:
-        context, now = self._context, self._context.now()
-        key = _key(news.scope, news.kind, news.since)
+        key = outage_key(news.scope, news.kind, news.since)
         notices = [
             notice
             for destination, mentions in (await self._destinations(news)).items()
@@ -114,12 +107,8 @@ class OutageReporter:
                 destinations=(destination,),
             )
         ]
-        await context.store.call(
-            context.store.outages.save, news.scope, news.outage, notices, now=now
-        )
-        context.reachability.adopt(news)
-        context.metrics.events.labels(news.kind).inc()
-        context.has_news()
+        await self._context.outage_log.report(news.scope, news.kind, news.outage, notices)
+        self._context.reachability.adopt(news)
 
     def _message(
         self, news: ReachabilityChange, mentions: Sequence[Mention], *, was_seen: bool
@@ -132,7 +121,3 @@ class OutageReporter:
                 return render.unreachable(title, news.reason, news.since, mentions)
             case _:
                 return render.reachable(title, news.since, self._context.now())
-
-
-def _key(scope: str, kind: EventKind, since: datetime) -> str:
-    return f"{scope}/{kind}/{since.isoformat()}"

@@ -29,8 +29,8 @@ from monitor.compose import render
 from monitor.compose.terminal import draw_channel
 from monitor.decide.diff import Difference
 from monitor.decide.events import decide
+from monitor.deliver.pace import Pace
 from monitor.deliver.slack import SlackClient
-from monitor.deliver.worker import Pace
 from monitor.kinds import KINDS
 from monitor.kinds.wire import Memo
 from monitor.model import Entity, Message, MessageRef, Snapshot, Target

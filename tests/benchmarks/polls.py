@@ -31,7 +31,7 @@ from aiohttp import web
 from httpx_aiohttp import AiohttpTransport
 
 from monitor.config import load_config
-from monitor.deliver.worker import Pace
+from monitor.deliver.pace import Pace
 from monitor.service.build import build
 from monitor.simulation.scenarios import SCENARIOS, timeline
 from tests.support.faults import self_signed

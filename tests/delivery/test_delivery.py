@@ -24,8 +24,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from monitor.deliver import worker as module
+from monitor.deliver.pace import Pace
+from monitor.deliver.sending import Destination
 from monitor.deliver.slack import SlackClient
-from monitor.deliver.worker import Delivery, Destination, Pace, backoff
+from monitor.deliver.worker import Delivery
 from monitor.errors import DestinationRejected, Refusal, StoreError
 from monitor.metrics import Metrics
 from monitor.model import (
@@ -40,6 +42,7 @@ from monitor.model import (
 )
 from monitor.simulation.slack import Channel, Rates, SimulatedSlack, plain_text
 from monitor.store import Observation, QueuedNotification, Store, StoreThread
+from monitor.watch.outage_log import OutageLog
 from tests.support.builders import release, snapshot, state
 from tests.support.faults import FaultyServer, hang
 
@@ -127,7 +130,7 @@ class Monitor:
         return await self.store.call(self.store.outbox.unsent)
 
     def problem(self) -> str | None:
-        return self.delivery.problem
+        return self.delivery.health.problem
 
     def count(self, name: str, **labels: str) -> float:
         value = self.metrics.registry.get_sample_value(f"nuon_monitor_{name}_total", labels)
@@ -158,7 +161,11 @@ async def life(
         metrics = Metrics()
         destinations: dict[str, Destination] = {HOOK: client.webhook(slack.webhook_url)}
         destinations |= {f"#{name}": client.channel(f"#{name}") for name in slack.channels}
-        delivery = Delivery(store, destinations.get, metrics=metrics, now=clock, pace=pace)
+        outage_log = OutageLog(store, metrics=metrics, now=clock)
+        delivery = Delivery(
+            store, destinations.get, outage_log, metrics=metrics, now=clock, pace=pace
+        )
+        outage_log.has_news = delivery.wake
         yield Monitor(slack, clock, store, delivery, metrics, destinations)
 
 
@@ -758,14 +765,6 @@ async def test_a_passing_failure_is_tried_again_with_growing_waits(
     assert outcomes(monitor.slack, HISTORY) == []
 
 
-def test_waits_grow_to_some_minutes_and_no_further() -> None:
-    longest = [backoff(attempts, jitter=0.999_999) for attempts in (0, 1, 2, 8, 9, 10_000)]
-    shortest = [backoff(attempts, jitter=0.0) for attempts in (0, 1, 2, 8, 9, 10_000)]
-
-    assert longest == pytest.approx([1, 2, 4, 256, 300, 300], rel=1e-3)
-    assert shortest == pytest.approx([0.5, 1, 2, 128, 150, 150])
-
-
 async def test_an_outage_of_slack_is_survived_with_everything_in_order(monitor: Monitor) -> None:
     await monitor.slack.stop()
     await monitor.save(*notes("a", "b"), *notes("c", destination="#ops"))
@@ -1053,24 +1052,24 @@ async def test_what_is_for_a_closed_channel_waits_and_others_go_on(monitor: Moni
 async def test_one_closed_channel_is_no_problem_of_the_whole_but_is_visible(
     monitor: Monitor,
 ) -> None:
-    monitor.delivery.problem = "cannot connect to Slack"
+    monitor.delivery.health.problem = "cannot connect to Slack"
     monitor.slack.archive("releases")
     await monitor.save(*notes("a"))
     with capture_logs() as logs:
         await monitor.deliver()
         await monitor.deliver(after=300)
     assert monitor.problem() is None
-    (refused,) = monitor.delivery.refusing.items()
+    (refused,) = monitor.delivery.health.refusing.items()
     assert (refused[0], refused[1].reason) == (
         "#releases",
         "Slack answered is_archived to chat.postMessage",
     )
-    assert [log["log_level"] for log in logs if log["event"] == "sink_refuses"] == ["error"]
+    assert [log["log_level"] for log in logs if log["event"] == "destination_refuses"] == ["error"]
 
     monitor.slack.unarchive("releases")
     await monitor.deliver(after=300)
 
-    assert monitor.delivery.refusing == {}
+    assert monitor.delivery.health.refusing == {}
 
 
 async def test_a_channel_that_refuses_posts_and_takes_edits_is_not_told_to_work_again(
@@ -1087,8 +1086,9 @@ async def test_a_channel_that_refuses_posts_and_takes_edits_is_not_told_to_work_
         await monitor.deliver(after=300)
 
     assert plain_text(monitor.slack.channel("releases").messages[0]) == "1 of 3"
-    assert list(monitor.delivery.refusing) == ["#releases"]
-    assert [log["event"] for log in logs if log["event"].startswith("sink_")] == ["sink_refuses"]
+    assert list(monitor.delivery.health.refusing) == ["#releases"]
+    reports = [log["event"] for log in logs if log["event"].startswith("destination_")]
+    assert reports == ["destination_refuses"]
 
 
 async def test_a_post_that_is_found_in_a_closed_channel_does_not_mean_that_it_is_open(
@@ -1099,18 +1099,18 @@ async def test_a_post_that_is_found_in_a_closed_channel_does_not_mean_that_it_is
     await monitor.deliver()
     monitor.slack.archive("releases")
     closed = Outage(EventKind.UNREACHABLE, monitor.clock(), "it is archived")
-    monitor.delivery.refusing["#releases"] = closed
+    monitor.delivery.health.refusing["#releases"] = closed
 
     await monitor.deliver(after=60)
 
     assert await monitor.outbox() == ()
-    assert list(monitor.delivery.refusing) == ["#releases"]
+    assert list(monitor.delivery.health.refusing) == ["#releases"]
 
 
 async def test_what_another_process_makes_due_is_sent_while_the_loop_is_idle(
     monitor: Monitor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_IDLE", 0.05)
+    monkeypatch.setattr(module, "_IDLE_SECONDS", 0.05)
     monitor.slack.fail("error:message_limit_exceeded", POST)
     await monitor.save(*notes("a"))
     async with running(monitor):
@@ -1131,13 +1131,13 @@ async def test_a_card_in_a_closed_channel_is_edited_when_it_is_open_again(
     monitor.slack.archive("releases")
     await monitor.save(cards=[card("1 of 3")])
     await monitor.deliver()
-    assert list(monitor.delivery.refusing) == ["#releases"]
+    assert list(monitor.delivery.health.refusing) == ["#releases"]
 
     monitor.slack.unarchive("releases")
     await monitor.deliver(after=300)
 
     assert plain_text(monitor.slack.channel("releases").messages[0]) == "1 of 3"
-    assert monitor.delivery.refusing == {}
+    assert monitor.delivery.health.refusing == {}
 
 
 async def test_what_is_for_a_sink_that_is_configured_no_more_waits_and_is_listed(
@@ -1353,7 +1353,9 @@ def live(folder: str, api_url: str, token: str, born: float) -> None:
     async def deliver() -> None:
         store = StoreThread(Store.open(f"sqlite:///{folder}/store.db", now=now()))
         async with SlackClient(api_url=api_url, token=token) as client:
-            delivery = Delivery(store, client.channel, metrics=Metrics(), now=now, pace=AT_ONCE)
+            metrics = Metrics()
+            log = OutageLog(store, metrics=metrics, now=now)
+            delivery = Delivery(store, client.channel, log, metrics=metrics, now=now, pace=AT_ONCE)
             task = asyncio.create_task(delivery.run())
             while (await store.call(store.outbox.counts)).pending:
                 await asyncio.sleep(0.01)
@@ -1484,7 +1486,7 @@ async def test_stopped_before_it_began_a_single_pass_ends(monitor: Monitor) -> N
 async def test_a_store_that_fails_for_a_while_costs_nothing(
     monitor: Monitor, call: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_AFTER_STORE_ERROR", 0.01)
+    monkeypatch.setattr(module, "_AFTER_STORE_ERROR_SECONDS", 0.01)
     monitor.store.broken[call] = StoreError("the disk is full")
     await monitor.save(*notes("a", "b"))
     with capture_logs() as logs:
@@ -1503,7 +1505,7 @@ async def test_a_store_that_fails_for_a_while_costs_nothing(
 async def test_a_store_that_became_read_only_stops_sending_and_nothing_is_told_twice(
     slack: SimulatedSlack, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_AFTER_STORE_ERROR", 0.01)
+    monkeypatch.setattr(module, "_AFTER_STORE_ERROR_SECONDS", 0.01)
     async with life(slack, tmp_path, clock) as monitor:
         await monitor.save(*notes("a", "b"))
         await monitor.store.call(query_only, monitor.store._store, True)
@@ -1538,7 +1540,7 @@ class _Replaced:
 async def test_a_bug_in_one_lane_is_counted_and_survived(
     monitor: Monitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_AFTER_STORE_ERROR", 0.01)
+    monkeypatch.setattr(module, "_AFTER_STORE_ERROR_SECONDS", 0.01)
 
     async def broken(*_: object, **__: object) -> MessageRef:
         raise ZeroDivisionError
@@ -1561,7 +1563,7 @@ async def test_a_bug_in_one_lane_is_counted_and_survived(
 async def test_a_bug_in_the_loop_itself_is_counted_and_survived(
     monitor: Monitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_AFTER_STORE_ERROR", 0.01)
+    monkeypatch.setattr(module, "_AFTER_STORE_ERROR_SECONDS", 0.01)
     monitor.store.broken["due_destinations"] = ZeroDivisionError()
     await monitor.save(*notes("a"))
     async with running(monitor):

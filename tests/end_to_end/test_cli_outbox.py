@@ -228,7 +228,7 @@ async def test_a_running_daemon_sends_within_seconds_what_a_person_asks_for(
     async with a_place(tmp_path) as place:
         place.slack.archive(CHANNEL)
         async with place.daemon(place.platform.add("already-failed")) as daemon:
-            await daemon.logged("sink_refuses")
+            await daemon.logged("destination_refuses")
             first, *_ = json.loads((await place.command("outbox", "--json")).out)
             assert first["error"] == "Slack answered is_archived to chat.postMessage"
             status = await place.command("status")
@@ -239,4 +239,4 @@ async def test_a_running_daemon_sends_within_seconds_what_a_person_asks_for(
 
             assert said.code == 0
             await until(lambda: daemon.count("sent") == 2)
-            assert daemon.count("sink_takes_again") == 1
+            assert daemon.count("destination_accepts_again") == 1

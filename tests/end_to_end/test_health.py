@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 from rich.text import Text
 
-from monitor.deliver.worker import Pace
+from monitor.deliver.pace import Pace
 from monitor.service.build import build
 from monitor.service.health import Check
 from monitor.service.heartbeat import Heartbeat

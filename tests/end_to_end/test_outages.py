@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from monitor.config import Config
-from monitor.deliver.worker import Pace
+from monitor.deliver.pace import Pace
 from monitor.errors import DestinationError
 from monitor.service.app import App
 from monitor.service.build import build

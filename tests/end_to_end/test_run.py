@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from monitor.deliver.worker import Pace
+from monitor.deliver.pace import Pace
 from monitor.model import Target
 from monitor.service.app import App
 from monitor.service.build import build

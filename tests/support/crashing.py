@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import monitor.service.scheduler
 from monitor.config import load_config
-from monitor.deliver.worker import Pace
+from monitor.deliver.pace import Pace
 from monitor.service import logs
 from monitor.service.build import build
 from monitor.service.mapping import secrets_of

@@ -19,7 +19,7 @@ from monitor.compose import render
 from monitor.compose.assembly import view_of
 from monitor.config import Config, load_config
 from monitor.decide.diff import keep_absent
-from monitor.deliver.worker import Pace
+from monitor.deliver.pace import Pace
 from monitor.kinds import KINDS
 from monitor.kinds.wire import Memo
 from monitor.model import Entity, Snapshot, Target, TargetState

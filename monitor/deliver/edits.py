@@ -1,0 +1,112 @@
+"""Edits: each card that shows less than it ought to, until it shows the newest version.
+
+An edit replaces all that a card shows, so one that is made twice does no harm, and versions
+that were overtaken are never sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from monitor.compose import render
+from monitor.deliver.retry import Attempt, Kind, LoseCard, Wait
+from monitor.deliver.sending import Destination
+from monitor.errors import DestinationRejected, DestinationUnavailable
+from monitor.metrics import Metrics
+from monitor.store import Edit, StoreThread
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Edits:
+    """The edits of all destinations."""
+
+    store: StoreThread
+    metrics: Metrics
+    now: Callable[[], datetime]
+
+    async def next(self, destination: str) -> Editing | None:
+        """Return the edit of a destination that is due and has waited longest."""
+        edit = await self.store.call(self.store.cards.next_edit, destination, self.now())
+        return None if edit is None else Editing(self, edit)
+
+
+class Editing:
+    """One attempt at an edit."""
+
+    is_edit = True
+    maybe_delivered = False
+
+    def __init__(self, edits: Edits, edit: Edit) -> None:
+        self._edits = edits
+        self._edit = edit
+
+    @property
+    def destination(self) -> str:
+        return self._edit.destination
+
+    @property
+    def log_fields(self) -> Mapping[str, str]:
+        return {"destination": self._edit.destination, "target": str(self._edit.target)}
+
+    def attempt(
+        self, error: DestinationUnavailable | DestinationRejected, *, is_plain_text: bool
+    ) -> Attempt:
+        del error
+        return Attempt(Kind.EDIT, self._edit.attempts, is_plain_text=is_plain_text)
+
+    async def begin(self) -> None:
+        """Nothing needs to be known of an edit that a crash broke off: it is made again."""
+
+    async def send(self, destination: Destination, *, is_plain_text: bool) -> bool:
+        edit = self._edit
+        message = render.plain(edit.message) if is_plain_text else edit.message
+        await destination.edit(message, channel_id=edit.channel_id, ts=edit.ts)
+        return True
+
+    async def finish(self) -> None:
+        await self._mark()
+        self._edits.metrics.edits.inc()
+        log.debug("edited", **self.log_fields)
+
+    async def wait(self, step: Wait, reason: str) -> None:
+        self._edits.metrics.delivery_failures.labels("again later").inc()
+        log.warning("edit_postponed", error=reason, **self.log_fields)
+        await self._postpone(step.until, reason, is_failure=step.is_failure)
+
+    async def hold(self, until: datetime) -> None:
+        """Put it off, untried, for as long as Slack takes no edits."""
+        await self._postpone(until, "Slack takes no edits at present", is_failure=False)
+
+    async def _postpone(self, until: datetime, reason: str, *, is_failure: bool) -> None:
+        store = self._edits.store
+        await store.call(
+            store.cards.postpone_edit,
+            self._edit,
+            next_try_at=until,
+            error=reason,
+            is_failure=is_failure,
+        )
+
+    async def lose_card(self, step: LoseCard, reason: str) -> None:
+        """Enqueue a new card, which shows the newest: nothing is left to be edited."""
+        del step
+        await self._edits.store.call(
+            self._edits.store.outbox.lose_card, self._edit, now=self._edits.now()
+        )
+        log.warning("card_not_found", error=reason, **self.log_fields)
+
+    async def set_aside(self, reason: str) -> None:
+        """Give up this version only: the next one may pass."""
+        log.error("edit_refused", error=reason, **self.log_fields)
+        await self._mark()
+
+    async def _mark(self) -> None:
+        await self._edits.store.call(
+            self._edits.store.cards.mark_edited, self._edit, self._edits.now()
+        )

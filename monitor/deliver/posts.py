@@ -1,0 +1,223 @@
+"""Posts: each notification of the outbox, from its first attempt to its mark as sent or set aside.
+
+A post is written down as begun before it is sent and as sent after it was accepted. One that is
+found begun, or whose answer never came, is looked for before it is sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+
+import structlog
+
+from monitor.compose import render
+from monitor.deliver.in_doubt import InDoubtSearch
+from monitor.deliver.retry import BEFORE_LOOKING, Attempt, Kind, LoseCard, Wait
+from monitor.deliver.sending import Destination
+from monitor.errors import CannotLook, DestinationRejected, DestinationUnavailable, Refusal
+from monitor.metrics import Metrics
+from monitor.model import Form, MessageRef
+from monitor.store import QueuedNotification, StoreThread
+
+log = structlog.get_logger(__name__)
+
+
+class Posts:
+    """The posts of all destinations, and what is known of them beside the outbox."""
+
+    def __init__(
+        self,
+        store: StoreThread,
+        search: InDoubtSearch,
+        *,
+        metrics: Metrics,
+        now: Callable[[], datetime],
+    ) -> None:
+        self.store = store
+        self.search = search
+        self.metrics = metrics
+        self.now = now
+        self._unmarked: dict[str, Callable[[], Awaitable[None]]] = {}
+        self._unknown_since: dict[str, tuple[int, datetime]] = {}
+
+    async def next(self, destination: str) -> Posting | None:
+        """Return the post that a destination is to be sent next, if it is due.
+
+        Those behind one that is not due wait for it.
+        """
+        queued = await self.store.call(self.store.outbox.next_notification, destination)
+        if queued is None or (queued.next_try_at and queued.next_try_at > self.now()):
+            return None
+        return Posting(self, queued)
+
+    def note_accepted(self, destination: str, mark: Callable[[], Awaitable[None]]) -> None:
+        """Take note of what a destination accepted and the store does not know yet."""
+        self._unmarked[destination] = mark
+
+    async def mark_accepted(self, destination: str) -> None:
+        """Write down what a destination accepted: at once or, if the disk was full, before the
+        next thing is sent there.
+        """
+        if (mark := self._unmarked.get(destination)) is not None:
+            await mark()
+            del self._unmarked[destination]
+
+    def unknown_since(self, queued: QueuedNotification) -> datetime:
+        """Return when a post was first refused for a reason that we do not know, which it now is.
+
+        It is counted anew after a restart.
+        """
+        id_, since = self._unknown_since.get(queued.destination, (None, self.now()))
+        if id_ != queued.id:
+            since = self.now()
+            self._unknown_since[queued.destination] = (queued.id, since)
+        return since
+
+    def forget_unknown(self, destination: str | None = None) -> None:
+        """Forget since when posts are refused for an unknown reason: of one destination, or all."""
+        if destination is None:
+            self._unknown_since.clear()
+        else:
+            self._unknown_since.pop(destination, None)
+
+
+class Posting:
+    """One attempt at a post."""
+
+    is_edit = False
+
+    def __init__(self, posts: Posts, queued: QueuedNotification) -> None:
+        self._posts = posts
+        self._queued = queued
+        self._fingerprint: bytes | None = None
+        self.maybe_delivered = queued.maybe_delivered
+        self._is_looked_for = False
+        self._cannot_look: CannotLook | None = None
+
+    @property
+    def destination(self) -> str:
+        return self._queued.destination
+
+    @property
+    def log_fields(self) -> Mapping[str, str]:
+        return {"destination": self._queued.destination, "key": self._queued.key}
+
+    def attempt(
+        self, error: DestinationUnavailable | DestinationRejected, *, is_plain_text: bool
+    ) -> Attempt:
+        queued = self._queued
+        # As plain text it is certain that nothing in its blocks is the reason.
+        is_unknown = is_plain_text and _is_unknown(error)
+        return Attempt(
+            Kind.POST if queued.thread is None else Kind.REPLY,
+            queued.attempts,
+            is_plain_text=is_plain_text,
+            maybe_delivered=self.maybe_delivered,
+            unknown_since=self._posts.unknown_since(queued) if is_unknown else None,
+        )
+
+    async def begin(self) -> None:
+        await self._take_newest()
+        # Found unfinished after a crash, it is not looked for at once either.
+        next_try_at = self._posts.now() + BEFORE_LOOKING
+        await self._posts.store.call(
+            self._posts.store.outbox.begin_attempt, self._queued.id, next_try_at
+        )
+
+    async def _take_newest(self) -> None:
+        """Let a card show what it ought to show by now."""
+        queued = self._queued
+        if queued.form is not Form.CARD or queued.target is None:
+            return
+        store = self._posts.store
+        wanted = await store.call(
+            store.cards.wanted, queued.target, queued.attempt, queued.destination
+        )
+        if wanted is not None:
+            message, self._fingerprint = wanted
+            self._queued = replace(queued, message=message)
+
+    async def send(self, destination: Destination, *, is_plain_text: bool) -> bool:
+        found = await self._look(destination)
+        posted = found or await self._post(destination, is_plain_text=is_plain_text)
+        mark = partial(
+            self._posts.store.call,
+            self._posts.store.outbox.mark_sent,
+            self._queued.id,
+            now=self._posts.now(),
+            channel_id=posted.channel_id,
+            ts=posted.ts,
+            # What was found shows what it was sent with, which may be older.
+            shown=None if found else self._fingerprint,
+        )
+        self._posts.note_accepted(self.destination, mark)
+        return found is None
+
+    async def _look(self, destination: Destination) -> MessageRef | None:
+        """Return the message of an earlier attempt, if there may be one and it is found."""
+        if not self.maybe_delivered or self._is_looked_for:
+            return None
+        try:
+            found = await self._posts.search.find(destination, self._queued)
+        except CannotLook as error:
+            self._cannot_look = error
+            found = None
+        else:
+            self.maybe_delivered = False
+        self._is_looked_for = True
+        return found
+
+    async def _post(self, destination: Destination, *, is_plain_text: bool) -> MessageRef:
+        queued = self._queued
+        return await destination.post(
+            render.plain(queued.message) if is_plain_text else queued.message,
+            key=queued.key,
+            thread=queued.thread,
+            is_broadcast=queued.is_broadcast,
+        )
+
+    async def finish(self) -> None:
+        queued = self._queued
+        await self._posts.mark_accepted(queued.destination)
+        self._posts.forget_unknown(queued.destination)
+        self._posts.metrics.sent.inc()
+        if self._cannot_look is not None:
+            self._posts.metrics.ambiguous.labels("unknown").inc()
+            reason = str(self._cannot_look)
+            log.warning("sent_again_perhaps_twice", key=queued.key, reason=reason)
+        log.info("sent", form=str(queued.form), **self.log_fields)
+
+    async def wait(self, step: Wait, reason: str) -> None:
+        self._posts.metrics.delivery_failures.labels("again later").inc()
+        seconds = round((step.until - self._posts.now()).total_seconds(), 3)
+        log.warning("postponed", error=reason, wait=seconds, **self.log_fields)
+        store = self._posts.store
+        await store.call(
+            store.outbox.postpone,
+            self._queued.id,
+            next_try_at=step.until,
+            error=reason,
+            maybe_delivered=step.maybe_delivered,
+            is_failure=step.is_failure,
+        )
+
+    async def lose_card(self, step: LoseCard, reason: str) -> None:
+        await self._posts.store.call(
+            self._posts.store.outbox.lose_card, self._queued, now=self._posts.now()
+        )
+        await self.wait(step.reply, reason)
+
+    async def set_aside(self, reason: str) -> None:
+        self._posts.metrics.delivery_failures.labels("set aside").inc()
+        log.error("set_aside", error=reason, **self.log_fields)
+        now = self._posts.now()
+        await self._posts.store.call(
+            self._posts.store.outbox.set_aside, self._queued.id, now=now, error=reason
+        )
+
+
+def _is_unknown(error: DestinationUnavailable | DestinationRejected) -> bool:
+    return isinstance(error, DestinationRejected) and error.refusal is Refusal.UNKNOWN
