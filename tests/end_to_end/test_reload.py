@@ -16,7 +16,7 @@ from tests.support.processes import Daemon, Place, a_place, free_port, until
 
 
 async def metric(daemon: Daemon, name: str) -> float:
-    _, page = await daemon.page("/metrics")
+    page = await daemon.answers("/metrics", 200)
     return next(float(line.split()[1]) for line in page.splitlines() if line.startswith(f"{name} "))
 
 

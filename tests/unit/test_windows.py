@@ -224,7 +224,9 @@ def test_a_window_is_open_all_the_time_from_its_beginning_to_its_end(
     if opened_at is None or ends_at is None:
         return
 
-    between = opened_at + (ends_at - opened_at) * part
+    # Next to its end, a part of it is rounded to the end, which is outside.
+    last = ends_at - timedelta(microseconds=1)
+    between = min(opened_at + (ends_at - opened_at) * part, last)
 
     assert opened_at <= now < ends_at
     assert (window.opened_at(between), window.ends_at(between)) == (opened_at, ends_at)
