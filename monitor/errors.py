@@ -1,20 +1,21 @@
 """The errors of the monitor, told apart by what happens next.
 
     MonitorError
-    ├── ConfigError         someone must mend the configuration; lists every problem at once
-    ├── StoreError          someone must act on the database file; says what to do
-    │   └── StoreDamaged        or the next start of the daemon does, which begins a new one
-    ├── NuonError           a poll brought no observation
-    │   ├── NuonUnavailable     again later, on its own
-    │   ├── NuonRejected        not before someone acts: token, organisation, route, address
-    │   ├── NuonGone            the platform answers that it has no such record
-    │   └── MalformedAnswer     an answer that is not what the platform promises
-    └── SinkError           a message was not accepted
-        ├── SinkUnavailable     again later, on its own; perhaps it arrived all the same
-        ├── SinkRejected        not before someone acts, or never: see `Refusal`
-        └── CannotLook          whether a message arrived cannot be found out
+    ├── ConfigError                 a person must correct the configuration; has every mistake
+    ├── StoreError                  a person must act on the database file; says what to do
+    │   └── StoreDamaged                or the daemon's next start does: it begins a new file
+    ├── NuonError                   a poll brought no observation
+    │   ├── NuonUnavailable             try again later
+    │   ├── NuonRejected                not before a person acts: token, organisation, address
+    │   ├── NuonNotFound                the platform answers that it has no such record
+    │   └── MalformedAnswer             an answer that is not what the platform promises
+    └── DestinationError            a message was not accepted
+        ├── DestinationUnavailable      try again later; it may have arrived all the same
+        ├── DestinationRejected         not before a person acts, or never: see `Refusal`
+        └── CannotLook                  whether a message arrived cannot be found out
 
-Every message can be read by a stranger and never holds a secret.
+Each message can be read by a stranger, says what to do where that is known, and never holds a
+secret.
 """
 
 from __future__ import annotations
@@ -29,17 +30,17 @@ class MonitorError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake in the configuration: where it stands and what was expected there."""
+    """One mistake in the configuration: where it is, and what was expected there."""
 
-    place: str
+    location: str
     expected: str
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.expected}" if self.place else self.expected
+        return f"{self.location}: {self.expected}" if self.location else self.expected
 
 
 class ConfigError(MonitorError):
-    """The configuration cannot be used; `problems` has every mistake, never only the first."""
+    """The configuration cannot be used; `problems` has every mistake, not only the first."""
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
@@ -51,7 +52,7 @@ class StoreError(MonitorError):
 
 
 class StoreDamaged(StoreError):
-    """What the file holds is no sound database, or none any more."""
+    """The file is no database, or a damaged one."""
 
 
 class NuonError(MonitorError):
@@ -59,7 +60,7 @@ class NuonError(MonitorError):
 
 
 class NuonUnavailable(NuonError):
-    """The platform could not answer now; `retry_after` is what it asked for, in seconds."""
+    """The platform could not answer; `retry_after` is how long it asks to wait, in seconds."""
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -67,10 +68,10 @@ class NuonUnavailable(NuonError):
 
 
 class NuonRejected(NuonError):
-    """The platform refuses, and will until someone acts.
+    """The platform refuses, and will until a person acts.
 
-    `is_missing_route` says that it has no such path at all, whatever the id: a platform of
-    another version, or something else that answers at this address.
+    `is_missing_route`: it has no such path at all, whatever the id. Then it is a platform of
+    another version, or something else answers at this address.
     """
 
     def __init__(self, message: str, *, is_missing_route: bool = False) -> None:
@@ -79,7 +80,7 @@ class NuonRejected(NuonError):
 
 
 class NuonNotFound(NuonError):
-    """The platform's own 404: it knows the route, but has no such record."""
+    """A 404 by the platform itself: it has the route, but no such record."""
 
 
 class MalformedAnswer(NuonError):
@@ -87,20 +88,20 @@ class MalformedAnswer(NuonError):
 
 
 class Refusal(StrEnum):
-    """What a destination refused, and so what becomes of the rest."""
+    """What a destination refused, which decides what happens to the other messages."""
 
     CREDENTIALS = "credentials"
-    """The token or the webhook itself: nothing goes out until it is mended."""
+    """The token or the webhook itself: nothing is sent until it is replaced."""
     CHANNEL = "channel"
-    """This channel: what is for it waits, others go on."""
+    """This channel: its messages wait, other channels get theirs."""
     MESSAGE = "message"
-    """This message, as it is: once more as plain text, then set aside."""
+    """This message: it is sent once more as plain text, and set aside if that fails too."""
     UNKNOWN = "unknown"
-    """Nobody knows what: as plain text, again for a while, and only then set aside."""
+    """A code that we do not know: sent as plain text, retried for a while, then set aside."""
     CARD = "card"
-    """The message to be edited is not there any more: a new one takes its place."""
+    """The message to be edited was deleted: a new one replaces it."""
     QUOTA = "quota"
-    """The workspace is full: set aside."""
+    """The workspace is over its limit of messages: set aside."""
 
 
 class DestinationError(MonitorError):
@@ -108,10 +109,10 @@ class DestinationError(MonitorError):
 
 
 class DestinationUnavailable(DestinationError):
-    """Try again later; `retry_after` is what the destination asked for, in seconds.
+    """Try again later; `retry_after` is how long the destination asks to wait, in seconds.
 
-    With `maybe_delivered` the connection broke after the request went out: the message
-    may be there, and a post must be looked for before it is sent again.
+    `maybe_delivered`: the connection broke after the request was sent, so the message may have
+    arrived. A post must be searched for before it is sent again.
     """
 
     def __init__(
@@ -123,7 +124,7 @@ class DestinationUnavailable(DestinationError):
 
 
 class DestinationRejected(DestinationError):
-    """The destination answered no; `refusal` says to what, `code` is the destination's own word."""
+    """The destination refused: `refusal` says what, `code` is Slack's own word for why."""
 
     def __init__(self, message: str, *, refusal: Refusal, code: str) -> None:
         super().__init__(message)
@@ -132,4 +133,4 @@ class DestinationRejected(DestinationError):
 
 
 class CannotLook(DestinationError):
-    """The destination does not let us see whether a message arrived."""
+    """The destination does not let us read whether a message arrived."""

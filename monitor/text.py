@@ -60,9 +60,9 @@ def gist(foreign: str, limit: int) -> str:
     Of the many lines that a tool wrote it begins with the one that names the error, and the
     frame that some draw around it is left out.
     """
-    said = _DRAWN.sub(" ", foreign[: limit * 20])
-    found = _ERROR.search(said) if "\n" in said.strip() else None
-    return plain(said[found.start() :] if found else said, limit, fallback="")
+    cleaned = _DRAWN.sub(" ", foreign[: limit * 20])
+    found = _ERROR.search(cleaned) if "\n" in cleaned.strip() else None
+    return plain(cleaned[found.start() :] if found else cleaned, limit, fallback="")
 
 
 def first_line(foreign: str, limit: int) -> str:

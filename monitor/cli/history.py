@@ -238,8 +238,8 @@ def _notification_line(sent: PastNotification) -> Text:
     from monitor.store import DeliveryState
     from monitor.text import plain
 
-    said = plain_text(sent.message.blocks, text=sent.message.text).splitlines()
-    shown = said[: _LINES_OF_A_REPLY if sent.form is Form.REPLY else 1]
+    message_lines = plain_text(sent.message.blocks, text=sent.message.text).splitlines()
+    shown = message_lines[: _LINES_OF_A_REPLY if sent.form is Form.REPLY else 1]
     lines = [plain(line, 300, fallback="") for line in shown]
     text = Text.assemble((f"✉ {plain(sent.destination, 100)} {sent.form}", "bold"), "  ")
     text.append("\n  ".join(lines))

@@ -101,11 +101,11 @@ def _polled(config: Config, failures: Sequence[Target]) -> str:
     """Say how many watches came through, and how many of what their lists led to did not."""
     named = [entry.target for entry in config.watch]
     failed = sum(target in failures for target in named)
-    said = (
+    counted = (
         f"{len(named) - failed} of {len(named)} {'watch' if len(named) == 1 else 'watches'} polled"
     )
     found = len(failures) - failed
-    return f"{said}; of what they led to, {found} could not be" if found else said
+    return f"{counted}; of what they led to, {found} could not be" if found else counted
 
 
 @dataclass(frozen=True, slots=True)

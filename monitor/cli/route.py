@@ -123,7 +123,7 @@ def _page(question: Question, verdict: Verdict) -> dict[str, Any]:
         "at": question.at.isoformat(),
         "facts": {key: list(values) for key, values in question.facts()},
         "failed": subject.failed,
-        "standing_seconds": int(subject.age.total_seconds()),
+        "active_seconds": int(subject.age.total_seconds()),
         "notified_before": None
         if subject.notified_destinations is None
         else list(subject.notified_destinations),

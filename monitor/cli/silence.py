@@ -96,7 +96,7 @@ def add(
         found = list(_matching(knowledge, Matcher(patterns), config))
     with Store.open_beside(config.store.url) as store:
         silence = store.silences.add(patterns, until=end, author=author, reason=reason, now=now)
-    _say_added(silence, found, now)
+    _print_added(silence, found, now)
 
 
 @command.command("list", short_help="Show the silences that hold.")
@@ -154,10 +154,10 @@ def _end(now: datetime, lasting: timedelta | None, until: datetime | None) -> da
 def _words(option: str, given: str) -> str:
     from monitor.text import plain
 
-    said = plain(given, _LONGEST_WORDS, fallback="")
-    if not said:
+    cleaned = plain(given, _LONGEST_WORDS, fallback="")
+    if not cleaned:
         raise click.UsageError(f"{option} says nothing: others will want to know")
-    return said
+    return cleaned
 
 
 def _of_id(id_: str | None, knowledge: Knowledge, config: Config) -> Iterable[tuple[str, str]]:
@@ -226,7 +226,7 @@ def _matching(knowledge: Knowledge, matcher: Matcher, config: Config) -> Iterato
             yield f"{listed} of {title} ({scene.snapshot.target})"
 
 
-def _say_added(silence: Silence, found: list[str], now: datetime) -> None:
+def _print_added(silence: Silence, found: list[str], now: datetime) -> None:
     from monitor.compose.phrases import silence_words
 
     click.echo(f"Silence {silence.id}: {_what(silence.matcher)}, {silence_words(silence, now)}")

@@ -41,7 +41,7 @@ def command(
     """
     if is_json and is_watched:
         raise click.UsageError("--json shows one moment: leave out --watch, or call it again")
-    from monitor.cli.support.status_table import Board
+    from monitor.cli.support.status_table import StatusTable
 
     config = load(config_path)
     if is_watched:
@@ -50,7 +50,7 @@ def command(
     if is_json:
         echo_json(_page(view))
     else:
-        console().print(Board(config, view, is_all))
+        console().print(StatusTable(config, view, is_all))
     return None
 
 
@@ -67,7 +67,7 @@ def _page(view: View) -> dict[str, Any]:
     return {
         "watches": [_as_dict(row) for row in view.rows],
         "outbox": {"pending": view.counts.pending, "set_aside": view.counts.set_aside},
-        "not_visible": {
+        "outages": {
             scope: {"kind": str(b.kind), "since": b.since.isoformat(), "reason": b.reason}
             for scope, b in view.outages.items()
         },
@@ -85,7 +85,7 @@ def _as_dict(row: Row) -> dict[str, Any]:
         "title": row.title,
         "labels": dict(row.entry.labels),
         "found_by": row.found_by and {"kind": row.found_by.kind, "id": row.found_by.id},
-        "standing": row.status.words,
+        "state": row.status.words,
         "summary": row.summary,
         **_last_seen(row.watched),
         "units": {
@@ -147,27 +147,27 @@ def _refresh(config: Config, screen: Console, *, is_all: bool) -> NoReturn:
     from rich.live import Live
     from rich.text import Text
 
-    from monitor.cli.support.status_table import Board
+    from monitor.cli.support.status_table import StatusTable
     from monitor.errors import StoreError
     from monitor.text import plain
 
-    board = Board(config, _look(config), is_all)
+    table = StatusTable(config, _look(config), is_all)
     with Live(console=screen, auto_refresh=False) as live:
         while True:
-            below = Text(f"{board.view.now:%H:%M:%S} UTC, until Ctrl-C", style="dim")
-            live.update(Group(board, below), refresh=True)
+            below = Text(f"{table.view.now:%H:%M:%S} UTC, until Ctrl-C", style="dim")
+            live.update(Group(table, below), refresh=True)
             time.sleep(_EVERY_SECONDS)
             try:
-                board = Board(config, _look(config), is_all)
+                table = StatusTable(config, _look(config), is_all)
             except StoreError as error:  # a daemon that starts may be at work on the file
-                live.update(Group(board, Text(f"⚠ {plain(str(error), 300)}")), refresh=True)
+                live.update(Group(table, Text(f"⚠ {plain(str(error), 300)}")), refresh=True)
                 time.sleep(_EVERY_SECONDS)
 
 
 def _print_changes(config: Config, screen: Console, *, is_all: bool) -> NoReturn:
     from rich.text import Text
 
-    from monitor.cli.support.status_table import Board
+    from monitor.cli.support.status_table import StatusTable
 
     shown: object = None
     while True:
@@ -176,7 +176,7 @@ def _print_changes(config: Config, screen: Console, *, is_all: bool) -> NoReturn
         if news != shown:
             shown = news
             screen.print(Text(f"{view.now:%Y-%m-%d %H:%M:%S} UTC", style="bold"), end="\n\n")
-            screen.print(Board(config, view, is_all))
+            screen.print(StatusTable(config, view, is_all))
             sys.stdout.flush()
         time.sleep(_EVERY_SECONDS)
 

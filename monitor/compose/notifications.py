@@ -2,7 +2,7 @@
 
 With a bot token a rollout has one card, edited in place, and replies in its thread; what
 people should notice is also shown in the channel. An incoming webhook knows neither edits
-nor threads: there each message is complete by itself, and is sent for what is worth one.
+nor threads: there each message stands alone, and is sent for what is worth one.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ def compose(
 ) -> Mail:
     """Draw one poll's news for each destination.
 
-    `earlier` is what was remembered before it. `cards` has the pages of this attempt's cards,
-    `previous` those of the attempt before, by destination. `users` are Slack's own
+    `earlier` is what was remembered before it. `cards` is where the cards of this attempt
+    stand, `previous` where those of the attempt before do, by destination. `users` are Slack's own
     ids of people by their e-mail addresses.
     """
     drawn: list[Card] = []

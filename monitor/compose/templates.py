@@ -174,7 +174,7 @@ class _Part:
         # Whatever a template runs into: the rest of the message is not to suffer from it.
         except Exception as error:  # noqa: BLE001
             reason = plain(str(error), REASON_LIMIT, fallback=type(error).__name__)
-            return Problem(_place(self.slot, self.name), f"cannot be filled in: {reason}")
+            return Problem(_location(self.slot, self.name), f"cannot be filled in: {reason}")
 
     def _finished(self, text: str) -> str:
         match self.slot:
@@ -186,7 +186,7 @@ class _Part:
                 return _address(text.strip())
 
 
-def _place(slot: _Slot, name: str) -> str:
+def _location(slot: _Slot, name: str) -> str:
     return f"templates.{slot}.{name}" if name else f"templates.{slot}"
 
 
@@ -196,16 +196,18 @@ def _place(slot: _Slot, name: str) -> str:
 def _part(slot: _Slot, name: str, source: str) -> _Part:
     """Raise ConfigError with every mistake in one template."""
     shown_name = plain(name, NAME_LIMIT, fallback="")
-    place = _place(slot, shown_name)
+    location = _location(slot, shown_name)
     if slot is not _Slot.TITLE and not shown_name:
-        raise ConfigError((Problem(place, "each needs a name that can be read"),))
+        raise ConfigError((Problem(location, "each needs a name that can be read"),))
     if len(name) > NAME_LIMIT:
-        raise ConfigError((Problem(place, f"a name of at most {NAME_LIMIT} characters"),))
+        raise ConfigError((Problem(location, f"a name of at most {NAME_LIMIT} characters"),))
     environment = TemplateEnvironment(VARIABLES, finalize=quoted if slot is _Slot.LINK else shown)
     try:
         part = _Part(slot, shown_name, environment.compiled(source))
     except Refused as refused:
-        raise ConfigError(tuple(Problem(place, reason) for reason in refused.reasons)) from refused
+        raise ConfigError(
+            tuple(Problem(location, reason) for reason in refused.reasons)
+        ) from refused
     outcome = part.fill(_EXAMPLE)
     if isinstance(outcome, Problem):
         raise ConfigError((outcome,))

@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from monitor.compose import render
 from monitor.compose.render import SummaryLine
@@ -202,14 +201,6 @@ def _without_wholes(lines: Sequence[HeldLine]) -> tuple[HeldLine, ...]:
     return tuple(line for line in lines if line.alert_key not in wholes)
 
 
-class _Outcome(StrEnum):
-    """What became of a trouble, in the words of the summary."""
-
-    OVER = "over"
-    RECOVERED = "recovered"
-    TRIED_AGAIN = "tried again"
-
-
 class SummaryBuilder:
     """Puts one target's lines into words. `view` is None where nothing is known of it."""
 
@@ -244,7 +235,7 @@ class SummaryBuilder:
         if len(lines) > _MOST_PHRASES:
             phrases.append(f"and {len(lines) - _MOST_PHRASES:,} more")
         first = lines[0]
-        is_well = self._outcome(first) in (_Outcome.RECOVERED, _Outcome.OVER)
+        is_well = self._outcome(first) in ("recovered", "over")
         event = EventKind.RECOVERED if is_well else first.event
         return SummaryLine(first.title, "; ".join(phrases), first.url, event)
 
@@ -253,17 +244,16 @@ class SummaryBuilder:
         outcome = self._outcome(line)
         return f"{outcome}: {words}" if outcome else words
 
-    def _outcome(self, line: HeldLine) -> _Outcome | None:
-        """Return what became of a trouble that is past; None where nobody knows."""
+    def _outcome(self, line: HeldLine) -> str:
+        """Return what became of a trouble that is past; empty where nobody knows."""
         if line.event not in _TROUBLES or self._alert_keys is None:
-            return None
+            return ""
         if line.event is not EventKind.FAILED:
-            return _Outcome.OVER
+            return "over"
         found = self._alert_keys.entity(line.alert_key)
         if found is None:
-            return None
-        is_well = found[1].phase is Phase.SUCCEEDED
-        return _Outcome.RECOVERED if is_well else _Outcome.TRIED_AGAIN
+            return ""
+        return "recovered" if found[1].phase is Phase.SUCCEEDED else "tried again"
 
 
 def _is_unseen(alert: Alert, now: datetime) -> bool:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from monitor.config.checks import format_duration, is_loopback
 from monitor.config.loading import Config
 from monitor.config.sections import WATCH_KINDS, Slack
-from monitor.config.tables import place_of
+from monitor.config.tables import location_of
 from monitor.kinds.profile import WatchedBy
 from monitor.model import Target
 
@@ -45,16 +45,16 @@ def _interval_warnings(config: Config) -> Iterator[str]:
         ("poll.interval", poll.interval),
         ("poll.settled_interval", poll.settled_interval),
         *(
-            (place_of(("watch", index, "interval")), watch.interval)
+            (location_of(("watch", index, "interval")), watch.interval)
             for index, watch in enumerate(config.watch)
             if watch.interval is not None
         ),
     ]
     if not is_loopback(config.nuon.api_url):
-        for place, interval in intervals:
+        for location, interval in intervals:
             if interval < _GENTLE_INTERVAL:
                 yield (
-                    f"{place}: {format_duration(interval)} burdens the platform;"
+                    f"{location}: {format_duration(interval)} burdens the platform;"
                     f" {format_duration(_GENTLE_INTERVAL)} or more is gentler"
                 )
     if poll.settled_interval < poll.interval:
@@ -65,17 +65,17 @@ def _interval_warnings(config: Config) -> Iterator[str]:
 
 def _id_warnings(config: Config) -> Iterator[str]:
     ids = [
-        (place_of(("watch", index, watch.target.kind)), kind, id_)
+        (location_of(("watch", index, watch.target.kind)), kind, id_)
         for index, watch in enumerate(config.watch)
         for kind, id_ in _ids_of(watch.target)
     ]
     if config.nuon.org_id:
         ids.append(("nuon.org_id", "org", config.nuon.org_id))
-    for place, kind, id_ in ids:
+    for location, kind, id_ in ids:
         match = _PLATFORM_ID.fullmatch(id_)
         looks_like = _ID_PREFIXES.get(match[1], kind) if match else kind
         if looks_like != kind:
-            yield f"{place}: {id_} looks like the id of another kind: {looks_like}"
+            yield f"{location}: {id_} looks like the id of another kind: {looks_like}"
 
 
 def _ids_of(target: Target) -> tuple[tuple[str, str], ...]:
@@ -95,15 +95,15 @@ def _connection_warnings(config: Config) -> Iterator[str]:
     if config.slack.webhook_url:
         urls.append(("slack.webhook_url", config.slack.webhook_url.get_secret_value()))
     urls += (
-        (place_of(("route", index, "webhook_url")), route.webhook_url.get_secret_value())
+        (location_of(("route", index, "webhook_url")), route.webhook_url.get_secret_value())
         for index, route in enumerate(config.route)
         if route.webhook_url
     )
     if config.heartbeat.url:
         urls.append(("heartbeat.url", config.heartbeat.url.get_secret_value()))
-    for place, url in urls:
+    for location, url in urls:
         if urlsplit(url).scheme == "http" and not is_loopback(url):
-            yield f"{place}: http sends secrets where others can read them; https does not"
+            yield f"{location}: http sends secrets where others can read them; https does not"
 
 
 def _slack_warnings(slack: Slack) -> Iterator[str]:

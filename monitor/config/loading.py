@@ -44,8 +44,8 @@ from monitor.config.sections import (
 from monitor.config.tables import (
     keys_set,
     known_keys,
+    location_of,
     model_at,
-    place_of,
     table_of,
     toml_key,
     unknown,
@@ -88,7 +88,7 @@ _NO_FILE = Problem(
 
 _Tables = Mapping[str, Any]
 
-_PLACE = re.compile(r"\[\[[a-z]+\]\]|(?<![\w/])[a-z]+\.[a-z_]+\b")
+_LOCATION = re.compile(r"\[\[[a-z]+\]\]|(?<![\w/])[a-z]+\.[a-z_]+\b")
 
 
 class Config(BaseSettings):
@@ -257,7 +257,7 @@ def _from_environment(
             continue
         if name in variables:
             keys = variables[name]
-            names[place_of(keys)] = name
+            names[location_of(keys)] = name
             table = tables if len(keys) == 1 else tables.setdefault(keys[0], {})
             table[keys[-1]] = _typed(keys, text)
         elif not _KUBERNETES_VARIABLE.fullmatch(f"{name}={text}"):
@@ -291,7 +291,7 @@ def _borrowed(
     for layer in higher_layers:
         tables = _unless_set(tables, layer)
     names = {
-        place_of(keys): variable
+        location_of(keys): variable
         for variable, keys in _BORROWED_VARIABLES.items()
         if keys[1] in tables.get(keys[0], {})
     }
@@ -351,10 +351,12 @@ def _with_secrets(
             secret = Path(table[key]).read_text("utf-8").strip()
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-            problems.append(Problem(place_of((*keys, key)), f"cannot read {table[key]}: {reason}"))
+            problems.append(
+                Problem(location_of((*keys, key)), f"cannot read {table[key]}: {reason}")
+            )
             continue
         if not secret:
-            problems.append(Problem(place_of((*keys, key)), f"{table[key]} is empty"))
+            problems.append(Problem(location_of((*keys, key)), f"{table[key]} is empty"))
             continue
         secrets[secret_key] = SecretStr(secret)
     return ({**table, **secrets} if secrets else given), problems
@@ -364,6 +366,6 @@ def _renamed(problem: Problem, names: Mapping[str, str]) -> Problem:
     """Name the variables that keys were read from instead of the keys."""
 
     def rename(text: str) -> str:
-        return _PLACE.sub(lambda place: names.get(place[0], place[0]), text)
+        return _LOCATION.sub(lambda location: names.get(location[0], location[0]), text)
 
-    return Problem(rename(problem.place), rename(problem.expected))
+    return Problem(rename(problem.location), rename(problem.expected))

@@ -15,7 +15,7 @@ from monitor.config.tables import (
     is_table,
     keys_set,
     known_keys,
-    place_of,
+    location_of,
     table_of,
     tables_in,
     toml_key,
@@ -52,34 +52,34 @@ def refusal(detail: ErrorDetails, given: Mapping[str, Any], root: type[BaseModel
     keys = detail["loc"]
     if keys[-1] == "[key]":  # which is how pydantic says that a name in a table is at fault
         keys = keys[:-1]
-    place = place_of(keys)
+    location = location_of(keys)
     match detail["type"]:
         case "value_error":
-            place = _secret_place(keys, given)
+            location = _secret_location(keys, given)
             expected = str(detail["ctx"]["error"])
         case "extra_forbidden":
             name = str(keys[-1])
-            place = place if keys[:-1] else toml_key(name)
+            location = location if keys[:-1] else toml_key(name)
             expected = unknown("key", name, known_keys(root, keys[:-1]))
         case "tuple_type" if len(keys) == 1:
-            expected = f"expected a list of tables, each written as {place}"
+            expected = f"expected a list of tables, each written as {location}"
         case "tuple_type":
             expected = f'expected a list such as ["…", "…"], found {shown(detail["input"])}'
         case "missing":
-            expected = f"missing: each {place_of(keys[:1])} needs one"
+            expected = f"missing: each {location_of(keys[:1])} needs one"
         case _:  # all that is left: a section is no table
             expected = "expected a table with keys"
-    return Problem(place, expected)
+    return Problem(location, expected)
 
 
-def _secret_place(keys: tuple[int | str, ...], given: Mapping[str, Any]) -> str:
+def _secret_location(keys: tuple[int | str, ...], given: Mapping[str, Any]) -> str:
     """Name the place of a value, or of the key that names the file it was read from."""
     holder: Any = given
     for key in keys[:-1]:
         holder = holder[key] if isinstance(key, int) else table_of(holder).get(key)
     file_key = f"{keys[-1]}_file"
     is_from_file = bool(keys_set(table_of(holder), (file_key,)))
-    return place_of((*keys[:-1], file_key) if is_from_file else keys)
+    return location_of((*keys[:-1], file_key) if is_from_file else keys)
 
 
 def contradictions(given: Mapping[str, Any]) -> Iterator[Problem]:
@@ -93,7 +93,7 @@ def contradictions(given: Mapping[str, Any]) -> Iterator[Problem]:
             continue  # reported as a problem of its own
         table = table_of(given.get(section))
         if not keys_set(table, alternatives) and section in _MISSING:
-            yield Problem(place_of((section, alternatives[0])), _MISSING[section])
+            yield Problem(location_of((section, alternatives[0])), _MISSING[section])
         yield from _rivals((section,), table, alternatives)
     if given.get("watch", ()) in ((), []):
         yield Problem("[[watch]]", 'nothing to watch: add a [[watch]] with release = "rel…"')
@@ -109,53 +109,55 @@ def _rivals(
     """Yield the keys that are set although another one is that excludes them."""
     present = keys_set(table, alternatives)
     for key in present[1:]:
-        first = place_of((*keys, present[0]))
-        yield Problem(place_of((*keys, key)), f"set together with {first}: keep one of the two")
+        first = location_of((*keys, present[0]))
+        yield Problem(location_of((*keys, key)), f"set together with {first}: keep one of the two")
 
 
 def _watch_contradictions(given: Mapping[str, Any], slack: Mapping[str, Any]) -> Iterator[Problem]:
-    first_places: dict[tuple[str, str], str] = {}
+    first_locations: dict[tuple[str, str], str] = {}
     for keys, watch in tables_in(given, "watch").items():
-        place = place_of(keys)
+        location = location_of(keys)
         kinds = keys_set(watch, WATCH_KINDS)
         if len(kinds) != 1:
             found = " and ".join(kinds) or "none"
             kinds_known = ", ".join(WATCH_KINDS)
-            yield Problem(place, f"expected exactly one of: {kinds_known}; found {found}")
+            yield Problem(location, f"expected exactly one of: {kinds_known}; found {found}")
         for kind in kinds:
             id_ = shown(watch[kind])
-            first_place = first_places.setdefault((kind, id_), place)
-            if first_place != place:
+            first_location = first_locations.setdefault((kind, id_), location)
+            if first_location != location:
                 is_whole_org = WATCH_KINDS[kind].watched_by is WatchedBy.WHOLE_ORG
                 what = f"the org's {kind} are" if is_whole_org else f"{id_} is"
-                yield Problem(f"{place} {kind}", f"{what} watched by {first_place} already")
+                yield Problem(f"{location} {kind}", f"{what} watched by {first_location} already")
         if len(kinds) == 1 and kinds[0] not in FINDING_KINDS:
             for key in keys_set(watch, ("include", "exclude", "limit")):
                 yield Problem(
-                    place_of((*keys, key)),
+                    location_of((*keys, key)),
                     f"has no meaning with {kinds[0]}, only with what finds things by itself:"
                     f" {', '.join(FINDING_KINDS)}",
                 )
-        yield from _channel_contradictions(f"{place} channel", watch, slack)
+        yield from _channel_contradictions(f"{location} channel", watch, slack)
 
 
 def _route_contradictions(given: Mapping[str, Any], slack: Mapping[str, Any]) -> Iterator[Problem]:
-    first_places: dict[str, str] = {}
+    first_locations: dict[str, str] = {}
     for keys, route in tables_in(given, "route").items():
-        place = place_of(keys)
+        location = location_of(keys)
         yield from _rivals(keys, route, ROUTE_DESTINATIONS)
         yield from _drop_contradictions(keys, route)
         if keys_set(route, ("channel",)) and _has_only_a_webhook(slack):
             yield Problem(
-                f"{place} channel",
+                f"{location} channel",
                 "a channel needs slack.bot_token: use one, or set webhook_url here instead",
             )
         if route.get("match") == {}:
-            yield Problem(f"{place} match", f"expected at least one of: {', '.join(_MATCHES)}")
+            yield Problem(f"{location} match", f"expected at least one of: {', '.join(_MATCHES)}")
         name = route.get("name")
-        if isinstance(name, str) and first_places.setdefault(name, place) != place:
-            first_place = first_places[name]
-            yield Problem(f"{place} name", f"{shown(name)} is the name of {first_place} already")
+        if isinstance(name, str) and first_locations.setdefault(name, location) != location:
+            first_location = first_locations[name]
+            yield Problem(
+                f"{location} name", f"{shown(name)} is the name of {first_location} already"
+            )
 
 
 def _drop_contradictions(
@@ -165,10 +167,10 @@ def _drop_contradictions(
     if route.get("drop") is True:
         for key in (*ROUTE_DESTINATIONS, "mention", "continue", "min_failed", "lasting"):
             if route.get(key):
-                yield Problem(place_of((*keys, key)), "has no meaning with drop = true")
+                yield Problem(location_of((*keys, key)), "has no meaning with drop = true")
     elif not keys_set(route, ROUTE_DESTINATIONS):
         ways = ", ".join(ROUTE_DESTINATIONS)
-        yield Problem(place_of(keys), f"leads nowhere: set one of {ways}, or drop = true")
+        yield Problem(location_of(keys), f"leads nowhere: set one of {ways}, or drop = true")
 
 
 def _quiet_contradictions(given: Mapping[str, Any]) -> Iterator[Problem]:
@@ -180,30 +182,32 @@ def _quiet_contradictions(given: Mapping[str, Any]) -> Iterator[Problem]:
                 nearest = difflib.get_close_matches(name, names, n=1)
                 hint = f"; did you mean {shown(nearest[0])}?" if nearest else ""
                 yield Problem(
-                    place_of((*keys, "routes", index)),
+                    location_of((*keys, "routes", index)),
                     f"there is no [[route]] with the name {shown(name)}{hint}",
                 )
 
 
 def _digest_contradictions(given: Mapping[str, Any], slack: Mapping[str, Any]) -> Iterator[Problem]:
     for keys, digest in tables_in(given, "digest").items():
-        yield from _channel_contradictions(f"{place_of(keys)} channel", digest, slack)
+        yield from _channel_contradictions(f"{location_of(keys)} channel", digest, slack)
         if keys_set(digest, ("on",)) and digest.get("every", "day") == "day":
-            yield Problem(place_of((*keys, "on")), 'has no meaning without every = "week"')
+            yield Problem(location_of((*keys, "on")), 'has no meaning without every = "week"')
 
 
 def _channel_contradictions(
-    place: str, table: Mapping[str, Any], slack: Mapping[str, Any]
+    location: str, table: Mapping[str, Any], slack: Mapping[str, Any]
 ) -> Iterator[Problem]:
     has_channel = bool(keys_set(table, ("channel",)))
     if has_channel and _has_only_a_webhook(slack):
-        yield Problem(place, "a webhook cannot choose a channel: leave it out or use a bot token")
+        yield Problem(
+            location, "a webhook cannot choose a channel: leave it out or use a bot token"
+        )
     if (
         not has_channel
         and keys_set(slack, ("bot_token", "bot_token_file"))
         and not keys_set(slack, ("channel",))
     ):
-        yield Problem(place, "missing: a bot token needs one, here or in slack.channel")
+        yield Problem(location, "missing: a bot token needs one, here or in slack.channel")
 
 
 def _has_only_a_webhook(slack: Mapping[str, Any]) -> bool:
@@ -231,7 +235,7 @@ def stray_webhooks(given: Mapping[str, Any]) -> Iterator[Problem]:
         ):
             continue
         yield Problem(
-            _secret_place((*keys, "webhook_url"), given),
+            _secret_location((*keys, "webhook_url"), given),
             "expected a webhook of Slack's own, https://hooks.slack.com/…;"
             " one at another host needs slack.api_url to name that host",
         )

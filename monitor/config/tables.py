@@ -42,7 +42,7 @@ def keys_set(table: Mapping[str, Any], keys: Iterable[str]) -> tuple[str, ...]:
     return tuple(key for key in keys if table.get(key) is not None)
 
 
-def place_of(keys: tuple[int | str, ...]) -> str:
+def location_of(keys: tuple[int | str, ...]) -> str:
     """Name a place as people find it in the file: `poll.interval`, `[[watch]] #2 interval`."""
     match keys:
         case (str(section),):

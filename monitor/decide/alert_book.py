@@ -47,7 +47,7 @@ class AlertBook:
         return self.alerts.get((alert_key, kind))
 
     def part(self, alert_key: str) -> tuple[Level, Entity]:
-        """Return what an alert is about; the whole rollout where that part was removed."""
+        """Return what an alert is about; the whole rollout where that part is gone."""
         return self.alert_keys.entity(alert_key) or (Level.ROLLOUT, self.root)
 
     def was_replaced(self, transition: Transition) -> bool:

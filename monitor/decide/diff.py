@@ -80,7 +80,7 @@ def _altered(level: Level, earlier: Entity, entity: Entity) -> Iterator[Alterati
 
 
 def _apart(before: Entity, after: Entity) -> tuple[_Parts, _Parts]:
-    """Return of each of two trees what is not the very same value in the other.
+    """Return of each of two trees what is not the very same value in the other, in its place.
 
     The decoder makes equal units of two answers one value, with all that is below them: of a
     thousand deploys these are the few that changed.
@@ -112,7 +112,7 @@ def _unshared(entity: Entity, shared: Set[int], level: Level = Level.ROLLOUT) ->
 def keep_absent(before: Snapshot | None, after: Snapshot) -> Snapshot:
     """Return `after` with all that only `before` has: parts, marked as absent, and fields.
 
-    When they come back they are compared with what they were, and nobody is notified twice.
+    When they come back they are compared with what they were, and nothing is told twice.
     Where a rollout begins anew, the parts that are missing belong to the attempt before:
     they go to the bygone ones. A list of what waits is itself the answer: what it lacks has
     ceased to wait, and is not kept.

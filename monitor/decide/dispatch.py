@@ -1,8 +1,8 @@
-"""Events → who is notified of what, now or later. Pure: routes decide, alerts remember.
+"""Events → who is told of what, now or later. Pure: routes decide, alerts remember.
 
-An alert keeps the destinations that were notified of it. As long as something keeps it from one
-of them (a threshold, a quiet window, a silence), it is routed again at each poll: so they are
-notified once its time has come, and never twice.
+A trouble keeps with it the destinations that were told of it. As long as something keeps it from
+one of them (a threshold, a quiet window, a silence), it is routed again at each look: so it
+is told once its time has come, and never twice.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from monitor.model import (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Who is notified of what, as configured: `[[route]]` and `[[quiet]]`."""
+    """Who is told of what, as configured: `[[route]]` and `[[quiet]]`."""
 
     rules: tuple[Rule, ...] = ()
     windows: tuple[Window, ...] = ()
@@ -64,7 +64,7 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What one destination is notified of now, and whom to mention there because of it."""
+    """What one destination is told now, and whom to mention there because of it."""
 
     entries: tuple[tuple[Event, tuple[Mention, ...]], ...]
 
@@ -85,13 +85,13 @@ class HeldBack:
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """What goes where. `state` says who has been notified of what from now on."""
+    """What goes where. `state` says who has been told what from now on."""
 
     state: TargetState
     news: Mapping[str, News]
     held: tuple[HeldBack, ...]
     silences: tuple[Silence, ...]
-    """Those over the whole rollout, or over something that has an alert."""
+    """Those that hold over the whole rollout, or over something in trouble."""
     verdicts: tuple[tuple[Event, Verdict], ...] = ()
     """Why, for each event that was looked at."""
 
@@ -111,7 +111,7 @@ def dispatch(
     silences: Sequence[Silence],
     now: datetime,
 ) -> Dispatch:
-    """Decide for each event, and for each alert that was kept back, who is notified of it now."""
+    """Decide for each event, and for each trouble that was kept back, who is told of it now."""
     return _Dispatcher(scene, state, plan, silences, now).serve(events)
 
 
@@ -172,7 +172,7 @@ class _Facts:
 
 
 class _Dispatcher:
-    """One poll's events and alerts, served one after the other."""
+    """One look's events and troubles, served one after the other."""
 
     def __init__(
         self,
@@ -215,7 +215,7 @@ class _Dispatcher:
             state=msgspec.structs.replace(
                 state,
                 alerts=tuple(self._alerts.values()),
-                # Each news has a key of its own, what is sent late as well.
+                # Each news has a key of its own, what is told late as well.
                 event_count=state.event_count + (self._late_count if self._entries else 0),
             ),
             news={
@@ -283,7 +283,7 @@ class _Dispatcher:
         return [one for one in verdict.waiting if one.due is not None or not has_ended]
 
     def _let_the_rollout_speak(self) -> None:
-        """Who was notified that the whole failed need not wait for any of its parts."""
+        """Who was told that the whole failed need not wait for any of its parts."""
         root = self._alerts.get((self._scene.snapshot.root.id, EventKind.FAILED))
         if root is None or not root.notified_destinations:
             return

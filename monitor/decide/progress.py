@@ -1,4 +1,4 @@
-"""How far a rollout is: its units counted, what explains a problem, how long it takes.
+"""How a rollout stands: its units counted, what is in trouble, how long it took and will take.
 
 Pure, and drawn from the tree alone: durations are between the platform's own times, so that
 the same snapshot always reads the same.
@@ -29,7 +29,7 @@ class KeyedUnit(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Units by their phases. `total` counts the planned ones too, begun or not."""
+    """Units by how they stand. `total` counts the planned ones too, begun or not."""
 
     total: int
     succeeded: int = 0
@@ -48,14 +48,14 @@ class Progress:
 
 
 def alert_key_of(level: Level, entity: Entity, step: Entity | None) -> str:
-    """Return the key under which the alerts of an entity are kept."""
+    """Return the key under which an entity's troubles are kept."""
     if level is Level.UNIT and step is not None:
         return f"{step.id}/{entity.work}"
     return entity.id
 
 
 def keyed_units_of(step: Entity) -> tuple[KeyedUnit, ...]:
-    """Return one step's units that count, with the keys of their alerts."""
+    """Return one step's units that count, with their places."""
     return tuple(
         KeyedUnit(alert_key_of(Level.UNIT, unit, step), step, unit) for unit in units_of(step)
     )
@@ -73,7 +73,7 @@ def units_of(step: Entity) -> tuple[Entity, ...]:
 
 
 class AlertKeys:
-    """Finds the alert key of an entity and the entity of a key; worked out only when asked."""
+    """Finds the place of an entity and what stands at a place, and only when asked."""
 
     def __init__(self, root: Entity) -> None:
         self._root = root
@@ -81,7 +81,7 @@ class AlertKeys:
         self._found: dict[str, tuple[Level, Entity]] | None = None
 
     def alert_key(self, level: Level, entity: Entity) -> str:
-        """Return the key under which this tree's alerts of an entity are kept."""
+        """Return an entity's place in this tree."""
         if level is not Level.UNIT:
             return entity.id
         if self._steps is None:
@@ -89,7 +89,7 @@ class AlertKeys:
         return alert_key_of(level, entity, self._steps.get(entity.id))
 
     def entity(self, alert_key: str) -> tuple[Level, Entity] | None:
-        """Return what a key stands for, the newest where there are several."""
+        """Return what stands at a place, the newest where there are several."""
         if self._found is None:
             self._found = {
                 found.key: (Level.UNIT, found.unit)
@@ -192,8 +192,10 @@ def reason_of(entity: Entity) -> str:
         for level, entity_below in _below(entity, 0)
         if entity_below.phase is entity.phase and entity_below.description.strip()
     ]
-    telling = [one for one in candidates if one[2].strip().rstrip(".").lower() not in _SAYS_NOTHING]
-    return max(telling or candidates, key=lambda one: one[:2], default=(0, _EARLIEST, ""))[2]
+    informative = [
+        one for one in candidates if one[2].strip().rstrip(".").lower() not in _SAYS_NOTHING
+    ]
+    return max(informative or candidates, key=lambda one: one[:2], default=(0, _EARLIEST, ""))[2]
 
 
 def has_parts_that_wait(level: Level, entity: Entity) -> bool:

@@ -1,8 +1,8 @@
-"""What can be reached: when the monitor says that polls fail, and when they succeed again.
+"""What the monitor itself can see: when it says that it is blind, and when it sees again.
 
-Pure: failures and successes of polls go in, what to notify people of comes out. Where the
-platform fails, they are notified once for all watches, where one watch does, for that one:
-which of the two it is shows in whether any other poll succeeded in the meantime.
+Pure: failures and successes of polls go in, what is to be told comes out. Something that
+ails the platform is told once for all watches, something that ails one watch for that one:
+told apart by whether any other poll came through in the meantime.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class ReachabilityChange:
 
     @property
     def outage(self) -> Outage | None:
-        """The outage that begins; None where one is over."""
+        """What cannot be seen from now on; None if it can be seen again."""
         if self.kind is EventKind.REACHABLE:
             return None
         return Outage(self.kind, self.since, self.reason)
 
 
 def scope_of(target: Target | None) -> str:
-    """Return the name under which an outage is remembered."""
+    """Return the name under which a blindness is remembered."""
     return PLATFORM if target is None else f"{target.kind}/{target.id}"
 
 
@@ -66,12 +66,12 @@ def subject_of_outage(kind: EventKind, watch: Watch | None) -> Subject:
 class _Failures:
     since: datetime
     began: int
-    """The place of the first of them in the order of what happened."""
+    """Where the first of them stands in the order of what happened."""
     count: int = 0
 
 
 class Reachability:
-    """Counts failures in a row, per watch; `reported` are the outages that people know of."""
+    """Counts failures in a row, per watch. `reported` is what an earlier run told already."""
 
     def __init__(self, *, unreachable_after: int, reported: Mapping[str, Outage]) -> None:
         self._unreachable_after = unreachable_after
@@ -107,7 +107,7 @@ class Reachability:
         self._asked[target] = self._next_moment()
 
     def failed(self, target: Target, error: NuonError, now: datetime) -> ReachabilityChange | None:
-        """Take note of a failed poll; returns the news of it, until they are adopted."""
+        """Take note of a failed poll; returns what is to be told, until it is adopted."""
         failures = self._failures.setdefault(target, _Failures(now, self._next_moment()))
         failures.count += 1
         if failures.count < self._unreachable_after:
@@ -146,7 +146,7 @@ class Reachability:
         return tuple(again)
 
     def adopt(self, news: ReachabilityChange) -> None:
-        """Take these news for reported: they are kept in the store by now."""
+        """Take these news for told: they are kept in the store by now."""
         if news.outage is None:
             del self._reported[news.scope]
         else:

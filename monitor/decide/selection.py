@@ -1,7 +1,7 @@
 """Which rows of a list to follow from now on. Pure.
 
 Only what is in flight, or began while the list was watched, is followed: what settled long
-ago is neither reported nor polled. Rows are known by their ids, in whatever order: they shift
+ago is neither told nor polled. Rows are known by their ids, wherever they stand: they shift
 between two pages, and come in any order.
 """
 
@@ -43,7 +43,7 @@ def has_begun_since(row: Found, began_at: datetime) -> bool:
 def choose(rows: Sequence[Found], *, room: int) -> Choice:
     """Choose among rows that are news: what began first comes first, as far as there is room.
 
-    What is over takes no room: people are notified once, and it is polled no more.
+    What is over takes no room: it is told once, and rests.
     """
     # Of a row that two pages show, the one in flight counts.
     once = {row.target: row for row in sorted(rows, key=lambda row: not row.is_over)}

@@ -1,4 +1,4 @@
-"""Quiet windows: when what happens is held or dropped instead of being sent at once. Pure.
+"""Quiet windows: when what happens is held or dropped instead of being told at once. Pure.
 
 A weekly window is read off the wall clock of its zone. A local time that comes twice, because
 the clocks go back, counts when it comes first; one that is skipped counts as the moment of the
@@ -23,7 +23,7 @@ EVERY_DAY = frozenset(range(7))
 
 
 class Then(StrEnum):
-    """What becomes of what happens in a window. What is active at its end is sent either way."""
+    """What becomes of what happens in a window. What stands at its end is told either way."""
 
     SUMMARY = "summary"
     DROP = "drop"
@@ -156,7 +156,7 @@ def hold_at(windows: Sequence[Window], now: datetime) -> Hold | None:
         if not spans:
             break
         if not holding and any(window.then is Then.SUMMARY for window, _ in spans):
-            then = Then.SUMMARY  # what one window promises to sum up, another does not drop
+            then = Then.SUMMARY  # what one window promises to tell, another does not drop
         window, span = max(spans, key=lambda found: found[1].ends)
         holding.append(window)
         until = span.ends

@@ -47,8 +47,10 @@ class Part(Generic[_RowT]):
 
     def _named(self, nameless: Iterable[_RowT], within: Path) -> Iterator[Entity]:
         """Yield those without an id, each called after its place among these."""
-        telling = filter(_says_something, nameless)
-        in_order = sorted(telling, key=lambda row: (text(row.created_at), msgspec.json.encode(row)))
+        informative = filter(_says_something, nameless)
+        in_order = sorted(
+            informative, key=lambda row: (text(row.created_at), msgspec.json.encode(row))
+        )
         for place, row in enumerate(in_order, 1):
             yield self.make(row, (*within, f"{within[-1]}/{self._what} {place}"))
 

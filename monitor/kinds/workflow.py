@@ -148,15 +148,15 @@ def _group(key: str, row: _Group, steps: tuple[Entity, ...]) -> Entity:
 
 
 _NEVER_RUN = frozenset({"not-attempted", "discarded", "outdated"})
-_TELLING = (Phase.FAILED, Phase.WAITING, Phase.UNKNOWN)
+_DECISIVE = (Phase.FAILED, Phase.WAITING, Phase.UNKNOWN)
 """What one step says of its whole group, the worst first."""
 
 
 def status_of(steps: Sequence[Entity]) -> str:
     """Derive a group's status from its steps that count, in the platform's own words."""
     words = {step.phase: step.status for step in steps if step.status not in _NEVER_RUN}
-    if telling := [words[phase] for phase in _TELLING if phase in words]:
-        return telling[0]
+    if decisive := [words[phase] for phase in _DECISIVE if phase in words]:
+        return decisive[0]
     if not steps or words.keys() == {Phase.PENDING}:
         return "pending"
     if {Phase.RUNNING, Phase.PENDING} & words.keys():

@@ -14,7 +14,7 @@ _UNEXPLAINED = Reason()
 
 
 class EventKind(StrEnum):
-    """What people are notified of; the words that routes, logs, metrics and JSON use."""
+    """What people are told; the words that routes, logs, metrics and JSON use."""
 
     STARTED = "started"
     PROGRESSED = "progressed"

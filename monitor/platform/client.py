@@ -115,7 +115,7 @@ class NuonClient:
         )
         self._timeout = timeout.total_seconds()
         self._max_answer_bytes = max_answer_bytes
-        self._places = asyncio.Semaphore(max_concurrent_requests)
+        self._slots = asyncio.Semaphore(max_concurrent_requests)
         self._tls = _tls(ca_file)
         self._proxy = proxy
         self._pool_size = max_concurrent_requests
@@ -132,7 +132,7 @@ class NuonClient:
         """
         try:
             request = self._request(path, params) if params else self._remembered_request(path)
-            async with self._places, asyncio.timeout(self._timeout):
+            async with self._slots, asyncio.timeout(self._timeout):
                 return await self._ask(request, path)
         except NuonError:
             raise
@@ -347,11 +347,11 @@ def _tls(ca_file: Path | None) -> ssl.SSLContext:
     return tls
 
 
-def _header_value(place: str, value: str) -> str:
+def _header_value(location: str, value: str) -> str:
     if value and value.isascii() and value.isprintable():
         return value
     expected = "printable ASCII on one line: is it empty, or is there a line break in it?"
-    raise ConfigError((Problem(place, expected),))
+    raise ConfigError((Problem(location, expected),))
 
 
 async def _read(response: httpx.Response, path: str, *, limit: int) -> tuple[bytes, ...]:

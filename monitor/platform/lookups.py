@@ -186,7 +186,7 @@ class Names:
         try:
             await self._store.call(self._store.names.save, unsaved, self._now())
         except StoreError as error:
-            log.warning("names_not_kept", error=str(error))
+            log.warning("names_not_saved", error=str(error))
 
     def _forget_many(self) -> None:
         if len(self._known) > _MOST_KEPT or len(self._asked) > _MOST_KEPT:

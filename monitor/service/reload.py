@@ -140,12 +140,12 @@ class Service:
                 return found
             if found == config and self.problem is not None:
                 self.problem = self._refused = None
-                log.info("configuration_is_well_again")
+                log.info("configuration_accepted_again")
 
     def _is_leaving_anyway(self, error: MonitorError) -> bool:
         """Whether the end was asked for while a daemon tried in vain to begin."""
         if self._signals.is_to_stop:
-            log.warning("ended_before_it_began", error=str(error))
+            log.warning("stopped_while_starting", error=str(error))
         return self._signals.is_to_stop
 
     def _complain(self, problem: str) -> None:

@@ -208,7 +208,7 @@ class Daemon:
                 await self._registry.finish(poller)
         except StoreError as error:
             self.problem = str(error)
-            log.error("poll_not_kept", target=str(poller.watch.target), error=str(error))
+            log.error("poll_not_saved", target=str(poller.watch.target), error=str(error))
         except Exception:
             self._metrics.bug.labels("poll").inc()
             log.exception("poll_failed_unexpectedly", target=str(poller.watch.target))

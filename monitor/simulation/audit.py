@@ -30,7 +30,7 @@ _BRIEF = 60.0
 class Audit:
     """Sentences that are missing, that were told more than once, and that are not true."""
 
-    told: int
+    sentence_count: int
     lost: tuple[str, ...]
     repeated: tuple[str, ...]
     false: tuple[str, ...]

@@ -237,7 +237,7 @@ def with_pauses(life: Life, groups: Sequence[Life]) -> Life:
 
     Such a `success` is no end: another `in-progress` follows, and `finished_at` is not set.
     """
-    told = list(life)
+    made = list(life)
     for number, group in enumerate(groups, start=1):
         for o in group:
             if o.status == "in-progress" and not _is_repeated(group, o):
@@ -246,8 +246,8 @@ def with_pauses(life: Life, groups: Sequence[Life]) -> Life:
                 words = "success", f"{_BETWEEN} {number}"
             else:
                 continue
-            told.append(replace(life[0], at=o.at, status=words[0], description=words[1]))
-    return tuple(sorted(told, key=lambda o: o.at))
+            made.append(replace(life[0], at=o.at, status=words[0], description=words[1]))
+    return tuple(sorted(made, key=lambda o: o.at))
 
 
 def _is_repeated(life: Life, occurrence: Occurrence) -> bool:
@@ -291,18 +291,18 @@ def flow_of(deploy: Deploy, cast: Cast, flow_id: str) -> Flow:
     apply_: list[Occurrence] = []
     for o in deploy.life:
         whole, part = _FLOW_WORDS.get(o.status, ("in-progress", o.status))
-        life.append(_told(o, Thing.WORKFLOW, flow_id, whole))
+        life.append(_made_of(o, Thing.WORKFLOW, flow_id, whole))
         if not part:
             continue
         if o.status in ("executing", "syncing") and not _is_approved(plan):
-            plan.append(_told(o, Thing.WORKFLOW_STEP, "", "approved"))
+            plan.append(_made_of(o, Thing.WORKFLOW_STEP, "", "approved"))
         is_planned = _is_approved(plan)
-        (apply_ if is_planned else plan).append(_told(o, Thing.WORKFLOW_STEP, "", part))
+        (apply_ if is_planned else plan).append(_made_of(o, Thing.WORKFLOW_STEP, "", part))
         if not is_planned and o.status in _STOPS:
-            apply_.append(_told(o, Thing.WORKFLOW_STEP, "", "not-attempted", is_failed=False))
+            apply_.append(_made_of(o, Thing.WORKFLOW_STEP, "", "not-attempted", is_failed=False))
         elif not is_planned and part == "auto-skipped":
-            apply_.append(_told(o, Thing.WORKFLOW_STEP, "", part, is_failed=False))
-    created = _told(deploy.life[0], Thing.WORKFLOW_STEP, "", "pending")
+            apply_.append(_made_of(o, Thing.WORKFLOW_STEP, "", part, is_failed=False))
+    created = _made_of(deploy.life[0], Thing.WORKFLOW_STEP, "", "pending")
     return Flow(
         id=flow_id,
         owner_id=deploy.install_id,
@@ -340,33 +340,33 @@ def _is_approved(plan: Sequence[Occurrence]) -> bool:
     return bool(plan) and plan[-1].status == "approved"
 
 
-def _told(
+def _made_of(
     o: Occurrence, kind: Thing, entity_id: str, status: str, *, is_failed: bool = True
 ) -> Occurrence:
     """Return what a workflow or its step says when something happens to its deploy."""
-    told = replace(o, kind=kind, id=entity_id, status=status, cause="")
+    made = replace(o, kind=kind, id=entity_id, status=status, cause="")
     if status == "error" and is_failed:
-        return failed(told, o) if kind is Thing.WORKFLOW_STEP else failed_flow(told, o)
+        return failed(made, o) if kind is Thing.WORKFLOW_STEP else failed_flow(made, o)
     if status == "success" and kind is Thing.WORKFLOW:
-        return replace(told, description="successfully executed workflow")
-    return told
+        return replace(made, description="successfully executed workflow")
+    return made
 
 
-def failed(told: Occurrence, o: Occurrence) -> Occurrence:
+def failed(made: Occurrence, o: Occurrence) -> Occurrence:
     """Return how a workflow's step says that it failed: deep down where there is a cause."""
     if not o.cause:
-        return told
+        return made
     metadata = {
         "reason": GENERIC_REASON,
         "err_message": f"error executing step: unable to execute step: {o.cause}",
     }
-    return replace(told, description="Step failed", metadata=metadata)
+    return replace(made, description="Step failed", metadata=metadata)
 
 
-def failed_flow(told: Occurrence, o: Occurrence) -> Occurrence:
+def failed_flow(made: Occurrence, o: Occurrence) -> Occurrence:
     """Return how a workflow says that it failed."""
     return replace(
-        told,
+        made,
         description="error while executing steps",
         metadata={"error_message": o.cause or o.description},
     )

@@ -266,14 +266,14 @@ class SimulatedPlatform:
         await self.stop()
 
     def _application(self) -> web.Application:
-        application = web.Application(middlewares=[self._around])
+        application = web.Application(middlewares=[self._middleware])
         application.router.add_get("/version", self._get_version)
         for path in {**IN_TODAY, **IN_OLD, **IN_BOTH}:
             application.router.add_get(path, self._get)
         return application
 
     @web.middleware
-    async def _around(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+    async def _middleware(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         """Judge the request, answer it or misbehave, and remember it."""
         fault = self._fault_now()
         if fault and fault.kind is FaultKind.RESET:

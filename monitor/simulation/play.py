@@ -125,7 +125,7 @@ class _Play:
     def _run(self) -> None:
         now = 0.0
         for stage in self._scenario.preparation:
-            self._tell(now, stage.status, stage.description)
+            self._report(now, stage.status, stage.description)
             now += self._lasting(stage)
         if self._life[-1].status == "error":
             return
@@ -133,13 +133,13 @@ class _Play:
         if failed is None or self._scenario.retried_after is None:
             return
         now = self._life[-1].at + self._scenario.retried_after
-        self._tell(now, "provisioning", "provisioning deploys")
+        self._report(now, "provisioning", "provisioning deploys")
         self._execute(now + self._soon(), self._steps[self._steps.index(failed) :])
 
     def _execute(self, now: float, steps: Sequence[_OpenStep]) -> _OpenStep | None:
         """Run steps one after another; return the one that failed."""
         gives_up_at = now + GIVES_UP_AFTER
-        self._tell(now, "executing_release_steps", f"executing {len(self._steps)} release steps")
+        self._report(now, "executing_release_steps", f"executing {len(self._steps)} release steps")
         for step in steps:
             self._run_step(step, now + self._soon())
             end = self._end_of(step)
@@ -148,9 +148,9 @@ class _Play:
             step.life.append(end)
             now = end.at + self._soon()
             if end.status == "error":
-                self._tell(now, "error", "release step errored")
+                self._report(now, "error", "release step errored")
                 return step
-        self._tell(now, "active", "release succeeded")
+        self._report(now, "active", "release succeeded")
         return None
 
     def _run_step(self, step: _OpenStep, now: float) -> None:
@@ -228,7 +228,7 @@ class _Play:
         )
         return tuple(Gap(at, at + self._chance.uniform(30, 50), ids) for at, ids in times)
 
-    def _tell(self, now: float, status: str, description: str) -> None:
+    def _report(self, now: float, status: str, description: str) -> None:
         self._life.append(Occurrence(now, Thing.RELEASE, self._id, status, description))
 
     @staticmethod

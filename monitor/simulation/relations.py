@@ -148,11 +148,11 @@ class Relations:
 
     def _workflow_status(self) -> Document:
         """Return the status in the words of workflows and their steps."""
-        told = [
+        past = [
             Mark(m.at, _WORKFLOW_STATUS.get(m.status, "in-progress"), m.description)
             for m in self.life
         ]
-        return {"metadata": {"attempt": 1}, "history": []} | composite_status(self.cast, told)
+        return {"metadata": {"attempt": 1}, "history": []} | composite_status(self.cast, past)
 
     def _settled(self, status: str) -> Document:
         """Return the status of what came to its end long ago."""

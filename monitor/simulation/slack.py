@@ -1020,14 +1020,14 @@ _BLOCKS: Mapping[str, Callable[[Json, str], None]] = {
 
 
 async def _serve(slack: SimulatedSlack) -> None:
-    told_to_stop = asyncio.Event()
+    stop_requested = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, told_to_stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop_requested.set)
     async with slack:
         urls = {"api_url": slack.api_url, "webhook_url": slack.webhook_url, "token": slack.token}
         sys.stdout.write(json.dumps(urls) + "\n")
         sys.stdout.flush()
-        await told_to_stop.wait()
+        await stop_requested.wait()
 
 
 def main() -> None:

@@ -268,7 +268,7 @@ async def test_where_history_may_not_be_read_a_post_in_doubt_is_sent_again_once_
         await stage.judge(may_repeat=True)
         (twice,) = (key for key, times in Counter(stage.posted_keys).items() if times > 1)
         assert stage.posted_keys.count(twice) == 2
-        assert [entry["key"] for entry in life.entries("sent_again_perhaps_twice")] == [twice]
+        assert [entry["key"] for entry in life.entries("resent_perhaps_twice")] == [twice]
         assert 'nuon_monitor_ambiguous_posts_total{resolution="unknown"} 1.0' in counted
 
 

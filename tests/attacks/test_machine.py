@@ -106,7 +106,7 @@ async def test_a_full_disk_is_said_and_all_is_told_once_there_is_space_again(
                 filler = fill(disk)
                 to_its_end(place, release_id)
 
-                said = await daemon.logged("poll_not_kept")
+                said = await daemon.logged("poll_not_saved")
                 assert "the disk is full; free some space" in said["error"]
                 page = await daemon.answers("/readyz", 503)
                 assert "free some space" in page["checks"]["store"]
@@ -128,7 +128,7 @@ async def test_a_disk_that_refuses_to_write_is_survived_and_all_is_told_afterwar
             await daemon.logged("sent")
             with limited(daemon, resource.RLIMIT_FSIZE, 0):
                 to_its_end(place, release_id)
-                said = await daemon.logged("poll_not_kept")
+                said = await daemon.logged("poll_not_saved")
                 assert "look at its space, quota and health" in said["error"]
 
             await told_once_each(place, release_id)
@@ -157,7 +157,7 @@ async def test_what_takes_a_disk_long_delays_and_loses_nothing(tmp_path: Path) -
                 backup.isolation_level = None
                 backup.execute("BEGIN IMMEDIATE")
                 to_its_end(place, release_id)
-                said = await daemon.logged("poll_not_kept")
+                said = await daemon.logged("poll_not_saved")
                 assert "another program keeps it locked" in said["error"]
                 assert (await daemon.page("/healthz"))[0] == 200
 

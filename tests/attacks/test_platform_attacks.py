@@ -34,7 +34,7 @@ from tests.support.faults import (
     answer,
     drip,
     gzip_bomb,
-    hang,
+    never_answer,
     raw,
     redirect,
     reset,
@@ -151,7 +151,7 @@ def attacks(document: bytes) -> Mapping[str, tuple[Scene, str]]:
         "damaged gzip": (answer(document, headers={"Content-Encoding": "gzip"}), "damaged gzip"),
         "brotli": (answer(document, headers={"Content-Encoding": "br"}), "compressed as br"),
         "an answer byte by byte": (drip(whole, every=0.02), "no complete answer within 0.15 s"),
-        "no answer": (hang(), "no complete answer within 0.15 s"),
+        "no answer": (never_answer(), "no complete answer within 0.15 s"),
     }
 
 

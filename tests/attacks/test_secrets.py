@@ -33,7 +33,7 @@ from tests.support.faults import (
     FaultyServer,
     Scene,
     answer,
-    hang,
+    never_answer,
     raw,
     redirect,
     reset,
@@ -71,7 +71,7 @@ SCENES: Mapping[str, Scene] = {
     "no HTTP": raw(f"{TOKEN}\r\n\r\n".encode()),
     "a bad header": raw(f"HTTP/1.1 200 OK\r\n{TOKEN}\x00\r\n\r\n".encode()),
     "a reset": reset(),
-    "silence": hang(),
+    "silence": never_answer(),
 }
 each_scene = pytest.mark.parametrize(
     "scene", [pytest.param(scene, id=name) for name, scene in SCENES.items()]

@@ -44,7 +44,7 @@ from monitor.simulation.slack import Channel, Rates, SimulatedSlack, plain_text
 from monitor.store import Observation, QueuedNotification, Store, StoreThread
 from monitor.watch.outage_log import OutageLog
 from tests.support.builders import release, snapshot, state
-from tests.support.faults import FaultyServer, hang
+from tests.support.faults import FaultyServer, never_answer
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -892,7 +892,7 @@ async def test_where_nobody_can_look_it_is_posted_again_counted_and_logged(
 
     assert keys(monitor.slack.channel("releases")) == ["a", "a", "b"]
     assert monitor.count("ambiguous_posts", resolution="unknown") == 1
-    (entry,) = [log for log in logs if log["event"] == "sent_again_perhaps_twice"]
+    (entry,) = [log for log in logs if log["event"] == "resent_perhaps_twice"]
     assert (entry["key"], "channels:history" in entry["reason"]) == ("a", True)
 
 
@@ -1595,7 +1595,7 @@ async def test_a_channel_that_hangs_delays_no_other(
     slack: SimulatedSlack, tmp_path: Path, clock: Clock
 ) -> None:
     async with (
-        FaultyServer(hang()) as hanging,
+        FaultyServer(never_answer()) as hanging,
         life(slack, tmp_path, clock) as monitor,
         SlackClient(api_url=f"{hanging.url}/api/", token="xoxb-x", timeout=5) as stuck,
     ):

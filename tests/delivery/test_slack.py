@@ -28,7 +28,7 @@ from tests.support.faults import (
     Scene,
     answer,
     drip,
-    hang,
+    never_answer,
     raw,
     reset,
     response,
@@ -355,7 +355,9 @@ async def test_a_post_without_a_clear_answer_may_have_arrived(scene: Scene) -> N
 
 
 @pytest.mark.parametrize(
-    "scene", [hang(), drip(b"HTTP/1.1 200 OK\r\n" * 100, every=0.02)], ids=["hangs", "drips"]
+    "scene",
+    [never_answer(), drip(b"HTTP/1.1 200 OK\r\n" * 100, every=0.02)],
+    ids=["hangs", "drips"],
 )
 async def test_a_post_that_is_not_answered_in_time_may_have_arrived(scene: Scene) -> None:
     error = await verdict(scene, timeout=0.1)
@@ -666,7 +668,7 @@ async def test_a_webhook_that_fails_for_now_is_tried_later(
 
 
 async def test_a_webhook_that_hangs_may_have_delivered() -> None:
-    error = await webhook_verdict(hang(), timeout=0.1)
+    error = await webhook_verdict(never_answer(), timeout=0.1)
 
     assert isinstance(error, DestinationUnavailable)
     assert error.maybe_delivered
@@ -691,7 +693,14 @@ def whole_story(error: BaseException) -> str:
 
 @pytest.mark.parametrize(
     "scene",
-    [reset(), truncate(b"HTTP/1.1 200"), page(404), page(500), raw(b"garbage\r\n\r\n"), hang()],
+    [
+        reset(),
+        truncate(b"HTTP/1.1 200"),
+        page(404),
+        page(500),
+        raw(b"garbage\r\n\r\n"),
+        never_answer(),
+    ],
 )
 async def test_no_error_holds_the_webhooks_url_or_the_token(
     scene: Scene, caplog: pytest.LogCaptureFixture
@@ -744,7 +753,7 @@ async def test_a_hundred_posts_share_a_few_connections() -> None:
 
 async def test_a_cancelled_post_is_cancelled() -> None:
     async with (
-        FaultyServer(hang()) as server,
+        FaultyServer(never_answer()) as server,
         SlackClient(api_url=f"{server.url}/api/", token=TOKEN) as client,
     ):
         posting = asyncio.create_task(post(client.channel("#releases")))

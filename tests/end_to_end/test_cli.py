@@ -492,7 +492,7 @@ def test_status_for_programs_says_how_each_watch_stands(run: Runner, tmp_path: P
 
     page = json.loads(run("status", "--json", "-c", file).out)
 
-    assert [(one["id"], one["standing"], one["status"]) for one in page["watches"]] == [
+    assert [(one["id"], one["state"], one["status"]) for one in page["watches"]] == [
         ("rel1", "under way", "executing_release_steps"),
         ("rel2", "in trouble", "error"),
         ("rel3", "not seen", None),

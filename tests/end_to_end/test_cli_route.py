@@ -366,7 +366,7 @@ def test_a_target_brings_the_facts_that_the_store_has_of_it(run: Run, store: Sto
         "watch": ["the shop", "rel1"],
         "name": ["the shop"],
     }
-    assert (page["level"], page["failed"], page["standing_seconds"]) == ("part", 1, 120)
+    assert (page["level"], page["failed"], page["active_seconds"]) == ("part", 1, 120)
     assert page["notified_before"] == ["#oncall"]
     assert (
         page["steps"][0] == 'route 1 "on-call": matches, not told in #oncall again; looks further'

@@ -42,7 +42,7 @@ async def test_what_is_told_is_what_happened_each_once_over_any_restarts(
         release_id = await watch(world, scenario, seed=seed, restarts=0.3)
 
         assert judge(world, release_id) == Audit(
-            told=judge(world, release_id).told, lost=(), repeated=(), false=()
+            sentence_count=judge(world, release_id).sentence_count, lost=(), repeated=(), false=()
         )
 
 

@@ -75,11 +75,11 @@ def when(rollout: Rollout, meaning: Meaning) -> list[float]:
 def test_installs_fail_and_succeed_at_the_same_moments_in_each_dialect(
     name: str, dialect: str
 ) -> None:
-    release, told = play(name, "release"), play(name, dialect)
+    release, translated = play(name, "release"), play(name, dialect)
 
-    assert when(told, Meaning.BAD_END) == when(release, Meaning.BAD_END)
-    assert when(told, Meaning.ASKS) == when(release, Meaning.ASKS)
-    assert when(told, Meaning.GOOD_END) == when(release, Meaning.GOOD_END)
+    assert when(translated, Meaning.BAD_END) == when(release, Meaning.BAD_END)
+    assert when(translated, Meaning.ASKS) == when(release, Meaning.ASKS)
+    assert when(translated, Meaning.GOOD_END) == when(release, Meaning.GOOD_END)
 
 
 @pytest.mark.parametrize("dialect", ["run", "workflow"])
@@ -98,13 +98,13 @@ def test_the_whole_and_its_parts_end_at_the_same_moments_in_each_dialect(
 @pytest.mark.parametrize("dialect", TODAY)
 @pytest.mark.parametrize("name", QUICK)
 def test_each_dialect_has_the_same_steps_and_ids_of_its_own(name: str, dialect: str) -> None:
-    release, told = play(name, "release"), play(name, dialect)
-    ids = {o.id for o in told.occurrences}
+    release, translated = play(name, "release"), play(name, dialect)
+    ids = {o.id for o in translated.occurrences}
 
-    assert len(told.steps) == len(release.steps)
+    assert len(translated.steps) == len(release.steps)
     assert ids.isdisjoint({o.id for o in release.occurrences})
-    assert told.kind == dialect
-    assert told.begins_at == release.begins_at
+    assert translated.kind == dialect
+    assert translated.begins_at == release.begins_at
 
 
 @pytest.mark.parametrize("dialect", TODAY)
@@ -117,9 +117,9 @@ def test_only_known_words_are_used(name: str, dialect: str) -> None:
 
 @pytest.mark.parametrize("dialect", TODAY)
 def test_an_unknown_word_stays_unknown_in_each_dialect(dialect: str) -> None:
-    told = play("unknown-words", dialect).occurrences
+    translated = play("unknown-words", dialect).occurrences
 
-    assert Meaning.NOT_KNOWN in {meaning_of(o.kind, o.status) for o in told if o.status}
+    assert Meaning.NOT_KNOWN in {meaning_of(o.kind, o.status) for o in translated if o.status}
 
 
 @pytest.mark.parametrize("dialect", TODAY)
@@ -347,10 +347,10 @@ def test_only_the_runners_job_of_a_deep_failure_says_why() -> None:
 
 
 def channel(*lines: str) -> Channel:
-    told = {
+    posts = {
         str(i): Posted(str(i), "C1", "bot", line, thread_ts="0") for i, line in enumerate(lines)
     }
-    return Channel("C1", "releases", by_ts=told)
+    return Channel("C1", "releases", by_ts=posts)
 
 
 TOLD = {
@@ -402,7 +402,7 @@ def test_what_was_told_rightly_is_clean_in_each_dialect(dialect: str) -> None:
     finding = audit(rollout, channel(*lines))
 
     assert (finding.lost, finding.repeated, finding.false) == ((), (), ())
-    assert finding.told == 6
+    assert finding.sentence_count == 6
 
 
 @pytest.mark.parametrize("dialect", ["release", "run", "workflow"])

@@ -59,9 +59,9 @@ def _pings_of(blocks: list[dict[str, Any]]) -> Iterator[str]:
     """Yield what a message pings, if it stands in its first line."""
     for block in blocks:
         for section in block["elements"] if block["type"] == "rich_text" else ():
-            for place, element in enumerate(section["elements"]):
+            for position, element in enumerate(section["elements"]):
                 if (key := _MENTIONS.get(element["type"])) is not None:
-                    is_first = block is blocks[0] and _is_first_line(section["elements"][:place])
+                    is_first = block is blocks[0] and _is_first_line(section["elements"][:position])
                     ping = _PINGS[element["type"]].format(element[key])
                     yield ping if is_first else f"{ping}, and not in the first line"
 

@@ -76,7 +76,7 @@ class Reader:
     stall_rules: StallRules = PATIENCE
     seen: Snapshot | None = None
     state: TargetState | None = None
-    told: list[tuple[datetime, Event]] = field(default_factory=list)
+    reported: list[tuple[datetime, Event]] = field(default_factory=list)
     changes: list[Transition] = field(default_factory=list)
 
     def poll(self, root: Entity, now: datetime) -> tuple[Event, ...]:
@@ -100,7 +100,7 @@ class Reader:
             self.seen, after, difference, self.state, now=now, stall_rules=self.stall_rules
         )
         self.seen, self.state = after, decision.state
-        self.told.extend((now, event) for event in decision.events)
+        self.reported.extend((now, event) for event in decision.events)
         self.changes.extend(difference.transitions)
         return decision.events
 

@@ -105,12 +105,12 @@ def _serve() -> None:
         child = os.fork()
         if child == 0:
             _live(birth)
-        _say(child)
+        _print_number(child)
         _, status = os.waitpid(child, 0)
-        _say(os.waitstatus_to_exitcode(status))
+        _print_number(os.waitstatus_to_exitcode(status))
 
 
-def _say(number: int) -> None:
+def _print_number(number: int) -> None:
     sys.stdout.write(f"{number}\n")
     sys.stdout.flush()
 

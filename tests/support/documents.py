@@ -26,7 +26,7 @@ def installer() -> dict[str, Any]:
     return _sample("get-an-installer")
 
 
-def contradictions(served: Any, documented: Any, place: str = "$") -> Iterator[str]:
+def contradictions(served: Any, documented: Any, path: str = "$") -> Iterator[str]:
     """Yield what an answer has that its document does not, or has of another type.
 
     Null is never a contradiction: any field can be null.
@@ -34,33 +34,33 @@ def contradictions(served: Any, documented: Any, place: str = "$") -> Iterator[s
     if documented == _ANYTHING or served is None:
         return
     if _type_of(served) != _type_of(documented):
-        yield f"{place}: {_type_of(served)} instead of {_type_of(documented)}"
+        yield f"{path}: {_type_of(served)} instead of {_type_of(documented)}"
     elif isinstance(documented, dict) and documented:
         for key, value in served.items():
             if key in documented:
-                yield from contradictions(value, documented[key], f"{place}.{key}")
+                yield from contradictions(value, documented[key], f"{path}.{key}")
             else:
-                yield f"{place}.{key}: not in the document"
+                yield f"{path}.{key}: not in the document"
     elif isinstance(documented, list):
         for row in served:
-            yield from contradictions(row, documented[0], f"{place}[]")
+            yield from contradictions(row, documented[0], f"{path}[]")
 
 
-def omissions(served: Any, documented: Any, place: str = "$") -> Iterator[str]:
+def omissions(served: Any, documented: Any, path: str = "$") -> Iterator[str]:
     """Yield the documented fields that an answer does not have; lists by their first row."""
     if documented == _ANYTHING:
         return
     if isinstance(documented, dict):
         for key, value in documented.items():
             if key in served:
-                yield from omissions(served[key], value, f"{place}.{key}")
+                yield from omissions(served[key], value, f"{path}.{key}")
             else:
-                yield f"{place}.{key}"
+                yield f"{path}.{key}"
     elif isinstance(documented, list):
         if served:
-            yield from omissions(served[0], documented[0], f"{place}[]")
+            yield from omissions(served[0], documented[0], f"{path}[]")
         else:
-            yield f"{place}[]"
+            yield f"{path}[]"
 
 
 def _sample(name: str) -> dict[str, Any]:

@@ -131,7 +131,7 @@ def redirect(location: str, *, status: int = 302) -> Scene:
     return answer(b"", status=status, headers={"Location": location})
 
 
-def hang() -> Scene:
+def never_answer() -> Scene:
     """Never answer; ends when the client gives up."""
 
     async def play(connection: Connection) -> None:

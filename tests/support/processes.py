@@ -28,7 +28,7 @@ from monitor.config import Config, load_config
 from monitor.simulation.platform import SimulatedPlatform
 from monitor.simulation.scenarios import Clock
 from monitor.simulation.slack import SimulatedSlack
-from tests.support.secret_scan import hear
+from tests.support.secret_scan import record_output
 
 PATIENCE = 20.0
 """Seconds that a condition may take to come true, on a machine where much else is going on."""
@@ -122,7 +122,7 @@ async def command(
             process.kill()
             await process.wait()
     result = Result(process.returncode or 0, out.decode(), err.decode())
-    hear(f"what `{' '.join(arguments)}` wrote", f"{result.out}{result.err}")
+    record_output(f"what `{' '.join(arguments)}` wrote", f"{result.out}{result.err}")
     return result
 
 
@@ -178,7 +178,9 @@ def in_terminal(
         process.kill()
         process.wait()
         os.close(ours)
-        hear(f"what `{' '.join(arguments)}` wrote", terminal.written.decode(errors="replace"))
+        record_output(
+            f"what `{' '.join(arguments)}` wrote", terminal.written.decode(errors="replace")
+        )
 
 
 def _environment(environment: dict[str, str] | None) -> dict[str, str]:
@@ -316,7 +318,7 @@ class Place:
                 process.kill()
             await process.wait()
             await reading
-            hear("what the daemon wrote", f"{daemon.lines}{daemon.errors}")
+            record_output("what the daemon wrote", f"{daemon.lines}{daemon.errors}")
 
     async def command(self, *arguments: str) -> Result:
         return await command(*arguments, "-c", str(self.file))

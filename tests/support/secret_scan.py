@@ -21,27 +21,27 @@ MARK = "s3cret"
 _SHOWN = 80
 
 
-class Said(NamedTuple):
+class Output(NamedTuple):
     """Something that was said, and by whom."""
 
     where: str
     words: str
 
 
-_said: list[Said] = []
+_outputs: list[Output] = []
 
 
-def hear(where: str, words: str) -> None:
+def record_output(where: str, words: str) -> None:
     """Note what was said by something that pytest does not listen to."""
-    _said.append(Said(where, words))
+    _outputs.append(Output(where, words))
 
 
-def leaks(said: Said) -> Iterator[str]:
+def leaks(output: Output) -> Iterator[str]:
     """Yield a sentence for the first secret in what was said."""
-    place = said.words.find(MARK)
-    if place >= 0:
-        context = said.words[max(0, place - _SHOWN) : place + _SHOWN]
-        yield f"a secret in {said.where}: …{context}…"
+    found_at = output.words.find(MARK)
+    if found_at >= 0:
+        context = output.words[max(0, found_at - _SHOWN) : found_at + _SHOWN]
+        yield f"a secret in {output.where}: …{context}…"
 
 
 @pytest.fixture(autouse=True)
@@ -56,19 +56,19 @@ def _listening(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
     def noted_read(capture: pytest.CaptureFixture[Any]) -> Any:
         captured = readouterr(capture)
-        hear("what a command wrote", f"{captured.out}{captured.err}")
+        record_output("what a command wrote", f"{captured.out}{captured.err}")
         return captured
 
     monkeypatch.setattr(SimulatedSlack, "start", noted_start)
     monkeypatch.setattr(pytest.CaptureFixture, "readouterr", noted_read)
     yield
     for slack in dict.fromkeys(workspaces):
-        hear("what Slack was given", repr(slack.channels))
+        record_output("what Slack was given", repr(slack.channels))
     if "tmp_path" in request.node.funcargs:
         folder: Path = request.node.funcargs["tmp_path"]
         for file in folder.glob("**/*.db*"):
             if file.is_file():
-                hear(f"the file {file.name}", file.read_bytes().decode("latin-1"))
+                record_output(f"the file {file.name}", file.read_bytes().decode("latin-1"))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -78,9 +78,9 @@ def pytest_runtest_makereport(
     """Fail a test, once all of it is over, where a secret was said."""
     report = yield
     if call.when == "teardown":
-        captured = [Said(title, words) for title, words in report.sections]
-        found = [leak for said in (*captured, *_said) for leak in leaks(said)]
-        _said.clear()
+        captured = [Output(title, words) for title, words in report.sections]
+        found = [leak for output in (*captured, *_outputs) for leak in leaks(output)]
+        _outputs.clear()
         if found and report.passed:
             report.outcome = "failed"
             report.longrepr = "\n".join(found)

@@ -24,7 +24,7 @@ ELIDED = frozenset(
 
 
 class Distinct:
-    """A documented answer in which each object has a status of its own; `places` are by status.
+    """A documented answer in which each object has a status of its own; `paths` are by status.
 
     What stands at a place that ends in one of `apart` is left as it is: no part of the rollout.
     """
@@ -32,31 +32,31 @@ class Distinct:
     def __init__(self, document: Row, *, apart: tuple[str, ...] = ()) -> None:
         self._numbers = count(1)
         self._apart = apart
-        self.places: dict[str, str] = {}
+        self.paths: dict[str, str] = {}
         self.document: Row = self._filled(document, "$", "")
 
     def missing_from(self, root: Entity) -> list[str]:
         """Return the places of the statuses that no entity of a tree has."""
         found = {entity.status for _, entity in root.walk()}
-        return [place for status, place in self.places.items() if status not in found]
+        return [path for status, path in self.paths.items() if status not in found]
 
-    def _filled(self, value: Any, place: str, field: str) -> Any:
-        if place.endswith(self._apart):
+    def _filled(self, value: Any, path: str, field: str) -> Any:
+        if path.endswith(self._apart):
             return value
         if isinstance(value, list):
-            return [self._filled(row, place, field) for row in value]
+            return [self._filled(row, path, field) for row in value]
         if value in ({}, "<any>") and field in ELIDED:
             value = {"id": "<string>", "status": "<string>"}
         if not isinstance(value, dict) or "status_human_description" in value:
             return value
-        row = {key: self._filled(below, f"{place}.{key}", key) for key, below in value.items()}
+        row = {key: self._filled(below, f"{path}.{key}", key) for key, below in value.items()}
         if row.get("id") == "<string>":
             row["id"] = f"id{next(self._numbers)}"
-        return self._with_status(row, place) if "status" in row else row
+        return self._with_status(row, path) if "status" in row else row
 
-    def _with_status(self, row: Row, place: str) -> Row:
+    def _with_status(self, row: Row, path: str) -> Row:
         status = f"status-{next(self._numbers)}"
-        self.places[status] = place
+        self.paths[status] = path
         is_record = isinstance(row["status"], dict)
         record = {"status": status}
         newer = {"status_v2": record} if "status_v2" in row else {}

@@ -33,7 +33,7 @@ from tests.support.faults import (
     answer_when,
     drip,
     gzip_bomb,
-    hang,
+    never_answer,
     raw,
     redirect,
     reset,
@@ -484,7 +484,7 @@ async def test_what_does_not_speak_http_is_unavailable(payload: bytes) -> None:
 @pytest.mark.parametrize(
     "scene",
     [
-        hang(),
+        never_answer(),
         raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"),
         drip(response(b"x" * 1000), every=0.01),
         drip(response(b"x" * 1000, status=500), every=0.01),
@@ -623,7 +623,7 @@ async def test_waiting_for_a_place_does_not_count_against_the_deadline() -> None
 
 async def test_the_platform_is_seen_again_after_400_requests_that_hung() -> None:
     async with (
-        FaultyServer(hang()) as server,
+        FaultyServer(never_answer()) as server,
         client_of(server.url, timeout=0.1, max_concurrent_requests=100) as client,
     ):
         ends = await asyncio.gather(*(client.get(PATH) for _ in range(400)), return_exceptions=True)
@@ -636,7 +636,7 @@ async def test_the_platform_is_seen_again_after_400_requests_that_hung() -> None
 
 async def test_the_platform_is_seen_again_after_400_requests_that_were_cancelled() -> None:
     async with (
-        FaultyServer(hang()) as server,
+        FaultyServer(never_answer()) as server,
         client_of(server.url, max_concurrent_requests=100) as client,
     ):
         polls = [asyncio.create_task(client.get(PATH)) for _ in range(400)]
@@ -652,7 +652,7 @@ async def test_the_platform_is_seen_again_after_400_requests_that_were_cancelled
 
 
 async def test_a_closed_client_closes_its_connections() -> None:
-    async with FaultyServer(answer(), hang()) as server:
+    async with FaultyServer(answer(), never_answer()) as server:
         async with client_of(server.url) as client:
             await client.get(PATH)
             poll = asyncio.create_task(client.get(PATH))
@@ -717,7 +717,7 @@ def test_a_ca_file_that_cannot_be_used_is_a_mistake_of_the_configuration(
     with pytest.raises(ConfigError) as caught:
         client_of("http://127.0.0.1:1", ca_file=ca_file)
 
-    assert [problem.place for problem in caught.value.problems] == ["nuon.ca_file"]
+    assert [problem.location for problem in caught.value.problems] == ["nuon.ca_file"]
 
 
 # A proxy
@@ -792,7 +792,7 @@ def secrets_of(error: BaseException) -> str:
         truncate(b"no HTTP\r\n\r\n"),
         truncate(response(b"{", content_length=9)),
         reset(),
-        hang(),
+        never_answer(),
     ],
     ids=["401", "404", "redirect", "empty", "garbage", "truncated", "reset", "silence"],
 )

@@ -491,15 +491,15 @@ def documented(heading: str) -> dict[str, str]:
     return {field: its.strip() for field, its in rows}
 
 
-def found(page: Any, alert_key: str = "") -> Iterator[tuple[str, Any]]:
+def found(page: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Yield every field of a document with its value, `*` for the keys that are data."""
     if isinstance(page, list):
         for one in page:
             if isinstance(one, dict):
-                yield from found(one, f"{alert_key}[]")
+                yield from found(one, f"{path}[]")
     elif isinstance(page, dict):
         for key, value in page.items():
-            field = f"{alert_key}.{'*' if alert_key == 'not_visible' else key}".removeprefix(".")
+            field = f"{path}.{'*' if path == 'outages' else key}".removeprefix(".")
             if "*" not in field or field.count(".") > 1:
                 yield field, value
             if field != "watches[].labels":

@@ -430,9 +430,9 @@ STORIES: dict[str, list[Poll]] = {
 def test_it_is_told_that(story: list[Poll]) -> None:
     reader = Reader()
 
-    told = [words(reader.poll(root, after(minutes))) for minutes, root, _ in story]
+    reported = [words(reader.poll(root, after(minutes))) for minutes, root, _ in story]
 
-    assert told == [expected for _, _, expected in story]
+    assert reported == [expected for _, _, expected in story]
 
 
 @pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
@@ -451,7 +451,7 @@ def told_by(*polls: tuple[float, Entity]) -> list[Event]:
     reader = Reader()
     for minutes, root in polls:
         reader.poll(root, after(minutes))
-    return [event for _, event in reader.told]
+    return [event for _, event in reader.reported]
 
 
 def test_a_failure_is_told_with_the_platforms_own_reason() -> None:
@@ -556,7 +556,7 @@ def test_every_event_is_counted() -> None:
         reader.poll(root, after(minutes))
 
     assert reader.state is not None
-    assert reader.state.event_count == len(reader.told) == 3
+    assert reader.state.event_count == len(reader.reported) == 3
 
 
 @pytest.mark.parametrize(
@@ -657,7 +657,7 @@ def test_it_does_not_sleep_through_anything_after(story: list[Poll]) -> None:
         wakes = wakes_at(reader.seen, reader.state, reader.stall_rules)
         for pause in (0, 1, 30, 60, 240, 1000):
             now = after(minutes + pause)
-            if replace(reader, told=[], changes=[]).poll_unchanged(now):
+            if replace(reader, reported=[], changes=[]).poll_unchanged(now):
                 assert wakes is not None
                 assert wakes <= now
 
@@ -697,7 +697,7 @@ class Observed:
 
     rollout: Rollout
     polls: Sequence[float]
-    told: Sequence[tuple[float, Event]]
+    reported: Sequence[tuple[float, Event]]
 
     def happened(self, thing: Thing, *statuses: str) -> list[Occurrence]:
         return [
@@ -719,7 +719,7 @@ class Observed:
     def counted(self, kind: EventKind, level: Level) -> Counter[str]:
         return Counter(
             event.entity.install_id or event.entity.id
-            for _, event in self.told
+            for _, event in self.reported
             if event.kind is kind and event.level is level and not event.is_reminder
         )
 
@@ -735,8 +735,8 @@ def observed(name: str, seed: int, every: float) -> Observed:
         polls.append(seconds)
         is_over = seconds > rollout.settles_after
         seconds += 600.0 if is_over else chance.uniform(0.2, 1.0) * every
-    told = [((at - rollout.begins_at).total_seconds(), event) for at, event in reader.told]
-    return Observed(rollout, polls, told)
+    reported = [((at - rollout.begins_at).total_seconds(), event) for at, event in reader.reported]
+    return Observed(rollout, polls, reported)
 
 
 # The longest pause is shorter than any retry takes: a release keeps no history of its own.
@@ -760,7 +760,7 @@ def test_no_failure_or_wait_is_told_before_it_happened(name: str) -> None:
     words_of = {EventKind.FAILED: "error", EventKind.WAITING: "pending-approval"}
     for seed, every in RHYTHMS:
         seen = observed(name, seed, every)
-        for at, event in seen.told:
+        for at, event in seen.reported:
             if event.kind in words_of:
                 assert words_of[event.kind] in seen.statuses_of(event.entity, at)
 
@@ -769,7 +769,7 @@ def test_no_failure_or_wait_is_told_before_it_happened(name: str) -> None:
 def test_an_install_is_told_recovered_only_once_it_failed_and_is_active(name: str) -> None:
     for seed, every in RHYTHMS:
         seen = observed(name, seed, every)
-        for at, event in seen.told:
+        for at, event in seen.reported:
             if event.kind is EventKind.RECOVERED and event.level is Level.UNIT:
                 statuses = seen.statuses_of(event.entity, at)
                 assert "error" in statuses
@@ -780,7 +780,7 @@ def test_an_install_is_told_recovered_only_once_it_failed_and_is_active(name: st
 def test_success_is_told_once_and_only_when_all_parts_are_active(name: str) -> None:
     for seed, every in RHYTHMS:
         seen = observed(name, seed, every)
-        succeeded = [at for at, event in seen.told if event.kind is EventKind.SUCCEEDED]
+        succeeded = [at for at, event in seen.reported if event.kind is EventKind.SUCCEEDED]
         assert len(succeeded) == len(seen.happened(Thing.RELEASE, "active"))
         for at in succeeded:
             assert set(seen.standing_at(at).values()) == {"active"}
@@ -807,7 +807,7 @@ HANGING = {
 def test_what_hangs_for_ever_and_nothing_else_is_told_to_hang(name: str) -> None:
     for seed, every in RHYTHMS:
         seen = observed(name, seed, every)
-        stalls = [event for _, event in seen.told if event.kind is EventKind.STALLED]
+        stalls = [event for _, event in seen.reported if event.kind is EventKind.STALLED]
         hanging = Counter(event.entity.kind for event in stalls if not event.is_reminder)
         assert hanging == HANGING.get(name, {})
 
@@ -823,7 +823,7 @@ def test_restarts_change_nothing_of_what_is_told(name: str) -> None:
             reader.restart()
         reader.poll(seen_at(name, 1, seconds), rollout.moment(seconds))
 
-    assert [event for _, event in reader.told] == [event for _, event in straight.told]
+    assert [event for _, event in reader.reported] == [event for _, event in straight.reported]
 
 
 @fixed(60)
@@ -905,6 +905,6 @@ def test_a_refused_document_between_two_polls_changes_nothing() -> None:
     with pytest.raises(MalformedAnswer):
         read(bad)
     assert (reader.seen, reader.state) == before
-    told = len(reader.told)
+    reported = len(reader.reported)
     read(good)
-    assert len(reader.told) == told
+    assert len(reader.reported) == reported

@@ -353,7 +353,7 @@ def test_a_link_that_would_lead_elsewhere_is_left_out_and_said(name: str) -> Non
 
     assert filled.title == name[:4]
     assert filled.links == ()
-    assert [problem.place for problem in filled.problems] == ["templates.links.Runbook"]
+    assert [problem.location for problem in filled.problems] == ["templates.links.Runbook"]
 
 
 @pytest.mark.parametrize("host", ["evil.example/", "evil.example?", "evil.example#", "a@evil", "-"])

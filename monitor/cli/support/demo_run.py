@@ -214,14 +214,14 @@ def _card_key(post: Posted) -> str:
 
 def asides(rollout: Rollout) -> list[tuple[float, str]]:
     """Return what happens on the platform, in sentences and in order; moments in seconds."""
-    told = [(0.0, _beginning(rollout))]
+    beats = [(0.0, _beginning(rollout))]
     for before, now in pairwise(rollout.life):
         if _meaning(before) is Meaning.BAD_END:
-            told.append((now.at, f"somebody tries the {rollout.kind} again"))
+            beats.append((now.at, f"somebody tries the {rollout.kind} again"))
     for step in rollout.steps:
         for deploy in step.deploys:
-            told += _of_unit(deploy)
-    return sorted(told)
+            beats += _of_unit(deploy)
+    return sorted(beats)
 
 
 def _beginning(rollout: Rollout) -> str:

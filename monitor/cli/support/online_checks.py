@@ -116,12 +116,12 @@ _version_decoder = msgspec.json.Decoder(_Version)
 async def _version(source: _Client) -> str:
     """Return how the platform calls itself; a proxy may hide it."""
     try:
-        said = parse((await source.get("/version")).body, _version_decoder)
+        answered = parse((await source.get("/version")).body, _version_decoder)
     except NuonError:
-        said = _Version()
-    ref = said.git_ref or source.api_version
-    words = f"API {said.version}" if said.version else "does not say its version"
-    return f"{words} (git ref {ref[:12]})" if ref and ref != said.version else words
+        answered = _Version()
+    ref = answered.git_ref or source.api_version
+    words = f"API {answered.version}" if answered.version else "does not say its version"
+    return f"{words} (git ref {ref[:12]})" if ref and ref != answered.version else words
 
 
 def _kinds_words(platform: _Platform) -> str:

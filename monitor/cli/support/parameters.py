@@ -65,8 +65,8 @@ class Span(click.ParamType[timedelta]):
         try:
             return parse_duration(value)
         except ValueError:
-            said = plain(value, _SHOWN)
-            self.fail(f"{said} is no duration such as 90s, 30m, 2h, 1h30m or 7d", param, ctx)
+            cleaned = plain(value, _SHOWN)
+            self.fail(f"{cleaned} is no duration such as 90s, 30m, 2h, 1h30m or 7d", param, ctx)
 
 
 class Pair(click.ParamType[tuple[str, str]]):

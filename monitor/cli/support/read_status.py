@@ -27,7 +27,7 @@ class TargetStatus(IntEnum):
     WAITING = 1
     UNDER_WAY = 2
     NOT_SEEN = 3
-    AT_REST = 4
+    SETTLED = 4
     ENDED = 5
 
     @property
@@ -88,7 +88,7 @@ class Row:
             return TargetStatus.ENDED
         if EventKind.WAITING in kinds:
             return TargetStatus.WAITING
-        return TargetStatus.AT_REST if root.kind.is_perpetual else TargetStatus.UNDER_WAY
+        return TargetStatus.SETTLED if root.kind.is_perpetual else TargetStatus.UNDER_WAY
 
     def is_replaced(self, now: datetime) -> bool:
         """Whether it was found, not asked for, and has been settled for long."""

@@ -38,7 +38,7 @@ _STYLES: Mapping[TargetStatus, str] = {
     TargetStatus.WAITING: "bold magenta",
     TargetStatus.UNDER_WAY: "bold",
     TargetStatus.NOT_SEEN: "",
-    TargetStatus.AT_REST: "green",
+    TargetStatus.SETTLED: "green",
     TargetStatus.ENDED: "green",
 }
 _MARKS: Mapping[TargetStatus, str] = {
@@ -46,13 +46,13 @@ _MARKS: Mapping[TargetStatus, str] = {
     TargetStatus.WAITING: "◆",
     TargetStatus.UNDER_WAY: "●",
     TargetStatus.NOT_SEEN: "·",
-    TargetStatus.AT_REST: "✓",
+    TargetStatus.SETTLED: "✓",
     TargetStatus.ENDED: "✓",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Board:
+class StatusTable:
     """The table as it fits the terminal that it is drawn in."""
 
     config: Config

@@ -34,7 +34,7 @@ class LineDisplay:
     def __init__(self, screen: Console) -> None:
         self._screen = screen
         self._headline = ""
-        self._said_at: datetime | None = None
+        self._written_at: datetime | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -59,14 +59,14 @@ class LineDisplay:
         news = _lines(render.reply(look.view, look.events).blocks) if look.events else []
         yield from news
         headline = _lines(render.card(look.view).blocks)[0]
-        is_silent = self._said_at is not None and now - self._said_at >= _LONGEST_SILENCE
-        is_said = any(line.startswith(headline) for line in news)
-        if is_silent or (headline != self._headline and not is_said):
+        is_silent = self._written_at is not None and now - self._written_at >= _LONGEST_SILENCE
+        is_in_news = any(line.startswith(headline) for line in news)
+        if is_silent or (headline != self._headline and not is_in_news):
             yield headline
         self._headline = headline
 
     def _print(self, line: str, now: datetime) -> None:
-        self._said_at = now
+        self._written_at = now
         self._screen.print(Text(f"{now:%H:%M:%S}Z  {line}"), soft_wrap=True)
         self._screen.file.flush()
 

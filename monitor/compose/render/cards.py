@@ -1,4 +1,4 @@
-"""The messages about one rollout: its card, the replies in its thread, messages of their own."""
+"""The messages about one rollout: its card, what is told in its thread, what stands alone."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MOST_NAMES_WANTED = 40
 
 
 def card(view: View) -> Message:
-    """Draw the state that a rollout is in."""
+    """Draw how a rollout stands."""
     layout = look(view)
     troubles = troubles_of(layout)
     return fitting(
@@ -58,7 +58,7 @@ def reply(view: View, events: Sequence[Event], mentions: Sequence[Mention] = ())
 
 
 def standalone(view: View, events: Sequence[Event], mentions: Sequence[Mention] = ()) -> Message:
-    """Draw what happened and the state that it is in, complete without any other message."""
+    """Draw what happened and how it stands, complete without any other message."""
     layout = look(view)
     # How it began and how it ended is what the headline says.
     beside = [event for event in events if not is_headline(event, layout.root)]
@@ -101,7 +101,7 @@ def title_of(view: View) -> str:
 
 
 def words_of(view: View, event: Event) -> str:
-    """Return an event as plain text, to be shown beside the rollout's title."""
+    """Return what is told of an event as plain text, to stand beside the rollout's title."""
     layout = look(view)
     return text_of(layout, news_of(layout, [event])[0], ROOMS[0], title=layout.title)
 

@@ -93,38 +93,28 @@ def _between_dots(groups: Iterable[tuple[Part, ...]]) -> Iterator[Part]:
 
 def _origin(layout: Layout, commit: Commit, budget: Budget) -> Iterator[tuple[Part, ...]]:
     """Yield what is being rolled out, of what, by whom, since when, and where to see it."""
-    root = layout.root
-    yield from ((words,) for words in _words_of_origin(layout, commit, budget) if words)
+    root, view = layout.root, layout.view
+    component = root.name or view.names.get(root.component_id, "")
+    if layout.given_title and component and component not in layout.given_title:
+        yield (plain(component, budget.name),)
+    yield (f"{root.kind} {short_id(root.id)}",)
+    if source := commit_words(commit, budget) or (
+        root.build_id and f"build {short_id(root.build_id)}"
+    ):
+        yield (source,)
+    if tag := _tag_of(layout, budget):
+        yield (f"image {tag}",)
+    if layout.progress.total and layout.is_plan_only and any(s.units for s in layout.stages):
+        yield ("a plan only, changes nothing",)
+    if starter := starter_of(root, view.people):
+        yield (f"by {plain(starter, budget.name)}",)
     if root.created_at and not root.kind.is_perpetual:
         yield ("started ", date(root.created_at))
     for origin in links_to_origin(layout):
         yield (origin,)
     yield from ((page,) for page in _addresses_of(layout))
-    if before := given(layout.view.previous_url, "the attempt before"):
+    if before := given(view.previous_url, "the attempt before"):
         yield before
-
-
-def _words_of_origin(layout: Layout, commit: Commit, budget: Budget) -> Iterator[str]:
-    """Yield what is being rolled out and by whom; an empty text for what is not known."""
-    root = layout.root
-    yield _component_words(layout, budget)
-    yield f"{root.kind} {short_id(root.id)}"
-    build = f"build {short_id(root.build_id)}" if root.build_id else ""
-    yield commit_words(commit, budget) or build
-    if tag := _tag_of(layout, budget):
-        yield f"image {tag}"
-    if layout.progress.total and layout.is_plan_only and any(s.units for s in layout.stages):
-        yield "a plan only, changes nothing"
-    if starter := starter_of(root, layout.view.people):
-        yield f"by {plain(starter, budget.name)}"
-
-
-def _component_words(layout: Layout, budget: Budget) -> str:
-    """Return the component's name, where the user's own title does not have it already."""
-    root = layout.root
-    component = root.name or layout.view.names.get(root.component_id, "")
-    is_in_title = not layout.given_title or component in layout.given_title
-    return "" if is_in_title else plain(component, budget.name)
 
 
 def _tag_of(layout: Layout, budget: Budget) -> str:

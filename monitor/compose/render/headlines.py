@@ -15,7 +15,7 @@ from monitor.text import counted
 
 
 def headline_of(layout: Layout) -> str:
-    """Return an icon, the title, and the state that it is in."""
+    """Return an icon, the title, and how it stands."""
     icon, words = _state(layout)
     if layout.profile.is_list_of_waits and not layout.given_title:
         headline = f"{icon} {_sentence(state_of(layout))}"
@@ -25,7 +25,7 @@ def headline_of(layout: Layout) -> str:
 
 
 def state_of(layout: Layout) -> str:
-    """Return the state that it is in, for where the title is beside it."""
+    """Return how it stands, for where the title stands beside it."""
     _, words = _state(layout)
     return f"{words}{_attempt_words(layout)}".lstrip(": ")
 
@@ -40,7 +40,7 @@ def _attempt_words(layout: Layout) -> str:
 
 
 def is_headline(event: Event, root: Entity) -> bool:
-    """Whether the headline says as much as the event."""
+    """Whether the headline of how it stands says as much as the event."""
     if event.level is not Level.ROLLOUT:
         return False
     if event.kind is EventKind.FAILED:

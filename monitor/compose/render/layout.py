@@ -63,7 +63,7 @@ class View:
 class Layout:
     """A view, and what the parts of a message have in common.
 
-    `changed_at` is the platform's time where it gave one. `stalls` are the active ones.
+    `changed_at` is the platform's time where it gave one. `stalls` are the standing ones.
     """
 
     view: View
@@ -128,7 +128,7 @@ class Layout:
         return self.root.plan_only or all(u.plan_only for s in self.stages for u in s.units)
 
     def is_removed(self, step: Entity) -> bool:
-        """Whether people were notified that a step was removed."""
+        """Whether it was told that a step is no part of it any more."""
         alerts = self.view.state.alerts
         return any(one.kind is EventKind.REMOVED and one.alert_key == step.id for one in alerts)
 

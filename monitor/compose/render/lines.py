@@ -67,7 +67,7 @@ def lines_of(layout: Layout, items: Sequence[Item], budget: Budget) -> list[Line
 
 
 def text_of(layout: Layout, item: Item, budget: Budget, *, title: str) -> str:
-    """Return an item as text, without its mark and its link, to be shown beside a title."""
+    """Return an item as text, without its mark and its link, to stand beside a title."""
     _, subject, rest = _words(layout, item, budget)
     if subject == title and not item.lead:
         return rest.lstrip(": ")
@@ -85,7 +85,7 @@ def _item_line(layout: Layout, item: Item, budget: Budget) -> Line:
 
 
 def _words(layout: Layout, item: Item, budget: Budget) -> tuple[str, str, str]:
-    """Return what comes before the subject, the subject, and the rest of the line."""
+    """Return what stands before the subject, the subject, and the rest of the line."""
     subject, in_detail = _subject(layout, item, budget)
     says = item.many if len(item.units) > 1 and item.many else item.one
     words = plain(says, budget.words, fallback="")

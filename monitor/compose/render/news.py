@@ -34,7 +34,7 @@ _RANKS: Mapping[EventKind, int] = {
 def news_of(layout: Layout, events: Sequence[Event]) -> list[Item]:
     """Return the lines for events, the most important first.
 
-    A failure that has failed parts of its own among the events is shown by these.
+    A failure that has failed parts of its own among the events is told with these.
     """
     failed = {event.entity.id: event for event in events if event.kind is EventKind.FAILED}
     explained = _explained(layout.root, failed)
@@ -43,8 +43,8 @@ def news_of(layout: Layout, events: Sequence[Event]) -> list[Item]:
     for event in events:
         if event.level is Level.UNIT:
             unit = event.entity
-            now = unit.kind, unit.status, unit.is_absent
-            key = (event.kind, *now, event.reason, event.is_reminder)
+            stands = unit.kind, unit.status, unit.is_absent
+            key = (event.kind, *stands, event.reason, event.is_reminder)
             alike.setdefault(key, []).append(event)
         elif event.level is Level.ROLLOUT:
             one = _rollout_item(layout, event, failed, is_explained=bool(explained))
@@ -161,7 +161,7 @@ def _mark(event: Event) -> str:
 
 
 def _units_item(layout: Layout, events: Sequence[Event]) -> Item:
-    """Return the item for units of which the same is new."""
+    """Return the line for units of which the same is to be told."""
     event, units = events[0], tuple(event.entity for event in events)
     rank, lead, phrase = _RANKS[event.kind], _lead(layout, event), phrase_of(event.reason)
     tail = ABSENT if event.entity.is_absent else ""
@@ -175,7 +175,7 @@ def _units_item(layout: Layout, events: Sequence[Event]) -> Item:
 
 
 def _lead(layout: Layout, event: Event) -> str:
-    """Return how long it has been active, for a reminder."""
+    """Return how long it has stood, for what was told before."""
     if not event.is_reminder:
         return ""
     alert = _alert_of(layout, event)
@@ -183,7 +183,7 @@ def _lead(layout: Layout, event: Event) -> str:
 
 
 def _alert_of(layout: Layout, event: Event) -> Alert | None:
-    """Return the alert that an event belongs to."""
+    """Return the alert that an event was told for."""
     alert_keys = {event.entity.id}
     if event.level is Level.UNIT:
         work = event.entity.work

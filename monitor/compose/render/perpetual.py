@@ -51,34 +51,23 @@ def _is_full(layout: Layout, budget: Budget) -> bool:
 def _state_of_parts(layout: Layout) -> tuple[str, str]:
     stages = [stage for stage in layout.stages if not stage.step.is_absent]
     steps = [stage.step for stage in stages]
-    if failed := _in_phase(steps, Phase.FAILED):
+    if failed := [step for step in steps if step.phase is Phase.FAILED]:
         return "❌", _steps_words(failed, *says_of(failed[0]))
     units = [unit for stage in stages for unit in stage.units]
     for phase, icon in ((Phase.FAILED, "❌"), (Phase.WAITING, "✋")):
-        if found := _in_phase(units, phase):
+        if found := [unit for unit in units if unit.phase is phase]:
             return icon, _units_words(layout, found)
-    return _state_of_steps(steps, layout.terms.step)
-
-
-def _in_phase(entities: Sequence[Entity], phase: Phase) -> list[Entity]:
-    return [entity for entity in entities if entity.phase is phase]
-
-
-def _state_of_steps(steps: Sequence[Entity], noun: str) -> tuple[str, str]:
     if unsettled := [step for step in steps if step.phase is not Phase.SUCCEEDED]:
-        return _state_of_unsettled(unsettled)
+        first = unsettled[0]
+        if first.phase is Phase.UNKNOWN:
+            return "❓", _steps_words(unsettled, *says_of(first))
+        word = _status_word(first) or "new"
+        return "🔵", _steps_words(unsettled, f"is {word}", "are not active")
+    noun = layout.terms.step
     if not steps:
         return "⚪", f"no {noun}s"
     count = len(steps)
     return "✅", f"all {counted(count, noun)} are active" if count > 1 else f"its {noun} is active"
-
-
-def _state_of_unsettled(steps: Sequence[Entity]) -> tuple[str, str]:
-    first = steps[0]
-    if first.phase is Phase.UNKNOWN:
-        return "❓", _steps_words(steps, *says_of(first))
-    word = _status_word(first) or "new"
-    return "🔵", _steps_words(steps, f"is {word}", "are not active")
 
 
 def _steps_words(steps: Sequence[Entity], one: str, many: str) -> str:

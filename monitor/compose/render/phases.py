@@ -1,4 +1,4 @@
-"""How a phase is shown: its mark, its rank among the troubles, and the words for it."""
+"""How a phase is shown: its mark, its rank among the troubles, and what is said of it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _A_PERSON = ("waits for a person", "wait for a person")
 
 
 def says_of(entity: Entity) -> tuple[str, str]:
-    """Return the words for one and for several in a phase that is a trouble."""
+    """Return what is said of one and of several in a phase that is a trouble."""
     word = plain(entity.status, WORD_LIMIT)
     match entity.phase:
         case Phase.FAILED if entity.kind.is_condition:

@@ -96,22 +96,17 @@ def _step_words(layout: Layout, stage: progress.Stage, budget: Budget) -> Iterat
         yield counted(progress.total, unit) if is_plain else reached(layout, progress)
     if extras := extras_of(progress):
         yield extras
-    if time := _words_of_time(layout, stage):
-        yield time
+    if step.is_delayed:
+        yield f"waits for its delay of {_delay_words(step)}"
+    elif step.phase is Phase.PENDING and not has_begun:
+        if layout.root.phase is Phase.FAILED:
+            yield "not attempted"
+        elif step.delay:
+            yield f"after a delay of {_delay_words(step)}"
+    elif stage.duration:
+        yield duration_words(stage.duration)
     if step.is_absent:
         yield "not in the newest answer"
-
-
-def _words_of_time(layout: Layout, stage: progress.Stage) -> str:
-    """Return how long a step took, or what it waits for; empty where there is nothing to say."""
-    step, progress = stage.step, stage.progress
-    if step.is_delayed:
-        return f"waits for its delay of {_delay_words(step)}"
-    if step.phase is not Phase.PENDING or progress.pending < progress.total:
-        return duration_words(stage.duration) if stage.duration else ""
-    if layout.root.phase is Phase.FAILED:
-        return "not attempted"
-    return f"after a delay of {_delay_words(step)}" if step.delay else ""
 
 
 def _delay_words(step: Entity) -> str:

@@ -1,8 +1,8 @@
-"""What is in trouble now, and what a person can do about it."""
+"""The troubles that stand, and what a person can do about them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 
 from monitor.compose.phrases import phrase_of
@@ -17,7 +17,7 @@ _RETRIED = 5
 
 
 def troubles_of(layout: Layout, shown_elsewhere: AbstractSet[str] = frozenset()) -> list[Item]:
-    """Return what is in trouble now, the worst first, but for what is shown elsewhere.
+    """Return what stands in trouble now, the worst first, but for the entities `told`.
 
     A list of what waits for approvals has nothing to add to itself.
     """
@@ -84,7 +84,7 @@ def _words_for_unit(layout: Layout, alert_key: str) -> str:
 
 
 def _troubles_of_units(layout: Layout, shown_elsewhere: AbstractSet[str]) -> Iterator[Item]:
-    """Yield the units in trouble: those of which the same is shown share a line."""
+    """Yield the units in trouble: those that say the same are told in one line."""
     retried = {
         alert.alert_key: phrase_of(alert.reason)
         for alert in layout.view.state.alerts
@@ -92,34 +92,23 @@ def _troubles_of_units(layout: Layout, shown_elsewhere: AbstractSet[str]) -> Ite
     }
     alike: dict[tuple[Kind, str, str, bool, str | None], list[Entity]] = {}
     for stage in layout.stages:
-        if _is_over_and_done(layout, stage):
+        progress = stage.progress
+        is_well = progress.succeeded + progress.running + progress.pending == progress.total
+        if (is_well and not retried) or _is_over_and_done(layout, stage):
             continue
-        for unit, failure in _units_in_trouble(stage, retried):
-            if unit.id not in shown_elsewhere:
+        # Ten thousand units have a handful of words between them.
+        words = {(unit.kind, unit.status) for unit in stage.units}
+        bad = {(kind, word) for kind, word in words if phase_of(kind, word) in TROUBLES}
+        for unit in stage.units:
+            is_bad, failure = (unit.kind, unit.status) in bad, None
+            if retried:
+                failure = retried.get(alert_key_of(Level.UNIT, unit, stage.step))
+            is_tried_again = failure is not None and not unit.phase.is_terminal
+            if (is_bad or is_tried_again) and unit.id not in shown_elsewhere:
                 key = (unit.kind, unit.status, _reason_of(unit), unit.is_absent, failure)
                 alike.setdefault(key, []).append(unit)
     for (_, _, reason, _, failure), together in alike.items():
         yield _trouble_of_units(tuple(together), reason, failure)
-
-
-def _units_in_trouble(
-    stage: Stage, retried: Mapping[str, str]
-) -> Iterator[tuple[Entity, str | None]]:
-    """Yield a step's units in trouble, with the failure of what is tried again or was."""
-    progress = stage.progress
-    is_well = progress.succeeded + progress.running + progress.pending == progress.total
-    if is_well and not retried:
-        return
-    # Ten thousand units have a handful of words between them.
-    words = {(unit.kind, unit.status) for unit in stage.units}
-    bad = {(kind, word) for kind, word in words if phase_of(kind, word) in TROUBLES}
-    for unit in stage.units:
-        failure = None
-        if retried:
-            failure = retried.get(alert_key_of(Level.UNIT, unit, stage.step))
-        is_tried_again = failure is not None and not unit.phase.is_terminal
-        if is_tried_again or (unit.kind, unit.status) in bad:
-            yield unit, failure
 
 
 def _reason_of(unit: Entity) -> str:
@@ -166,7 +155,7 @@ def _troubles_of_parents(layout: Layout, shown_elsewhere: AbstractSet[str]) -> I
 
 
 def _is_shown_already(root: Entity, *, is_explained: bool) -> bool:
-    """Whether its parts, or the headline, leave nothing to add."""
+    """Whether its parts, or the headline, leave nothing to add to how it stands."""
     if root.phase is Phase.WAITING:
         return has_parts_that_wait(Level.ROLLOUT, root)
     if root.phase is not Phase.FAILED:

@@ -65,8 +65,8 @@ class InstallerDialect(Dialect):
         for old, new in zip(release.steps, steps, strict=True):
             ids[old.id] = frozenset({new.id})
             for deploy in old.deploys:
-                told = (_config_id(deploy), _flow_id(deploy))
-                ids[deploy.id] = frozenset(told)
+                own_ids = (_config_id(deploy), _flow_id(deploy))
+                ids[deploy.id] = frozenset(own_ids)
         return replace(
             release,
             id=installer_id,

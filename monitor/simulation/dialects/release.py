@@ -97,7 +97,7 @@ def _deploy(rollout: Rollout, step: Step, deploy: Deploy, seconds: float) -> Doc
     now = life[-1]
     if detail is Detail.THIN:
         return {"id": deploy.id, "status": now.status}
-    told = life[-2] if rollout.scenario.status_lags and len(life) > 1 else now
+    shown = life[-2] if rollout.scenario.status_lags and len(life) > 1 else now
     document = record(cast, deploy.id, life[0].at, now.at) | {
         "created_by": account(cast),
         "build_id": cast.build_id,
@@ -111,8 +111,8 @@ def _deploy(rollout: Rollout, step: Step, deploy: Deploy, seconds: float) -> Doc
         "workflow_id": kin("inw", deploy.id),
         # Not the release's: the platform keeps the id of the step in this field.
         "release_id": step.id,
-        "status": told.status,
-        "status_description": told.description,
+        "status": shown.status,
+        "status_description": shown.description,
         "status_v2": composite_status(cast, life),
     }
     if detail is Detail.FAT:

@@ -89,7 +89,7 @@ class RunDialect(Dialect):
         steps = tuple(_group(step, index) for index, step in enumerate(release.steps))
         ids = {old.id: new.id for old, new in zip(release.steps, steps, strict=True)}
         for old, new in zip(release.steps, steps, strict=True):
-            ids |= {d.id: told.id for d, told in zip(old.deploys, new.deploys, strict=True)}
+            ids |= {d.id: own.id for d, own in zip(old.deploys, new.deploys, strict=True)}
         return replace(
             release,
             id=workflow_id,
@@ -388,7 +388,7 @@ def _deploys_of(step: Step, index: int, seconds: float) -> list[Deploy]:
 
 
 def _seen_status(deploy: Deploy, seconds: float, *, lags: bool) -> str:
-    told = [o.status for o in deploy.life if o.at <= seconds]
-    if lags and len(told) > 1:
-        told.pop()
-    return _KNOWN.get(told[-1], "in-progress")
+    statuses = [o.status for o in deploy.life if o.at <= seconds]
+    if lags and len(statuses) > 1:
+        statuses.pop()
+    return _KNOWN.get(statuses[-1], "in-progress")

@@ -256,7 +256,7 @@ class _Translation:
             if created < at < begins:
                 life.append(replace(life[0], at=at, status=status))
         for o in deploy:
-            told = replace(
+            outcome = replace(
                 o,
                 kind=Thing.WORKFLOW_STEP,
                 id=row_id,
@@ -264,7 +264,7 @@ class _Translation:
                 status=_STEP.get(o.status, o.status),
                 cause="",
             )
-            life.append(failed(told, o) if told.status == "error" else told)
+            life.append(failed(outcome, o) if outcome.status == "error" else outcome)
         if ends is not None:
             reason = "The step was discarded and retried by the user."
             life.append(
