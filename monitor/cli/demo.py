@@ -29,14 +29,14 @@ def command(scenario: str, seed: int, *, is_served: bool) -> int:
     rate. In the end what was told is compared with what happened: exits 1 if anything was
     lost, told twice or not true.
     """
-    from monitor.cli.support import demo_run
+    from monitor.cli.support import demo_run, demo_world
 
     if scenario == "list":
-        for name, played in demo_run.STORIES.items():
+        for name, played in demo_world.STORIES.items():
             click.echo(f"{name:16} {played.summary}")
         return 0
-    if scenario not in demo_run.STORIES:
-        message = f"{scenario!r} is none of: {', '.join(demo_run.STORIES)}"
+    if scenario not in demo_world.STORIES:
+        message = f"{scenario!r} is none of: {', '.join(demo_world.STORIES)}"
         raise click.BadParameter(message, param_hint="--scenario")
     if is_served:
         with contextlib.suppress(KeyboardInterrupt):

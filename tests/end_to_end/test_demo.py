@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from monitor.cli.support import demo_run
+from monitor.cli.support import demo_run, demo_screen, demo_world
 from monitor.simulation.platform import SimulatedPlatform
 from monitor.simulation.scenarios import Clock, Rollout, timeline
 from monitor.simulation.slack import Posted, SimulatedSlack
@@ -17,18 +17,18 @@ def a_terminal(*, height: int) -> Console:
     return Console(file=io.StringIO(), width=80, height=height, force_terminal=True)
 
 
-def a_world(folder: Path) -> demo_run.World:
+def a_world(folder: Path) -> demo_world.World:
     """Return a world in which a release and a run have begun and nothing was told yet."""
     platform = SimulatedPlatform(Clock(speed=0))
-    slack = SimulatedSlack((demo_run.CHANNEL,))
+    slack = SimulatedSlack((demo_world.CHANNEL,))
     cast = platform.rollout(platform.add("already-done")).cast
-    world = demo_run.World(platform, slack, folder, 1.0, cast)
+    world = demo_world.World(platform, slack, folder, 1.0, cast)
     world.add_release("demo", seed=1, begins_in=0)
     world.add_run(seed=1)
     return world
 
 
-def post_card(world: demo_run.World, rollout: Rollout, *lines: str, attempt: int = 1) -> None:
+def post_card(world: demo_world.World, rollout: Rollout, *lines: str, attempt: int = 1) -> None:
     """Post a card as the monitor does, with the key that names what it is about."""
     ts = f"{1_772_712_000 + len(world.channel.posts)}.000000"
     key = f"{rollout.kind}/{rollout.id}/{attempt}/card/#releases"
@@ -43,32 +43,32 @@ def post_card(world: demo_run.World, rollout: Rollout, *lines: str, attempt: int
     )
 
 
-def frame_of(world: demo_run.World, *, height: int) -> list[str]:
+def frame_of(world: demo_world.World, *, height: int) -> list[str]:
     """Return what stands below, line by line, on a terminal of so many."""
     console = a_terminal(height=height)
-    drawn = console.render_lines(demo_run.Terminal(world, console).frame())
+    drawn = console.render_lines(demo_screen.Terminal(world, console).frame())
     return ["".join(segment.text for segment in line).rstrip() for line in drawn]
 
 
 def test_what_goes_on_off_stage_is_said_in_order() -> None:
-    release = timeline(demo_run.STORIES["demo"], 1)
-    run = timeline(demo_run.BRANCH_STORY, 1, dialect="run")
+    release = timeline(demo_world.STORIES["demo"], 1)
+    run = timeline(demo_world.BRANCH_STORY, 1, dialect="run")
 
-    assert [said for _, said in demo_run.asides(release)] == [
+    assert [said for _, said in demo_world.asides(release)] == [
         "a release of checkout-api to 48 installs begins; nobody names it to the monitor",
         "nakatomi-apac asks for a person's approval",
         "initech-us fails",
         "somebody approves what nakatomi-apac asked for",
         "somebody tries the release again",
     ]
-    assert [said for _, said in demo_run.asides(run)] == [
+    assert [said for _, said in demo_world.asides(run)] == [
         "a commit to the branch main of storefront sets off a run: 12 installs in 3 groups",
         "umbrella-us fails; why, only its own workflow says",
     ]
 
 
 def test_what_hangs_is_explained() -> None:
-    (*_, (_, said)) = demo_run.asides(timeline(demo_run.STORIES["hang"], 1))
+    (*_, (_, said)) = demo_world.asides(timeline(demo_world.STORIES["hang"], 1))
 
     assert said.endswith(" ends as 'cancelled'; its step waits on for ever")
 
