@@ -13,7 +13,7 @@ from rich.text import Text
 
 from monitor.compose.phrases import clock_words
 from monitor.compose.terminal import draw_message
-from monitor.decide.verdicts import Recipient, Verdict, Waiting
+from monitor.decide.verdicts import Held, Recipient, Verdict, Waiting
 from monitor.decide.windows import Then
 from monitor.model import EventKind, Message
 from monitor.text import counted, join_names, plain
@@ -70,10 +70,7 @@ def outcome_lines(
         in_vain = f", but {event} pings nobody" if one.mentions and not pings else ""
         yield f"told in {addressed(one)}{in_vain}"
     for held in verdict.held:
-        hold = held.hold
-        until = clock_words(hold.until, at, hold.windows[-1].when.zone)
-        verb = "held for the summary in" if hold.then is Then.SUMMARY else "dropped for"
-        yield f"{verb} {addressed(held.recipient)}, until {until}"
+        yield _held_words(held, at)
     for waiting in verdict.waiting:
         yield f"waits for {addressed(waiting.recipient)}, {_awaited(waiting, at)}"
 
@@ -82,6 +79,13 @@ def addressed(recipient: Recipient) -> str:
     """Return for instance `#oncall with @here`."""
     mentions = join_names([str(mention) for mention in recipient.mentions])
     return plain(recipient.destination, 100) + (f" with {mentions}" if mentions else "")
+
+
+def _held_words(held: Held, at: datetime) -> str:
+    hold = held.hold
+    until = clock_words(hold.until, at, hold.windows[-1].when.zone)
+    verb = "held for the summary in" if hold.then is Then.SUMMARY else "dropped for"
+    return f"{verb} {addressed(held.recipient)}, until {until}"
 
 
 def _awaited(waiting: Waiting, at: datetime) -> str:

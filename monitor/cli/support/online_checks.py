@@ -164,7 +164,7 @@ def _instead(platform: _Platform, kind: str) -> str:
 
 
 async def _shown(source: Source, target: Target) -> str:
-    """Return how something with a tree of its own stands."""
+    """Return the state of something with a tree of its own."""
     kind = KINDS[target.kind]
     seen = await gather(source, kind, target.id)
     root = kind.decode(seen.main.body, target.id, Memo(), seen.beside)
@@ -175,16 +175,10 @@ async def _shown(source: Source, target: Target) -> str:
 
 async def _found(source: Source, entry: Watch, forget_after: timedelta) -> str:
     """Return what a list would lead to now."""
-    finder = FINDERS[entry.target.kind]
     horizon = utc_now() - forget_after
-    rows: dict[Target, Found] = {}
-    async for page in pages(source, await located(source, finder, entry.target.id)):
-        on_page = finder.decode(page.body, entry.target.id)
-        rows.update((row.target, row) for row in on_page)
-        if not any(_is_since(horizon, row) for row in on_page):
-            break
-    in_flight = sum(not row.is_over for row in rows.values())
-    recent = [row for row in rows.values() if not row.is_over or _is_since(horizon, row)]
+    rows = await _rows(source, entry.target, horizon)
+    in_flight = sum(not row.is_over for row in rows)
+    recent = [row for row in rows if not row.is_over or _is_since(horizon, row)]
     span = f"in the last {format_duration(forget_after)}"
     if not recent:
         return f"nothing {span}"
@@ -194,6 +188,18 @@ async def _found(source: Source, entry: Watch, forget_after: timedelta) -> str:
     if entry.include or entry.exclude:
         words.append("before include and exclude")
     return ", ".join(words)
+
+
+async def _rows(source: Source, target: Target, horizon: datetime) -> tuple[Found, ...]:
+    """Return the rows of a list, up to the first page on which all are too old."""
+    finder = FINDERS[target.kind]
+    rows: dict[Target, Found] = {}
+    async for page in pages(source, await located(source, finder, target.id)):
+        on_page = finder.decode(page.body, target.id)
+        rows.update((row.target, row) for row in on_page)
+        if not any(_is_since(horizon, row) for row in on_page):
+            break
+    return tuple(rows.values())
 
 
 def _is_since(horizon: datetime, row: Found) -> bool:

@@ -1,8 +1,8 @@
-"""How everything stands that is watched: what the store knows, target by target."""
+"""The state of everything that is watched, as the store knows it, target by target."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
@@ -14,14 +14,14 @@ from monitor.decide import events, progress
 from monitor.decide.reachability import scope_of
 from monitor.kinds import KINDS
 from monitor.model import Alert, EventKind, Level, Outage, Target
-from monitor.store import Counts, Store, StoredTarget
+from monitor.store import Counts, Find, Store, StoredTarget
 from monitor.text import plain, short_id
 
 _LONG_AGO = timedelta(days=1)
 
 
 class TargetStatus(IntEnum):
-    """How something stands, the most urgent first."""
+    """The state of something that is watched, the most urgent first."""
 
     IN_TROUBLE = 0
     WAITING = 1
@@ -46,7 +46,7 @@ class Row:
     outage: Outage | None
     title: str
     summary: str
-    """How it stands, in the words of its card."""
+    """Its state, in the words of its card."""
     names: Mapping[str, str]
     """Of its parts, where any is in trouble."""
 
@@ -59,11 +59,7 @@ class Row:
         """The alerts that say something of their own: a part that failed speaks for its whole."""
         if self.watched is None:
             return ()
-        alert_keys = progress.AlertKeys(self.watched.snapshot.root)
-        units = [
-            a for a in self.alerts if (alert_keys.entity(a.alert_key) or (None,))[0] is Level.UNIT
-        ]
-        others = [alert for alert in self.alerts if alert not in units]
+        units, others = _by_level(self.alerts, progress.AlertKeys(self.watched.snapshot.root))
         if any(alert.kind is EventKind.FAILED for alert in units):
             others = [alert for alert in others if alert.kind is not EventKind.FAILED]
         return (*units, *others)
@@ -96,6 +92,18 @@ class Row:
             return False
         is_settled = events.is_settled(self.watched.snapshot, self.watched.state, now)
         return is_settled and now - self.watched.changed_at > _LONG_AGO
+
+
+def _by_level(
+    alerts: Iterable[Alert], alert_keys: progress.AlertKeys
+) -> tuple[list[Alert], list[Alert]]:
+    """Return the alerts of units, and all others."""
+    units: list[Alert] = []
+    others: list[Alert] = []
+    for alert in alerts:
+        level, _ = alert_keys.entity(alert.alert_key) or (None, None)
+        (units if level is Level.UNIT else others).append(alert)
+    return units, others
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +140,15 @@ class _Reader:
         """Yield what is watched by its id, then what lists led to; each target once."""
         finds = self._store.finds.load()
         listings = {find.listing for find in finds}
-        watched_by = dict(self._led_to()) | self._entries
         for entry in self._entries.values():
             row = self._row(entry.target, entry, None)
             # A list is no row of its own where what it led to has rows.
             if entry.target not in listings or row.watched is not None or row.outage is not None:
                 yield row
+        yield from self._rows_of_finds(finds)
+
+    def _rows_of_finds(self, finds: Iterable[Find]) -> Iterator[Row]:
+        watched_by = dict(self._led_to()) | self._entries
         found = {find.target: find for find in finds if find.listing in watched_by}
         for target, find in found.items():
             if target not in self._entries and (find.is_followed or target in self._seen):

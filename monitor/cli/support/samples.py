@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from monitor.decide.diff import diff, keep_absent
 from monitor.decide.events import decide
@@ -117,26 +118,47 @@ def sample(kind: str, event: EventKind, now: datetime) -> Sample | None:
     """Return how such an event comes about `now`; None where that kind never has one."""
     cast = _CASTS.get(kind, _PLAIN)
     story = cast.stories.get(event, () if cast.stories else _STORIES.get(event, ()))
-    seen: Snapshot | None = None
-    state: TargetState | None = None
-    events: tuple[Event, ...] = ()
-    begun_at = now - (20 + max((minute for minute, _ in story), default=0)) * _MINUTE
-    changed_at, before = begun_at, ""
-    for minute, scene in story:
-        at = begun_at + (20 + minute) * _MINUTE
-        changed_at, before = (changed_at if scene == before else at), scene
-        root = _tree(kind, cast, scene, begun_at, changed_at)
-        after = keep_absent(seen, Snapshot(Target(kind, root.id), at, root))
-        change = diff(seen, after)
-        decision = decide(seen, after, change, state, now=at, stall_rules=_PATIENCE)
-        seen, state, events = after, decision.state, decision.events
-    its_events = tuple(one for one in events if one.kind is event)
-    if seen is None or state is None or not its_events:
+    if not story:
+        return None
+    end = _end_of(kind, cast, story, now)
+    its_events = tuple(one for one in end.events if one.kind is event)
+    if not its_events:
         return None
     installs = {_id("inl", number): name for number, name in enumerate(_INSTALLS, start=1)}
     names = {_id("cmp"): "checkout-api", _id("app"): "shop"}
     called = Called(names={**installs, **names}, apps={_id("cmp"): _id("app")})
-    return Sample(seen, state, its_events, called)
+    return Sample(end.snapshot, end.state, its_events, called)
+
+
+class _Moment(NamedTuple):
+    """What one poll of a story has led to."""
+
+    snapshot: Snapshot
+    state: TargetState
+    events: tuple[Event, ...]
+
+
+def _end_of(kind: str, cast: _Cast, story: _Story, now: datetime) -> _Moment:
+    """Decide on each scene of a story, the last of which is `now`; return what came of that."""
+    begun_at = now - (20 + max(minute for minute, _ in story)) * _MINUTE
+    changed_at, before = begun_at, ""
+    moments: list[_Moment] = []
+    for minute, scene in story:
+        at = begun_at + (20 + minute) * _MINUTE
+        changed_at, before = (changed_at if scene == before else at), scene
+        root = _tree(kind, cast, scene, begun_at, changed_at)
+        polled = Snapshot(Target(kind, root.id), at, root)
+        moments.append(_decided(moments[-1] if moments else None, polled))
+    return moments[-1]
+
+
+def _decided(before: _Moment | None, polled: Snapshot) -> _Moment:
+    seen, state = (before.snapshot, before.state) if before else (None, None)
+    after = keep_absent(seen, polled)
+    decision = decide(
+        seen, after, diff(seen, after), state, now=polled.taken_at, stall_rules=_PATIENCE
+    )
+    return _Moment(after, decision.state, decision.events)
 
 
 def kinds_of_events(kind: str) -> tuple[EventKind, ...]:

@@ -23,7 +23,8 @@ from monitor.model import EventKind
 from monitor.text import duration_words, plain
 
 _ALERTS_SHOWN = 3
-_LATE = timedelta(minutes=2)  # the store hears of polls that bring nothing every half minute
+_LATE = timedelta(minutes=2)
+"""Beyond an interval: the store hears of polls that bring nothing every half minute only."""
 
 _WIDE = 120
 """Columns from which on an id stands beside what it is of, not below."""
@@ -60,24 +61,26 @@ class StatusTable:
     is_all: bool
 
     def __rich_console__(self, screen: Console, options: ConsoleOptions) -> RenderResult:
-        width, now = options.max_width, self.view.now
-        replaced = [] if self.is_all else [row for row in self.view.rows if row.is_replaced(now)]
+        rows, now = self.view.rows, self.view.now
+        replaced = [] if self.is_all else [row for row in rows if row.is_replaced(now)]
         left_out = {row.target for row in replaced}
-        shown = [row for row in self.view.rows if row.target not in left_out]
-        shown.sort(key=_urgency)
-        columns = _columns(shown, width, now)
-        for status, group in groupby(shown, key=lambda row: row.status):
-            rows = tuple(group)
-            heading = f" {status.words.upper()} {len(rows):,} "
-            yield Text(heading, style=f"{_STYLES[status]} reverse".strip())
-            for row in rows:
-                yield columns.draw(row, now)
-            yield ""
+        shown = sorted((row for row in rows if row.target not in left_out), key=_urgency)
+        yield from _groups(shown, _columns(shown, options.max_width, now), now)
         if replaced:
             yield Text(_words_for_replaced(replaced))
-        yield Text(_total(self.view.rows), style="bold")
+        yield Text(_total(rows), style="bold")
         for warning in warnings(self.config, self.view):
             yield Text(f"⚠ {warning}", style="bold red")
+
+
+def _groups(rows: list[Row], columns: _Columns, now: datetime) -> Iterator[RenderableType]:
+    """Draw rows, sorted by how urgent they are, below a heading for each status."""
+    for status, group in groupby(rows, key=lambda row: row.status):
+        drawn = [columns.draw(row, now) for row in group]
+        heading = f" {status.words.upper()} {len(drawn):,} "
+        yield Text(heading, style=f"{_STYLES[status]} reverse".strip())
+        yield from drawn
+        yield ""
 
 
 def _urgency(row: Row) -> tuple[TargetStatus, float]:
@@ -185,22 +188,35 @@ def _total(rows: tuple[Row, ...]) -> str:
 
 def warnings(config: Config, view: View) -> Iterator[str]:
     """Yield what is wrong with the monitor itself."""
-    rows, counts, now = view.rows, view.counts, view.now
-    of_rows = {scope_of(row.target) for row in rows}
-    for scope, outage in view.outages.items():
-        if scope not in of_rows:
-            word = "lost" if outage.kind is EventKind.REMOVED else "unreachable"
-            since = f"{plain(scope, 200)} is {word} for"
-            yield f"{since} {duration_words(now - outage.since)}: {plain(outage.reason, 300)}"
-    polled = [row.watched.polled_at for row in rows if row.watched]
-    intervals = [row.entry.interval or config.poll.interval for row in rows]
-    longest = max(config.poll.settled_interval, *intervals)
-    forgotten = now - config.poll.forget_after
-    if polled and forgotten < max(polled) < now - longest - _LATE:
-        yield f"last polled {ago(max(polled), now)}: is `nuon-monitor run` at work?"
+    yield from _outages_of_no_row(view)
+    yield from _silence_of_the_daemon(config, view)
+    counts = view.counts
     if counts.oldest_pending:
-        waits = ago(counts.oldest_pending, now)
+        waits = ago(counts.oldest_pending, view.now)
         late = f"{counts.pending:,} to be delivered, the oldest from {waits}"
         yield f"{late}: see `nuon-monitor outbox`"
     if counts.set_aside:
         yield f"{counts.set_aside:,} set aside: see `nuon-monitor outbox`"
+
+
+def _outages_of_no_row(view: View) -> Iterator[str]:
+    of_rows = {scope_of(row.target) for row in view.rows}
+    for scope, outage in view.outages.items():
+        if scope not in of_rows:
+            word = "lost" if outage.kind is EventKind.REMOVED else "unreachable"
+            since = f"{plain(scope, 200)} is {word} for"
+            yield f"{since} {duration_words(view.now - outage.since)}: {plain(outage.reason, 300)}"
+
+
+def _silence_of_the_daemon(config: Config, view: View) -> Iterator[str]:
+    """Yield that nothing was polled for longer than any interval."""
+    polled = [row.watched.polled_at for row in view.rows if row.watched]
+    if not polled:
+        return
+    last = max(polled)
+    intervals = [row.entry.interval or config.poll.interval for row in view.rows]
+    longest = max(config.poll.settled_interval, *intervals)
+    # What has finished so long ago is not polled at all any more.
+    is_forgotten = last <= view.now - config.poll.forget_after
+    if last < view.now - longest - _LATE and not is_forgotten:
+        yield f"last polled {ago(last, view.now)}: is `nuon-monitor run` at work?"
