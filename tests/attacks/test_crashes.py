@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import random
 import signal
 import sqlite3
@@ -37,6 +36,7 @@ from tests.support.crashing import (
     Rounds,
     a_nursery,
 )
+from tests.support.long_tests import IS_LONG, long_only
 from tests.support.processes import until
 from tests.support.world import CHANNEL, World, unmarked
 
@@ -52,12 +52,6 @@ _SCENARIOS = (
     "demo failure retry flicker approval vanishing unknown-words hang disagree teardown"
     " one-by-one lagging happy build-failed"
 ).split()
-
-_IS_LONG = os.environ.get("NUON_MONITOR_LONG_TESTS") == "1"
-is_long = pytest.mark.skipif(
-    not _IS_LONG,
-    reason="takes minutes: set NUON_MONITOR_LONG_TESTS=1",
-)
 
 
 @dataclass
@@ -196,7 +190,7 @@ async def test_whatever_is_watched_nothing_is_lost_and_nothing_told_twice(
     tmp_path: Path, dialect: str, points: tuple[str, ...]
 ) -> None:
     async with a_stage(tmp_path, "retry", seed=1, dialect=dialect) as stage:
-        for point in POINTS if _IS_LONG else points:
+        for point in POINTS if IS_LONG else points:
             assert await stage.kill_at(point), point
         life = await stage.finish()
 
@@ -209,7 +203,7 @@ async def test_what_waits_for_a_person_is_told_once_however_often_it_is_killed(
 ) -> None:
     async with a_stage(tmp_path, "approval", seed=1, dialect="run") as stage:
         stage.world.more = '[[watch]]\napprovals = true\nchannel = "#approvals"'
-        for point in POINTS if _IS_LONG else ("after the commit", "after Slack accepted a post"):
+        for point in POINTS if IS_LONG else ("after the commit", "after Slack accepted a post"):
             assert await stage.kill_at(point), point
         await stage.kill_at_random(random.Random(1))
         life = await stage.finish()
@@ -277,7 +271,7 @@ async def _page(url: str) -> str:
         return await answer.text()
 
 
-@is_long
+@long_only
 async def test_killed_two_hundred_times_nothing_is_lost_and_nothing_told_twice(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 
 import msgspec
@@ -15,14 +14,13 @@ from monitor.kinds.parts import RUNNER_JOB
 from monitor.model import Entity, Event, EventKind, Level, Transition
 from tests.benchmarks import fuzz
 from tests.support.builders import deploy, release, snapshot, state, step
-
-_IS_LONG = os.environ.get("NUON_MONITOR_LONG_TESTS") == "1"
+from tests.support.long_tests import IS_LONG
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_mutated_document_is_read_or_refused_and_tells_nothing_false(kind: str) -> None:
     few = 2_000 if kind == "release" else 300
-    tally = fuzz.run(seed=20_260_302, documents=100_000 if _IS_LONG else few, kind=kind)
+    tally = fuzz.run(seed=20_260_302, documents=100_000 if IS_LONG else few, kind=kind)
 
     assert tally.broken == []
     # Both ways are gone often, or the mutations are too mild or too wild to prove anything.

@@ -18,11 +18,11 @@ from sqlalchemy.exc import IntegrityError
 
 from monitor.simulation.audit import audit
 from monitor.store import Store
+from tests.support.long_tests import long_only
 from tests.support.processes import Daemon, Place, a_place, clean_environment, until
 from tests.support.world import NOON, a_world
 
 _IS_ROOT = os.geteuid() == 0
-_IS_LONG = os.environ.get("NUON_MONITOR_LONG_TESTS") == "1"
 needs_root = pytest.mark.skipif(not _IS_ROOT, reason="mounts a file system of its own")
 
 
@@ -207,7 +207,7 @@ async def test_without_file_descriptors_it_waits_and_goes_on_when_there_are_some
     assert "Too many open files" in said["error"]
 
 
-@pytest.mark.skipif(not _IS_LONG, reason="takes its time: NUON_MONITOR_LONG_TESTS=1")
+@long_only
 async def test_a_release_to_a_thousand_installs_needs_little_more_memory(tmp_path: Path) -> None:
     async with a_place(tmp_path) as place:
         release_id = place.platform.add("large")

@@ -5,7 +5,6 @@ In CI a few small ones; with `NUON_MONITOR_LONG_TESTS=1` every scenario in every
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +13,9 @@ import pytest
 from monitor.simulation.audit import audit, summary_due, summary_on
 from monitor.simulation.scenarios import DIALECTS, SCENARIOS, Scenario
 from monitor.simulation.slack import plain_text
+from tests.support.long_tests import IS_LONG
 from tests.support.world import a_world, unmarked, watch
 
-_IS_LONG = os.environ.get("NUON_MONITOR_LONG_TESTS") == "1"
 _OTHERS = sorted(DIALECTS.keys() - {"release"})
 _LONG = sorted(
     set(SCENARIOS) - {"already-failed", "already-done", "deleted", "thin", "large", "fat"}
@@ -25,7 +24,7 @@ _LONG = sorted(
 
 def lives(**names: str) -> list[tuple[str, str]]:
     """Return dialects with the scenarios that are named for each, in the long run with all."""
-    if _IS_LONG:
+    if IS_LONG:
         return [(dialect, name) for dialect in _OTHERS for name in _LONG]
     return [(dialect, name) for dialect, all_ in names.items() for name in all_.split()]
 
@@ -33,7 +32,7 @@ def lives(**names: str) -> list[tuple[str, str]]:
 def of(name: str) -> Scenario:
     """Return a scenario, in CI with a few installs only."""
     scenario = SCENARIOS[name]
-    if _IS_LONG:
+    if IS_LONG:
         return scenario
     return replace(scenario, steps=tuple(min(size, 3) for size in scenario.steps[:2]))
 
@@ -68,7 +67,7 @@ async def test_the_last_card_shows_the_last_snapshot_and_that_is_the_truth(
         assert tuple(world.cards(target_id)[-1].blocks) == world.card_of(target_id)
 
 
-@pytest.mark.parametrize("every", [5.0, 60.0, 300.0] if _IS_LONG else [300.0])
+@pytest.mark.parametrize("every", [5.0, 60.0, 300.0] if IS_LONG else [300.0])
 @pytest.mark.parametrize(
     ("dialect", "name"), lives(run="failure", workflow="failure", installer="failure")
 )

@@ -23,11 +23,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from tests.support.long_tests import IS_LONG
 from tests.support.mutants import MUTANTS, Mutant
 
 ROOT = next(path for path in Path(__file__).parents if (path / "pyproject.toml").exists())
 HERE = Path(__file__).parent.relative_to(ROOT)
-_IS_LONG = os.environ.get("NUON_MONITOR_LONG_TESTS") == "1"
 _CHOSEN_BY_ONE_COMMIT = 3
 _LONGEST_SECONDS = 300.0
 # Were it not the copy that is imported, every mutant would go unnoticed.
@@ -43,7 +43,7 @@ sys.exit(pytest.main(sys.argv[1:]))
 @cache
 def chosen() -> list[Mutant]:
     """Return the mutants to try: the same in every process of one run."""
-    if _IS_LONG:
+    if IS_LONG:
         return list(MUTANTS)
     git = shutil.which("git")
     command = [git or "git", "-C", str(ROOT), "rev-parse", "HEAD"]
@@ -127,11 +127,13 @@ def test_every_mutant_still_applies(mutant: Mutant) -> None:
     assert f"def {test.partition('[')[0]}(" in (ROOT / HERE / file).read_text()
 
 
+@pytest.mark.timeout(_LONGEST_SECONDS + 60)
 def test_the_monitor_as_it_is_passes_the_tests_that_notice_mutants(copy: Path) -> None:
     outcomes = run(copy, *(mutant.noticed_by for mutant in chosen()))
     assert set(outcomes.values()) == {""}, outcomes
 
 
+@pytest.mark.timeout(_LONGEST_SECONDS + 60)
 @pytest.mark.parametrize("mutant", chosen(), ids=name_of)
 def test_a_mutant_is_noticed_by_an_assertion(copy: Path, mutant: Mutant) -> None:
     path, source = mutated(mutant)

@@ -7,7 +7,6 @@ against what the simulated Slack shows.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -23,11 +22,12 @@ from monitor.service.build import build
 from monitor.simulation.audit import Audit, audit
 from monitor.simulation.slack import Channel, Posted
 from monitor.store import DeliveryState, Store
+from tests.support.long_tests import IS_LONG
 from tests.support.world import CHANNEL, World, a_world
 
 POST, EDIT = "chat.postMessage", "chat.update"
 MINUTE, DAY = 60.0, 86400.0
-_DAYS = 40 if os.environ.get("NUON_MONITOR_LONG_TESTS") else 4
+_DAYS = 40 if IS_LONG else 4
 
 
 @dataclass

@@ -7,7 +7,6 @@ the simulated Slack. Nothing of the monitor's own bookkeeping is believed. With
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -16,9 +15,9 @@ from monitor.model import EventKind, Level
 from monitor.simulation.audit import Audit, audit, summary_due, summary_on
 from monitor.simulation.scenarios import HELM_ERROR, SCENARIOS
 from monitor.simulation.slack import plain_text
+from tests.support.long_tests import IS_LONG
 from tests.support.world import World, a_world, watch
 
-_IS_LONG = os.environ.get("NUON_MONITOR_LONG_TESTS") == "1"
 _WATCHED_FROM_THE_START = sorted(
     set(SCENARIOS) - {"already-failed", "already-done", "deleted", "thin", "large", "fat"}
 )
@@ -33,7 +32,7 @@ def judge(world: World, release_id: str) -> Audit:
     return audit(world.platform.rollout(release_id), world.channel)
 
 
-@pytest.mark.parametrize("seed", [1, 2] if _IS_LONG else [1])
+@pytest.mark.parametrize("seed", [1, 2] if IS_LONG else [1])
 @pytest.mark.parametrize("scenario", _WATCHED_FROM_THE_START)
 async def test_what_is_told_is_what_happened_each_once_over_any_restarts(
     tmp_path: Path, scenario: str, seed: int

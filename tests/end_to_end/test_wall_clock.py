@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import shutil
 import signal
@@ -22,6 +21,7 @@ from monitor.service.wall_clock import WallClock
 from monitor.simulation.audit import audit
 from monitor.simulation.slack import plain_text
 from monitor.store import PastNotification, PastTransition, Store
+from tests.support.long_tests import IS_LONG
 from tests.support.processes import Daemon, Place, a_place, until
 from tests.support.world import World, a_world
 
@@ -37,7 +37,6 @@ ANY_WAY = [
         "a year back": -YEAR,
     }.items()
 ]
-_LONG = os.environ.get("NUON_MONITOR_LONG_TESTS") == "1"
 
 
 # How far it was set
@@ -122,7 +121,7 @@ async def watch(
     return release_id, [str(jump) for _, jump in waiting]
 
 
-@pytest.mark.parametrize("scenario", ["failure", *(["demo", "happy", "retry"] if _LONG else ())])
+@pytest.mark.parametrize("scenario", ["failure", *(["demo", "happy", "retry"] if IS_LONG else ())])
 async def test_a_clock_that_is_set_makes_nothing_lost_repeated_or_false(
     tmp_path: Path, scenario: str
 ) -> None:
@@ -378,13 +377,13 @@ def _until_summer_begins() -> timedelta:
 
 
 @pytest.mark.skipif(faketime_library() is None, reason="needs Debian's package faketime")
-@pytest.mark.parametrize("is_monotonic_too", [False, True] if _LONG else [False])
+@pytest.mark.parametrize("is_monotonic_too", [False, True] if IS_LONG else [False])
 async def test_a_process_goes_on_though_its_clock_is_set(
     tmp_path: Path, *, is_monotonic_too: bool
 ) -> None:
     offset = tmp_path / "offset"
     jumps = [-DAY, YEAR, _until_summer_ends()]
-    if _LONG:
+    if IS_LONG:
         jumps += [-HOURS, _until_summer_begins(), DAY, timedelta(0)]
     if is_monotonic_too:  # as after a sleep, which such a clock only ever counts up
         jumps = [DAY, 2 * DAY]
