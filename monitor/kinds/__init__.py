@@ -53,7 +53,7 @@ def kind_of_part(word: str) -> Kind:
 
 
 def found_by(key: str) -> WatchKind:
-    """Return the kind of the targets that a key of `[[watch]]` stands for or leads to."""
+    """Return the kind of the targets that a key of `[[watch]]` means or leads to."""
     return KINDS.get(key) or next(kind for kind in KINDS.values() if key in kind.finders)
 
 

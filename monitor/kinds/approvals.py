@@ -42,6 +42,7 @@ PROFILE: Final = KindProfile(
 
 _WAITS = "approval-awaiting"
 _PAGE = 100
+"""Rows; the platform refuses a larger `limit` (its public source, December 2025)."""
 
 
 class _Step(objects.Step, gc=False):
@@ -96,6 +97,8 @@ def decode(
     """Read all pages; raises MalformedAnswer."""
     bodies = [body, *(document.body for document in beside.values() if document is not None)]
     waiting: dict[str, list[Entity]] = {}
+    # The platform's pages are cut from rows in no order, so that some repeat (its public source,
+    # December 2025): of those with one id the newest counts.
     for approval in wire.in_order(one for page in bodies for one in _approvals(page)):
         waiting.setdefault(approval.workflow_id, []).append(approval)
     return Entity(

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
+from monitor.errors import MalformedAnswer
 from monitor.kinds import objects, wire
 from monitor.model import Kind, Phase, phase_of
 
@@ -26,6 +27,13 @@ def text(value: object, longest: int = _LONGEST_REASON) -> str:
     if not isinstance(value, str):
         return ""
     return value if len(value) <= longest else f"{value[: longest - 1]}…"
+
+
+def required(identifier: str, what: str) -> str:
+    """Return an id that nothing goes without; raises MalformedAnswer for an empty one."""
+    if not identifier:
+        raise MalformedAnswer(f"{what} in the answer has an empty id")
+    return identifier
 
 
 def number(value: object) -> int:
@@ -96,7 +104,7 @@ def message_of(failure: objects.Failure | objects.Odd) -> str:
 
 
 def _reason_beside(record: objects.RawStatus) -> str:
-    """Return the best of what stands in the record of a bad status."""
+    """Return the best reason in the record of a bad status."""
     if not isinstance(record, objects.Record):
         return ""
     said = message_of(record.composite_error)

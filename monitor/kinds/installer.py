@@ -78,6 +78,8 @@ class _Config(objects.Stated, gc=False):
 
 
 class _App(objects.Stated, gc=False):
+    """An app. As a rule `app_configs` is null: the platform loads no configs for an installer."""
+
     name: object = None
     display_name: object = None
     description: object = None

@@ -1,4 +1,4 @@
-"""Objects that stand inside others → entities: one at a place or a list, with an id or without."""
+"""Objects inside other objects → entities: one at a place or a list, with an id or without."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from monitor.kinds.fields import raw_status, record_of, rows, text, word_of
 from monitor.model import Entity, Kind
 
 _DEEPEST = 10
-"""How many objects may stand inside one another; the platform's own nesting ends before."""
+"""How many objects may be inside one another; the platform's own nesting ends before."""
 
 Path = tuple[str, ...]
-"""The ids of an object and of those that it stands in, the outermost first."""
+"""The ids of an object and of those that it is in, the outermost first."""
 
 _RowT = TypeVar("_RowT", bound=objects.Row)
 
 
 class Part(Generic[_RowT]):
-    """Reads one sort of object wherever it stands inside others: see `part`."""
+    """Reads one sort of object wherever it is inside others: see `part`."""
 
     def __init__(self, sort: type[_RowT], what: str, make: Callable[[_RowT, Path], Entity]) -> None:
         self.make = make
@@ -56,7 +56,7 @@ class Part(Generic[_RowT]):
 
 
 def part(sort: type[_RowT], what: str) -> Callable[[Callable[[_RowT, Path], Entity]], Part[_RowT]]:
-    """Let a function that makes one object an entity read all that stand in another object.
+    """Let a function that makes one object an entity read all of its sort in another object.
 
     `what` is what one without an id is called.
     """

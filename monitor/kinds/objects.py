@@ -1,4 +1,4 @@
-"""What is declared of the platform's objects, which stand in several of its documents.
+"""What is declared of the platform's objects, which several of its documents have in common.
 
 Only what is used is declared. What is documented as "any value" is `object`; what is promised to
 be an object or a list may be anything else: nothing here refuses an answer for that.

@@ -1,4 +1,4 @@
-"""The kinds of entities that stand in the trees of several kinds of watch.
+"""The kinds of entities that the trees of several kinds of watch have in common.
 
 The status words are those of the platform's public source, December 2025 and later.
 """

@@ -17,7 +17,7 @@ from monitor.model import Entity, Found, Kind, Target
 
 
 class WatchedBy(Enum):
-    """What stands behind a key of `[[watch]]`."""
+    """What is written behind a key of `[[watch]]`."""
 
     ID = auto()
     BRANCH_ID = auto()

@@ -21,6 +21,7 @@ from monitor.kinds.run_documents import (
 from monitor.kinds.wire import Beside, Wanted
 
 _PAGE = 100
+"""Rows; the platform refuses a larger `limit` (its public source, December 2025)."""
 
 
 def branch_path(app_id: str, branch_id: str) -> str:
@@ -79,6 +80,7 @@ def find(branch_id: str, beside: Beside) -> Branch | tuple[Wanted, ...]:
 
     Where the platform does not list the branches of all apps, it is asked app by app.
     """
+    # No version of the platform's public source has this list, so it may well be missing.
     branches = _listed("/v1/branches", beside, is_needed=False)
     found = next((row for row in branches.rows if row.id == branch_id and row.app_id), None)
     if found is not None:

@@ -25,7 +25,7 @@ class Plan(msgspec.Struct, gc=False):
 
 
 class Run(objects.Stated, gc=False):
-    """An `AppBranchRun`, which stands in its workflow; its status is a word of its own."""
+    """An `AppBranchRun`, which its workflow holds; its status is a word of its own."""
 
     app_branch: Branch | objects.Odd = None
     app_branch_config: Plan | objects.Odd = None

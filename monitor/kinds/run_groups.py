@@ -92,7 +92,8 @@ def install_groups(run: Run, beside: Beside, memo: wire.Memo[Entity | None]) -> 
 def _group_to_come(group_id: str, plan: PlannedGroup) -> Entity:
     """Return a group of the plan that has no row, as before it begins.
 
-    Its status is empty: one that had a row before stands as it was last seen.
+    The platform writes the row when the group begins. The status is empty, so that one that had
+    a row before is kept as it was last seen.
     """
     return Entity(
         kind=INSTALL_GROUP,
@@ -227,7 +228,7 @@ def _said_of(work: _Work, workflow: Entity | None) -> tuple[str, str]:
 
     A group takes note of its installs one after another, so that one which it takes to be under
     way may have ended long ago: there the install's own workflow is believed. Where it was not
-    read, nothing is known, and what was seen last stands.
+    read, nothing is known, and the status is empty, so that the one last seen is kept.
     """
     is_open = work.phase in _OPEN
     if workflow is None:

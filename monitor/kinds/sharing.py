@@ -36,7 +36,7 @@ def keys(entities: Iterable[Entity]) -> list[Key]:
 
 
 def once(entities: tuple[Entity, ...], seen: set[Key]) -> tuple[Entity, ...]:
-    """Return trees without what was seen before, so that each object stands in one place only.
+    """Return trees without what was seen before, so that each object is in one place only.
 
     Whatever stays is added to what was seen. Where nothing is left out, the very same is returned.
     """

@@ -1,8 +1,8 @@
 """The platform's objects → entities: what explains a rollout's units.
 
-Workflows, jobs, runs, builds and the reasons that they give stand in several of the platform's
-documents, so they are read here for all of them. A part that is not as it was promised is left
-out, and an object that stands inside itself is not gone into again.
+Several of the platform's documents hold workflows, jobs, runs, builds and the reasons that these
+give, so they are read here for all of them. A part that is not as it was promised is left
+out, and an object inside itself is not read again.
 """
 
 from __future__ import annotations
@@ -251,7 +251,7 @@ def _steps(row: objects.Step, path: Path) -> Entity:
     name = text(row.name)
     approvals = _approvals(row.approval, path)
     status = words.step_status(row, next(iter(approvals), None))
-    # An approval without an answer stands as its step does.
+    # An approval without an answer has no status of its own: its step's says how it is.
     open_ones = (one for one in approvals if not one.status)
     answered = (one for one in approvals if one.status)
     step = entity_of(
@@ -267,7 +267,7 @@ def _steps(row: objects.Step, path: Path) -> Entity:
             _policies(row.policy_validation, path),
         ),
     )
-    # All steps are created at once: it began when it was started.
+    # The platform creates all steps of a workflow at once: each began when it was started.
     return msgspec.structs.replace(step, created_at=_began_at(row, step))
 
 

@@ -124,6 +124,7 @@ def read_time(text: object) -> datetime | None:
             time = time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
+    # Go writes a time that was never set as 0001-01-01T00:00:00Z.
     return time if time.year > 1970 else None
 
 
@@ -137,9 +138,11 @@ def read_timestamp(seconds: object) -> datetime | None:
         return None
 
 
+# As Go writes it: https://pkg.go.dev/time#Duration.String
 _GO_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _LONGEST_DELAY = 30 * 24 * 3600.0
+"""Seconds; more is taken for nonsense, and would keep a stalled step from being noticed."""
 
 
 def read_duration(text: str | None) -> float:
@@ -153,7 +156,11 @@ def read_duration(text: str | None) -> float:
 def read_status(
     status: str | None, description: str | None, newer: StatusRecord | None = None
 ) -> Status:
-    """Choose between `status` and `status_v2`: where the latter is set, it is the newer one."""
+    """Choose between `status` and `status_v2`: where the latter is set, it is the newer one.
+
+    The platform copies it over `status`, with its description over `status_description` (its
+    public source, December 2025): where the two differ, the copy was not made yet.
+    """
     if newer is None or not newer.status or not isinstance(newer.status, str):
         return Status(status or "", description or "", None, ())
     said = newer.status_human_description
@@ -179,7 +186,8 @@ def _read_history(records: object) -> tuple[PastStatus, ...]:
             past.append(PastStatus(record.status, at, said if isinstance(said, str) else ""))
     if past and past[0].at > past[-1].at:
         past.reverse()  # some of the platform's lists have the newest first
-    past.sort(key=lambda entry: entry.at)  # stable: within one second the given order stands
+    # Times are whole seconds here: within one of them the given order is kept.
+    past.sort(key=lambda entry: entry.at)
     return tuple(past)
 
 

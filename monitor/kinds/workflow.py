@@ -30,6 +30,7 @@ PROFILE: Final = KindProfile(
     page=page_of_itself,
 )
 _PAGE = 100
+"""Rows; the platform refuses a larger `limit` (its public source, December 2025)."""
 
 
 class _Group(objects.Stated, gc=False):
@@ -60,7 +61,10 @@ def path(workflow_id: str) -> str:
 def further(
     body: bytes, workflow_id: str, beside: wire.Beside, _seen: Entity | None
 ) -> tuple[wire.Wanted, ...]:
-    """Ask for the pages of the steps where the workflow itself came without any."""
+    """Ask for the pages of the steps where the workflow itself came without any.
+
+    Which versions of the platform load them with the workflow differs.
+    """
     if wire.parse(body, _brief_decoder).steps:
         return ()
     for place in range(len(beside) + 1):

@@ -120,8 +120,9 @@ def awaited(waiting: Entity) -> str:
 def workflow_status(row: objects.Workflow, steps: Iterable[Entity]) -> wire.Status:
     """Read a workflow's status.
 
-    Older platforms write `success` after every step: it is one only where there is an end, and
-    what the history has of it is no news. An `error` that awaits a retry is for a person.
+    Older platforms write `success` after every step (the public source of December 2025): it is
+    one only where there is an end, and what the history has of it is no news. An `error` that
+    awaits a retry is for a person.
     """
     status = raw_status(WORKFLOW, row)
     word = status.status
@@ -141,7 +142,7 @@ def _is_good(word: str) -> bool:
 
 def _is_premature(row: objects.Workflow, description: str, steps: Iterable[Entity]) -> bool:
     if description.startswith("finished executing"):
-        return True  # what it says after a step, for an instant after the last one too
+        return True  # the platform's own words after each step, for an instant after the last too
     return not is_finished(row) and not all(step.phase.is_terminal for step in current(steps))
 
 
@@ -176,12 +177,12 @@ def _metadata_of(row: objects.Stated) -> objects.Metadata:
 
 
 Place = tuple[int, int, int, int, datetime]
-"""Where a step stands: of the rows of one step, a retry stands behind what it is a retry of."""
+"""A step's place in the order: a retry comes behind the row that it is a retry of."""
 FIRST: Place = (0, 0, 0, 0, datetime.min.replace(tzinfo=UTC))
 
 
 def place_of(row: objects.Step) -> Place:
-    """Return where a step stands in the order in which they run."""
+    """Return a step's place in the order in which they run."""
     return (
         number(row.group_idx),
         number(row.group_retry_idx),

@@ -2,8 +2,8 @@
 
 Whatever is watched is a tree of entities. Its levels have meaning, its kinds have names:
 level 0 is the rollout, level 1 its steps, level 2 the units that a step works on (one
-install each), and what lies below explains them. Diff, decisions and rendering know levels
-and phases only, so that a new kind of watch needs a decoder and nothing else.
+install each), and what is below explains them. Diff, decisions and rendering know levels,
+phases and what a kind's profile says, so that a new kind of watch is one file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from monitor.model.statuses import Kind, Phase, phase_of
 
 
 class Level(IntEnum):
-    """Where an entity stands in its tree."""
+    """The place of an entity in its tree."""
 
     ROLLOUT = 0
     STEP = 1
@@ -57,7 +57,7 @@ class Entity(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     `slot` is the piece of work that a unit stands for: of units with the same one the later
     replaces the earlier, as a retry does. `facts` are what else the platform says of it, by
     the platform's own names, in the order to show them in; they are compared too.
-    `is_absent` marks a part that the newest answer lacked: it stands as it was last seen.
+    `is_absent` marks a part that the newest answer lacked: it is kept as it was last seen.
     """
 
     kind: Kind

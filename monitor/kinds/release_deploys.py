@@ -1,0 +1,156 @@
+"""One install deploy of a release, and what it says of the whole.
+
+As a rule all deploys of a release have the same build, so it is decoded once for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from typing import NamedTuple
+
+import msgspec
+
+from monitor.errors import MalformedAnswer
+from monitor.kinds import fields, nesting, objects, sharing, tree, wire
+from monitor.model import Entity
+
+
+class _Deploy(objects.BuiltDeploy, gc=False):
+    """A deploy whose build is read apart: as a rule all deploys of a release have the same."""
+
+    component_build: msgspec.Raw = msgspec.Raw()
+
+
+class Origin(NamedTuple):
+    """What a deploy says of the whole release, behind what makes it the oldest."""
+
+    created_at: str
+    deploy_id: str
+    component_name: str
+    component_id: str
+    revision: str
+    email: str
+    message: str
+    author_name: str
+
+
+class _Details(NamedTuple):
+    """What explains one install deploy. `common` are those that others may have as well.
+
+    `variants` are the deploy without some of these, and the keys of what is left below it.
+    """
+
+    common: frozenset[sharing.Key]
+    variants: dict[frozenset[sharing.Key], tuple[Entity, list[sharing.Key]]]
+
+
+class ReadDeploy(msgspec.Struct, frozen=True, gc=False):
+    """One install deploy, whole; None where it has no details, or says nothing of the release."""
+
+    whole: Entity
+    origin: Origin | None
+    details: _Details | None = None
+
+    def without(self, seen: Set[sharing.Key]) -> tuple[Entity, list[sharing.Key]]:
+        """Return the deploy without what others have and was seen there, always the very same."""
+        if self.details is None:
+            return self.whole, []
+        common, variants = self.details
+        left_out = common & seen
+        variant = variants.get(left_out)
+        if variant is None:
+            children = sharing.once(self.whole.children, set(left_out))
+            entity = msgspec.structs.replace(self.whole, children=children)
+            variant = variants[left_out] = entity, sharing.keys(children)
+        return variant
+
+
+class Built(NamedTuple):
+    """A build, and its part of the tree; None where that takes its name from its deploy."""
+
+    row: objects.Build
+    entity: Entity | None
+
+    def below(self, deploy: nesting.Path) -> tuple[Entity, ...]:
+        """Return what there is of it below a deploy."""
+        if self.entity is None or self.entity.id in deploy:
+            return tree.builds(self.row, deploy)
+        return (self.entity,)
+
+
+Parsed = ReadDeploy | None
+"""What is made of one install deploy; None for a null in the list."""
+
+_bare_decoder: msgspec.json.Decoder[objects.BareDeploy | None] = msgspec.json.Decoder(
+    objects.BareDeploy | None
+)
+_deploy_decoder: msgspec.json.Decoder[_Deploy | None] = msgspec.json.Decoder(_Deploy | None)
+_build_decoder: msgspec.json.Decoder[objects.Build | objects.Odd] = msgspec.json.Decoder(
+    objects.Build | objects.Odd
+)
+
+
+def read_deploy(part: msgspec.Raw, builds: dict[bytes, Built]) -> Parsed:
+    """Read a deploy; without any details where nothing can be made of these."""
+    try:
+        row = wire.parse(part, _deploy_decoder, "an install deploy")
+        built = _built(row.component_build, builds) if row and row.component_build else None
+    except MalformedAnswer:
+        bare = wire.parse(part, _bare_decoder, "an install deploy")
+        row = None if bare is None else _Deploy(**msgspec.structs.asdict(bare))
+        built = None
+    if row is None:
+        return None
+    key = (fields.required(fields.text(row.id), "an install deploy"),)
+    entity = tree.deploy_of(row, key, built.below(key) if built else ())
+    origin = _origin(row, built.row if built else None)
+    if not entity.children:
+        return ReadDeploy(entity, origin)
+    whole = sharing.once_below(entity)
+    common = frozenset([(part.kind, part.id) for part in sharing.in_common(whole.children)])
+    return ReadDeploy(whole, origin, _Details(common, {}))
+
+
+def _built(part: msgspec.Raw, known: dict[bytes, Built]) -> Built | None:
+    """Read a build, once where it is written alike."""
+    written = bytes(part)
+    if written in known:
+        return known[written]
+    row = wire.parse(part, _build_decoder, "a build")
+    if not isinstance(row, objects.Build):
+        return None
+    built = Built(row, tree.builds(row, ())[0] if fields.text(row.id) else None)
+    known[written] = built
+    return built
+
+
+def _origin(row: objects.BareDeploy, build: objects.Build | None) -> Origin | None:
+    if build is None:
+        if not (row.component_name or row.component_id or row.created_by):
+            return None
+        build = objects.Build()
+    said = build.vcs_connection_commit
+    commit = said if isinstance(said, objects.Commit) else objects.Commit()
+    return Origin(
+        fields.text(row.created_at),
+        fields.text(row.id),
+        fields.text(row.component_name) or fields.text(build.component_name),
+        fields.text(row.component_id),
+        fields.text(commit.sha) or fields.text(build.git_ref),
+        fields.email(row.created_by),
+        fields.text(commit.message),
+        fields.text(commit.author_name),
+    )
+
+
+def oldest_origin(origins: list[Origin]) -> Origin:
+    """Return what the oldest deploy says, wherever it is in the lists.
+
+    Real answers fill few of these fields: what it leaves out, the oldest one that has it says.
+    """
+    oldest = min(origins, default=Origin(*[""] * len(Origin._fields)))
+    if all(oldest[2:]):
+        return oldest
+    in_order = sorted(origins)
+    said = (next((o[i] for o in in_order if o[i]), "") for i in range(2, len(oldest)))
+    return Origin(*oldest[:2], *said)
