@@ -41,6 +41,12 @@ class Plan:
     rules: tuple[Rule, ...] = ()
     windows: tuple[Window, ...] = ()
 
+    @property
+    def mentions_starters(self) -> bool:
+        """Whether any route mentions whoever started something."""
+        mentions = (mention for rule in self.rules for mention in rule.mentions)
+        return any(mention.kind is MentionKind.STARTED_BY for mention in mentions)
+
 
 @dataclass(frozen=True, slots=True)
 class Scene:
@@ -94,12 +100,6 @@ class Dispatch:
     """Those that hold over the whole rollout, or over something in trouble."""
     verdicts: tuple[tuple[Event, Verdict], ...] = ()
     """Why, for each event that was looked at."""
-
-    @property
-    def starters(self) -> frozenset[str]:
-        """The e-mail addresses of those who are mentioned because they started something."""
-        mentions = (m for news in self.news.values() for _, own in news.entries for m in own)
-        return frozenset(m.id for m in mentions if m.kind is MentionKind.STARTED_BY and m.id)
 
 
 def dispatch(
@@ -210,7 +210,9 @@ class _Dispatcher:
         silence = active_silence(subject, self._silences, self._now)
         if silence is not None:
             self._silenced[silence.id] = silence
-        state = self._with_cards(subject) if self._state.has_card else self._state
+        state = self._state
+        if state.has_card and (events or not state.card_destinations):
+            state = self._with_cards(subject)
         return Dispatch(
             state=msgspec.structs.replace(
                 state,
@@ -227,7 +229,11 @@ class _Dispatcher:
         )
 
     def _with_cards(self, subject: Subject) -> TargetState:
-        """A card that was posted once stays where it is, whatever the routes say by now."""
+        """Return the state with its cards where the start of it leads.
+
+        A card that was posted once stays where it is, whatever the routes say by now. Another
+        comes with an event only: routes that were changed post nothing by themselves.
+        """
         destinations = (*self._state.card_destinations, *self._card_destinations(subject))
         return msgspec.structs.replace(
             self._state, card_destinations=tuple(dict.fromkeys(destinations))

@@ -49,18 +49,16 @@ class Channels(Protocol):
 
 
 class ActiveSilences:
-    """The silences that hold at present. `version` counts their changes."""
+    """The silences that are active at present."""
 
     def __init__(self) -> None:
         self.silences: tuple[Silence, ...] = ()
-        self.version = 0
 
     def take(self, silences: tuple[Silence, ...]) -> bool:
-        """Take these for the ones that hold from now on; returns whether they are others."""
+        """Let these be the active ones from now on; returns whether they are others."""
         if silences == self.silences:
             return False
         self.silences = silences
-        self.version += 1
         return True
 
 

@@ -1,7 +1,7 @@
-"""One pass for one watch: fetch → decode → diff → decide → draw → commit.
+"""One pass for one watch: fetch → decode → compare → look up → observe → commit.
 
-A failed fetch or an unreadable answer is no observation: it changes what the monitor says
-of its own sight, and nothing else. What a poll causes is committed in one transaction.
+A failed fetch or an unreadable answer is no observation: it changes what is reported of the
+target's reachability, and nothing else. What a poll causes is committed in one transaction.
 """
 
 from __future__ import annotations
@@ -9,45 +9,38 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
-import msgspec
 import structlog
 
-from monitor.compose import notifications, render
-from monitor.compose.assembly import scene_of, view_of
+from monitor.compose.observation import Change, Facts, Observation, Seen, compare, observe
 from monitor.decide import events
-from monitor.decide.diff import Difference, diff, keep_absent
-from monitor.decide.dispatch import Dispatch, dispatch
 from monitor.decide.verdicts import Silence
 from monitor.errors import NuonError
 from monitor.kinds import KINDS
 from monitor.kinds.profile import WatchKind
-from monitor.kinds.wire import Beside, Memo
-from monitor.model import Called, Snapshot, Target, TargetState, Watch
+from monitor.kinds.wire import Memo
+from monitor.model import Entity, Target, Watch
 from monitor.platform.fetch import Gathered, gather
-from monitor.store import Observation
+from monitor.store import Observation as StoredObservation
 from monitor.watch.context import Context
 from monitor.watch.outages import OutageReporter
 from monitor.watch.poller import Outcome
 
 log = structlog.get_logger(__name__)
 
-# From this size on an answer is worked on beside the event loop, which must not be held up.
-_LARGE = 512 * 1024
+_LARGE_BYTES = 512 * 1024
+"""From this size on an answer is worked on beside the event loop, which must not be held up."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """The last observation of a target, as it was committed."""
+class _Answer(NamedTuple):
+    """What a poll looked at: where nothing of it is new, nothing is evaluated."""
 
-    snapshot: Snapshot
-    state: TargetState
     fingerprint: bytes
-    wakes_at: datetime | None
+    silences: tuple[Silence, ...]
 
 
 class RolloutPoller:
@@ -64,22 +57,20 @@ class RolloutPoller:
         self._lead = lead
         self._context = context
         self._kind: WatchKind = KINDS[watch.target.kind]
-        self._seen: _Seen | None = None
+        self._seen: Seen | None = None
+        self._looked_at: _Answer | None = None
+        self._wakes_at: datetime | None = None
+        """When there may be an event though no answer changes."""
         self._memo: Memo[Any] = Memo()
         self._is_loaded = False
-        self._lacks_link = False
         self._outage_reporter = OutageReporter(watch, context)
         self._jumped = context.jumped()
-        self._is_stale = False
-        """Whether the card says that it is watched no more, which is over."""
-        self._learnt: bytes | None = None
-        self._silences_version = context.active_silences.version
-        self._silences: tuple[Silence, ...] = ()
+        self._webhooks_of: bytes | None = None
         self.polled_at: datetime | None = None
         """When the last poll came through."""
 
     async def poll(self) -> Outcome:
-        """Make one pass. Raises StoreError where the commit failed; the next pass sees anew."""
+        """Make one pass. Raises StoreError where the commit failed; the next begins anew."""
         started = time.perf_counter()
         if not self._is_loaded:
             await self._load()
@@ -115,8 +106,8 @@ class RolloutPoller:
         seen = self._seen
         if seen is None or not self.is_settled:
             return settings.interval
-        # A card that has still to say where the one before stands is drawn by a later poll.
-        if is_found and not self._lacks_link:
+        # A card that has still to link the one before is drawn by a later poll.
+        if is_found and not seen.lacks_link:
             return None
         if seen.state.ended_at and now - seen.state.ended_at >= settings.forget_after:
             return None
@@ -132,30 +123,28 @@ class RolloutPoller:
             self._context.store.snapshots.load, self.watch.target
         )
         if stored is not None:
-            state = events.not_beyond(stored.state, self._context.now())
-            self._is_stale = state.is_closed
-            state = events.looked_at_anew(state, self._context.now())
-            state = msgspec.structs.replace(state, is_closed=False)
-            self._lacks_link = state.attempt > 1
-            self._remember(stored.snapshot, state, stored.fingerprint)
+            now = self._context.now()
+            state = events.looked_at_anew(events.not_beyond(stored.state, now), now)
+            self._remember(Seen(stored.snapshot, state))
+            self._looked_at = _Answer(stored.fingerprint, ())
         self._is_loaded = True
 
     async def _follow_clock(self) -> None:
-        """A clock that was set makes nothing older or younger: neither hangs what just moved."""
+        """A clock that was set makes nothing older or younger: what just moved has not stalled."""
         jumped, seen = self._context.jumped(), self._seen
         if jumped == self._jumped:
             return
-        if seen is not None:
+        if seen is not None and self._looked_at is not None:
             state = events.moved(seen.state, jumped - self._jumped)
-            observation = Observation(seen.snapshot, state, seen.fingerprint)
-            await self._context.store.call(self._context.store.save, observation)
-            self._remember(seen.snapshot, state, seen.fingerprint)
+            moved = StoredObservation(seen.snapshot, state, self._looked_at.fingerprint)
+            await self._context.store.call(self._context.store.save, moved)
+            self._remember(replace(seen, state=state))
         self._jumped = jumped
 
-    def _remember(self, snapshot: Snapshot, state: TargetState, fingerprint: bytes) -> None:
-        wakes_at = events.wakes_at(snapshot, state, self._context.stall_rules)
-        self._seen = _Seen(snapshot, state, fingerprint, wakes_at)
-        for target in self._kind.leads_to(snapshot.root):
+    def _remember(self, seen: Seen) -> None:
+        self._seen = seen
+        self._wakes_at = events.wakes_at(seen.snapshot, seen.state, self._context.stall_rules)
+        for target in self._kind.leads_to(seen.snapshot.root):
             self._lead(target)
 
     def _learn(self, gathered: Gathered) -> None:
@@ -163,178 +152,139 @@ class RolloutPoller:
         channels = self._context.channels
         if self._kind.webhooks is None or not channels.learns_of_apps:
             return
-        if gathered.fingerprint != self._learnt:
-            self._learnt = gathered.fingerprint
+        if gathered.fingerprint != self._webhooks_of:
+            self._webhooks_of = gathered.fingerprint
             for app_id in channels.learn(self._kind.webhooks(gathered.main.body)):
                 log.warning("app_webhook_refused", app=app_id, reason="not one of Slack's hosts")
 
     # An answer came
 
     async def _observe(self, gathered: Gathered) -> Outcome:
-        now, fingerprint = self._context.now(), gathered.fingerprint
-        seen = self._seen
-        if seen is not None and seen.fingerprint == fingerprint:
-            is_asleep = (
-                seen.wakes_at is None or now < seen.wakes_at
-            ) and self._silences_version == self._context.active_silences.version
-            if is_asleep and not await self._can_link_now(seen.state):
+        context, now = self._context, self._context.now()
+        answer = _Answer(gathered.fingerprint, context.active_silences.silences)
+        previous: Mapping[str, str] = {}
+        if not self._is_due(answer, now):
+            previous = await self._missing_link()
+            if not previous:
                 return Outcome.UNCHANGED
-            snapshot = msgspec.structs.replace(seen.snapshot, taken_at=now)
-            difference = Difference((), has_moved=False)
-        elif len(body := gathered.main.body) < _LARGE:
-            snapshot, difference = self._compare(body, gathered.beside, now)
-        else:
-            compare = partial(self._compare, body, gathered.beside, now)
-            snapshot, difference = await asyncio.to_thread(compare)
-        return await self._take(snapshot, difference, fingerprint, now)
+        change = await self._compare(gathered, now)
+        observation = observe(
+            self._seen,
+            change,
+            await self._look_up(change, answer.silences, previous),
+            watch=self.watch,
+            plan=context.plan,
+            links=context.links,
+            templates=context.templates,
+            keeps_cards=context.channels.keeps_cards,
+        )
+        if observation is not None:
+            await self._commit(change, observation, answer.fingerprint)
+        self._looked_at = answer  # not before what it brought is kept
+        return Outcome.UNCHANGED if observation is None else Outcome.CHANGED
 
-    def _compare(self, body: bytes, beside: Beside, now: datetime) -> tuple[Snapshot, Difference]:
-        memo = Memo(self._memo)
-        root = self._kind.decode(body, self.watch.target.id, memo, beside)
-        self._memo = memo
-        before = self._seen.snapshot if self._seen else None
-        after = keep_absent(before, Snapshot(self.watch.target, now, root))
-        return after, diff(before, after)
+    def _is_due(self, answer: _Answer, now: datetime) -> bool:
+        """Whether there can be anything new: in the answer, in the silences, or by the time."""
+        is_awake = self._wakes_at is not None and now >= self._wakes_at
+        return is_awake or answer != self._looked_at
 
-    async def _take(
-        self, snapshot: Snapshot, difference: Difference, fingerprint: bytes, now: datetime
-    ) -> Outcome:
-        seen, active_silences = self._seen, self._context.active_silences
-        decision = events.decide(
-            seen.snapshot if seen else None,
-            snapshot,
-            difference,
-            seen.state if seen else None,
+    async def _missing_link(self) -> Mapping[str, str]:
+        """Return the links that a card was drawn too early for, once they can be had."""
+        if self._seen is None or not self._seen.lacks_link:
+            return {}
+        return await self._links_of(self._seen.state.attempt - 1)
+
+    async def _links_of(self, attempt: int) -> Mapping[str, str]:
+        return await self._context.card_links(self.watch.target, attempt)
+
+    async def _compare(self, gathered: Gathered, now: datetime) -> Change:
+        root = await self._tree(gathered)
+        compared = partial(
+            compare,
+            self._seen,
+            self.watch.target,
+            root,
             now=now,
             stall_rules=self._context.stall_rules,
             forgot_before=self._context.forgot_before,
             is_new=self.watch.is_new,
         )
-        version = active_silences.version
-        is_as_before = (
-            seen is not None
-            and not decision.events
-            and decision.state == seen.state
-            and snapshot.root == seen.snapshot.root
-            and not self._is_stale
+        is_large = len(gathered.main.body) >= _LARGE_BYTES
+        return await asyncio.to_thread(compared) if is_large else compared()
+
+    async def _tree(self, gathered: Gathered) -> Entity:
+        """Return what the answer says; one with the same bytes as before is not decoded."""
+        seen, looked_at = self._seen, self._looked_at
+        if seen is not None and looked_at and gathered.fingerprint == looked_at.fingerprint:
+            return seen.snapshot.root
+        body, memo = gathered.main.body, Memo(self._memo)
+        decode = partial(self._kind.decode, body, self.watch.target.id, memo, gathered.beside)
+        root = await asyncio.to_thread(decode) if len(body) >= _LARGE_BYTES else decode()
+        self._memo = memo
+        return root
+
+    async def _look_up(
+        self, change: Change, silences: tuple[Silence, ...], previous: Mapping[str, str]
+    ) -> Facts:
+        """Look up what the messages about a change need; `previous` is what is known already."""
+        context, seen = self._context, self._seen
+        called = await context.name_source.called(change.shown_ids)
+        attempt = change.decision.state.attempt
+        if not previous and seen is not None and seen.state.attempt == attempt:
+            previous = seen.previous
+        return Facts(
+            called=called,
+            silences=silences,
+            previous=previous or await self._links_of(attempt - 1),
+            cards=await self._links_of(attempt) if change.may_notify else {},
+            users=await context.directory.users_of(change.mentioned(context.plan, called)),
+            app_destinations=context.channels.of_apps,
         )
-        if (
-            is_as_before
-            and seen is not None
-            and self._silences_version == version
-            and not any(alert.is_kept_back for alert in seen.state.alerts)
-            and not await self._can_link_now(seen.state)
-        ):
-            self._remember(seen.snapshot, seen.state, fingerprint)
-            return Outcome.UNCHANGED
-        called = await self._context.name_source.called(self._ids(snapshot, decision))
-        dispatched = dispatch(
-            scene_of(self.watch, snapshot, called, app_destinations=self._context.channels.of_apps),
-            decision.events,
-            decision.state,
-            plan=self._context.plan,
-            silences=active_silences.silences,
-            now=now,
-        )
-        if (
-            is_as_before
-            and seen is not None
-            and not dispatched.news
-            and dispatched.state == seen.state
-            and dispatched.silences == self._silences
-            and not await self._can_link_now(seen.state)
-        ):
-            self._remember(seen.snapshot, seen.state, fingerprint)
-            self._silences_version = version
-            return Outcome.UNCHANGED
-        mail = await self._compose(snapshot, dispatched, called)
-        observation = Observation(
-            snapshot=snapshot,
-            state=dispatched.state,
+
+    async def _commit(self, change: Change, observation: Observation, fingerprint: bytes) -> None:
+        context, seen, mail = self._context, observation.seen, observation.mail
+        for problem in observation.problems:
+            log.warning("template_failed", target=str(self.watch.target), problem=problem)
+        to_save = StoredObservation(
+            snapshot=seen.snapshot,
+            state=seen.state,
             fingerprint=fingerprint,
-            transitions=difference.transitions,
-            alterations=difference.alterations,
+            transitions=change.difference.transitions,
+            alterations=change.difference.alterations,
             cards=mail.cards,
             notifications=mail.notifications,
             held=mail.held,
         )
-        await self._context.store.call(self._context.store.save, observation)
-        self._remember(snapshot, dispatched.state, fingerprint)
-        self._silences, self._silences_version = dispatched.silences, version
-        self._context.decided(snapshot, dispatched)
-        self._is_stale = False
-        self._report(seen, snapshot, difference, decision)
-        if observation.cards or observation.notifications:
-            self._context.has_news()
-        return Outcome.CHANGED
+        await context.store.call(context.store.save, to_save)
+        is_first = self._seen is None
+        self._remember(seen)
+        context.decided(seen.snapshot, observation.dispatched)
+        self._report(change, is_first=is_first)
+        if mail.cards or mail.notifications:
+            context.has_news()
 
-    def _ids(self, snapshot: Snapshot, decision: events.Decision) -> tuple[str, ...]:
-        state = decision.state
-        if not state.has_card:
-            return ()
-        return render.shown_ids(snapshot, state, decision.events)
-
-    async def _compose(
-        self, snapshot: Snapshot, dispatched: Dispatch, called: Called
-    ) -> notifications.Mail:
-        context, state = self._context, dispatched.state
-        view = view_of(
-            snapshot,
-            state,
-            called,
-            links=context.links,
-            watch=self.watch,
-            templates=context.templates,
-            silences=dispatched.silences,
-        )
-        for problem in view.filled.problems if view.filled else ():
-            log.warning("template_failed", target=str(snapshot.target), problem=str(problem))
-        previous = await self._cards_of(state.attempt - 1)
-        self._lacks_link = state.attempt > 1 and not previous
-        return notifications.compose(
-            view,
-            dispatched,
-            earlier=self._seen.state if self._seen else None,
-            keeps_cards=context.channels.keeps_cards,
-            cards=await self._cards_of(state.attempt) if dispatched.news else {},
-            previous=previous,
-            users=await context.directory.users_of(dispatched.starters),
-        )
-
-    async def _can_link_now(self, state: TargetState) -> bool:
-        """Whether a card was drawn too early to link the one before, which is posted by now."""
-        return self._lacks_link and bool(await self._cards_of(state.attempt - 1))
-
-    async def _cards_of(self, attempt: int) -> Mapping[str, str]:
-        return await self._context.card_links(self.watch.target, attempt)
-
-    def _report(
-        self,
-        seen: _Seen | None,
-        snapshot: Snapshot,
-        difference: Difference,
-        decision: events.Decision,
-    ) -> None:
-        metrics = self._context.metrics
-        metrics.transitions.inc(len(difference.transitions))
+    def _report(self, change: Change, *, is_first: bool) -> None:
+        metrics, decision = self._context.metrics, change.decision
+        transitions, root = change.difference.transitions, change.snapshot.root
+        metrics.transitions.inc(len(transitions))
         for event in decision.events:
             metrics.events.labels(event.kind).inc()
-        root = snapshot.root
-        if seen is None:
+        kinds = [str(event.kind) for event in decision.events]
+        if is_first:
             log.info(
                 "baseline",
-                target=str(snapshot.target),
+                target=str(self.watch.target),
                 status=root.status,
                 parts=sum(1 for _ in root.walk()) - 1,
                 card=decision.state.has_card,
-                events=[str(event.kind) for event in decision.events],
+                events=kinds,
             )
-        elif difference.transitions or decision.events:
+        elif transitions or decision.events:
             log.info(
                 "changed",
-                target=str(snapshot.target),
+                target=str(self.watch.target),
                 status=root.status,
                 attempt=decision.state.attempt,
-                transitions=len(difference.transitions),
-                events=[str(event.kind) for event in decision.events],
+                transitions=len(transitions),
+                events=kinds,
             )

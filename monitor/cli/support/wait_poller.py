@@ -12,15 +12,14 @@ from typing import Any
 
 from monitor.compose import render
 from monitor.compose.assembly import view_of
+from monitor.compose.observation import Seen, compare
 from monitor.compose.phrases import phrase_of
-from monitor.decide import events
-from monitor.decide.diff import diff, keep_absent
 from monitor.decide.reachability import Reachability
 from monitor.decide.stalls import StallRules
 from monitor.errors import NuonError, NuonNotFound, NuonRejected, NuonUnavailable
 from monitor.kinds import KINDS, explained, run
 from monitor.kinds.wire import Memo
-from monitor.model import Entity, Event, EventKind, Phase, Snapshot, Target, TargetState
+from monitor.model import Entity, Event, EventKind, Phase, Target, TargetState
 from monitor.platform.fetch import Source, gather
 from monitor.platform.lookups import Names
 from monitor.text import duration_words, plain
@@ -97,15 +96,14 @@ class Follower:
         self._names = Names(source, None, now)
         self._reachability = Reachability(unreachable_after=_UNREACHABLE_AFTER, reported={})
         self._memo: Memo[Any] = Memo()
-        self._seen: Snapshot | None = None
-        self._state: TargetState | None = None
+        self._seen: Seen | None = None
         self._view: render.View | None = None
         self._retry_after = 0.0
 
     async def look(self) -> Look:
         """Poll once. Raises NuonError where asking again will never help."""
         self._reachability.asks(self._target)
-        seen = self._seen.root if self._seen else None
+        seen = self._seen.snapshot.root if self._seen else None
         try:
             if not self._is_kind_sure:
                 self._target = await _owned(self._source, self._target)
@@ -117,10 +115,13 @@ class Follower:
         except NuonError as error:
             return self._failed(error)
         self._memo, self._retry_after = memo, 0.0
-        after = keep_absent(self._seen, Snapshot(target, self._now(), root))
-        decision = await self._take(after)
-        end = end_of(root, decision.state, waits_for_approval=self._waits_for_approval)
-        return Look(self._view, decision.events, self._sees_again(), end)
+        change = compare(self._seen, target, root, now=self._now(), stall_rules=self._stall_rules)
+        state = change.decision.state
+        self._seen = Seen(change.snapshot, state)
+        called = await self._names.called(change.shown_ids)
+        self._view = view_of(change.snapshot, state, called, links=self._links, watch=None)
+        end = end_of(root, state, waits_for_approval=self._waits_for_approval)
+        return Look(self._view, change.decision.events, self._sees_again(), end)
 
     def pause(self, interval: timedelta) -> timedelta:
         """Return how long to wait until the next look: longer after each that failed."""
@@ -128,27 +129,12 @@ class Follower:
         slower = min(interval * float(2 ** min(max(failures - 1, 0), 8)), _LONGEST_PAUSE)
         return max(interval, slower, timedelta(seconds=self._retry_after))
 
-    async def _take(self, after: Snapshot) -> events.Decision:
-        decision = events.decide(
-            self._seen,
-            after,
-            diff(self._seen, after),
-            self._state,
-            now=self._now(),
-            stall_rules=self._stall_rules,
-        )
-        self._seen, self._state = after, decision.state
-        ids = render.shown_ids(after, decision.state, decision.events)
-        called = await self._names.called(ids)
-        self._view = view_of(after, decision.state, called, links=self._links, watch=None)
-        return decision
-
     def out_of_time(self, after: timedelta) -> End:
         """Say what it was still waiting for when the time was up."""
         in_time = f"out of time after {duration_words(after)}"
-        if self._seen is None or self._state is None:
+        if self._seen is None:
             return End(UNDECIDED, f"{in_time}: nothing was seen of it")
-        is_waiting = any(alert.kind is EventKind.WAITING for alert in self._state.alerts)
+        is_waiting = any(alert.kind is EventKind.WAITING for alert in self._seen.state.alerts)
         return End(UNDECIDED, f"{in_time}: {'waits for a person' if is_waiting else 'under way'}")
 
     # What can be seen at all
