@@ -1,8 +1,7 @@
 """The platform's API over HTTP: a path in, one whole answer out, or an error that says what to do.
 
 Knows nothing of what an answer means. Every way in which a request can fail becomes one of the
-`NuonError`s, whose sentence never holds the token and holds no more than a cleaned excerpt of
-what the platform wrote.
+`NuonError`s.
 """
 
 from __future__ import annotations
@@ -12,21 +11,18 @@ import ssl
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import timedelta
 from functools import lru_cache
 from http import HTTPStatus
 from http.client import HTTPResponse
 from http.cookiejar import CookieJar
 from pathlib import Path
 from types import TracebackType
-from typing import Self
-from urllib.parse import urlsplit
+from typing import Protocol, Self
 from urllib.request import Request
 
 import aiohttp
 import httpx
-import msgspec
 import xxhash
 from httpx_aiohttp import AiohttpTransport
 
@@ -35,17 +31,24 @@ from monitor.errors import (
     ConfigError,
     MalformedAnswer,
     NuonError,
-    NuonNotFound,
     NuonRejected,
     NuonUnavailable,
     Problem,
+)
+from monitor.platform.failures import (
+    beneath_httpx,
+    broke_before_an_answer,
+    clean,
+    header,
+    reason_of,
+    redirected,
+    refusal,
+    sentence,
 )
 
 # Longer than the five minutes between two polls of what is settled, shorter than the 350 s after
 # which a NAT gateway or network load balancer of AWS forgets a connection without a word.
 _KEPT_IDLE_SECONDS = 340.0
-_LONGEST_RETRY_AFTER = 3600.0
-_EXCERPT_CHARACTERS = 200
 # Enough for any error of the platform; a proxy's page of any size is not worth more.
 _ERROR_BYTES = 64 * 1024
 # Building a request takes as long as a fifth of the whole exchange, and polls repeat themselves.
@@ -53,7 +56,7 @@ _REMEMBERED_REQUESTS = 4096
 
 _REDACTED = b"..."
 # A shorter one could not be told apart from words and numbers.
-_SHORTEST_SECRET = 8
+_SHORTEST_SECRET_BYTES = 8
 _GZIP = zlib.MAX_WBITS | 16
 
 
@@ -138,10 +141,10 @@ class NuonClient:
             raise
         except TimeoutError as error:
             reason = f"no complete answer within {self._timeout:g} s"
-            raise NuonUnavailable(_sentence(path, reason)) from error
+            raise NuonUnavailable(sentence(path, reason)) from error
         except Exception as error:  # what the libraries raise is an open set
-            cause = _beneath_httpx(error)
-            failure = NuonUnavailable(_sentence(path, _reason(cause)))
+            cause = beneath_httpx(error)
+            failure = NuonUnavailable(sentence(path, reason_of(cause)))
             if not isinstance(cause, aiohttp.ClientResponseError):
                 raise failure from error
         # Not chained, not even as its context: it holds the request's headers.
@@ -192,9 +195,9 @@ class NuonClient:
             response = await self._send(request)
         except (httpx.RemoteProtocolError, httpx.InvalidURL) as error:
             # httpx reads the address even of a redirect that it is not to follow.
-            raise NuonRejected(_sentence(path, _redirected("an address that is none"))) from error
+            raise NuonRejected(sentence(path, redirected("an address that is none"))) from error
         self._redact_headers(response)
-        self.api_version = _header(response, "x-nuon-api-version") or self.api_version
+        self.api_version = header(response, "x-nuon-api-version") or self.api_version
         try:
             if response.status_code != HTTPStatus.OK:
                 raise await self._refusal(response, path)
@@ -203,11 +206,11 @@ class NuonClient:
             await response.aclose()
 
         if not any(parts):
-            raise MalformedAnswer(_sentence(path, "an empty answer", response))
+            raise MalformedAnswer(sentence(path, "an empty answer", response))
         return Answer(
             fingerprint=_fingerprint(parts),
-            api_version=_header(response, "x-nuon-api-version"),
-            trace_id=_header(response, "x-nuon-trace-id"),
+            api_version=header(response, "x-nuon-api-version"),
+            trace_id=header(response, "x-nuon-trace-id"),
             next_page=response.headers.get("x-nuon-page-next", "").lower() == "true",
             _parts=parts,
             _clean=self._without_token,
@@ -222,14 +225,15 @@ class NuonClient:
         try:
             return await self._client.send(request, stream=True)
         except httpx.TransportError as error:
-            if not _broke_before_an_answer(_beneath_httpx(error)):
+            if not broke_before_an_answer(beneath_httpx(error)):
                 raise
         return await self._fresh_client.send(request, stream=True)
 
-    def _without_token(self, said: bytes) -> bytes:
+    def _without_token(self, content: bytes) -> bytes:
         """Take out the token, for a platform that repeats what it was sent."""
-        is_missing_route = len(self._secret) >= _SHORTEST_SECRET
-        return said.replace(self._secret, _REDACTED) if is_missing_route else said
+        if len(self._secret) < _SHORTEST_SECRET_BYTES:
+            return content
+        return content.replace(self._secret, _REDACTED)
 
     def _redact_headers(self, response: httpx.Response) -> None:
         raw = response.headers.raw
@@ -242,90 +246,7 @@ class NuonClient:
             body = b"".join(await _read(response, path, limit=_ERROR_BYTES))
         except MalformedAnswer:
             body = b""
-        said = _platform_error(body)
-        excerpt = _clean((said.description or said.error or "").replace(self._token, "…"))
-        status = response.status_code
-        reason = f"{_status_text(status)}: {excerpt}" if excerpt else _status_text(status)
-
-        if status in _AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            retry_after = _retry_after(response.headers.get("retry-after"), now=datetime.now(UTC))
-            return NuonUnavailable(_sentence(path, reason, response), retry_after=retry_after)
-        if status == HTTPStatus.NOT_FOUND and said.is_the_platforms:
-            reason = f"the platform has no such record ({reason})"
-            return NuonNotFound(_sentence(path, reason, response))
-        if status == HTTPStatus.NOT_FOUND:
-            reason = f"{reason}; {_missing_route(_header(response, 'x-nuon-api-version'))}"
-            return NuonRejected(_sentence(path, reason, response), is_missing_route=True)
-        if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-            where = _host(response.headers.get("location", ""))
-            reason = f"{_status_text(status)}, {_redirected(where)}"
-            return NuonRejected(_sentence(path, reason, response))
-        if status < HTTPStatus.MULTIPLE_CHOICES:
-            return MalformedAnswer(_sentence(path, f"{reason}, where 200 was due", response))
-        hint = _FEATURE_HINT if said.is_of_feature else _HINTS.get(status, _NO_HINT)
-        return NuonRejected(_sentence(path, f"{reason}; {hint}", response))
-
-
-_AGAIN = frozenset(
-    {
-        HTTPStatus.REQUEST_TIMEOUT,
-        HTTPStatus.CONFLICT,  # the platform's "not ready yet"
-        HTTPStatus.TOO_EARLY,
-        HTTPStatus.TOO_MANY_REQUESTS,
-    }
-)
-
-_HINTS: Mapping[int, str] = {
-    HTTPStatus.BAD_REQUEST: "the platform does not take this request: check the watch's id",
-    HTTPStatus.UNAUTHORIZED: "the token is not accepted: check nuon.api_token",
-    HTTPStatus.FORBIDDEN: "the token may not read this: check nuon.api_token and nuon.org_id",
-    HTTPStatus.PROXY_AUTHENTICATION_REQUIRED: "the proxy wants a user: check nuon.proxy",
-    HTTPStatus.UNPROCESSABLE_ENTITY: "the platform does not take this: check the watch's id",
-}
-_FEATURE_HINT = "ask whoever runs the platform to turn it on for your organisation"
-_NO_HINT = "see what the platform says"
-
-# The first that fits counts; aiohttp's own tree, the narrower ones first.
-_REASONS: tuple[tuple[type[BaseException], str], ...] = (
-    (
-        aiohttp.ClientConnectorCertificateError,
-        (
-            "the certificate of {0.host} does not verify ({0.certificate_error.verify_message}):"
-            " if an authority of your own has signed it, name that authority in nuon.ca_file"
-        ),
-    ),
-    (aiohttp.ClientSSLError, "TLS with {0.host}:{0.port} fails: is it https there?"),
-    (aiohttp.ClientConnectorDNSError, "the name {0.host} cannot be resolved"),
-    (
-        aiohttp.ClientProxyConnectionError,
-        "the proxy {0.host}:{0.port} cannot be reached ({0.os_error}): check nuon.proxy",
-    ),
-    (aiohttp.ClientConnectorError, "no connection to {0.host}:{0.port} ({0.os_error})"),
-    (aiohttp.ClientHttpProxyError, "the proxy refuses ({0.status}): check nuon.proxy"),
-    (aiohttp.ClientResponseError, "what answered there does not speak HTTP"),
-    (aiohttp.ClientPayloadError, "the answer broke off"),
-    (aiohttp.ClientConnectionError, "the connection broke before an answer came"),
-)
-
-
-class _PlatformError(msgspec.Struct, frozen=True):
-    """The body of the platform's own errors, as far as it is one."""
-
-    error: str | None = None
-    description: str | None = None
-    user_error: bool | None = None
-
-    @property
-    def is_the_platforms(self) -> bool:
-        return self.user_error is not None or bool(self.error and self.description)
-
-    @property
-    def is_of_feature(self) -> bool:
-        """Whether the organisation lacks what the platform has, as app branches are for some."""
-        return (self.error or "").startswith("feature not enabled")
-
-
-_error_decoder = msgspec.json.Decoder(_PlatformError)
+        return refusal(response, path, body, token=self._token)
 
 
 class _NoCookies(CookieJar):
@@ -354,32 +275,60 @@ def _header_value(location: str, value: str) -> str:
     raise ConfigError((Problem(location, expected),))
 
 
+class _Decompressor(Protocol):
+    """What zlib's objects do."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+
+
+class _Uncompressed:
+    """Passes on an answer that is not compressed; where it ends, httpx knows."""
+
+    eof = True
+    unused_data = b""
+
+    def decompress(self, data: bytes, _max_length: int, /) -> bytes:
+        return data
+
+
+def _decompressor(response: httpx.Response, path: str) -> _Decompressor:
+    match response.headers.get("content-encoding", "identity").lower():
+        case "identity":
+            return _Uncompressed()
+        case "gzip":
+            # By hand, since httpx takes a gzip stream that ends too early for a whole one.
+            return zlib.decompressobj(_GZIP)
+        case encoding:
+            reason = f"an answer compressed as {clean(encoding)}, which was not asked for"
+            raise MalformedAnswer(sentence(path, reason, response))
+
+
 async def _read(response: httpx.Response, path: str, *, limit: int) -> tuple[bytes, ...]:
     """Return the decompressed body in parts; `MalformedAnswer` once it exceeds `limit` bytes."""
-    encoding = response.headers.get("content-encoding", "identity").lower()
-    if encoding not in ("gzip", "identity"):
-        reason = f"an answer compressed as {_clean(encoding)}, which was not asked for"
-        raise MalformedAnswer(_sentence(path, reason, response))
-
-    # By hand, since httpx takes a gzip stream that ends too early for a whole one.
-    gunzip = zlib.decompressobj(_GZIP) if encoding == "gzip" else None
+    decompressor = _decompressor(response, path)
     parts: list[bytes] = []
     size = 0
     try:
         async for raw in response.aiter_raw():
-            part = gunzip.decompress(raw, limit + 1 - size) if gunzip else raw
+            part = decompressor.decompress(raw, limit + 1 - size)
             parts.append(part)
             size += len(part)
             if size > limit:
                 reason = f"an answer of more than the {limit:,} bytes that are read at most"
-                raise MalformedAnswer(_sentence(path, reason, response))
-            if gunzip and gunzip.unused_data:
+                raise MalformedAnswer(sentence(path, reason, response))
+            if decompressor.unused_data:
                 reason = "an answer that goes on behind the end of its gzip stream"
-                raise MalformedAnswer(_sentence(path, reason, response))
+                raise MalformedAnswer(sentence(path, reason, response))
     except zlib.error as error:
-        raise MalformedAnswer(_sentence(path, "an answer with damaged gzip", response)) from error
-    if gunzip and not gunzip.eof and response.num_bytes_downloaded:
-        raise NuonUnavailable(_sentence(path, "the answer broke off", response))
+        raise MalformedAnswer(sentence(path, "an answer with damaged gzip", response)) from error
+    if not decompressor.eof and response.num_bytes_downloaded:
+        raise NuonUnavailable(sentence(path, "the answer broke off", response))
     return tuple(parts)
 
 
@@ -388,89 +337,3 @@ def _fingerprint(parts: Iterable[bytes]) -> bytes:
     for part in parts:
         fingerprint.update(part)
     return fingerprint.digest()
-
-
-def _platform_error(body: bytes) -> _PlatformError:
-    try:
-        return _error_decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _PlatformError()
-
-
-def _beneath_httpx(error: Exception) -> BaseException:
-    """Return aiohttp's error, where httpx's is a mere wrapper, and a misleading one, of it."""
-    return (isinstance(error, httpx.HTTPError) and error.__cause__) or error
-
-
-def _broke_before_an_answer(error: BaseException) -> bool:
-    broke = isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError)
-    return broke and not isinstance(error, aiohttp.ClientConnectorError)
-
-
-def _reason(error: BaseException) -> str:
-    for kind, reason in _REASONS:
-        if isinstance(error, kind):
-            return reason.format(error)
-    # Its text is unknown and may hold anything, so its name has to do.
-    return f"the request failed ({type(error).__name__})"
-
-
-def _missing_route(api_version: str | None) -> str:
-    if api_version is None:
-        return (
-            "this platform does not serve such a path: is it of another version,"
-            " or is nuon.api_url the address of something else?"
-        )
-    return f"this platform, built from {api_version}, does not serve such a path"
-
-
-def _redirected(where: str) -> str:
-    return (
-        f"redirected to {where}, and redirects are not followed, lest the token end up elsewhere;"
-        " set nuon.api_url to where the API itself is"
-    )
-
-
-def _host(location: str) -> str:
-    try:
-        return _clean(urlsplit(location).hostname or "") or "another path"
-    except ValueError:
-        return "an address that is none"
-
-
-def _retry_after(value: str | None, *, now: datetime) -> float | None:
-    """Return the seconds that a `Retry-After` asks for, at most an hour; None if it is unclear."""
-    if not value:
-        return None
-    try:
-        seconds = float(int(value)) if value.isdecimal() else _seconds_until(value, now)
-    except (ValueError, OverflowError):
-        return None
-    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER)
-
-
-def _seconds_until(http_date: str, now: datetime) -> float:
-    date = parsedate_to_datetime(http_date)
-    return ((date if date.tzinfo else date.replace(tzinfo=UTC)) - now).total_seconds()
-
-
-def _status_text(status: int) -> str:
-    try:
-        return f"{status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        return str(status)
-
-
-def _header(response: httpx.Response, name: str) -> str | None:
-    return _clean(response.headers.get(name, "")) or None
-
-
-def _sentence(path: str, reason: str, response: httpx.Response | None = None) -> str:
-    trace_id = _header(response, "x-nuon-trace-id") if response else None
-    return f"GET {_clean(path)}: {reason}" + (f" (trace {trace_id})" if trace_id else "")
-
-
-def _clean(text: str) -> str:
-    """Return untrusted text as one line of printable characters, cut to an excerpt."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= _EXCERPT_CHARACTERS else f"{line[: _EXCERPT_CHARACTERS - 1]}…"

@@ -87,8 +87,8 @@ async def _ask(source: Source, wanted: Sequence[Wanted]) -> list[Answer | None]:
     return kept
 
 
-_PAGE = 50
-_OVERLAP = 5
+_PAGE_ROWS = 50
+_OVERLAP_ROWS = 5
 _MOST_PAGES = 40
 _MOST_QUESTIONS = 500
 
@@ -101,11 +101,11 @@ async def pages(source: Source, path: str) -> AsyncIterator[Answer]:
     """
     offset = 0
     for _ in range(_MOST_PAGES):
-        page = await source.get(path, {"limit": str(_PAGE), "offset": str(offset)})
+        page = await source.get(path, {"limit": str(_PAGE_ROWS), "offset": str(offset)})
         yield page
         if not page.next_page:
             return
-        offset += _PAGE - _OVERLAP
+        offset += _PAGE_ROWS - _OVERLAP_ROWS
 
 
 async def located(source: Source, finder: Finder, identifier: str) -> str:

@@ -31,8 +31,8 @@ _LISTS = {ACCOUNT: "/v1/orgs/current/accounts", _BRANCH: "/v1/branches"}
 _INSTALLS = "/v1/installs"
 _ALL_LISTS = frozenset({*_LISTS.values(), _INSTALLS})
 
-_PATIENCE = 5.0
-"""Seconds that one poll waits for names: a message with an id comes before a late one."""
+_PATIENCE_SECONDS = 5.0
+"""How long one poll waits for names: a message with an id comes before a late one."""
 _ASK_AGAIN_AFTER = timedelta(minutes=10)
 _ASK_FOR_LIST_AGAIN_AFTER = timedelta(hours=1)
 _ASK_FOR_MISSING_AGAIN_AFTER = timedelta(days=1)
@@ -42,7 +42,7 @@ _MOST_ASKED = 10
 _MOST_PAGES = 10
 _MOST_KEPT = 10_000
 """How many ids are kept in memory; the store has them all."""
-_LONGEST = 200
+_LONGEST_CHARACTERS = 200
 
 
 class _Commit(msgspec.Struct):
@@ -90,7 +90,7 @@ class Names:
         A branch is asked for by its own id, or by that of its app, a slash and its own.
         """
         self._forget_many()
-        until = asyncio.get_running_loop().time() + _PATIENCE
+        until = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
         room = _MOST_ASKED
         while True:
             wanted = await self._recall(await self._recall(ids))
@@ -115,13 +115,16 @@ class Names:
 
         Many installs are asked for by their list, and what that lacks one by one.
         """
-        lacking = [i for i in ids if i not in self._known or self._known[i].app_id is None]
-        paths = {path: i for i in lacking if (path := _path_of(i))}
+        paths = {path: i for i in ids if self._is_lacking(i) and (path := _path_of(i))}
         others = {path: i for path, i in paths.items() if not i.startswith(_INSTALL)}
         are_many = len(paths) - len(others) > _MOST_ASKED
         if are_many and (self._may_ask(_INSTALLS) or _INSTALLS in self._asking):
             return {_INSTALLS: "", **others}
         return paths
+
+    def _is_lacking(self, identifier: str) -> bool:
+        name = self._known.get(identifier)
+        return name is None or name.app_id is None
 
     def _may_ask(self, path: str) -> bool:
         if path in self._asking:
@@ -221,4 +224,4 @@ def _name(identifier: str, row: _Row) -> Name:
 
 
 def _short(text: str | None) -> str:
-    return (text or "")[:_LONGEST]
+    return (text or "")[:_LONGEST_CHARACTERS]

@@ -277,7 +277,7 @@ async def test_a_name_that_does_not_come_does_not_hold_up_the_others(
     async with place.names() as names:
         asking = asyncio.create_task(names.called([INSTALL, "inl2"]))
         await until(lambda: "inl2" in names._known)
-        monkeypatch.setattr(loop, "time", lambda: time() + names_module._PATIENCE)
+        monkeypatch.setattr(loop, "time", lambda: time() + names_module._PATIENCE_SECONDS)
         called = await asking
 
     assert called.names == {"inl2": "globex"}
