@@ -40,7 +40,7 @@ from tests.support.faults import (
     response,
     truncate,
 )
-from tests.support.secret_scan import MARK, Said, leaks
+from tests.support.secret_scan import MARK, Output, leaks
 from tests.support.world import a_world
 
 TOKEN = f"nuon-{MARK}-token"
@@ -339,16 +339,18 @@ async def test_a_monitor_in_every_trouble_says_no_secret_at_the_most_talkative_l
 
 
 def test_the_scan_says_where_a_secret_was() -> None:
-    said = Said("the log", f"all is well\nBearer {TOKEN} was refused")
+    output = Output("the log", f"all is well\nBearer {TOKEN} was refused")
 
-    assert list(leaks(said)) == [f"a secret in the log: …all is well\nBearer {TOKEN} was refused…"]
-    assert list(leaks(Said("the log", "all is well"))) == []
+    assert list(leaks(output)) == [
+        f"a secret in the log: …all is well\nBearer {TOKEN} was refused…"
+    ]
+    assert list(leaks(Output("the log", "all is well"))) == []
 
 
 LEAKY = """
 import logging, sys
 import pytest
-from tests.support.secret_scan import hear
+from tests.support.secret_scan import record_output
 from monitor.simulation.slack import Posted, SimulatedSlack
 
 SECRET = "s3" + "cret"
@@ -357,7 +359,7 @@ def test_quiet(): print("all is well")
 def test_printed(): print(SECRET)
 def test_on_stderr(): print(SECRET, file=sys.stderr)
 def test_logged(): logging.getLogger("x").warning(SECRET)
-def test_of_a_process(): hear("a process", SECRET)
+def test_of_a_process(): record_output("a process", SECRET)
 def test_read_off_the_capture(capsys):
     print(SECRET)
     capsys.readouterr()
