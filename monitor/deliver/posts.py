@@ -187,7 +187,7 @@ class Posting:
         if self._cannot_look is not None:
             self._posts.metrics.ambiguous.labels("unknown").inc()
             reason = str(self._cannot_look)
-            log.warning("sent_again_perhaps_twice", key=queued.key, reason=reason)
+            log.warning("resent_perhaps_twice", key=queued.key, reason=reason)
         log.info("sent", form=str(queued.form), **self.log_fields)
 
     async def wait(self, step: Wait, reason: str) -> None:
