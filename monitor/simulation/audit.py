@@ -52,13 +52,10 @@ def audit(
     story = _Story(_up_to(rollout, until))
     lines = Counter(_lines(channel.posts, story))
     expected = Counter(story.sentences())
-    waits = {line for line in expected if line.endswith("waits for an approval")}
-    brief = set(story.brief())
-    lost = [
-        line
-        for line, count in expected.items()
-        if lines[line] < count and line not in brief and (knows_waits or line not in waits)
-    ]
+    excused = set(story.brief())
+    if not knows_waits:
+        excused |= {line for line in expected if line.endswith("waits for an approval")}
+    lost = [line for line, count in expected.items() if lines[line] < count and line not in excused]
     repeated = [line for line in lines if lines[line] > max(expected[line], 1)]
     false = [line for line in lines if line not in expected and line not in story.successors]
     return Audit(sum(lines.values()), tuple(lost), tuple(repeated), tuple(false))

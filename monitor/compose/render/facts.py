@@ -94,31 +94,42 @@ def _between_dots(groups: Iterable[tuple[Part, ...]]) -> Iterator[Part]:
 def _origin(layout: Layout, commit: Commit, budget: Budget) -> Iterator[tuple[Part, ...]]:
     """Yield what is being rolled out, of what, by whom, since when, and where to see it."""
     root, view = layout.root, layout.view
-    component = root.name or view.names.get(root.component_id, "")
-    if layout.given_title and component and component not in layout.given_title:
-        yield (plain(component, budget.name),)
-    yield (f"{root.kind} {short_id(root.id)}",)
-    if source := commit_words(commit, budget) or (
-        root.build_id and f"build {short_id(root.build_id)}"
-    ):
-        yield (source,)
-    if tag := _tag_of(layout, budget):
-        yield (f"image {tag}",)
-    if layout.progress.total and layout.is_plan_only and any(s.units for s in layout.stages):
-        yield ("a plan only, changes nothing",)
-    if starter := starter_of(root, view.people):
-        yield (f"by {plain(starter, budget.name)}",)
+    facts = (
+        _component_of(layout, budget),
+        f"{root.kind} {short_id(root.id)}",
+        commit_words(commit, budget) or (root.build_id and f"build {short_id(root.build_id)}"),
+        _tag_of(layout, budget),
+        "a plan only, changes nothing" if _is_only_planned(layout) else "",
+        _starter_of(layout, budget),
+    )
+    yield from ((fact,) for fact in facts if fact)
     if root.created_at and not root.kind.is_perpetual:
         yield ("started ", date(root.created_at))
-    for origin in links_to_origin(layout):
-        yield (origin,)
+    yield from ((origin,) for origin in links_to_origin(layout))
     yield from ((page,) for page in _addresses_of(layout))
     if before := given(view.previous_url, "the attempt before"):
         yield before
 
 
+def _component_of(layout: Layout, budget: Budget) -> str:
+    """Return the component's name where the user's title does not say it already."""
+    component = layout.root.name or layout.view.names.get(layout.root.component_id, "")
+    is_said = not layout.given_title or component in layout.given_title
+    return "" if is_said or not component else plain(component, budget.name)
+
+
+def _is_only_planned(layout: Layout) -> bool:
+    has_units = layout.progress.total > 0 and any(stage.units for stage in layout.stages)
+    return has_units and layout.is_plan_only
+
+
+def _starter_of(layout: Layout, budget: Budget) -> str:
+    starter = starter_of(layout.root, layout.view.people)
+    return f"by {plain(starter, budget.name)}" if starter else ""
+
+
 def _tag_of(layout: Layout, budget: Budget) -> str:
-    """Return the artifact's tag, which is the same for all that it is deployed to."""
+    """Return the image's tag, which is the same for all that it is deployed to."""
     artifacts = (
         below
         for stage in layout.stages
@@ -128,7 +139,8 @@ def _tag_of(layout: Layout, budget: Budget) -> str:
         if below.fact("tag")
     )
     first = next(artifacts, None)
-    return plain(first.fact("tag"), budget.name, fallback="") if first else ""
+    tag = plain(first.fact("tag"), budget.name, fallback="") if first else ""
+    return f"image {tag}" if tag else ""
 
 
 def _addresses_of(layout: Layout) -> Iterator[Element]:

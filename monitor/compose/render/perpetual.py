@@ -51,18 +51,29 @@ def _is_full(layout: Layout, budget: Budget) -> bool:
 def _state_of_parts(layout: Layout) -> tuple[str, str]:
     stages = [stage for stage in layout.stages if not stage.step.is_absent]
     steps = [stage.step for stage in stages]
-    if failed := [step for step in steps if step.phase is Phase.FAILED]:
-        return "❌", _steps_words(failed, *says_of(failed[0]))
     units = [unit for stage in stages for unit in stage.units]
+    if failed := _in_phase(steps, Phase.FAILED):
+        return "❌", _steps_words(failed, *says_of(failed[0]))
     for phase, icon in ((Phase.FAILED, "❌"), (Phase.WAITING, "✋")):
-        if found := [unit for unit in units if unit.phase is phase]:
+        if found := _in_phase(units, phase):
             return icon, _units_words(layout, found)
-    if unsettled := [step for step in steps if step.phase is not Phase.SUCCEEDED]:
-        first = unsettled[0]
-        if first.phase is Phase.UNKNOWN:
-            return "❓", _steps_words(unsettled, *says_of(first))
-        word = _status_word(first) or "new"
-        return "🔵", _steps_words(unsettled, f"is {word}", "are not active")
+    if len(settled := _in_phase(steps, Phase.SUCCEEDED)) < len(steps):
+        return _unsettled([step for step in steps if step not in settled])
+    return _all_active(layout, steps)
+
+
+def _in_phase(parts: Sequence[Entity], phase: Phase) -> list[Entity]:
+    return [part for part in parts if part.phase is phase]
+
+
+def _unsettled(steps: Sequence[Entity]) -> tuple[str, str]:
+    first = steps[0]
+    if first.phase is Phase.UNKNOWN:
+        return "❓", _steps_words(steps, *says_of(first))
+    return "🔵", _steps_words(steps, f"is {_status_word(first) or 'new'}", "are not active")
+
+
+def _all_active(layout: Layout, steps: Sequence[Entity]) -> tuple[str, str]:
     noun = layout.terms.step
     if not steps:
         return "⚪", f"no {noun}s"

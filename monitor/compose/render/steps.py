@@ -89,24 +89,31 @@ def _step_words(layout: Layout, stage: progress.Stage, budget: Budget) -> Iterat
     step, progress = stage.step, stage.progress
     if step.phase is Phase.UNKNOWN:
         yield f"unknown status {plain(step.status, min(budget.words, WORD_LIMIT))}"
-    has_begun = progress.pending < progress.total
     if progress.total:
-        is_plain = progress.succeeded == progress.total or not has_begun
-        unit = layout.terms.unit
-        yield counted(progress.total, unit) if is_plain else reached(layout, progress)
+        yield _units_words(layout, progress)
     if extras := extras_of(progress):
         yield extras
-    if step.is_delayed:
-        yield f"waits for its delay of {_delay_words(step)}"
-    elif step.phase is Phase.PENDING and not has_begun:
-        if layout.root.phase is Phase.FAILED:
-            yield "not attempted"
-        elif step.delay:
-            yield f"after a delay of {_delay_words(step)}"
-    elif stage.duration:
-        yield duration_words(stage.duration)
+    if timing := _timing_words(layout, stage):
+        yield timing
     if step.is_absent:
         yield "not in the newest answer"
+
+
+def _units_words(layout: Layout, progress: progress.Progress) -> str:
+    is_alike = progress.total in (progress.succeeded, progress.pending)
+    return counted(progress.total, layout.terms.unit) if is_alike else reached(layout, progress)
+
+
+def _timing_words(layout: Layout, stage: progress.Stage) -> str:
+    """Return how long a step took, or what it waits for before it begins; may be empty."""
+    step = stage.step
+    if step.is_delayed:
+        return f"waits for its delay of {_delay_words(step)}"
+    if step.phase is Phase.PENDING and stage.progress.pending == stage.progress.total:
+        if layout.root.phase is Phase.FAILED:
+            return "not attempted"
+        return f"after a delay of {_delay_words(step)}" if step.delay else ""
+    return duration_words(stage.duration) if stage.duration else ""
 
 
 def _delay_words(step: Entity) -> str:

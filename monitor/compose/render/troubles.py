@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
 from monitor.compose.phrases import phrase_of
@@ -92,23 +92,35 @@ def _troubles_of_units(layout: Layout, shown_elsewhere: AbstractSet[str]) -> Ite
     }
     alike: dict[tuple[Kind, str, str, bool, str | None], list[Entity]] = {}
     for stage in layout.stages:
-        progress = stage.progress
-        is_well = progress.succeeded + progress.running + progress.pending == progress.total
-        if (is_well and not retried) or _is_over_and_done(layout, stage):
+        if _is_over_and_done(layout, stage):
             continue
-        # Ten thousand units have a handful of words between them.
-        words = {(unit.kind, unit.status) for unit in stage.units}
-        bad = {(kind, word) for kind, word in words if phase_of(kind, word) in TROUBLES}
-        for unit in stage.units:
-            is_bad, failure = (unit.kind, unit.status) in bad, None
-            if retried:
-                failure = retried.get(alert_key_of(Level.UNIT, unit, stage.step))
-            is_tried_again = failure is not None and not unit.phase.is_terminal
-            if (is_bad or is_tried_again) and unit.id not in shown_elsewhere:
+        for unit, failure in _units_in_trouble(stage, retried):
+            if unit.id not in shown_elsewhere:
                 key = (unit.kind, unit.status, _reason_of(unit), unit.is_absent, failure)
                 alike.setdefault(key, []).append(unit)
     for (_, _, reason, _, failure), together in alike.items():
         yield _trouble_of_units(tuple(together), reason, failure)
+
+
+def _units_in_trouble(
+    stage: Stage, retried: Mapping[str, str]
+) -> Iterator[tuple[Entity, str | None]]:
+    """Yield a step's units that are in trouble, each with the failure that it is retried after.
+
+    `retried` has these failures by alert key.
+    """
+    progress = stage.progress
+    if not retried and progress.succeeded + progress.running + progress.pending == progress.total:
+        return
+    # Ten thousand units have a handful of words between them.
+    words = {(unit.kind, unit.status) for unit in stage.units}
+    bad = {(kind, word) for kind, word in words if phase_of(kind, word) in TROUBLES}
+    for unit in stage.units:
+        # Without retries no key is made: it is made for each of ten thousand units.
+        failure = retried.get(alert_key_of(Level.UNIT, unit, stage.step)) if retried else None
+        is_retried = failure is not None and not unit.phase.is_terminal
+        if is_retried or (unit.kind, unit.status) in bad:
+            yield unit, failure
 
 
 def _reason_of(unit: Entity) -> str:
