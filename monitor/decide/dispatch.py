@@ -199,11 +199,8 @@ class _Dispatcher:
     def serve(self, events: Sequence[Event]) -> Dispatch:
         for event in events:
             self._serve_event(event)
-        fresh = {(event.alert_key, event.kind) for event in events}
-        for key, alert in tuple(self._alerts.items()):
-            # What is being tried again does not fail at present.
-            if alert.is_kept_back and not alert.is_retrying and key not in fresh:
-                self._serve_again(alert)
+        for alert in self._kept_back_before(events):
+            self._serve_again(alert)
         self._let_the_rollout_speak()
         whole = self._whole()
         subject = self._facts.subject(whole, timedelta())
@@ -226,6 +223,15 @@ class _Dispatcher:
             held=tuple(self._held),
             silences=tuple(self._silenced.values()),
             verdicts=tuple(self._verdicts),
+        )
+
+    def _kept_back_before(self, events: Sequence[Event]) -> tuple[Alert, ...]:
+        """Return the alerts that an earlier poll kept back; a retry does not fail at present."""
+        fresh = {(event.alert_key, event.kind) for event in events}
+        return tuple(
+            alert
+            for key, alert in self._alerts.items()
+            if alert.is_kept_back and not alert.is_retrying and key not in fresh
         )
 
     def _with_cards(self, subject: Subject) -> TargetState:

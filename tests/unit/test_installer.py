@@ -88,7 +88,7 @@ def test_everything_with_a_status_in_the_documented_installer_is_in_the_tree() -
     root = installer.decode(json.dumps(distinct.document).encode(), distinct.document["id"], Memo())
 
     assert distinct.missing_from(root) == []
-    assert len(distinct.places) == 16
+    assert len(distinct.paths) == 16
 
 
 def test_an_installer_stands_with_its_name_and_all_that_is_said_of_it() -> None:

@@ -77,7 +77,7 @@ def test_everything_with_a_status_in_the_documented_release_is_in_the_tree() -> 
     root = release.decode(json.dumps(distinct.document).encode(), distinct.document["id"], Memo())
 
     assert distinct.missing_from(root) == []
-    assert len(distinct.places) == 30
+    assert len(distinct.paths) == 30
 
 
 def test_an_object_stands_in_one_place_of_the_documented_release() -> None:

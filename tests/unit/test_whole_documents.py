@@ -86,11 +86,11 @@ def test_a_change_of_any_status_in_a_document_is_seen_in_the_history(
 
     shown = CliRunner().invoke(cli, ["history", target.id, "--json", "-c", str(config)])
 
-    assert distinct.places
+    assert distinct.paths
     assert shown.exit_code == 0, shown.output
     unseen = {
         place
-        for status, place in distinct.places.items()
+        for status, place in distinct.paths.items()
         if f'"{status.replace("status-", "later-")}"' not in shown.output
     }
     assert unseen == set()

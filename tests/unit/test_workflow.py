@@ -119,7 +119,7 @@ def test_everything_with_a_status_in_the_documented_workflow_is_in_the_tree() ->
     root = workflow.decode(json.dumps(distinct.document).encode(), key, Memo())
 
     assert distinct.missing_from(root) == []
-    assert len(distinct.places) == 8
+    assert len(distinct.paths) == 8
 
 
 def test_a_group_is_called_as_the_platform_calls_it() -> None:
