@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from monitor.simulation.answers import Document, Mark, record
+from monitor.simulation.builds import Builds
 from monitor.simulation.cast import Cast, kin
 from monitor.simulation.relations import Relations
 
@@ -39,7 +40,7 @@ class AppRelations:
                 aws_iam_roles=[self._role("breakglass")],
                 org_id=self.cast.org_id,
             ),
-            "component_config_connections": [self._relations.component_config()],
+            "component_config_connections": [self._builds.component_config()],
             "component_ids": [self.cast.component_id],
             "input": self._input(),
             "permissions": self._permissions(),
@@ -74,6 +75,10 @@ class AppRelations:
     @property
     def _relations(self) -> Relations:
         return Relations(self.cast, self.cast.app_id, self.life, "")
+
+    @property
+    def _builds(self) -> Builds:
+        return Builds(self.cast, self.cast.app_id, self.life, "")
 
     def _record(self, kind: str, /, **fields: Any) -> Document:
         made = record(self.cast, kin(kind, self.cast.app_id), self.life[0].at, self.life[-1].at)

@@ -217,12 +217,12 @@ def _group(rollout: Rollout, flow: Flow, index: int, seconds: float) -> Document
 
 def _finished_at(rollout: Rollout, flow: Flow, seconds: float) -> str:
     """Return when it ended: written a little before the status that says how."""
-    begun = [o for o in flow.life if o.at <= seconds]
+    *_, last = (o for o in flow.life if o.at <= seconds)
     later = next((o for o in flow.life if o.at > seconds), None)
-    if begun[-1].status == "success" and later is not None and later.status in _ENDS:
-        return time_of(rollout.moment(begun[-1].at))
+    is_announced = last.status == "success" and later is not None and later.status in _ENDS
     is_final = later is None or later.status == "retrying"
-    return time_of(rollout.moment(begun[-1].at)) if is_final and _is_end(begun[-1]) else ""
+    has_ended = is_announced or (is_final and _is_end(last))
+    return time_of(rollout.moment(last.at)) if has_ended else ""
 
 
 def _is_end(occurrence: Occurrence) -> bool:

@@ -15,12 +15,13 @@ import msgspec
 
 from monitor.simulation import answers
 from monitor.simulation.answers import Detail, Document, Mark, record
+from monitor.simulation.builds import Builds
 from monitor.simulation.cast import Cast, chance_of, id_of, install_of, kin
 from monitor.simulation.dialects.release import release_row
 from monitor.simulation.dialects.run import branch_run, install_group_runs, latest_run, run_id_of
 from monitor.simulation.flows import write_approval, write_flow, write_row, write_rows
 from monitor.simulation.life import Flow, Rollout
-from monitor.simulation.relations import Relations, usual_build
+from monitor.simulation.relations import usual_build
 from monitor.simulation.scenarios import BEGINNING, Clock
 
 _STALE = ("cancelled", "discarded", "approval-expired")
@@ -96,7 +97,7 @@ class Org:
                 life = _build_life(rollout, seconds)
                 if rollout.scenario.detail is not Detail.FAT:
                     return usual_build(rollout.cast, life)
-                fat = Relations(rollout.cast, build_id, life, "").component_build()
+                fat = Builds(rollout.cast, build_id, life, "").component_build()
                 return fat | usual_build(rollout.cast, life)
         raise LookupError(build_id)
 

@@ -28,13 +28,22 @@ from types import TracebackType
 from aiohttp import web
 
 from monitor.simulation.org import Org
+from monitor.simulation.platform_faults import (
+    ApiError,
+    Fault,
+    FaultKind,
+    Outage,
+    error_answer,
+    no_route,
+    truncate,
+    wrong_answer,
+)
 from monitor.simulation.routes import (
     IN_BOTH,
     IN_OLD,
     IN_TODAY,
     Answer,
     json_of,
-    json_response,
 )
 from monitor.simulation.scenarios import (
     DIALECTS,
@@ -84,49 +93,6 @@ _ROUTES: Mapping[Age, Mapping[str, Answer]] = {
 }
 
 
-class FaultKind(StrEnum):
-    """How the platform misbehaves."""
-
-    RESET = "reset"
-    """The connection breaks before any answer."""
-    STATUS = "status"
-    """A status of its own: 500 as the platform's JSON, others as a load balancer's HTML."""
-    SLOW = "slow"
-    """The right answer, late."""
-    TRUNCATED = "truncated"
-    """Half of the right JSON, as if it were all."""
-    EMPTY = "empty"
-    """200 and no body."""
-    UNAUTHORIZED = "unauthorized"
-    """401, as if the token had been revoked."""
-    NO_ROUTE = "no route"
-    """The plain 404 of a platform whose version has no such route."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A misbehaviour, of each request with the given probability.
-
-    `status` and `retry_after` (seconds) belong to `STATUS`, `delay` (real seconds) to `SLOW`.
-    A platform that refuses connections is one that has been stopped: `stop()`, `start()`.
-    """
-
-    kind: FaultKind
-    probability: float = 1.0
-    status: int = 500
-    retry_after: int | None = None
-    delay: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Outage:
-    """A fault that lasts from one virtual moment to another."""
-
-    fault: Fault
-    begins: datetime
-    ends: datetime
-
-
 @dataclass(frozen=True, slots=True)
 class RequestRecord:
     """A request that was answered; status 0 if its connection was broken instead."""
@@ -134,16 +100,6 @@ class RequestRecord:
     at: datetime
     path: str
     status: int
-
-
-class _ApiError(Exception):
-    """An answer of the platform that is an error."""
-
-    def __init__(self, status: HTTPStatus, error: str, description: str) -> None:
-        super().__init__(error)
-        self.status = status
-        self.error = error
-        self.description = description
 
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -294,29 +250,27 @@ class SimulatedPlatform:
     async def _answer(
         self, request: web.Request, handler: _Handler, fault: Fault | None
     ) -> web.StreamResponse:
-        instead = fault and _wrong_answer(fault)
+        instead = fault and wrong_answer(fault)
         if instead:
             return instead
         if request.match_info.http_exception is not None:
-            return _no_route()
+            return no_route()
         try:
             response = await handler(request)
-        except _ApiError as error:
-            return _error(error)
+        except ApiError as error:
+            return error_answer(error)
         if fault and fault.kind is FaultKind.TRUNCATED:
-            _truncate(response)
+            truncate(response)
         return response
 
     def _authorize(self, request: web.Request) -> None:
         if request.headers.get("Authorization") != f"Bearer {self.token}":
-            raise _ApiError(HTTPStatus.UNAUTHORIZED, "invalid token", "this token opens nothing")
+            raise ApiError(HTTPStatus.UNAUTHORIZED, "invalid token", "this token opens nothing")
         org_id = request.headers.get("X-Nuon-Org-ID", "")
         if not org_id:
-            raise _ApiError(
-                HTTPStatus.FORBIDDEN, "no org ID", "the X-Nuon-Org-ID header is missing"
-            )
+            raise ApiError(HTTPStatus.FORBIDDEN, "no org ID", "the X-Nuon-Org-ID header is missing")
         if org_id != self.org_id:
-            raise _ApiError(
+            raise ApiError(
                 HTTPStatus.FORBIDDEN, f"no org {org_id}", "this token may not see that organisation"
             )
 
@@ -339,62 +293,16 @@ class SimulatedPlatform:
         path = route.canonical if route else ""
         answer = self.age.routes.get(path)
         if answer is None:
-            return _no_route()
+            return no_route()
         self._authorize(request)
         try:
             return answer(self._org, request)
         except LookupError as error:
             what = f"unable to get {request.path.removeprefix('/v1/')}"
-            raise _ApiError(HTTPStatus.NOT_FOUND, what, "not found") from error
+            raise ApiError(HTTPStatus.NOT_FOUND, what, "not found") from error
 
     async def _get_version(self, _request: web.Request) -> web.StreamResponse:
         return json_of({"version": self.age.version, "git_ref": _GIT_REF})
-
-
-def _wrong_answer(fault: Fault) -> web.Response | None:
-    """Return what is answered instead; None if the right answer comes after all."""
-    if fault.kind is FaultKind.EMPTY:
-        return json_response(b"")
-    if fault.kind is FaultKind.NO_ROUTE:
-        return _no_route()
-    if fault.kind is FaultKind.UNAUTHORIZED:
-        return _error(_ApiError(HTTPStatus.UNAUTHORIZED, "invalid token", "the token was revoked"))
-    if fault.kind is not FaultKind.STATUS:
-        return None
-    status = HTTPStatus(fault.status)
-    if status is HTTPStatus.INTERNAL_SERVER_ERROR:
-        response = _error(_ApiError(status, "timeout", "the request took too long"))
-    else:
-        title = f"{status.value} {status.phrase}"
-        response = web.Response(
-            status=status,
-            text=f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>",
-            content_type="text/html",
-        )
-    if fault.retry_after is not None:
-        response.headers["Retry-After"] = str(fault.retry_after)
-    return response
-
-
-def _truncate(response: web.StreamResponse) -> None:
-    if isinstance(response, web.Response) and isinstance(response.body, bytes):
-        response.body = response.body[: len(response.body) // 2]
-
-
-def _error(error: _ApiError) -> web.Response:
-    response = json_of(
-        {
-            "error": error.error,
-            "user_error": error.status is not HTTPStatus.INTERNAL_SERVER_ERROR,
-            "description": error.description,
-        }
-    )
-    response.set_status(error.status)
-    return response
-
-
-def _no_route() -> web.Response:
-    return web.Response(status=HTTPStatus.NOT_FOUND, text="404 page not found")
 
 
 async def _serve(arguments: argparse.Namespace) -> None:

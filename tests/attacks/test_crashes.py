@@ -23,7 +23,8 @@ import aiohttp
 import pytest
 
 from monitor.simulation.audit import audit
-from monitor.simulation.platform import Fault, FaultKind, SimulatedPlatform
+from monitor.simulation.platform import SimulatedPlatform
+from monitor.simulation.platform_faults import Fault, FaultKind
 from monitor.simulation.scenarios import DIALECTS, Clock
 from monitor.simulation.slack import SimulatedSlack, plain_text
 from tests.support.crashing import (

@@ -24,7 +24,7 @@ from monitor.kinds import release
 from monitor.kinds.wire import Memo
 from monitor.model import Entity, Level, Snapshot, TargetState
 from monitor.service.app import App
-from monitor.simulation.platform import Fault, FaultKind
+from monitor.simulation.platform_faults import Fault, FaultKind
 from monitor.simulation.slack import plain_text
 from monitor.store import PastTransition, Store
 from tests.support import documents

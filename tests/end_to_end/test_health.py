@@ -20,7 +20,7 @@ from monitor.deliver.pace import Pace
 from monitor.service.build import build
 from monitor.service.health import Check
 from monitor.service.heartbeat import Heartbeat
-from monitor.simulation.platform import Fault, FaultKind
+from monitor.simulation.platform_faults import Fault, FaultKind
 from tests.support.faults import FaultyServer, answer
 from tests.support.processes import PATIENCE, Place, a_place, command, free_port, until
 

@@ -13,7 +13,8 @@ import pytest
 
 from monitor.service.app import App
 from monitor.simulation.cast import install_of
-from monitor.simulation.platform import Age, Fault, FaultKind
+from monitor.simulation.platform import Age
+from monitor.simulation.platform_faults import Fault, FaultKind
 from monitor.simulation.scenarios import SCENARIOS, Rollout, Scenario
 from monitor.simulation.slack import plain_text
 from monitor.store import Store

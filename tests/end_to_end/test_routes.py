@@ -12,7 +12,8 @@ import pytest
 
 from monitor.config import Config, load_config
 from monitor.service.app import App
-from monitor.simulation.platform import Fault, FaultKind, SimulatedPlatform
+from monitor.simulation.platform import SimulatedPlatform
+from monitor.simulation.platform_faults import Fault, FaultKind
 from monitor.simulation.scenarios import SCENARIOS, Clock
 from monitor.simulation.slack import Posted, SimulatedSlack
 from tests.support.world import CHANNEL, NOON, World

@@ -17,7 +17,7 @@ from monitor.deliver.pace import Pace
 from monitor.model import Target
 from monitor.service.app import App
 from monitor.service.build import build
-from monitor.simulation.platform import Fault, FaultKind
+from monitor.simulation.platform_faults import Fault, FaultKind
 from monitor.simulation.scenarios import Clock
 from monitor.simulation.slack import Posted, SimulatedSlack
 from monitor.store import Store

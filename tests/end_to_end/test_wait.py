@@ -20,7 +20,8 @@ from monitor.compose import render
 from monitor.config import load_config
 from monitor.errors import NuonNotFound, NuonRejected
 from monitor.model import EventKind, Target
-from monitor.simulation.platform import Fault, FaultKind, SimulatedPlatform
+from monitor.simulation.platform import SimulatedPlatform
+from monitor.simulation.platform_faults import Fault, FaultKind
 from monitor.simulation.scenarios import Clock
 from tests.support.builders import deploy, release, snapshot, state, step
 from tests.support.processes import Result, clean_environment, command, in_terminal

@@ -24,7 +24,8 @@ from nuon.api_client import ApiClient
 from nuon.configuration import Configuration
 
 from monitor.simulation.answers import Document, go_duration
-from monitor.simulation.platform import Fault, FaultKind, SimulatedPlatform
+from monitor.simulation.platform import SimulatedPlatform
+from monitor.simulation.platform_faults import Fault, FaultKind
 from monitor.simulation.scenarios import (
     GIVES_UP_AFTER,
     ORG_ID,
