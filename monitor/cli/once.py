@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from monitor.decide.dispatch import Dispatch
     from monitor.decide.verdicts import Verdict
     from monitor.model import EventKind, Snapshot, Target
+    from monitor.service.app import App
     from monitor.store import Cards, Edit, Names, QueuedNotification
 
 _NAMES_SHOWN = 5
@@ -46,6 +48,7 @@ async def _deliver(config: Config) -> int:
     from monitor.service.build import build
 
     async with build(config) as app:
+        await _learn_workspace(app)
         failures = await app.poll_once()
         await app.delivery.drain()
         waiting = await app.store.call(app.store.outbox.unsent)
@@ -54,6 +57,15 @@ async def _deliver(config: Config) -> int:
         report(is_well=False, subject=queued.destination, finding=finding)
     click.echo(_polled(config, failures))
     return 1 if failures or waiting else 0
+
+
+async def _learn_workspace(app: App) -> None:
+    """Ask for the address of Slack's workspace, without which no message links another."""
+    from monitor.errors import DestinationError
+
+    if app.config.slack.bot_token is not None:
+        with suppress(DestinationError):  # whatever is wrong, delivery will say
+            await app.slack.check_token()
 
 
 async def _show(config: Config) -> int:
@@ -72,6 +84,7 @@ async def _show(config: Config) -> int:
             update={"store": config.store.model_copy(update={"url": f"sqlite:///{copy}"})}
         )
         async with build(trial, decided=lambda *one: decided.append(one)) as app:
+            await _learn_workspace(app)
             failures = await app.poll_once()
             posts = await app.store.call(app.store.outbox.unsent)
             edits = [

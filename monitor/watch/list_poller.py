@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -128,24 +128,30 @@ class ListPoller:
 
     async def _news(self, began_at: datetime, *, is_deep: bool) -> AsyncIterator[Found]:
         """Yield the rows that may have to be followed, page by page."""
-        if self._path is None:
-            self._path = await located(self._context.source, self._finder, self.watch.target.id)
         horizon = self._context.now() - self.watch.settings.forget_after
         is_first = True
-        async for page in pages(self._context.source, self._path):
-            if is_first:
-                self._fingerprint_now, is_first = page.fingerprint, False
-                if page.fingerprint == self._fingerprint and not is_deep and not self.left_out:
-                    return
+        async for page in pages(self._context.source, await self._located()):
+            if is_first and self._is_as_before(page.fingerprint, is_deep=is_deep):
+                return
+            is_first = False
             rows = self._finder.decode(page.body, self.watch.target.id)
-            # What ended long ago may have been followed, told and forgotten.
+            # What ended long ago may have been followed, notified of and forgotten.
             since = max(began_at, horizon)
             news = [row for row in rows if is_news(row, known=self._known, began_at=since)]
             for row in news:
                 yield row
-            is_old = all(row.created_at and row.created_at < horizon for row in rows)
-            if is_old or not (news or is_deep):
+            if _are_older(rows, horizon) or not (news or is_deep):
                 return
+
+    async def _located(self) -> str:
+        if self._path is None:
+            self._path = await located(self._context.source, self._finder, self.watch.target.id)
+        return self._path
+
+    def _is_as_before(self, fingerprint: bytes, *, is_deep: bool) -> bool:
+        """Whether the first page has nothing new; not where there is room to be had, or time."""
+        self._fingerprint_now = fingerprint
+        return fingerprint == self._fingerprint and not is_deep and not self.left_out
 
     async def _choose(self, news: list[Found]) -> Choice:
         names = self.watch.settings.names
@@ -162,3 +168,7 @@ class ListPoller:
             ]
         followed = sum(self._known.values())
         return choose(news, room=self.watch.settings.limit - followed)
+
+
+def _are_older(rows: Iterable[Found], horizon: datetime) -> bool:
+    return all(row.created_at and row.created_at < horizon for row in rows)

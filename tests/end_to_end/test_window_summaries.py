@@ -237,7 +237,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def keep(store: Store, *lines: HeldLine) -> None:
     with store._database.transaction() as connection:
-        store.hold(connection, lines)
+        store.held.write(connection, lines)
 
 
 @pytest.mark.parametrize("statement", ["INSERT INTO notification", "DELETE FROM held"])

@@ -10,8 +10,7 @@ from typing import Any
 import msgspec
 from hypothesis import settings
 
-from monitor.decide.diff import Difference, diff, keep_absent
-from monitor.decide.events import decide
+from monitor.compose.observation import Seen, compare
 from monitor.decide.stalls import StallRules
 from monitor.kinds.parts import DEPLOY
 from monitor.kinds.release import RELEASE, RELEASE_STEP
@@ -80,13 +79,17 @@ class Reader:
     changes: list[Transition] = field(default_factory=list)
 
     def poll(self, root: Entity, now: datetime) -> tuple[Event, ...]:
-        after = snapshot(root, now)
-        after = keep_absent(self.seen, after)
-        return self._take(after, diff(self.seen, after), now)
+        seen = Seen(self.seen, self.state) if self.seen and self.state else None
+        target = Target("release", root.id)
+        change = compare(seen, target, root, now=now, stall_rules=self.stall_rules)
+        self.seen, self.state = change.snapshot, change.decision.state
+        self.reported.extend((now, event) for event in change.decision.events)
+        self.changes.extend(change.difference.transitions)
+        return change.decision.events
 
     def poll_unchanged(self, now: datetime) -> tuple[Event, ...]:
         assert self.seen is not None
-        return self._take(self.seen, Difference((), has_moved=False), now)
+        return self.poll(self.seen.root, now)
 
     def restart(self) -> None:
         """Go on with what comes back from the store's encoding."""
@@ -94,15 +97,6 @@ class Reader:
             return
         self.seen = decode_snapshot(encode_snapshot(self.seen))
         self.state = msgspec.json.decode(msgspec.json.encode(self.state), type=TargetState)
-
-    def _take(self, after: Snapshot, difference: Difference, now: datetime) -> tuple[Event, ...]:
-        decision = decide(
-            self.seen, after, difference, self.state, now=now, stall_rules=self.stall_rules
-        )
-        self.seen, self.state = after, decision.state
-        self.reported.extend((now, event) for event in decision.events)
-        self.changes.extend(difference.transitions)
-        return decision.events
 
 
 def words(events: Iterable[Event]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -110,13 +110,7 @@ class Knowledge:
         exact = [one for one in begun if one.target.id == beginning]
         if len(found := exact or begun) == 1:
             return self._known(found[0])
-        shown = plain(beginning, 100, fallback="an empty ID")
-        ids = [one.target.id for one in begun or self._seen.values()]
-        listed = join_names([plain(one, 60) for one in ids[:_IDS_SHOWN]], len(ids))
-        if begun:
-            raise MonitorError(f"{len(ids):,} begin with {shown}: {listed}; give more of the ID")
-        knows = f"known are {listed}" if ids else "nothing was polled yet"
-        raise MonitorError(f"nothing is known of {shown}: {knows}; see `nuon-monitor status --all`")
+        raise _ambiguous(beginning, begun) if begun else _unknown(beginning, self._seen.values())
 
     def _watches_by_target(self) -> dict[Target, Watch]:
         """Return how each target is watched, as the daemon does: what leads to it first decides.
@@ -150,6 +144,22 @@ class Knowledge:
     def _unwatched(self, target: Target) -> Watch:
         settings = settings_of(self._config, self._config.watch[0])
         return Watch(target, replace(settings, entry=Named(), labels={}))
+
+
+def _ambiguous(beginning: str, begun: Collection[StoredTarget]) -> MonitorError:
+    shown = plain(beginning, 100, fallback="an empty ID")
+    return MonitorError(f"{len(begun):,} begin with {shown}: {_ids_of(begun)}; give more of the ID")
+
+
+def _unknown(beginning: str, seen: Collection[StoredTarget]) -> MonitorError:
+    shown = plain(beginning, 100, fallback="an empty ID")
+    knows = f"known are {_ids_of(seen)}" if seen else "nothing was polled yet"
+    return MonitorError(f"nothing is known of {shown}: {knows}; see `nuon-monitor status --all`")
+
+
+def _ids_of(targets: Collection[StoredTarget]) -> str:
+    ids = [one.target.id for one in targets]
+    return join_names([plain(one, 60) for one in ids[:_IDS_SHOWN]], len(ids))
 
 
 def _add(watches: dict[Target, Watch], watch: Watch) -> None:
