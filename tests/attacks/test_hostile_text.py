@@ -43,7 +43,8 @@ from monitor.simulation.slack import Posted, Version
 from monitor.store import Store
 from tests.support import documents
 from tests.support.block_kit import complaints
-from tests.support.builders import NOON, PATIENCE
+from tests.support.builders import PATIENCE
+from tests.support.clock import NOON
 from tests.support.faults import FaultyServer, answer
 from tests.support.world import World, a_world
 

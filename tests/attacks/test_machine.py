@@ -18,9 +18,10 @@ from sqlalchemy.exc import IntegrityError
 
 from monitor.simulation.audit import audit
 from monitor.store import Store
+from tests.support.clock import NOON
 from tests.support.long_tests import long_only
 from tests.support.processes import Daemon, Place, a_place, clean_environment, until
-from tests.support.world import NOON, a_world
+from tests.support.world import a_world
 
 _IS_ROOT = os.geteuid() == 0
 needs_root = pytest.mark.skipif(not _IS_ROOT, reason="mounts a file system of its own")

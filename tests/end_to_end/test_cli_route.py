@@ -21,7 +21,8 @@ from monitor.decide.verdicts import Silence
 from monitor.decide.windows import Once, Window
 from monitor.model import Alert, EventKind, Level, Named, Reason, Subject
 from monitor.store import Name, Observation, Store
-from tests.support.builders import NOON, deploy, release, snapshot, state, step
+from tests.support.builders import deploy, release, snapshot, state, step
+from tests.support.clock import NOON
 from tests.support.processes import CHANNEL, Result, a_place
 from tests.unit.test_routing import HOME, SITUATIONS, Situation
 

@@ -49,7 +49,8 @@ from monitor.model import (
 )
 from monitor.simulation.slack import Posted, plain_text
 from monitor.store import Observation, Store
-from tests.support.builders import NOON, after, deploy, fixed, release, snapshot, state, step
+from tests.support.builders import after, deploy, fixed, release, snapshot, state, step
+from tests.support.clock import NOON
 from tests.support.world import CHANNEL, World, a_world
 
 BERLIN = ZoneInfo("Europe/Berlin")

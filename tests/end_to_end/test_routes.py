@@ -16,7 +16,8 @@ from monitor.simulation.platform import SimulatedPlatform
 from monitor.simulation.platform_faults import Fault, FaultKind
 from monitor.simulation.scenarios import SCENARIOS, Clock
 from monitor.simulation.slack import Posted, SimulatedSlack
-from tests.support.world import CHANNEL, NOON, World
+from tests.support.clock import NOON
+from tests.support.world import CHANNEL, World
 
 ONCALL = "#oncall"
 EVERY = 15.0

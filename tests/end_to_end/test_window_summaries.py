@@ -37,7 +37,8 @@ from monitor.service import scheduler
 from monitor.service.app import App
 from monitor.simulation.slack import Posted, plain_text
 from monitor.store import Store
-from tests.support.builders import NOON, RELEASE_ID, after, deploy, release, snapshot, state, step
+from tests.support.builders import RELEASE_ID, after, deploy, release, snapshot, state, step
+from tests.support.clock import NOON
 from tests.support.processes import until
 from tests.support.world import World, a_world
 
@@ -47,8 +48,8 @@ TARGET = Target("release", RELEASE_ID)
 FREEZE = """
 [[quiet]]
 name = "freeze"
-from = 2026-03-02T12:00:00Z
-to = 2026-03-02T{to}:00Z
+from = 2025-12-01T12:00:00Z
+to = 2025-12-01T{to}:00Z
 """
 FOUR_HOURS = 4 * 3600
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,9 +13,9 @@ from monitor.simulation.audit import audit
 from monitor.simulation.scenarios import HELM_ERROR, SCENARIOS, Rollout, Scenario, timeline
 from monitor.simulation.slack import Channel, Posted
 from monitor.simulation.truth import Meaning, Thing, meaning_of
+from tests.support.clock import NOON
 from tests.support.documents import contradictions, installer, omissions
 
-NOON = datetime(2025, 12, 1, 12, tzinfo=UTC)
 TODAY = ["run", "workflow", "installer"]
 QUICK = sorted(set(SCENARIOS) - {"large"})
 ADDED_SINCE = {"owner_name", "step_groups", "app_branch_runs"}

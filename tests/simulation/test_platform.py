@@ -10,7 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import groupby, pairwise
 from typing import Any
 
@@ -38,9 +38,9 @@ from monitor.simulation.scenarios import (
     timeline,
 )
 from monitor.simulation.truth import Meaning, Thing, meaning_of
+from tests.support.clock import NOON
 from tests.support.documents import contradictions, installer, omissions, release
 
-NOON = datetime(2025, 12, 1, 12, tzinfo=UTC)
 EVERY_SCENARIO = sorted(SCENARIOS)
 ID = re.compile(r"[a-z]{3}[a-z0-9]{23}")
 

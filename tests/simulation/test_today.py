@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -28,8 +27,8 @@ from monitor.simulation.scenarios import (
     Rollout,
     install_of,
 )
+from tests.support.clock import NOON
 
-NOON = datetime(2025, 12, 1, 12, tzinfo=UTC)
 QUICK = sorted(set(SCENARIOS) - {"large"})
 
 

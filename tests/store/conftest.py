@@ -10,7 +10,8 @@ import pytest
 from monitor.store import (
     Store,
 )
-from tests.support.stores import NOON, url_of
+from tests.support.clock import NOON
+from tests.support.stores import url_of
 
 
 @pytest.fixture

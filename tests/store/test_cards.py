@@ -17,9 +17,9 @@ from monitor.store import (
     Store,
     message_fingerprint,
 )
+from tests.support.clock import NOON
 from tests.support.stores import (
     MINUTE,
-    NOON,
     RELEASE,
     card,
     message,

@@ -14,8 +14,9 @@ import pytest
 from monitor.errors import StoreDamaged, StoreError
 from monitor.simulation.slack import plain_text
 from monitor.store import Name, Store
+from tests.support.clock import NOON
 from tests.support.processes import a_place, until
-from tests.support.world import NOON, World, a_world
+from tests.support.world import World, a_world
 
 LOST = "⚠️ The release monitor lost its memory"
 PAGE = 4096
@@ -81,7 +82,7 @@ async def test_a_damaged_store_is_kept_as_it_is_and_a_new_one_begun(
         assert store.snapshots.load_all() == ()
 
     (kept,) = set_aside(tmp_path)
-    assert kept.name == "nuon-monitor.db.damaged-20260302T120000Z"
+    assert kept.name == "nuon-monitor.db.damaged-20251201T120000Z"
     assert kept.read_bytes() == damaged
 
 

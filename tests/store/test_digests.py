@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from monitor.store import Store
-from tests.support.stores import DAY, NOON, note
+from tests.support.clock import NOON
+from tests.support.stores import DAY, note
 
 
 def test_a_digest_and_its_report_are_written_together(store: Store) -> None:

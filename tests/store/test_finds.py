@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from monitor.model import Target
 from monitor.store import Find, Store
-from tests.support.stores import MINUTE, NOON, RELEASE
+from tests.support.clock import NOON
+from tests.support.stores import MINUTE, RELEASE
 
 APP, ORG = Target("releases", "app1"), Target("releases", "org1")
 FOUND = Find(RELEASE, APP, is_new=True, is_followed=True)

@@ -12,7 +12,8 @@ from monitor.store import (
     PastTransition,
     Store,
 )
-from tests.support.stores import MINUTE, NOON, note, observation, send, transition
+from tests.support.clock import NOON
+from tests.support.stores import MINUTE, note, observation, send, transition
 
 
 def test_history_has_what_was_seen_and_what_was_sent_in_order(store: Store) -> None:

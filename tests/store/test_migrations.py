@@ -7,7 +7,6 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -23,9 +22,9 @@ from monitor.kinds import release
 from monitor.model import Entity, Level, Snapshot, Target, TargetState, Transition
 from monitor.store import Observation, Store, opening
 from monitor.store.tables import HEAD, metadata
+from tests.support.clock import NOON
 
 NEXT = f"{int(HEAD) + 1:04}"
-NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RELEASE = Target("release", "rel1")
 ROOT = Entity(release.RELEASE, "rel1", "active")
 SEEN = Observation(

@@ -6,7 +6,7 @@ from monitor.store import (
     Name,
     Store,
 )
-from tests.support.stores import NOON
+from tests.support.clock import NOON
 
 
 def test_names_are_kept_and_renewed(store: Store) -> None:

@@ -12,7 +12,8 @@ from monitor.errors import StoreError
 from monitor.store import (
     Store,
 )
-from tests.support.stores import NOON, note, observation, python, url_of
+from tests.support.clock import NOON
+from tests.support.stores import note, observation, python, url_of
 
 HOLDER = """
 import sys

@@ -13,7 +13,8 @@ from monitor.model import (
 from monitor.store import (
     Store,
 )
-from tests.support.stores import MINUTE, NOON, message, next_notification, note, url_of
+from tests.support.clock import NOON
+from tests.support.stores import MINUTE, message, next_notification, note, url_of
 
 
 def test_an_outage_is_remembered_until_it_is_over(path: Path) -> None:

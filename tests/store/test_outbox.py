@@ -16,10 +16,10 @@ from monitor.store import (
     DeliveryState,
     Store,
 )
+from tests.support.clock import NOON
 from tests.support.stores import (
     DAY,
     MINUTE,
-    NOON,
     RELEASE,
     message,
     next_notification,

@@ -9,10 +9,10 @@ from monitor.store import (
     Name,
     Store,
 )
+from tests.support.clock import NOON
 from tests.support.stores import (
     DAY,
     MINUTE,
-    NOON,
     RELEASE,
     card,
     message,

@@ -8,7 +8,8 @@ import msgspec
 
 from monitor.model import EventKind, HeldLine
 from monitor.store import Store
-from tests.support.stores import MINUTE, NOON, RELEASE, note, observation
+from tests.support.clock import NOON
+from tests.support.stores import MINUTE, RELEASE, note, observation
 
 LINE = HeldLine(
     destination="ops",

@@ -11,7 +11,8 @@ from monitor.store import (
     Store,
     copy_of,
 )
-from tests.support.stores import ENDLESS_WRITER, NOON, note, observation, python, url_of
+from tests.support.clock import NOON
+from tests.support.stores import ENDLESS_WRITER, note, observation, python, url_of
 
 
 def test_the_store_is_read_while_the_daemon_writes(path: Path, store: Store) -> None:

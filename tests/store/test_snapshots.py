@@ -25,7 +25,8 @@ from monitor.store import (
     Store,
     StoredTarget,
 )
-from tests.support.stores import MINUTE, NOON, RELEASE, observation, url_of
+from tests.support.clock import NOON
+from tests.support.stores import MINUTE, RELEASE, observation, url_of
 
 
 def test_what_was_saved_is_loaded_by_the_next_run(path: Path) -> None:

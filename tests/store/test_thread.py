@@ -13,7 +13,8 @@ from monitor.store import (
     Store,
     StoreThread,
 )
-from tests.support.stores import NOON, note, observation, url_of
+from tests.support.clock import NOON
+from tests.support.stores import note, observation, url_of
 
 
 async def test_calls_are_carried_out_in_order_and_by_one_thread(store: Store) -> None:

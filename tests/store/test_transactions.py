@@ -15,10 +15,10 @@ from monitor.store import (
     Store,
     message_fingerprint,
 )
+from tests.support.clock import NOON
 from tests.support.stores import (
     ENDLESS_WRITER,
     MINUTE,
-    NOON,
     RELEASE,
     card,
     message,

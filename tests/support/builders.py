@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -16,8 +16,8 @@ from monitor.kinds.parts import DEPLOY
 from monitor.kinds.release import RELEASE, RELEASE_STEP
 from monitor.kinds.stored import decode_snapshot, encode_snapshot
 from monitor.model import Entity, Event, Snapshot, Target, TargetState, Transition
+from tests.support.clock import NOON
 
-NOON = datetime(2025, 12, 1, 12, 0, tzinfo=UTC)
 RELEASE_ID = "relk2v9q7m3x8c4b6n1z5w0y2a"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import monitor
@@ -30,9 +30,7 @@ from monitor.store import (
     Store,
     message_fingerprint,
 )
-
-NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
+from tests.support.clock import NOON
 
 MINUTE = timedelta(minutes=1)
 

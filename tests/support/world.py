@@ -10,7 +10,7 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -31,8 +31,8 @@ from monitor.simulation.platform import SimulatedPlatform
 from monitor.simulation.scenarios import Clock, Scenario
 from monitor.simulation.slack import Channel, Posted, SimulatedSlack
 from monitor.store import Store
+from tests.support.clock import NOON
 
-NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 CHANNEL = "releases"
 
 _CONFIG = """

@@ -18,11 +18,11 @@ from monitor.kinds.parts import APPROVAL, WORKFLOW
 from monitor.kinds.wire import Beside, Document, Memo, Wanted
 from monitor.model import Entity, Phase, Snapshot, Target
 from tests.benchmarks import fuzz
+from tests.support.clock import NOON
 
 Row = dict[str, Any]
 FIRST = "/v1/workflows/pending-approvals?limit=100"
 SECOND = "/v1/workflows/pending-approvals?limit=100&offset=100"
-NOON = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 
 
 def approval_row(identifier: str, status: str = "approval-awaiting", **step: Any) -> Row:
@@ -61,7 +61,10 @@ def test_an_approval_is_shown_with_what_is_to_be_approved() -> None:
     (approval,) = workflow.children
     assert (root.kind, root.id, root.name) == (APPROVALS, "org", "Pending approvals")
     assert (workflow.kind, workflow.id, workflow.install_id) == (WORKFLOW, "inw1", "inl1")
-    assert (workflow.phase, workflow.created_at) == (Phase.WAITING, NOON)
+    assert (workflow.phase, workflow.created_at) == (
+        Phase.WAITING,
+        datetime(2026, 7, 1, 12, 0, tzinfo=UTC),
+    )
     assert (approval.kind, approval.phase) == (APPROVAL, Phase.WAITING)
     assert (approval.workflow_id, approval.install_id) == ("inw1", "inl1")
     assert approval.description == "the Helm changes"

@@ -24,7 +24,8 @@ from monitor.model import Entity, Level, PastStatus, Transition
 from monitor.simulation.answers import Detail
 from monitor.simulation.scenarios import SCENARIOS, Rollout, timeline
 from monitor.simulation.truth import Thing
-from tests.support.builders import NOON, Reader, after, deploy, fixed, release, snapshot, step
+from tests.support.builders import Reader, after, deploy, fixed, release, snapshot, step
+from tests.support.clock import NOON
 
 # The platform keeps the history of a deploy, but not in answers of ids and statuses only.
 WITH_HISTORY = sorted(

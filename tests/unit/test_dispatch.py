@@ -25,7 +25,6 @@ from monitor.model import (
     TargetState,
 )
 from tests.support.builders import (
-    NOON,
     RELEASE_ID,
     Reader,
     after,
@@ -35,6 +34,7 @@ from tests.support.builders import (
     snapshot,
     step,
 )
+from tests.support.clock import NOON
 
 HOME, ONCALL = "#releases", "#oncall"
 HERE = Mention(MentionKind.HERE)

@@ -27,7 +27,8 @@ from monitor.kinds.wire import Memo
 from monitor.model import Entity, Event, EventKind, Level, PastStatus, ReasonKind
 from monitor.simulation.scenarios import SCENARIOS, Occurrence, Rollout, timeline
 from monitor.simulation.truth import Thing
-from tests.support.builders import NOON, Reader, after, deploy, fixed, release, step, words
+from tests.support.builders import Reader, after, deploy, fixed, release, step, words
+from tests.support.clock import NOON
 
 RUNNING = "executing_release_steps"
 POLLING = "polling_install_deploys"

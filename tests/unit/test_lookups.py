@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,11 @@ from monitor.platform import lookups as names_module
 from monitor.platform.lookups import Names
 from monitor.simulation.slack import plain_text
 from monitor.store import Name, Store, StoreThread
+from tests.support.clock import NOON
 from tests.support.processes import until
 from tests.support.small_platform import NEVER, REMOVED, SmallPlatform
 from tests.support.world import a_world
 
-NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 INSTALL, COMPONENT, APP = "inl1", "cmp1", "app1"
 BUILD, ACCOUNT, BRANCH = "bld1", "acc1", "abr1"
 

@@ -15,7 +15,8 @@ from monitor.errors import (
     NuonUnavailable,
 )
 from monitor.model import EventKind, Outage, Target
-from tests.support.builders import NOON, after
+from tests.support.builders import after
+from tests.support.clock import NOON
 
 ONE, OTHER = Target("release", "rel1"), Target("release", "rel2")
 DOWN = NuonUnavailable("the platform answers 503")

@@ -27,7 +27,8 @@ from monitor.model import (
     known_statuses,
     phase_of,
 )
-from tests.support.builders import NOON, Reader, after, deploy, fixed, release, state, step
+from tests.support.builders import Reader, after, deploy, fixed, release, state, step
+from tests.support.clock import NOON
 
 EVERY_ARGUMENT = Reason(
     said="helm timed out",

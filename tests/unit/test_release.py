@@ -32,7 +32,8 @@ from monitor.model import (
 )
 from monitor.simulation.scenarios import SCENARIOS, timeline
 from tests.support import documents
-from tests.support.builders import NOON, fixed
+from tests.support.builders import fixed
+from tests.support.clock import NOON
 
 Row = dict[str, Any]
 RELEASE_ID = "relk2v9q7m3x8c4b6n1z5w0y2a"

@@ -57,7 +57,6 @@ from monitor.model import (
 )
 from tests.support.block_kit import complaints, drawn
 from tests.support.builders import (
-    NOON,
     RELEASE_ID,
     after,
     deploy,
@@ -67,6 +66,7 @@ from tests.support.builders import (
     state,
     step,
 )
+from tests.support.clock import NOON
 
 LINKS = Links("https://app.nuon.co", "org1")
 HELM = "helm upgrade timed out after 10m0s waiting for condition"

@@ -25,7 +25,8 @@ from monitor.model import (
     Named,
     Subject,
 )
-from tests.support.builders import NOON, fixed
+from tests.support.builders import fixed
+from tests.support.clock import NOON
 
 HOME = "#releases"
 MIDNIGHT = datetime(2025, 12, 1, 23, 0, tzinfo=UTC)  # in Berlin

@@ -20,11 +20,11 @@ from monitor.kinds.wire import Beside, Document, Memo, Wanted
 from monitor.model import Entity, Phase, Snapshot, Target
 from monitor.platform.fetch import gather
 from tests.benchmarks import fuzz
+from tests.support.clock import NOON
 
 Row = dict[str, Any]
 RUN_ID = "inwrun"
 GROUP_RUNS = "/v1/apps/app1/branches/brn1/runs/brr1/install-group-runs"
-NOON = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 
 
 def workflow_row(identifier: str, status: str, *steps: Row, **fields: Any) -> Row:
@@ -173,7 +173,7 @@ async def test_a_run_is_told_with_its_commit_and_its_author() -> None:
     assert (root.kind, root.id, root.status) == (BRANCH_RUN, RUN_ID, "running")
     assert (root.name, root.app_id, root.revision) == ("main", "app1", "c0ffee")
     assert root.created_by == "robin@example.com"
-    assert root.created_at == NOON
+    assert root.created_at == datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
     assert root.facts == (
         ("message", "Raise the limits"),
         ("author_name", "Robin"),
@@ -617,7 +617,7 @@ def test_a_list_of_runs_tells_which_are_over() -> None:
 
     assert [row.is_over for row in found] == [False, True, True, True]
     assert found[0].target == Target("run", RUN_ID)
-    assert found[0].created_at == NOON
+    assert found[0].created_at == datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
     assert "main" in found[0].names
     assert found[0].ids == ("app1",)
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from monitor.decide.selection import choose, has_begun_since, is_news
 from monitor.model import Found, NamePatterns, Target
-from tests.support.builders import NOON, after, fixed
+from tests.support.builders import after, fixed
+from tests.support.clock import NOON
 
 
 def found(name: str, *, is_over: bool = False, at: datetime | None = NOON) -> Found:

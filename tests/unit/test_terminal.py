@@ -5,15 +5,15 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import timedelta, timezone
 from typing import Any
 
 import pytest
 from rich.console import Console, RenderableType
 
 from monitor.compose.terminal import draw_channel, draw_message, plain_mrkdwn, plain_text
+from tests.support.clock import NOON
 
-NOON = datetime(2026, 3, 5, 12, 0, tzinfo=UTC)
 AT_NOON = int(NOON.timestamp())
 
 
@@ -93,10 +93,10 @@ def button(text: str, **more: str) -> dict[str, Any]:
         pytest.param("&lt;!channel&gt; &amp;lt;", "<!channel> &lt;", id="what is escaped is text"),
         pytest.param(":white_check_mark: :no_such_one:", "✅ :no_such_one:", id="emoji"),
         pytest.param("at 10:20:30", "at 10:20:30", id="a time of day is no emoji"),
-        pytest.param(f"<!date^{AT_NOON}^{{date_num}} {{time}}|x>", "2026-03-05 12:00", id="a date"),
+        pytest.param(f"<!date^{AT_NOON}^{{date_num}} {{time}}|x>", "2025-12-01 12:00", id="a date"),
         pytest.param(
             f"<!date^{AT_NOON}^{{date_short_pretty}} {{time_secs}}|x>",
-            "Mar 5, 2026 12:00:00",
+            "Dec 1, 2025 12:00:00",
             id="a short date",
         ),
         pytest.param("<!date^soon^{date_num}|later>", "later", id="no date"),
@@ -169,7 +169,7 @@ def test_a_card_is_drawn_block_by_block() -> None:
         "▎ timed out",
         "┆ Error:",
         "┆   FAILED",
-        "❌ @S1@here@U1#C1 Open 2026-03-05",
+        "❌ @S1@here@U1#C1 Open 2025-12-01",
         "─" * 40,
         "one                 two",
         "three",
@@ -228,7 +228,7 @@ def test_an_unknown_block_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("days", "seen"),
-    [(0, "today"), (1, "yesterday"), (-1, "tomorrow"), (2, "Mar 3, 2026")],
+    [(0, "today"), (1, "yesterday"), (-1, "tomorrow"), (2, "Nov 29, 2025")],
 )
 def test_a_date_near_the_message_is_named(days: int, seen: str) -> None:
     timestamp = AT_NOON - days * 86_400

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,9 @@ from monitor.kinds.wire import Memo
 from monitor.model import Snapshot, Target, TargetState
 from monitor.store import Observation, Store
 from tests.support import documents
+from tests.support.clock import NOON
 from tests.support.statuses import Distinct
 
-NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CONFIG = """
 [nuon]
 api_url = "http://127.0.0.1:1"

@@ -20,7 +20,8 @@ from monitor.decide.windows import (
     hold_at,
     instant,
 )
-from tests.support.builders import NOON, fixed
+from tests.support.builders import fixed
+from tests.support.clock import NOON
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NEW_YORK = ZoneInfo("America/New_York")

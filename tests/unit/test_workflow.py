@@ -21,7 +21,8 @@ from monitor.kinds.wire import Document, Memo
 from monitor.kinds.workflow import STEP_GROUP
 from monitor.model import Entity, Found, Phase, Snapshot, Target, known_statuses
 from tests.support import documents
-from tests.support.builders import NOON, fixed
+from tests.support.builders import fixed
+from tests.support.clock import NOON
 from tests.support.statuses import Distinct
 from tests.unit.test_release import JUNK, places_in, shuffled
 
