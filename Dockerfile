@@ -22,14 +22,14 @@ RUN /build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheel . \
 
 FROM ${BASE}
 LABEL org.opencontainers.image.title="nuon-release-monitor" \
-    org.opencontainers.image.description="Watches Nuon releases and tells people in Slack what changed, failed and hangs." \
+    org.opencontainers.image.description="Watches Nuon releases and notifies people in Slack of what changed, failed or stalled." \
     org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/nuon-monitor /opt/nuon-monitor
 ENV PATH=/opt/nuon-monitor/bin:${PATH}
 # Slim images come without the standard library's bytecode, which would cost each health check
 # more than all the rest: this leaves what the daemon imports. /data is open to every user
 # because the user id is chosen when the container starts.
-RUN python -c "import monitor.app, monitor.cli" \
+RUN python -c "import monitor.cli.run, monitor.service.reload" \
     && mkdir -p /etc/nuon-monitor \
     && install -d -m 1777 /data
 ENV HOME=/tmp \

@@ -6,10 +6,12 @@ import re
 import subprocess
 import sys
 import tomllib
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from hatchling.builders.wheel import WheelBuilder
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -79,6 +81,16 @@ def test_no_package_index_is_prescribed(path: str) -> None:
     found = re.findall(r"https?://\S+|index-url|find-links|trusted-host", text)
 
     assert found == []
+
+
+def test_the_wheel_holds_the_package_with_its_types_and_nothing_else(tmp_path: Path) -> None:
+    (wheel,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
+
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+
+    assert {"monitor/py.typed", "monitor/store/migrations/versions/0001_first.py"} <= names
+    assert {name.partition("/")[0] for name in names} == {"monitor"}
+    assert all(name.endswith((".py", "/py.typed")) for name in names)
 
 
 def test_the_installed_command_says_its_version() -> None:
