@@ -163,8 +163,8 @@ MUTANTS = (
     ),
     Mutant(
         "a post that may have arrived is sent again without a look",
-        "            if in_doubt:\n                found, cannot_look",
-        "            if not in_doubt:\n                found, cannot_look",
+        "if not self.maybe_delivered or self._is_looked_for:",
+        "if self.maybe_delivered or self._is_looked_for:",
         f"{_UNSURE_SLACK}[reset_after]",
     ),
 )
