@@ -1,4 +1,4 @@
-"""What all watches share: the platform, the store, the clock, and who is told."""
+"""What all watches share: the platform, the store, the clock, and who is notified."""
 
 from __future__ import annotations
 
@@ -78,21 +78,21 @@ class Context:
     channels: Channels
     directory: Directory
     destinations: tuple[str, ...]
-    """Every destination in use: they are told when the platform as a whole cannot be seen."""
+    """Every destination in use: notified when the platform as a whole is unreachable."""
     now: Callable[[], datetime]
     has_news: Callable[[], None]
     """Called after a commit that put something into the outbox."""
     decided: Callable[[Snapshot, Dispatch], None] = lambda _snapshot, _dispatch: None
-    """Called after a commit with who is told of what, and why."""
+    """Called after a commit with who is notified of what, and why."""
     plan: Plan = field(default_factory=Plan)
     templates: MessageTemplates = field(default_factory=MessageTemplates.none)
     active_silences: ActiveSilences = field(default_factory=ActiveSilences)
     jumped: Callable[[], timedelta] = timedelta
     """How far our clock was set ahead in all since the start; back is negative."""
     forgot_before: datetime | None = None
-    """Until when an earlier store knew, which was lost: what ended by then was told."""
+    """Until when a store knew that was lost: what ended by then was notified."""
     reachability_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held from what is to be told of the sight to its commit, lest two watches tell it."""
+    """Held from a change of reachability to its commit, lest two watches report it."""
 
     async def card_links(self, target: Target, attempt: int) -> Mapping[str, str]:
         """Return where the cards of an attempt were posted, by destination."""

@@ -76,6 +76,10 @@ class ListPoller:
         """Let what is found be at home in these as well, from now on."""
         self.watch = self._outage_reporter.watch = self.watch.with_homes(homes)
 
+    def has_found(self, target: Target) -> bool:
+        """Whether the list led to a target, however long ago."""
+        return target in self._known
+
     def mark_finished(self, target: Target) -> None:
         """Take note that something that was followed has come to its end."""
         if target in self._known:

@@ -37,9 +37,15 @@ class Registry:
         return tuple(self._list_pollers.values())
 
     def watch_of(self, target: Target) -> Watch | None:
-        """Return how a target is watched; None for one that is not polled at present."""
+        """Return how a target is watched, or was until it ended; None where nothing leads to it."""
         poller = self._rollout_pollers.get(target)
-        return poller.watch if poller else None
+        if poller is not None:
+            return poller.watch
+        for list_poller in self._list_pollers.values():
+            if list_poller.has_found(target):
+                watch = list_poller.watch
+                return Watch(target, watch.settings, found_in=watch.target)
+        return None
 
     def watch(self, watch: Watch) -> None:
         """Poll a target from now on; of one that is polled already more people are notified."""
@@ -84,7 +90,7 @@ class Registry:
             list_poller.mark_finished(target)
 
     def watched(self) -> Iterable[Target]:
-        """Return every target whose memory must be kept."""
+        """Return every target whose state must be kept."""
         return (*self._rollout_pollers, *self._list_pollers)
 
     def _follow(self, settings: WatchSettings, find: Find) -> None:

@@ -340,3 +340,24 @@ async def test_a_closed_card_keeps_the_words_that_it_had(
     assert at.card.blocks[0] == before[0]
     card, *_ = messages(at.says("render", at.target_id)["blocks"])
     assert card == list(at.card.blocks)
+
+
+# A digest, of what is not polled any more
+
+
+async def test_what_ended_keeps_the_words_of_its_watch_in_a_digest(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digest = f'[[digest]]\nchannel = "#{ONCALL}"\nat = "00:00"\n'
+    title = '[templates]\ntitle = "run of {{ labels.team }}"\n'
+    world.more = f"{WATCH}{title}{digest}"
+    at = beside(world, capsys, "happy", "run")
+    async with at.daemon() as app:
+        async for _ in at.states(app, every=120):
+            pass
+        await world.look(app, after=86400)
+        await world.look(app, after=86400)
+        assert app.registry.rollout_pollers == ()
+
+    assert "run of core" in at.card.text
+    assert any("run of core" in str(post.blocks) for post in world.slack.channel(ONCALL).posts)
