@@ -52,13 +52,15 @@ def audit(
     story = _Story(_up_to(rollout, until))
     lines = Counter(_lines(channel.posts, story))
     expected = Counter(story.sentences())
-    excused = set(story.brief())
-    if not knows_waits:
-        excused |= {line for line in expected if line.endswith("waits for an approval")}
-    lost = [line for line, count in expected.items() if lines[line] < count and line not in excused]
+    excused = set(story.brief()) | (set() if knows_waits else _waits(expected))
+    lost = [line for line in expected - lines if line not in excused]
     repeated = [line for line in lines if lines[line] > max(expected[line], 1)]
     false = [line for line in lines if line not in expected and line not in story.successors]
     return Audit(sum(lines.values()), tuple(lost), tuple(repeated), tuple(false))
+
+
+def _waits(lines: Iterable[str]) -> set[str]:
+    return {line for line in lines if line.endswith("waits for an approval")}
 
 
 class _Story:
@@ -166,21 +168,32 @@ def _of_unit(deploy: Deploy, failed: set[str]) -> Iterator[str]:
 
 
 def _makes_good(deploy: Deploy, step: Step) -> bool:
-    """Tell whether a config was its app's newest when it succeeded, and another had failed."""
-    configs = [other for other in step.deploys if other.life[0].kind is Thing.APP_CONFIG]
-    done = next((o.at for o in deploy.life if o.status == "active"), None)
-    if done is None or any(deploy.life[0].at < other.life[0].at <= done for other in configs):
+    """Whether a config was its app's newest when it succeeded, and another had failed."""
+    done = _first_at(deploy, "active")
+    if done is None or _is_overtaken(deploy, step, by=done):
         return False
-    return any(o.status == "error" and o.at < done for other in configs for o in other.life)
+    return any(o.status == "error" and o.at < done for c in _configs(step) for o in c.life)
 
 
 def _failed_overtaken(deploy: Deploy, step: Step) -> bool:
-    """Tell whether a config failed when its app had a newer one already."""
+    """Whether a config failed when its app had a newer one already."""
     if deploy.life[0].kind is not Thing.APP_CONFIG:
         return False
-    begun = [other.life[0].at for other in step.deploys if other.life[0].kind is Thing.APP_CONFIG]
-    failed = [o.at for o in deploy.life if o.status == "error"]
-    return any(deploy.life[0].at < at <= failed[0] for at in begun) if failed else False
+    failed = _first_at(deploy, "error")
+    return failed is not None and _is_overtaken(deploy, step, by=failed)
+
+
+def _configs(step: Step) -> list[Deploy]:
+    return [deploy for deploy in step.deploys if deploy.life[0].kind is Thing.APP_CONFIG]
+
+
+def _first_at(deploy: Deploy, status: str) -> float | None:
+    return next((o.at for o in deploy.life if o.status == status), None)
+
+
+def _is_overtaken(deploy: Deploy, step: Step, *, by: float) -> bool:
+    """Whether a newer config had begun by a moment."""
+    return any(deploy.life[0].at < other.life[0].at <= by for other in _configs(step))
 
 
 def _entered(life: Life) -> list[Meaning]:

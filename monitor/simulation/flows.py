@@ -219,10 +219,14 @@ def _finished_at(rollout: Rollout, flow: Flow, seconds: float) -> str:
     """Return when it ended: written a little before the status that says how."""
     *_, last = (o for o in flow.life if o.at <= seconds)
     later = next((o for o in flow.life if o.at > seconds), None)
-    is_announced = last.status == "success" and later is not None and later.status in _ENDS
+    return time_of(rollout.moment(last.at)) if _has_ended(last, later) else ""
+
+
+def _has_ended(last: Occurrence, later: Occurrence | None) -> bool:
+    if last.status == "success" and later is not None and later.status in _ENDS:
+        return True
     is_final = later is None or later.status == "retrying"
-    has_ended = is_announced or (is_final and _is_end(last))
-    return time_of(rollout.moment(last.at)) if has_ended else ""
+    return is_final and _is_end(last)
 
 
 def _is_end(occurrence: Occurrence) -> bool:
