@@ -94,12 +94,8 @@ def filled(
     if not templates.parts:
         return None
     root, called = view.snapshot.root, view.names
-    stages = view.stages
-    progress = add_up(tuple(stage.progress for stage in stages))
-    current = next((i for i, s in enumerate(stages, 1) if s.step.phase is not Phase.SUCCEEDED), 0)
+    progress = add_up(tuple(stage.progress for stage in view.stages))
     app_id = root.app_id or view.apps.get(root.component_id, "")
-    changed_at = last_change(root)
-    took = changed_at - root.created_at if changed_at and root.created_at else None
     return templates.fill(
         Facts(
             kind=view.snapshot.target.kind,
@@ -120,14 +116,26 @@ def filled(
             succeeded=progress.succeeded,
             failed=progress.failed,
             waiting=progress.waiting,
-            steps=len(stages),
-            step=current,
+            steps=len(view.stages),
+            step=_step_under_way(view),
             started_at=f"{root.created_at:%Y-%m-%d %H:%M} UTC" if root.created_at else "",
-            took=duration_words(took) if took else "",
+            took=_took(root),
             labels=labels,
             watch=watch.name,
         )
     )
+
+
+def _step_under_way(view: render.View) -> int:
+    """Return the number of the first step that has not succeeded, from 1; 0 where all have."""
+    numbered = enumerate(view.stages, start=1)
+    return next((n for n, stage in numbered if stage.step.phase is not Phase.SUCCEEDED), 0)
+
+
+def _took(root: Entity) -> str:
+    changed_at = last_change(root)
+    took = changed_at - root.created_at if changed_at and root.created_at else None
+    return duration_words(took) if took else ""
 
 
 def _component(root: Entity) -> str:
@@ -194,30 +202,32 @@ class _Writer:
         return (Card(target, state.attempt, self.destination, render.card(self.view)),)
 
     def thread(self) -> list[Notification]:
-        notifications: list[Notification] = []
-        is_new = self._has_new_card()
-        if is_new:
-            key = f"card/0/{self.destination}"
-            message = render.card(self.view)
-            kinds = tuple(e.kind for e in self.news.events if e.kind is EventKind.STARTED)
-            notifications.append(self._notification(key, Form.CARD, message, kinds))
         # The card's own post says that the rollout has begun.
-        events = tuple(e for e in self.news.events if e.kind is not EventKind.STARTED)
-        if events:
-            mentions = self._mentions()
-            # A card that is itself new in the channel shows all of it already; but it pings
-            # nobody, and in a thread @here means nobody.
-            is_loud = any(_is_loud(event) for event in events)
-            notifications.append(
-                self._notification(
-                    self._key(),
-                    Form.REPLY,
-                    render.reply(self.view, events, mentions),
-                    tuple(event.kind for event in events),
-                    is_broadcast=is_loud and (not is_new or bool(mentions)),
-                )
-            )
+        started = tuple(e for e in self.news.events if e.kind is EventKind.STARTED)
+        others = tuple(e for e in self.news.events if e.kind is not EventKind.STARTED)
+        is_new = self._has_new_card()
+        notifications = [self._new_card(started)] if is_new else []
+        if others:
+            notifications.append(self._reply(others, has_new_card=is_new))
         return notifications
+
+    def _new_card(self, events: tuple[Event, ...]) -> Notification:
+        key = f"card/0/{self.destination}"
+        kinds = tuple(event.kind for event in events)
+        return self._notification(key, Form.CARD, render.card(self.view), kinds)
+
+    def _reply(self, events: tuple[Event, ...], *, has_new_card: bool) -> Notification:
+        mentions = self._mentions()
+        # A card that is itself new in the channel shows all of it already; but it pings
+        # nobody, and in a thread @here means nobody.
+        is_loud = any(_is_loud(event) for event in events)
+        return self._notification(
+            self._key(),
+            Form.REPLY,
+            render.reply(self.view, events, mentions),
+            tuple(event.kind for event in events),
+            is_broadcast=is_loud and (not has_new_card or bool(mentions)),
+        )
 
     def messages(self) -> list[Notification]:
         events = self.news.events
