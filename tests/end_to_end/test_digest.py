@@ -524,7 +524,7 @@ async def test_a_quiet_week_says_so_and_after_a_stop_of_a_month_one_does(tmp_pat
 async def test_a_digest_is_not_held_by_quiet_hours(tmp_path: Path) -> None:
     async with a_world(tmp_path) as world:
         world.more = DAY_AT_ONE + (
-            "[[quiet]]\nfrom = 2026-03-02T10:00:00Z\nto = 2026-03-09T10:00:00Z\n"
+            "[[quiet]]\nfrom = 2025-12-01T10:00:00Z\nto = 2025-12-08T10:00:00Z\n"
         )
         release_id = world.platform.add("happy", seed=1)
         async with world.monitor(release_id) as app:
