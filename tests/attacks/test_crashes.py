@@ -25,8 +25,9 @@ import pytest
 from monitor.simulation.audit import audit
 from monitor.simulation.platform import SimulatedPlatform
 from monitor.simulation.platform_faults import Fault, FaultKind
-from monitor.simulation.scenarios import DIALECTS, Clock
+from monitor.simulation.scenarios import DIALECTS
 from monitor.simulation.slack import SimulatedSlack, plain_text
+from tests.support.clock import clock_at
 from tests.support.crashing import (
     FINDING_POINTS,
     OUTAGE_POINTS,
@@ -149,7 +150,7 @@ async def a_stage(
     folder: Path, scenario: str, *, seed: int, dialect: str = "release"
 ) -> AsyncIterator[Stage]:
     """Start both simulations; the platform's time goes on with each poll."""
-    clock = Clock(speed=0, start=datetime.now(UTC))
+    clock = clock_at(datetime.now(UTC))
     platform = SimulatedPlatform(clock, reshuffle=True)
     async with (
         SimulatedSlack((CHANNEL, "approvals"), rates=False) as slack,

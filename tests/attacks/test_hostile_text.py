@@ -93,8 +93,7 @@ def poisoned(value: Any, text: str, *, spares: frozenset[str]) -> Any:
         }
     if isinstance(value, list):
         return [
-            poisoned(part, f"{alert_key}.{text}", spares=spares)
-            for alert_key, part in enumerate(value)
+            poisoned(part, f"{number}.{text}", spares=spares) for number, part in enumerate(value)
         ]
     return text if isinstance(value, str) else value
 
@@ -122,9 +121,9 @@ class HostilePlatform(SimulatedPlatform):
         text = self.text[:_MUCH]
         steps = poisoned(document["release_steps"], text, spares=self.spares)
         for step in steps:
-            for alert_key, deploy in enumerate(step.get("install_deploys") or ()):
+            for number, deploy in enumerate(step.get("install_deploys") or ()):
                 # It begins as the platform's own ids do, or nobody would ask for its name.
-                deploy["install_id"] = f"inl{alert_key}{text[:200]}"
+                deploy["install_id"] = f"inl{number}{text[:200]}"
         document = poisoned(document, text, spares=self.spares | {"release_steps", "id"})
         whole = {"release_steps": steps, "status_description": self.text}
         body = msgspec.json.encode(document | whole)
@@ -315,23 +314,21 @@ def as_drawn_by_the_demo(world: World) -> str:
     return _OUR_CODES.sub("", screen.getvalue())
 
 
-def alert_keys(
-    value: Any, alert_key: tuple[str | int, ...] = ()
-) -> Iterator[tuple[str | int, ...]]:
+def paths_in(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
     """Yield the place of every string of a document."""
     if isinstance(value, dict):
         for key, part in value.items():
-            yield from alert_keys(part, (*alert_key, key))
+            yield from paths_in(part, (*path, key))
     elif isinstance(value, list):
         for number, part in enumerate(value):
-            yield from alert_keys(part, (*alert_key, number))
+            yield from paths_in(part, (*path, number))
     elif isinstance(value, str):
-        yield alert_key
+        yield path
 
 
-def with_text(document: Any, alert_key: tuple[str | int, ...], text: str) -> Any:
+def with_text(document: Any, path: tuple[str | int, ...], text: str) -> Any:
     """Return a copy of a document with another text in one place."""
-    key, *rest = alert_key
+    key, *rest = path
     copy = document.copy()
     copy[key] = with_text(document[key], tuple(rest), text) if rest else text
     return copy
@@ -396,7 +393,7 @@ def messages_of(root: Entity, kind: str) -> list[Message]:
 def test_each_hostile_text_in_each_field_of_a_document_is_no_more_than_words(kind: str) -> None:
     document = FAILED[kind]()
     identifier, decode = document["id"], KINDS[kind].decode
-    fields = [alert_key for alert_key in alert_keys(document) if alert_key != ("id",)]
+    fields = [path for path in paths_in(document) if path != ("id",)]
     harmless = decode(msgspec.json.encode(document), identifier, Memo(), {})
     texts = [text[:_MUCH] for text in HOSTILE.values()]
     if kind != "release":  # the same code draws it: a little of each in one will do
@@ -404,16 +401,14 @@ def test_each_hostile_text_in_each_field_of_a_document_is_no_more_than_words(kin
     assert len(fields) > 50
 
     used, found = 0, []
-    for alert_key in fields:
+    for path in fields:
         for text in texts:
-            body = msgspec.json.encode(with_text(document, alert_key, text))
+            body = msgspec.json.encode(with_text(document, path, text))
             root = decode(body, identifier, Memo(), {})
             if root == harmless:  # nobody reads this field
                 break
             used += 1
-            found += [
-                (alert_key, words) for m in messages_of(root, kind) for words in complaints(m)
-            ]
+            found += [(path, words) for m in messages_of(root, kind) for words in complaints(m)]
 
     assert used > 10 * len(texts)
     assert found == []

@@ -60,11 +60,11 @@ from monitor.simulation.scenarios import (
     NOOP,
     SCENARIOS,
     WAITS,
-    Clock,
     Course,
     Scenario,
 )
 from tests.support.block_kit import complaints
+from tests.support.clock import clock_at
 
 POLLS_OF_A_LIFE = 20
 _MOMENTS = 12
@@ -158,7 +158,7 @@ async def _recorded(kind: str) -> tuple[Original, ...]:
 
 
 async def _record(scenario: Scenario, seed: int, kind: str, dialect: str) -> Original:
-    clock = Clock(speed=0, start=BEGINNING)
+    clock = clock_at(BEGINNING)
     async with SimulatedPlatform(clock) as platform:
         watched = platform.add(scenario, seed=seed, dialect=dialect)
         every = platform.rollout(watched).settles_after / (_MOMENTS - 1)
@@ -230,60 +230,56 @@ def _places_in(value: Any) -> Iterator[_Place]:
             yield from _places_in(value[key])
 
 
-def _drop(chance: random.Random, alert_keys: list[_Place]) -> None:
-    container, key = chance.choice(alert_keys)
+def _drop(chance: random.Random, places: list[_Place]) -> None:
+    container, key = chance.choice(places)
     del container[key]
 
 
-def _nullify(chance: random.Random, alert_keys: list[_Place]) -> None:
-    container, key = chance.choice(alert_keys)
+def _nullify(chance: random.Random, places: list[_Place]) -> None:
+    container, key = chance.choice(places)
     container[key] = None
 
 
-def _make_odd(chance: random.Random, alert_keys: list[_Place]) -> None:
-    container, key = chance.choice(alert_keys)
+def _make_odd(chance: random.Random, places: list[_Place]) -> None:
+    container, key = chance.choice(places)
     container[key] = _odd_value(chance)
 
 
-def _change_a_status(chance: random.Random, alert_keys: list[_Place]) -> None:
-    statuses = [alert_key for alert_key in alert_keys if alert_key[1] == "status"]
+def _change_a_status(chance: random.Random, places: list[_Place]) -> None:
+    statuses = [place for place in places if place[1] == "status"]
     if statuses:
         container, key = chance.choice(statuses)
         container[key] = chance.choice((*_WORDS, "", "reticulating"))
 
 
-def _change_a_time(chance: random.Random, alert_keys: list[_Place]) -> None:
-    times = [
-        alert_key
-        for alert_key in alert_keys
-        if str(alert_key[1]).startswith(("created_at", "updated_at"))
-    ]
+def _change_a_time(chance: random.Random, places: list[_Place]) -> None:
+    times = [place for place in places if str(place[1]).startswith(("created_at", "updated_at"))]
     if times:
         container, key = chance.choice(times)
         container[key] = chance.choice(_NUMBERS if key == "created_at_ts" else _TIMES)
 
 
-def _copy(chance: random.Random, alert_keys: list[_Place]) -> None:
+def _copy(chance: random.Random, places: list[_Place]) -> None:
     """Put one value in the place of another: ids that repeat, parts of parts."""
-    (source, at), (container, key) = chance.choice(alert_keys), chance.choice(alert_keys)
+    (source, at), (container, key) = chance.choice(places), chance.choice(places)
     container[key] = copy.deepcopy(source[at])
 
 
-def _copy_an_id(chance: random.Random, alert_keys: list[_Place]) -> None:
-    ids = [alert_key for alert_key in alert_keys if str(alert_key[1]).endswith("id")]
+def _copy_an_id(chance: random.Random, places: list[_Place]) -> None:
+    ids = [place for place in places if str(place[1]).endswith("id")]
     if ids:
         (source, at), (container, key) = chance.choice(ids), chance.choice(ids)
         container[key] = copy.deepcopy(source[at])
 
 
-def _duplicate(chance: random.Random, alert_keys: list[_Place]) -> None:
-    if rows := [alert_key for alert_key in alert_keys if isinstance(alert_key[0], list)]:
+def _duplicate(chance: random.Random, places: list[_Place]) -> None:
+    if rows := [place for place in places if isinstance(place[0], list)]:
         rows_of, index = chance.choice(rows)
         rows_of.append(copy.deepcopy(rows_of[index]))
 
 
-def _reorder(chance: random.Random, alert_keys: list[_Place]) -> None:
-    for container, key in alert_keys:
+def _reorder(chance: random.Random, places: list[_Place]) -> None:
+    for container, key in places:
         if isinstance(container[key], list):
             chance.shuffle(container[key])
 
@@ -316,8 +312,8 @@ def mutated(body: bytes, chance: random.Random) -> bytes:
         return bytes(spoilt)
     document = msgspec.json.decode(body)
     for _ in range(chance.choice((1, 1, 1, 2, 2, 3, 4))):
-        if alert_keys := list(_places_in(document)):
-            chance.choice(_MUTATIONS)(chance, alert_keys)
+        if places := list(_places_in(document)):
+            chance.choice(_MUTATIONS)(chance, places)
     return msgspec.json.encode(document)
 
 

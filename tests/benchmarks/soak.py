@@ -28,8 +28,9 @@ from pathlib import Path
 from monitor.compose import render, terminal
 from monitor.simulation.audit import audit
 from monitor.simulation.platform import SimulatedPlatform
-from monitor.simulation.scenarios import SCENARIOS, Clock, Scenario, Stage, install_of
+from monitor.simulation.scenarios import SCENARIOS, Scenario, Stage, install_of
 from monitor.simulation.slack import Channel, Posted, SimulatedSlack, plain_text
+from tests.support.clock import clock_at
 from tests.support.crashing import Birth, Life, Nursery, Rounds, a_nursery
 from tests.support.processes import until
 from tests.support.world import CHANNEL, World
@@ -261,7 +262,7 @@ async def _meanwhile(*works: Awaitable[None]) -> AsyncIterator[None]:
 
 async def soak(releases: int, folder: Path) -> Soak:
     """Play so many releases; what was measured and what is wrong stand in the result."""
-    clock = Clock(speed=0, start=datetime.now(UTC))
+    clock = clock_at(datetime.now(UTC))
     async with (
         SimulatedSlack((CHANNEL,), rates=False) as slack,
         SimulatedPlatform(clock) as platform,

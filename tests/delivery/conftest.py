@@ -12,7 +12,8 @@ import pytest
 
 from monitor.simulation.slack import SimulatedSlack
 from monitor.store import Store
-from tests.support.delivery import Clock, Monitor, life
+from tests.support.clock import Clock, clock_at
+from tests.support.delivery import Monitor, life
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +43,7 @@ def _has_store(new_store: Path, tmp_path: Path) -> None:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return clock_at(datetime.now(UTC))  # Slack stamps messages by the real time
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ from monitor.model import (
     MessageRef,
 )
 from monitor.simulation.slack import SimulatedSlack, plain_text
+from tests.support.clock import Clock
 from tests.support.delivery import (
     EDIT,
     POST,
     TARGET,
-    Clock,
     Monitor,
     ReplacedPost,
     card,

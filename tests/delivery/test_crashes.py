@@ -21,13 +21,13 @@ from monitor.simulation.slack import SimulatedSlack, plain_text
 from monitor.store import Observation, Store, StoreThread
 from monitor.watch.outage_log import OutageLog
 from tests.support.builders import release, snapshot, state
+from tests.support.clock import Clock
 from tests.support.delivery import (
     ARRIVED,
     AT_ONCE,
     HISTORY,
     NOT_ARRIVED,
     POST,
-    Clock,
     Interrupted,
     card,
     first_card,

@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from monitor.simulation.slack import SimulatedSlack, plain_text
+from tests.support.clock import Clock
 from tests.support.delivery import (
     ARRIVED,
     HISTORY,
@@ -15,7 +16,6 @@ from tests.support.delivery import (
     NOT_ARRIVED,
     POST,
     TARGET,
-    Clock,
     Monitor,
     card,
     first_card,

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from monitor.deliver.pace import Pace
 from monitor.simulation.slack import Rates, SimulatedSlack, plain_text
+from tests.support.clock import Clock
 from tests.support.delivery import (
     EDIT,
     HISTORY,
     HOOK,
     POST,
-    Clock,
     Monitor,
     card,
     first_card,
@@ -96,14 +94,8 @@ async def test_the_loop_tries_again_when_the_time_has_come(
     slack: SimulatedSlack, tmp_path: Path
 ) -> None:
     slack.fail("429", POST, retry_after=1)
-    real_time = Clock()
-    start = time.monotonic(), real_time.at
 
-    class Running(Clock):
-        def __call__(self) -> datetime:
-            return start[1] + timedelta(seconds=(time.monotonic() - start[0]) * 20)
-
-    async with life(slack, tmp_path, Running()) as monitor, running(monitor):
+    async with life(slack, tmp_path, Clock(speed=20)) as monitor, running(monitor):
         await monitor.save(*notes("a"))
         monitor.delivery.wake()
         await slack.wait_until(lambda: outcomes(slack, POST) == ["429", "ok"])
@@ -164,18 +156,20 @@ async def test_a_limited_edit_does_not_lengthen_later_waits(monitor: Monitor) ->
     await monitor.save(posted, cards=[shown])
     await monitor.deliver()
     await monitor.save(cards=[card("1 of 3")])
-    edit = await monitor.store.call(monitor.store.cards.next_edit, "#releases", monitor.clock())
+    edit = await monitor.store.call(monitor.store.cards.next_edit, "#releases", monitor.clock.now())
     assert edit is not None
 
     await monitor.store.call(
         monitor.store.cards.postpone_edit,
         edit,
-        next_try_at=monitor.clock(),
+        next_try_at=monitor.clock.now(),
         error="429",
         is_failure=False,
     )
 
-    again = await monitor.store.call(monitor.store.cards.next_edit, "#releases", monitor.clock())
+    again = await monitor.store.call(
+        monitor.store.cards.next_edit, "#releases", monitor.clock.now()
+    )
     assert again == edit
 
 

@@ -176,7 +176,7 @@ async def test_a_post_that_is_found_in_a_closed_channel_does_not_mean_that_it_is
     await monitor.save(*notes("a"))
     await monitor.deliver()
     monitor.slack.archive("releases")
-    closed = Outage(EventKind.UNREACHABLE, monitor.clock(), "it is archived")
+    closed = Outage(EventKind.UNREACHABLE, monitor.clock.now(), "it is archived")
     monitor.delivery.health.refusing["#releases"] = closed
 
     await monitor.deliver(after=60)
@@ -195,7 +195,7 @@ async def test_what_another_process_makes_due_is_sent_while_the_loop_is_idle(
         await monitor.slack.wait_until(lambda: len(outcomes(monitor.slack, POST)) == 1)
         with Store.open_beside(f"sqlite:///{tmp_path}/store.db") as beside:
             async with asyncio.timeout(10):
-                while not beside.outbox.retry(None, monitor.clock()):
+                while not beside.outbox.retry(None, monitor.clock.now()):
                     await asyncio.sleep(0.01)
         await monitor.slack.wait_until(lambda: keys(monitor.slack.channel("releases")) == ["a"])
 
@@ -340,7 +340,7 @@ async def test_what_was_set_aside_goes_out_when_a_person_asks_for_it(monitor: Mo
     (aside,) = await monitor.outbox()
     assert str(aside.state) == "set aside"
 
-    await monitor.store.call(monitor.store.outbox.retry, None, monitor.clock())
+    await monitor.store.call(monitor.store.outbox.retry, None, monitor.clock.now())
     await monitor.deliver()
 
     assert keys(monitor.slack.channel("releases")) == ["a"]

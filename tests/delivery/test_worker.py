@@ -20,9 +20,9 @@ from monitor.model import (
 )
 from monitor.simulation.slack import SimulatedSlack
 from monitor.store import Store
+from tests.support.clock import Clock
 from tests.support.delivery import (
     POST,
-    Clock,
     Monitor,
     ReplacedPost,
     keys,

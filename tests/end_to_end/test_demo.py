@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 
 from monitor.cli.support import demo_run, demo_screen, demo_world
 from monitor.simulation.platform import SimulatedPlatform
-from monitor.simulation.scenarios import Clock, Rollout, timeline
+from monitor.simulation.scenarios import Rollout, timeline
 from monitor.simulation.slack import Posted, SimulatedSlack
+from tests.support.clock import clock_at
 
 
 def a_terminal(*, height: int) -> Console:
@@ -19,7 +21,7 @@ def a_terminal(*, height: int) -> Console:
 
 def a_world(folder: Path) -> demo_world.World:
     """Return a world in which a release and a run have begun and nothing was told yet."""
-    platform = SimulatedPlatform(Clock(speed=0))
+    platform = SimulatedPlatform(clock_at(datetime.now(UTC)))
     slack = SimulatedSlack((demo_world.CHANNEL,))
     cast = platform.rollout(platform.add("already-done")).cast
     world = demo_world.World(platform, slack, folder, 1.0, cast)

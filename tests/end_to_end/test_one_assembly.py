@@ -32,8 +32,8 @@ from monitor.service.mapping import links_of
 from monitor.simulation import routes
 from monitor.simulation.org import Org
 from monitor.simulation.platform import Age, Fault, FaultKind, SimulatedPlatform
-from monitor.simulation.scenarios import Clock
 from monitor.simulation.slack import Posted, SimulatedSlack
+from tests.support.clock import clock_at
 from tests.support.world import CHANNEL, World
 
 KINDS = ("release", "workflow", "run")
@@ -116,7 +116,7 @@ async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     """
     monkeypatch.setitem(routes.IN_BOTH, _ACCOUNTS, _accounts)
     monkeypatch.setitem(Age.ALL.routes, _ACCOUNTS, _accounts)
-    clock = Clock(speed=0, start=datetime.now(UTC) - timedelta(minutes=20))
+    clock = clock_at(datetime.now(UTC) - timedelta(minutes=20))
     async with (
         SimulatedSlack((CHANNEL, ONCALL), rates=False) as slack,
         SimulatedPlatform(clock, reshuffle=True) as platform,

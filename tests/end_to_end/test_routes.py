@@ -14,9 +14,9 @@ from monitor.config import Config, load_config
 from monitor.service.app import App
 from monitor.simulation.platform import SimulatedPlatform
 from monitor.simulation.platform_faults import Fault, FaultKind
-from monitor.simulation.scenarios import SCENARIOS, Clock
+from monitor.simulation.scenarios import SCENARIOS
 from monitor.simulation.slack import Posted, SimulatedSlack
-from tests.support.clock import NOON
+from tests.support.clock import clock_at
 from tests.support.world import CHANNEL, World
 
 ONCALL = "#oncall"
@@ -25,7 +25,7 @@ EVERY = 15.0
 
 @asynccontextmanager
 async def a_world(folder: Path, *tables: str) -> AsyncIterator[World]:
-    clock = Clock(speed=0, start=NOON)
+    clock = clock_at()
     platform = SimulatedPlatform(clock, reshuffle=True)
     async with SimulatedSlack((CHANNEL, "oncall"), rates=False) as slack, platform:
         yield World(clock, platform, slack, folder, more="\n".join(tables))
@@ -184,7 +184,7 @@ class WithAppWebhooks(World):
 async def test_an_apps_own_webhook_is_used_only_where_that_is_wanted_and_safe(
     tmp_path: Path, kind_of_world: type[World], url: str, is_used: bool
 ) -> None:
-    clock = Clock(speed=0, start=NOON)
+    clock = clock_at()
     platform = SimulatedPlatform(clock, reshuffle=True)
     async with SimulatedSlack((CHANNEL,), rates=False) as slack, platform:
         world = kind_of_world(clock, platform, slack, tmp_path)

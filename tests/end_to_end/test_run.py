@@ -18,11 +18,11 @@ from monitor.model import Target
 from monitor.service.app import App
 from monitor.service.build import build
 from monitor.simulation.platform_faults import Fault, FaultKind
-from monitor.simulation.scenarios import Clock
 from monitor.simulation.slack import Posted, SimulatedSlack
 from monitor.store import Store
 from monitor.watch.poller import Outcome
 from monitor.watch.rollout_poller import RolloutPoller
+from tests.support.clock import clock_at
 from tests.support.processes import Place, a_place, until
 
 AT_ONCE = Pace(post=0, edit=0)
@@ -286,7 +286,7 @@ async def test_what_has_been_settled_for_long_is_polled_no_more(tmp_path: Path) 
     async with a_place(tmp_path) as place:
         moving, settled = place.platform.add("happy"), place.platform.add("already-done")
         config = place.config(moving, settled, poll='forget_after = "1s"')
-        clock = Clock(speed=0, start=datetime(2026, 3, 2, tzinfo=UTC))
+        clock = clock_at(datetime(2026, 3, 2, tzinfo=UTC))
         async with build(config, pace=AT_ONCE, now=clock.now) as app:
             await app.poll_once()
             clock.advance(2)

@@ -22,8 +22,8 @@ from monitor.errors import NuonNotFound, NuonRejected
 from monitor.model import EventKind, Target
 from monitor.simulation.platform import SimulatedPlatform
 from monitor.simulation.platform_faults import Fault, FaultKind
-from monitor.simulation.scenarios import Clock
 from tests.support.builders import deploy, release, snapshot, state, step
+from tests.support.clock import clock_at
 from tests.support.processes import Result, clean_environment, command, in_terminal
 
 ROOT = str(Path(__file__).parent.parent.parent)
@@ -94,7 +94,7 @@ def environment(platform: SimulatedPlatform) -> dict[str, str]:
 async def a_platform() -> AsyncIterator[SimulatedPlatform]:
     """Start a platform whose clock stands still but for a journey's steps."""
     # What the monitor takes for now is the machine's clock: only the platform's is set ahead.
-    async with SimulatedPlatform(Clock(speed=0)) as platform:
+    async with SimulatedPlatform(clock_at(datetime.now(UTC))) as platform:
         yield platform
 
 

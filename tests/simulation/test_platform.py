@@ -30,7 +30,6 @@ from monitor.simulation.scenarios import (
     GIVES_UP_AFTER,
     ORG_ID,
     SCENARIOS,
-    Clock,
     Occurrence,
     Rollout,
     Step,
@@ -38,7 +37,7 @@ from monitor.simulation.scenarios import (
     timeline,
 )
 from monitor.simulation.truth import Meaning, Thing, meaning_of
-from tests.support.clock import NOON
+from tests.support.clock import NOON, Clock, clock_at
 from tests.support.documents import contradictions, installer, omissions, release
 
 EVERY_SCENARIO = sorted(SCENARIOS)
@@ -445,7 +444,7 @@ def test_the_installers_document_can_be_read() -> None:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock(speed=0, start=NOON)
+    return clock_at()
 
 
 @pytest.fixture
@@ -870,7 +869,7 @@ async def test_an_outage_begins_and_ends_by_virtual_time(
 
 
 def test_virtual_time_stands_still_until_it_is_advanced() -> None:
-    clock = Clock(speed=0, start=NOON)
+    clock = clock_at()
     before = clock.now()
     clock.advance(90)
 

@@ -22,12 +22,11 @@ from monitor.simulation.scenarios import (
     DIALECTS,
     HELM_ERROR,
     SCENARIOS,
-    Clock,
     Occurrence,
     Rollout,
     install_of,
 )
-from tests.support.clock import NOON
+from tests.support.clock import Clock, clock_at
 
 QUICK = sorted(set(SCENARIOS) - {"large"})
 
@@ -40,7 +39,7 @@ def end_of(rollout: Rollout) -> float:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock(speed=0, start=NOON)
+    return clock_at()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -27,6 +27,7 @@ from monitor.simulation.slack import Channel, SimulatedSlack
 from monitor.store import Observation, QueuedNotification, Store, StoreThread
 from monitor.watch.outage_log import OutageLog
 from tests.support.builders import release, snapshot, state
+from tests.support.clock import Clock
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -34,19 +35,6 @@ T = TypeVar("T")
 HOOK = "webhook"
 AT_ONCE = Pace(post=0.0, edit=0.0)
 TARGET = snapshot(release()).target
-
-
-class Clock:
-    """A clock that stands until it is moved. It begins at the real time, which Slack's is."""
-
-    def __init__(self) -> None:
-        self.at = datetime.now(UTC)
-
-    def __call__(self) -> datetime:
-        return self.at
-
-    def advance(self, seconds: float) -> None:
-        self.at += timedelta(seconds=seconds)
 
 
 class Interrupted(Exception):
@@ -88,7 +76,7 @@ class Monitor:
     async def save(
         self, *notifications: Notification, cards: Iterable[Card] = (), target: Target = TARGET
     ) -> None:
-        seen = replace_target(target, self.clock())
+        seen = replace_target(target, self.clock.now())
         observation = Observation(
             seen, state(), b"", cards=tuple(cards), notifications=notifications
         )
@@ -126,7 +114,7 @@ async def life(
 ) -> AsyncIterator[Monitor]:
     """Start the delivering half on the folder's store, and end it in an orderly way."""
     async with AsyncExitStack() as stack:
-        store = Thread(Store.open(f"sqlite:///{folder}/store.db", now=clock()))
+        store = Thread(Store.open(f"sqlite:///{folder}/store.db", now=clock.now()))
         stack.push_async_callback(store.aclose)
         client = await stack.enter_async_context(
             SlackClient(api_url=api_url or slack.api_url, token=slack.token, timeout=timeout)
@@ -134,9 +122,9 @@ async def life(
         metrics = Metrics()
         destinations: dict[str, Destination] = {HOOK: client.webhook(slack.webhook_url)}
         destinations |= {f"#{name}": client.channel(f"#{name}") for name in slack.channels}
-        outage_log = OutageLog(store, metrics=metrics, now=clock)
+        outage_log = OutageLog(store, metrics=metrics, now=clock.now)
         delivery = Delivery(
-            store, destinations.get, outage_log, metrics=metrics, now=clock, pace=pace
+            store, destinations.get, outage_log, metrics=metrics, now=clock.now, pace=pace
         )
         outage_log.has_news = delivery.wake
         yield Monitor(slack, clock, store, delivery, metrics, destinations)

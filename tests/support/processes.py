@@ -26,8 +26,8 @@ import aiohttp
 
 from monitor.config import Config, load_config
 from monitor.simulation.platform import SimulatedPlatform
-from monitor.simulation.scenarios import Clock
 from monitor.simulation.slack import SimulatedSlack
+from tests.support.clock import Clock
 from tests.support.secret_scan import record_output
 
 PATIENCE = 20.0

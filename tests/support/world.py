@@ -28,10 +28,10 @@ from monitor.platform.fetch import gather
 from monitor.service.app import App
 from monitor.service.build import build
 from monitor.simulation.platform import SimulatedPlatform
-from monitor.simulation.scenarios import Clock, Scenario
+from monitor.simulation.scenarios import Scenario
 from monitor.simulation.slack import Channel, Posted, SimulatedSlack
 from monitor.store import Store
-from tests.support.clock import NOON
+from tests.support.clock import Clock, clock_at
 
 CHANNEL = "releases"
 
@@ -209,7 +209,7 @@ def _key(post: Posted, containing: str) -> str:
 @asynccontextmanager
 async def a_world(folder: Path, *, has_webhook: bool = False) -> AsyncIterator[World]:
     """Start both simulations on a clock that stands still but for `advance`."""
-    clock = Clock(speed=0, start=NOON)
+    clock = clock_at()
     platform = SimulatedPlatform(clock, reshuffle=True)
     async with SimulatedSlack((CHANNEL,), rates=False) as slack, platform:
         yield World(clock, platform, slack, folder, has_webhook=has_webhook)

@@ -63,7 +63,7 @@ def sent_to(
     earlier: TargetState | None = SHOWN,
     mentions: tuple[Mention, ...] = (),
     has_cards: bool = True,
-    **alert_keys: Mapping[str, str],
+    **given: Mapping[str, str],
 ) -> Mail:
     """Draw events for destinations, all of which have the rollout's card or none."""
     cards = tuple(destinations) if has_cards and now.state.has_card else ()
@@ -82,7 +82,7 @@ def sent_to(
         dispatched,
         earlier=earlier,
         keeps_cards=lambda destination: destination != HOOK,
-        **{"cards": {}, "previous": {}, "users": {}} | alert_keys,
+        **{"cards": {}, "previous": {}, "users": {}} | given,
     )
 
 
