@@ -29,6 +29,7 @@ from monitor.service.build import nuon_client, slack_client
 from monitor.service.heartbeat import Heartbeat
 from monitor.service.mapping import secrets_of
 from tests import conftest
+from tests.support.configuration import configuration
 from tests.support.faults import (
     FaultyServer,
     Scene,
@@ -217,18 +218,16 @@ async def test_a_heartbeat_does_not_follow_a_redirect(talkative: io.StringIO) ->
 
 # Values that hold secrets
 
-CONFIG = f"""
-[nuon]
-org_id = "org1"
-api_token = "{TOKEN}"
-proxy = "http://user:{MARK}-password@127.0.0.1:1"
-[slack]
-webhook_url = "https://hooks.slack.com{HOOK}"
-[heartbeat]
-url = "https://hc.example.com/{MARK}"
-[[watch]]
-release = "rel1"
-"""
+CONFIG = configuration(
+    '[[watch]]\nrelease = "rel1"',
+    nuon={"api_token": TOKEN, "proxy": f"http://user:{MARK}-password@127.0.0.1:1"},
+    slack={
+        "bot_token": None,
+        "channel": None,
+        "webhook_url": f"https://hooks.slack.com{HOOK}",
+    },
+    heartbeat={"url": f"https://hc.example.com/{MARK}"},
+)
 
 
 @pytest.fixture

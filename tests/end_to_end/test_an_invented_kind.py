@@ -15,26 +15,12 @@ from typing import Any
 import pytest
 
 from monitor.simulation.slack import SimulatedSlack, plain_text
+from tests.support.configuration import configuration
 from tests.support.processes import Result, command
 from tests.support.small_platform import REMOVED, TOKEN, SmallPlatform
 
 FLEET = "fltc7kqm2v9xw4h8b3n6z1r5ty"
 CHANNEL = "releases"
-
-_CONFIG = """
-[nuon]
-api_url = "{platform}"
-org_id = "orgw6bnjkqxtb7mzdvd0y2hs9a"
-api_token = "{token}"
-[slack]
-api_url = "{slack}"
-bot_token = "{slack_token}"
-channel = "#{channel}"
-[store]
-url = "sqlite:///{folder}/nuon-monitor.db"
-[[watch]]
-fleet = "{fleet}"
-"""
 
 
 def fleet(state: str, *waves: tuple[str, dict[str, str]], reason: str = "") -> dict[str, Any]:
@@ -108,14 +94,19 @@ async def harbour(tmp_path: Path) -> AsyncIterator[Harbour]:
     async with SmallPlatform(nobody) as platform, SimulatedSlack((CHANNEL,), rates=False) as slack:
         file = tmp_path / "monitor.toml"
         file.write_text(
-            _CONFIG.format(
-                platform=platform.url,
-                token=TOKEN,
-                slack=slack.api_url,
-                slack_token=slack.token,
-                channel=CHANNEL,
-                folder=tmp_path,
-                fleet=FLEET,
+            configuration(
+                f'[[watch]]\nfleet = "{FLEET}"',
+                nuon={
+                    "api_url": platform.url,
+                    "org_id": "orgw6bnjkqxtb7mzdvd0y2hs9a",
+                    "api_token": TOKEN,
+                },
+                slack={
+                    "api_url": slack.api_url,
+                    "bot_token": slack.token,
+                    "channel": f"#{CHANNEL}",
+                },
+                store={"url": f"sqlite:///{tmp_path}/nuon-monitor.db"},
             )
         )
         yield Harbour(platform, slack, file)

@@ -32,6 +32,7 @@ from monitor.model import (
 )
 from monitor.store import Observation, Store
 from tests.support.builders import deploy, release, state, step
+from tests.support.configuration import configuration
 from tests.support.processes import Result, a_place, clean_environment, command, in_terminal
 
 HOSTILE = "acme \x1b[31mred\x1b]0;title\x07\nforged line \u202egnp.exe \x9b2J"
@@ -39,19 +40,6 @@ COMMANDS = (
     "init check run once status history wait outbox silence route render"
     " test-notification health demo"
 ).split()
-WELL_FORMED = """
-[nuon]
-api_url = "http://127.0.0.1:9"
-org_id = "org1"
-api_token = "a-s3cret-token"
-[slack]
-bot_token = "xoxb-s3cret"
-channel = "#releases"
-[store]
-url = "sqlite:///{folder}/nuon-monitor.db"
-[http]
-listen = ""
-"""
 
 
 @pytest.fixture
@@ -81,7 +69,9 @@ class Runner:
 def configured(folder: Path, *release_ids: str, more: str = "") -> str:
     watches = "".join(f'[[watch]]\nrelease = "{i}"\n' for i in release_ids or ("rel1",))
     file = folder / "monitor.toml"
-    file.write_text(WELL_FORMED.format(folder=folder) + watches + more)
+    file.write_text(
+        configuration(watches, more, store={"url": f"sqlite:///{folder}/nuon-monitor.db"})
+    )
     return str(file)
 
 

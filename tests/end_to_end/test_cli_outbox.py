@@ -16,26 +16,13 @@ from monitor.cli import main
 from monitor.model import EventKind, Form, Message, Notification
 from monitor.store import Observation, Store
 from tests.support.builders import release, snapshot, state
+from tests.support.configuration import configuration
 from tests.support.processes import CHANNEL, Result, a_place, until
 
 Run: TypeAlias = Callable[..., Result]
 
 TARGET = snapshot(release()).target
-CONFIG = """
-[nuon]
-api_url = "http://127.0.0.1:9"
-org_id = "org1"
-api_token = "a-secret-token"
-[slack]
-bot_token = "xoxb-secret"
-channel = "#releases"
-[store]
-url = "sqlite:///nuon-monitor.db"
-[http]
-listen = ""
-[[watch]]
-release = "rel1"
-"""
+CONFIG = configuration('[[watch]]\nrelease = "rel1"')
 HOSTILE = "Slack answered \x1b[31mred\x07\nforged line \u202egnp.exe"
 
 

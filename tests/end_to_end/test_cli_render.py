@@ -18,28 +18,16 @@ from monitor.model import Alert, EventKind, Message, Reason
 from monitor.store import Name, Observation, Store
 from tests.support.block_kit import complaints
 from tests.support.builders import after, deploy, release, snapshot, state, step
+from tests.support.configuration import configuration
 from tests.support.processes import Result
 
 Run: TypeAlias = Callable[..., Result]
 
 NOW = datetime.now(UTC)
-CONFIG = """
-[nuon]
-api_url = "http://127.0.0.1:9"
-org_id = "org1"
-api_token = "a-s3cret-token"
-[slack]
-bot_token = "xoxb-s3cret"
-api_url = "http://127.0.0.1:9/api/"
-channel = "#releases"
-[store]
-url = "sqlite:///nuon-monitor.db"
-[http]
-listen = ""
-[[watch]]
-release = "rel1"
-labels = { team = "core" }
-"""
+CONFIG = configuration(
+    '[[watch]]\nrelease = "rel1"\nlabels = { team = "core" }\n',
+    slack={"api_url": "http://127.0.0.1:9/api/"},
+)
 ONCALL = """
 [[route]]
 events = ["failed", "stalled"]

@@ -23,6 +23,7 @@ from monitor.model import Alert, EventKind, Level, Named, Reason, Subject
 from monitor.store import Name, Observation, Store
 from tests.support.builders import deploy, release, snapshot, state, step
 from tests.support.clock import NOON
+from tests.support.configuration import configuration
 from tests.support.processes import CHANNEL, Result, a_place
 from tests.unit.test_routing import HOME, SITUATIONS, Situation
 
@@ -30,19 +31,6 @@ Run: TypeAlias = Callable[..., Result]
 
 STORE_URL = "sqlite:///nuon-monitor.db"
 NOW = datetime.now(UTC)
-_CONFIG = """
-[nuon]
-api_url = "http://127.0.0.1:9"
-org_id = "org1"
-api_token = "a-s3cret-token"
-[slack]
-bot_token = "xoxb-s3cret"
-channel = "{home}"
-[store]
-url = "sqlite:///nuon-monitor.db"
-[http]
-listen = ""
-"""
 
 
 @pytest.fixture
@@ -92,7 +80,7 @@ def store(run: Run, first_store: Path) -> Iterator[Store]:
 def configure(*sections: str) -> None:
     if not any("[[watch]]" in section for section in sections):
         sections = ('[[watch]]\napp = "app1"', *sections)
-    text = "\n".join((_CONFIG.format(home=HOME), *sections))
+    text = configuration(*sections, slack={"channel": HOME})
     Path("monitor.toml").write_text(text, encoding="utf-8")
 
 

@@ -17,32 +17,17 @@ from monitor.cli import main
 from monitor.model import EventKind
 from monitor.store import Name, Observation, Store
 from tests.support.builders import deploy, release, snapshot, state, step
+from tests.support.configuration import configuration
 from tests.support.processes import Result
 
 Run: TypeAlias = Callable[..., Result]
 
 NOW = datetime.now(UTC)
-CONFIG = """
-[nuon]
-api_url = "http://127.0.0.1:9"
-org_id = "org1"
-api_token = "a-s3cret-token"
-[slack]
-bot_token = "xoxb-s3cret"
-channel = "#releases"
-[store]
-url = "sqlite:///nuon-monitor.db"
-[http]
-listen = ""
-[[watch]]
-release = "rel1"
-name = "the shop"
-labels = { team = "core" }
-[[watch]]
-release = "rel2"
-[[watch]]
-app_branch = "abr1"
-"""
+CONFIG = configuration(
+    '[[watch]]\nrelease = "rel1"\nname = "the shop"\nlabels = { team = "core" }',
+    '[[watch]]\nrelease = "rel2"',
+    '[[watch]]\napp_branch = "abr1"',
+)
 WHY = ("--reason", "database upgrade")
 ANNA = ("--author", "anna")
 

@@ -28,33 +28,12 @@ from monitor.config import Config, load_config
 from monitor.simulation.platform import SimulatedPlatform
 from monitor.simulation.slack import SimulatedSlack
 from tests.support.clock import Clock
+from tests.support.configuration import configuration, keys
 from tests.support.secret_scan import record_output
 
 PATIENCE = 20.0
 """Seconds that a condition may take to come true, on a machine where much else is going on."""
 CHANNEL = "releases"
-
-_CONFIG = """
-[nuon]
-api_url = "{platform}"
-org_id = "{org_id}"
-api_token = "{token}"
-{nuon}
-[slack]
-api_url = "{slack}"
-bot_token = "{slack_token}"
-channel = "#releases"
-[poll]
-interval = "100ms"
-settled_interval = "{settled}"
-unreachable_after = 2
-{poll}
-[store]
-url = "sqlite:///{folder}/nuon-monitor.db"
-[http]
-listen = "{listen}"
-{watches}
-"""
 
 
 def clean_environment(**more: str) -> dict[str, str]:
@@ -272,20 +251,25 @@ class Place:
         more: str = "",
     ) -> Path:
         """Write the configuration of a monitor that watches these releases."""
-        watches = "\n".join(f'[[watch]]\nrelease = "{i}"' for i in release_ids)
         self.file.write_text(
-            _CONFIG.format(
-                platform=self.platform.base_url,
-                org_id=self.platform.org_id,
-                token=self.platform.token,
-                slack=slack or self.slack.api_url,
-                slack_token=self.slack.token,
-                folder=self.folder,
-                listen=listen,
-                nuon=nuon,
-                settled=settled,
-                poll=poll,
-                watches=watches + "\n" + more,
+            configuration(
+                *(f'[[watch]]\nrelease = "{release_id}"' for release_id in release_ids),
+                more,
+                nuon={
+                    "api_url": self.platform.base_url,
+                    "org_id": self.platform.org_id,
+                    "api_token": self.platform.token,
+                    **keys(nuon),
+                },
+                slack={"api_url": slack or self.slack.api_url, "bot_token": self.slack.token},
+                poll={
+                    "interval": "100ms",
+                    "settled_interval": settled,
+                    "unreachable_after": 2,
+                    **keys(poll),
+                },
+                store={"url": f"sqlite:///{self.folder}/nuon-monitor.db"},
+                http={"listen": listen},
             )
         )
         return self.file

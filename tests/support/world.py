@@ -32,30 +32,9 @@ from monitor.simulation.scenarios import Scenario
 from monitor.simulation.slack import Channel, Posted, SimulatedSlack
 from monitor.store import Store
 from tests.support.clock import Clock, clock_at
+from tests.support.configuration import configuration, keys
 
 CHANNEL = "releases"
-
-_CONFIG = """
-[nuon]
-api_url = "{platform}"
-{nuon}
-org_id = "{org_id}"
-api_token = "{token}"
-[slack]
-api_url = "{slack}"
-{destination}
-[poll]
-interval = "15s"
-[stall]
-after = "30m"
-remind_every = "4h"
-[store]
-url = "{store}"
-{store_keys}
-[http]
-listen = ""
-{watches}
-"""
 
 
 @dataclass
@@ -84,21 +63,24 @@ class World:
 
     def config(self, *target_ids: str) -> Config:
         """Return the configuration of a monitor that watches these releases, runs, …"""
-        destination = f'webhook_url = "{self.slack.webhook_url}"'
-        if not self.has_webhook:
-            destination = f'bot_token = "{self.slack.token}"\nchannel = "{self.channel.id}"'
+        slack: dict[str, object] = {"bot_token": self.slack.token, "channel": self.channel.id}
+        if self.has_webhook:
+            slack = {"bot_token": None, "channel": None, "webhook_url": self.slack.webhook_url}
         path = self.folder / "monitor.toml"
         path.write_text(
-            _CONFIG.format(
-                platform=self.api_url or self.platform.base_url,
-                nuon=self.nuon,
-                org_id=self.platform.org_id,
-                token=self.platform.token,
-                slack=self.slack.api_url,
-                destination=destination,
-                store=self.store_url,
-                store_keys=self.store,
-                watches="\n".join(map(self.watch_of, target_ids)) + f"\n{self.more}",
+            configuration(
+                *map(self.watch_of, target_ids),
+                self.more,
+                nuon={
+                    "api_url": self.api_url or self.platform.base_url,
+                    "org_id": self.platform.org_id,
+                    "api_token": self.platform.token,
+                    **keys(self.nuon),
+                },
+                slack={"api_url": self.slack.api_url, **slack},
+                poll={"interval": "15s"},
+                stall={"after": "30m", "remind_every": "4h"},
+                store={"url": self.store_url, **keys(self.store)},
             )
         )
         return load_config(path, {})

@@ -39,6 +39,7 @@ from monitor.model import (
 )
 from monitor.store import Find, Name, Observation, Store
 from tests.support.builders import deploy, release, step
+from tests.support.configuration import configuration
 from tests.support.processes import Result, clean_environment, in_terminal
 
 ROOT = str(Path(__file__).parent.parent.parent)
@@ -48,31 +49,14 @@ CHECKOUT = "relc3x6z9a2d5g8j1m4p7r0t3w6"
 LEDGER = "rell1n4q7s0u3w6y9b2e5h8k1m4"
 SEARCH = "inws7w0y3b6d9f2h5k8n1q4t7v0"
 SHOP = "app5s8v1x4z7b0d3f6h9k2m5p8r"
-CONFIG = f"""
-[nuon]
-api_url = "http://127.0.0.1:9"
-org_id = "org1"
-api_token = "a-s3cret-token"
-[slack]
-bot_token = "xoxb-s3cret"
-channel = "#releases"
-[http]
-listen = ""
-[[watch]]
-release = "{BILLING}"
-[[watch]]
-release = "{CHECKOUT}"
-name = "Checkout"
-labels = {{ team = "payments" }}
-[[watch]]
-release = "{LEDGER}"
-[[watch]]
-workflow = "{SEARCH}"
-[[watch]]
-release = "relnever0seen0yet00000000a1"
-[[watch]]
-app = "{SHOP}"
-"""
+CONFIG = configuration(
+    f'[[watch]]\nrelease = "{BILLING}"',
+    f'[[watch]]\nrelease = "{CHECKOUT}"\nname = "Checkout"\nlabels = {{ team = "payments" }}',
+    f'[[watch]]\nrelease = "{LEDGER}"',
+    f'[[watch]]\nworkflow = "{SEARCH}"',
+    '[[watch]]\nrelease = "relnever0seen0yet00000000a1"',
+    f'[[watch]]\napp = "{SHOP}"',
+)
 
 
 @dataclass

@@ -20,21 +20,9 @@ from monitor.model import Snapshot, Target, TargetState
 from monitor.store import Observation, Store
 from tests.support import documents
 from tests.support.clock import NOON
+from tests.support.configuration import configuration
 from tests.support.statuses import Distinct
 
-CONFIG = """
-[nuon]
-api_url = "http://127.0.0.1:1"
-org_id = "org1"
-api_token = "s3cret"
-[slack]
-bot_token = "xoxb-s3cret"
-channel = "C1"
-[store]
-url = "sqlite:///{store}"
-[[watch]]
-{kind} = "{id}"
-"""
 # A build names all deploys that were ever made of it: they are no part of this rollout.
 APART = ("component_build.install_deploys",)
 
@@ -82,7 +70,9 @@ def test_a_change_of_any_status_in_a_document_is_seen_in_the_history(
                 )
             )
     config = tmp_path / "monitor.toml"
-    config.write_text(CONFIG.format(store=store, kind=kind, id=target.id))
+    config.write_text(
+        configuration(f'[[watch]]\n{kind} = "{target.id}"', store={"url": f"sqlite:///{store}"})
+    )
 
     shown = CliRunner().invoke(cli, ["history", target.id, "--json", "-c", str(config)])
 
