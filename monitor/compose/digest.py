@@ -1,6 +1,6 @@
 """What a digest says, and when the next one is due. Pure.
 
-A digest goes from one of its times to the next: from the one that was told last to the latest
+A digest goes from one of its times to the next: from the last that was sent to the latest
 that has come, so that a long stop leaves nothing out, and one message makes up for it.
 """
 
@@ -28,7 +28,7 @@ _MOST_INSTALLS = 3
 
 @dataclass(frozen=True, slots=True)
 class Timetable:
-    """At which time of which days (Monday is 0) a digest is told, by the clocks of a zone."""
+    """At which time of which days (Monday is 0) a digest is sent, by the clocks of a zone."""
 
     at: time
     days: frozenset[int]
@@ -74,11 +74,11 @@ class Issue(NamedTuple):
 
 
 def issued_until(timetable: Timetable, known: datetime | None, now: datetime) -> datetime:
-    """Return until when a digest has told, which is `known` as a rule.
+    """Return until when the digests that were sent reach, which is `known` as a rule.
 
-    One that never told begins with the time under way. So does one that told in what is the
-    future by a clock that was set back since; unless it was set back by so little that what
-    is due again soon is what was told.
+    Where none was sent they begin with the period under way. The same holds where one reaches
+    into the future because the clock was set back since; unless it was set back by so little
+    that what is due again soon is what was sent.
     """
     if known is None or known - now > _half(timetable):
         return timetable.latest(now)
@@ -86,7 +86,7 @@ def issued_until(timetable: Timetable, known: datetime | None, now: datetime) ->
 
 
 def issue_due(timetable: Timetable, last_until: datetime, now: datetime) -> Issue | None:
-    """Return what is to be told now; None for nothing."""
+    """Return the digest that is to be sent now; None for none."""
     latest = timetable.latest(now)
     # A zone's rules may change and shift a time by an hour: it is the same one.
     return Issue(last_until, latest) if latest - last_until > _half(timetable) else None
@@ -120,7 +120,7 @@ class Account(NamedTuple):
 def may_matter(state: TargetState, issue: Issue) -> bool:
     """Whether a rollout can have anything to do with a digest."""
     if state.is_closed:
-        return False  # nobody looks at it any more
+        return False  # it is not watched any more
     horizon = min(issue.since, issue.until - TROUBLES_OF)
     return state.ended is None or state.ended_at is None or state.ended_at >= horizon
 

@@ -150,7 +150,7 @@ class MessageTemplates:
 
 
 class _Slot(StrEnum):
-    """Where a template stands, as the configuration names it."""
+    """What a template is for, as the configuration names it."""
 
     TITLE = "title"
     FIELD = "fields"

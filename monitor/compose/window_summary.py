@@ -110,7 +110,7 @@ def story_of(lines: Sequence[HeldLine], view: render.View | None, now: datetime)
 
 
 def awaits_poll(bundle: Bundle, stories: Iterable[Story], now: datetime) -> bool:
-    """Whether a poll that is about to come may yet change what is to be said."""
+    """Whether a poll that is about to come may yet change what a summary says."""
     return now < bundle.until + PATIENCE and any(story.is_unseen for story in stories)
 
 
