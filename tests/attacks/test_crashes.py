@@ -77,6 +77,9 @@ class Stage:
         """Start a daemon that dies at a point; False where the rollout ended before that."""
         async with self.life(point, passing) as life:
             await until(lambda: life.has_ended or self._is_all_told(), seconds=300)
+            # Its last mark may be readable before the signal that follows it has arrived.
+            with contextlib.suppress(TimeoutError):
+                await until(lambda: life.has_ended, seconds=2)
             if life.has_ended:
                 assert life.exit_code == -signal.SIGKILL, life.errors.read_text()
                 self.kills[point] += 1
