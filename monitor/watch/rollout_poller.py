@@ -74,7 +74,8 @@ class RolloutPoller:
         started = time.perf_counter()
         if not self._is_loaded:
             await self._load()
-        await self._follow_clock()
+        # Also where no answer comes: a restart in the meantime could not follow it any more.
+        await self._follow_clock(self._context.jumped())
         self._outage_reporter.asks()
         try:
             seen = self._seen.snapshot.root if self._seen else None
@@ -129,9 +130,22 @@ class RolloutPoller:
             self._looked_at = _Answer(stored.fingerprint, ())
         self._is_loaded = True
 
-    async def _follow_clock(self) -> None:
+    async def _now(self) -> datetime:
+        """Return the time, by which what is remembered is as old as before the clock was set.
+
+        The clock may be set at any moment, also while an answer is awaited: what the time is and
+        how far it was set are believed once both were read with nothing in between.
+        """
+        while True:
+            jumped = self._context.jumped()
+            await self._follow_clock(jumped)
+            now = self._context.now()
+            if self._context.jumped() == jumped:
+                return now
+
+    async def _follow_clock(self, jumped: timedelta) -> None:
         """A clock that was set makes nothing older or younger: what just moved has not stalled."""
-        jumped, seen = self._context.jumped(), self._seen
+        seen = self._seen
         if jumped == self._jumped:
             return
         if seen is not None and self._looked_at is not None:
@@ -160,7 +174,7 @@ class RolloutPoller:
     # An answer came
 
     async def _observe(self, gathered: Gathered) -> Outcome:
-        context, now = self._context, self._context.now()
+        context, now = self._context, await self._now()
         answer = _Answer(gathered.fingerprint, context.active_silences.silences)
         previous: Mapping[str, str] = {}
         if not self._is_due(answer, now):

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -119,6 +120,29 @@ async def watch(
                 await app.delivery.hurry()
             await world.look(app, after=every)
     return release_id, [str(jump) for _, jump in waiting]
+
+
+@pytest.mark.parametrize("by", [HOURS, YEAR, -HOURS, -YEAR], ids=str)
+async def test_a_clock_that_is_set_while_an_answer_is_waited_for_makes_nothing_stall(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: timedelta
+) -> None:
+    async with a_world(tmp_path) as world:
+        release_id = world.platform.add("happy", seed=1)
+        async with world.monitor(release_id) as app:
+            await world.look(app)
+            before = len(world.channel.posts)
+            get = app.context.source.get
+
+            async def get_while_the_clock_is_set(*args: Any, **kwargs: Any) -> Any:
+                answer = await get(*args, **kwargs)
+                world.set_by += by
+                return answer
+
+            monkeypatch.setattr(app.context.source, "get", get_while_the_clock_is_set)
+            for _ in range(4):
+                await world.look(app, after=1)
+
+        assert len(world.channel.posts) == before
 
 
 @pytest.mark.parametrize("scenario", ["failure", *(["demo", "happy", "retry"] if IS_LONG else ())])
