@@ -56,6 +56,18 @@ class _Every(IntervalTrigger):  # type: ignore[misc]  # APScheduler 3 has no typ
         return now + interval
 
 
+def rouse(scheduler: AsyncIOScheduler) -> None:
+    """Run at once what waits for longer than its interval.
+
+    APScheduler goes by the time of day: the clock was set back since it planned such a job, and
+    it would wait until it is that late again.
+    """
+    now = datetime.now(UTC)
+    for job in scheduler.get_jobs():
+        if job.next_run_time - now > job.trigger.interval:
+            job.modify(next_run_time=now)
+
+
 class Daemon:
     """Polls every watch when it is due and delivers what comes of it, until stopped."""
 
@@ -176,14 +188,13 @@ class Daemon:
         known = self._jumped()
         while True:
             await asyncio.sleep(_LOOK_AT_CLOCK_EVERY)
+            rouse(scheduler)
             jumped = self._jumped()
             if jumped == known:
                 continue
             self._metrics.clock_jumps.inc()
             log.warning("clock_was_set", seconds=round((jumped - known).total_seconds()))
             known = jumped
-            for job in scheduler.get_jobs():
-                job.modify(next_run_time=datetime.now(UTC))
             with self._logged("clock"):
                 await self._delivery.hurry()
 

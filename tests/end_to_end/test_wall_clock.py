@@ -18,6 +18,7 @@ from monitor.config import Config
 from monitor.deliver.pace import Pace
 from monitor.service.app import App
 from monitor.service.build import build
+from monitor.service.scheduler import rouse
 from monitor.service.wall_clock import WallClock
 from monitor.simulation.audit import audit
 from monitor.simulation.slack import plain_text
@@ -120,6 +121,23 @@ async def watch(
                 await app.delivery.hurry()
             await world.look(app, after=every)
     return release_id, [str(jump) for _, jump in waiting]
+
+
+async def test_what_was_planned_by_a_clock_that_was_wrong_for_an_instant_runs_all_the_same(
+    tmp_path: Path,
+) -> None:
+    async with a_world(tmp_path) as world, world.monitor(world.platform.add("happy")) as app:
+        scheduler = app.daemon._scheduler()
+        scheduler.start(paused=True)
+        first, *others = scheduler.get_jobs()
+        first.modify(next_run_time=datetime.now(UTC) + DAY)
+        planned = [job.next_run_time for job in others]
+
+        rouse(scheduler)
+
+        assert first.next_run_time <= datetime.now(UTC)
+        assert [job.next_run_time for job in others] == planned
+        scheduler.shutdown(wait=False)
 
 
 @pytest.mark.parametrize("by", [HOURS, YEAR, -HOURS, -YEAR], ids=str)
@@ -372,10 +390,13 @@ async def test_a_clock_that_is_set_ahead_by_a_year_is_one_run_of_each_job(tmp_pa
 
 
 def faketime_library() -> str | None:
-    """Return the library that fakes a process's clock, of Debian's package `faketime`."""
+    """Return the library that fakes a process's clock, of Debian's package `faketime`.
+
+    The one for threads: the other gives two threads that read the time at once a wrong one.
+    """
     if shutil.which("faketime") is None:
         return None
-    print_environment = ["faketime", "-f", "+0s", "sh", "-c", "echo $LD_PRELOAD"]
+    print_environment = ["faketime", "-m", "-f", "+0s", "sh", "-c", "echo $LD_PRELOAD"]
     found = subprocess.run(print_environment, capture_output=True, text=True, check=False)
     return found.stdout.strip() or None
 
