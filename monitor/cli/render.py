@@ -122,7 +122,7 @@ def _of_sample(config: Config, kind: str, event: EventKind, *, is_webhook: bool)
     now = datetime.now(UTC)
     made = sample(kind, event, now)
     if made is None and event in _OUTAGE_EVENTS:
-        return [Sheet(", ".join(_homes(config)), _of_outage(event, kind, now))]
+        return [Sheet(", ".join(_default_destinations(config)), _of_outage(event, kind, now))]
     if made is None:
         kinds = join_names([str(one) for one in (*kinds_of_events(kind), *_OUTAGE_EVENTS)])
         raise click.UsageError(f"Of {kind} there is never {event}, only {kinds}")
@@ -152,10 +152,10 @@ def _of_outage(event: EventKind, kind: str, now: datetime) -> Message:
             return render.reachable("Nuon", since, now)
 
 
-def _homes(config: Config) -> tuple[str, ...]:
+def _default_destinations(config: Config) -> tuple[str, ...]:
     from monitor.deliver.destinations import Destinations
 
-    return Destinations(config).homes
+    return Destinations(config).default_destinations
 
 
 def _sheets(
@@ -226,7 +226,8 @@ def _view(config: Config, known: Known, silences: Sequence[Silence]) -> View:
     state = msgspec.structs.replace(known.state, has_card=True)
     dispatched = dispatch(scene, (), state, plan=plan_of(config), silences=silences, now=now)
     state = msgspec.structs.replace(
-        state, card_destinations=dispatched.state.card_destinations or scene.homes[:1]
+        state,
+        card_destinations=dispatched.state.card_destinations or scene.default_destinations[:1],
     )
     view = replace(known, state=state).view(config, dispatched.silences, now)
     for problem in view.filled.problems if view.filled else ():
@@ -242,7 +243,10 @@ def _recipients(config: Config, known: Known, event: Event) -> list[Recipient]:
 
     subject = replace(subject_of(known.scene, event), notified_destinations=None)
     now, rules = datetime.now(UTC), plan_of(config).rules
-    verdict = joined(route(subject, rules, home=home, now=now) for home in known.scene.homes)
+    verdict = joined(
+        route(subject, rules, default_destination=destination, now=now)
+        for destination in known.scene.default_destinations
+    )
     return [*verdict.recipients, *(one.recipient for one in verdict.waiting)]
 
 

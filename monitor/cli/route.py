@@ -198,7 +198,11 @@ def _fact_lines(question: Question) -> Iterator[str]:
 def _hints(config: Config, question: Question, *, has_watch: bool) -> Iterator[str]:
     from monitor.deliver.destinations import Destinations
 
-    if len(Destinations(config).homes) > 1 and not has_watch and not question.is_of_outage:
+    if (
+        len(Destinations(config).default_destinations) > 1
+        and not has_watch
+        and not question.is_of_outage
+    ):
         yield "The watches have several channels: --watch says of which one."
     if config.slack.use_app_webhooks:
         yield "The webhook that Nuon has for the app is known while watching only."

@@ -70,7 +70,7 @@ def scene_of(
     """Return what the events of a target are routed by."""
     return Scene(
         snapshot=snapshot,
-        homes=watch.settings.homes,
+        default_destinations=watch.settings.default_destinations,
         title=watch.title,
         watch=watch.settings.entry,
         labels=watch.settings.labels,

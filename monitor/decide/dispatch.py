@@ -52,12 +52,13 @@ class Plan:
 class Scene:
     """All that is known of a rollout and of the watch that it belongs to.
 
-    `homes` are the channels of the watches that lead to it. `names` are those of things by their
-    ids, `apps` the ids of components' apps by the components' ids; both may lack any.
+    `default_destinations` are the channels of the watches that lead to it. `names` are those of
+    things by their ids, `apps` the ids of components' apps by the components' ids; both may
+    lack any.
     """
 
     snapshot: Snapshot
-    homes: tuple[str, ...]
+    default_destinations: tuple[str, ...]
     title: str = ""
     watch: Named = field(default_factory=Named)
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -320,23 +321,23 @@ class _Dispatcher:
             route(
                 subject,
                 self._plan.rules,
-                home=home,
+                default_destination=destination,
                 now=self._now,
                 windows=self._plan.windows,
                 silences=self._silences,
             )
-            for home in self._homes(event)
+            for destination in self._default_destinations(event)
         )
         self._verdicts.append((event, verdict))
         return verdict
 
-    def _homes(self, event: Event) -> tuple[str, ...]:
+    def _default_destinations(self, event: Event) -> tuple[str, ...]:
         own = self._scene.app_destinations.get(self._facts.app_id(event))
-        return (*self._scene.homes, own) if own else self._scene.homes
+        return (*self._scene.default_destinations, own) if own else self._scene.default_destinations
 
     def _card_destinations(self, subject: Subject) -> Iterator[str]:
-        for home in self._homes(self._whole()):
-            yield from card_destinations(subject, self._plan.rules, home=home)
+        for destination in self._default_destinations(self._whole()):
+            yield from card_destinations(subject, self._plan.rules, default_destination=destination)
 
     def _whole(self) -> Event:
         return Event(EventKind.STARTED, Level.ROLLOUT, self._scene.snapshot.root)
@@ -362,7 +363,7 @@ def _look_again_at(waiting: Sequence[Waiting], verdict: Verdict) -> datetime | N
 
 
 def joined(verdicts: Iterable[Verdict]) -> Verdict:
-    """Return the verdicts of several homes as one: whoever any of them notifies is notified."""
+    """Return as one what was decided for several default destinations: any may notify."""
     all_ = tuple(verdicts)
     if len(all_) == 1:
         return all_[0]

@@ -61,17 +61,18 @@ def route(
     subject: Subject,
     rules: Sequence[Rule],
     *,
-    home: str,
+    default_destination: str,
     now: datetime,
     windows: Sequence[Window] = (),
     silences: Sequence[Silence] = (),
 ) -> Verdict:
-    """Decide who is notified of an event; `home` is the destination of the watch's own channel."""
+    """Decide who is notified of an event; the default destination is the watch's own channel."""
     silence = active_silence(subject, silences, now)
     if silence is not None:
         return Verdict(silence=silence)
     decided = [
-        _decide(rule, step, subject, windows, now) for rule, step in _steps(subject, rules, home)
+        _decide(rule, step, subject, windows, now)
+        for rule, step in _steps(subject, rules, default_destination)
     ]
     outcomes = [outcome for _, outcome in decided if outcome is not None]
     return _verdict_of(outcomes, tuple(step for step, _ in decided))
@@ -94,14 +95,20 @@ def _verdict_of(outcomes: Sequence[Recipient | Held | Waiting], steps: tuple[Ste
     )
 
 
-def card_destinations(subject: Subject, rules: Sequence[Rule], *, home: str) -> tuple[str, ...]:
+def card_destinations(
+    subject: Subject, rules: Sequence[Rule], *, default_destination: str
+) -> tuple[str, ...]:
     """Return where a rollout's card is posted: wherever its `started` leads, at whatever hour.
 
     The subject is one of the rollout as a whole, of whatever event. Windows and silences do
     not count: a card is edited quietly, and says itself that it is silenced.
     """
     started = replace(subject, event=EventKind.STARTED)
-    steps = (step for _, step in _steps(started, rules, home) if step.fate is not Fate.NO_MATCH)
+    steps = (
+        step
+        for _, step in _steps(started, rules, default_destination)
+        if step.fate is not Fate.NO_MATCH
+    )
     return tuple(dict.fromkeys(s.destination for s in steps if s.destination is not None))
 
 
@@ -111,7 +118,9 @@ def active_silence(subject: Subject, silences: Sequence[Silence], now: datetime)
     return max(matching, key=lambda one: one.until, default=None)
 
 
-def _steps(subject: Subject, rules: Sequence[Rule], home: str) -> Iterator[tuple[Rule, Step]]:
+def _steps(
+    subject: Subject, rules: Sequence[Rule], default_destination: str
+) -> Iterator[tuple[Rule, Step]]:
     """Yield the routes as far as they are looked at, each as if the event were dropped there."""
     for number, rule in enumerate(rules, start=1):
         mismatch = rule.mismatch(subject)
@@ -132,7 +141,10 @@ def _steps(subject: Subject, rules: Sequence[Rule], home: str) -> Iterator[tuple
         )
         if not looks_further:
             return
-    yield Rule(destination=home), Step(fate=Fate.DROPPED, destination=home)
+    yield (
+        Rule(destination=default_destination),
+        Step(fate=Fate.DROPPED, destination=default_destination),
+    )
 
 
 def _decide(

@@ -22,7 +22,10 @@ _SLACK_HOSTS = frozenset({"hooks.slack.com", "hooks.slack-gov.com"})
 
 
 class Destinations:
-    """Every destination in use. `homes` are those of the watches, the default one first."""
+    """Every destination in use.
+
+    `default_destinations` are the channels of the watches, in the order of the configuration.
+    """
 
     def __init__(self, config: Config, keep_secret: Callable[[str], None] = lambda _: None) -> None:
         """`keep_secret` is called with each address that is learnt."""
@@ -38,8 +41,10 @@ class Destinations:
         for number, entry in enumerate(config.route, start=1):
             if entry.webhook_url is not None:
                 self._webhooks[_webhook_of(entry, number)] = entry.webhook_url
-        self.homes = tuple(dict.fromkeys(home_of(config, entry) for entry in config.watch))
-        digests = (home_of(config, entry) for entry in config.digest)
+        self.default_destinations = tuple(
+            dict.fromkeys(destination_of_entry(config, entry) for entry in config.watch)
+        )
+        digests = (destination_of_entry(config, entry) for entry in config.digest)
         self.configured = tuple(dict.fromkeys((*notified_destinations(config), *digests)))
 
     def keeps_cards(self, destination: str) -> bool:
@@ -91,7 +96,7 @@ class Destinations:
         return parts.scheme == "https" and parts.netloc in _SLACK_HOSTS
 
 
-def home_of(config: Config, entry: Watch | Digest) -> str:
+def destination_of_entry(config: Config, entry: Watch | Digest) -> str:
     """Return the destination of what may name a channel of its own."""
     if config.slack.webhook_url is not None:
         return WEBHOOK
@@ -107,9 +112,9 @@ def destination_of_route(entry: Route, number: int) -> str | None:
 
 def notified_destinations(config: Config) -> tuple[str, ...]:
     """Return the destinations of watches and routes, the default one first."""
-    homes = (home_of(config, entry) for entry in config.watch)
+    own = (destination_of_entry(config, entry) for entry in config.watch)
     routed = (destination_of_route(entry, n) for n, entry in enumerate(config.route, start=1))
-    return tuple(dict.fromkeys(filter(None, (*homes, *routed))))
+    return tuple(dict.fromkeys(filter(None, (*own, *routed))))
 
 
 def _webhook_of(entry: Route, number: int) -> str:

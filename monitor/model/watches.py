@@ -14,14 +14,15 @@ from monitor.model.tree import Target
 class WatchSettings:
     """What one entry of the configuration says of its target and of all that it leads to.
 
-    `entry` is the entry's own target id and name. `homes` are the destinations of its channel.
+    `entry` is the entry's own target id and name. `default_destinations` are its
+    channel and those of other entries that lead to the same target.
     What has been settled for `forget_after` is polled no more, and rows of a list that are
     older are not looked at. Of what a list holds, at most `limit` are followed at one time,
     those whose `names` match.
     """
 
     entry: Named
-    homes: tuple[str, ...]
+    default_destinations: tuple[str, ...]
     labels: Mapping[str, str]
     interval: timedelta
     settled_interval: timedelta
@@ -48,7 +49,9 @@ class Watch:
         """The entry's name; empty without one, and for what was found, which has its own."""
         return self.settings.entry.name if self.found_in is None else ""
 
-    def with_homes(self, homes: Sequence[str]) -> Watch:
-        """Return the same watch, at home in these destinations as well."""
-        all_homes = tuple(dict.fromkeys((*self.settings.homes, *homes)))
-        return replace(self, settings=replace(self.settings, homes=all_homes))
+    def with_default_destinations(self, destinations: Sequence[str]) -> Watch:
+        """Return the same watch with these default destinations as well."""
+        all_destinations = tuple(
+            dict.fromkeys((*self.settings.default_destinations, *destinations))
+        )
+        return replace(self, settings=replace(self.settings, default_destinations=all_destinations))

@@ -120,7 +120,7 @@ async def build(
             jumped=jumped,
         )
         outage_log.has_news = delivery.wake
-        lost = await outage_log.lost_store(destinations.homes)
+        lost = await outage_log.lost_store(destinations.default_destinations)
         metrics.store_lost.set(lost.since.timestamp() if lost else 0.0)
         await delivery.hurry()
         reachability = Reachability(
@@ -138,7 +138,7 @@ async def build(
             permalink=slack.permalink,
             channels=destinations,
             directory=slack,
-            destinations=destinations.homes,
+            destinations=destinations.default_destinations,
             plan=plan_of(config),
             templates=templates_of(config),
             active_silences=ActiveSilences(),
@@ -172,7 +172,7 @@ async def build(
             metrics=metrics,
             now=now,
             stuck_after_seconds=_STUCK_AFTER_SECONDS + config.nuon.timeout.total_seconds(),
-            destinations=frozenset(destinations.homes),
+            destinations=frozenset(destinations.default_destinations),
             configuration_problem=configuration_problem,
         )
         if config.heartbeat.url is not None:
@@ -195,7 +195,9 @@ async def build(
 def _fallbacks(config: Config, destinations: Destinations) -> tuple[str, ...]:
     """Return where it is reported that some other destination refuses, the best one first."""
     default = config.slack.channel if config.slack.webhook_url is None else None
-    return tuple(dict.fromkeys((*([default] if default else []), *destinations.homes)))
+    return tuple(
+        dict.fromkeys((*([default] if default else []), *destinations.default_destinations))
+    )
 
 
 async def _registry(config: Config, context: Context) -> Registry:

@@ -18,7 +18,11 @@ from monitor.config import Watch as WatchEntry
 from monitor.decide.dispatch import Plan
 from monitor.decide.routing import Rule
 from monitor.decide.windows import EVERY_DAY, Once, Then, Weekly, Window
-from monitor.deliver.destinations import destination_of_route, home_of, notified_destinations
+from monitor.deliver.destinations import (
+    destination_of_entry,
+    destination_of_route,
+    notified_destinations,
+)
 from monitor.model import LABEL, Matcher, Mention, Named, NamePatterns, WatchSettings
 
 _SECRET_PATH_LENGTH = 16
@@ -68,7 +72,7 @@ def settings_of(config: Config, entry: WatchEntry) -> WatchSettings:
     """Return how an entry's target is watched, and all that it leads to."""
     return WatchSettings(
         entry=Named(entry.target.id, entry.name or ""),
-        homes=(home_of(config, entry),),
+        default_destinations=(destination_of_entry(config, entry),),
         labels=entry.labels,
         interval=entry.interval or config.poll.interval,
         settled_interval=config.poll.settled_interval,
@@ -139,7 +143,7 @@ def digests_of(config: Config) -> tuple[Digest, ...]:
     return tuple(
         Digest(destination, _timetable(entry), of_all=destination not in notified)
         for entry in config.digest
-        for destination in (home_of(config, entry),)
+        for destination in (destination_of_entry(config, entry),)
     )
 
 

@@ -72,9 +72,11 @@ class ListPoller:
             return self._outage_reporter.pause()
         return self.watch.settings.interval
 
-    def add_homes(self, homes: Sequence[str]) -> None:
-        """Let what is found be at home in these as well, from now on."""
-        self.watch = self._outage_reporter.watch = self.watch.with_homes(homes)
+    def add_default_destinations(self, destinations: Sequence[str]) -> None:
+        """Notify these by default as well, of whatever is found from now on."""
+        self.watch = self._outage_reporter.watch = self.watch.with_default_destinations(
+            destinations
+        )
 
     def has_found(self, target: Target) -> bool:
         """Whether the list led to a target, however long ago."""

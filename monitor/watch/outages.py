@@ -80,15 +80,20 @@ class OutageReporter:
 
         Neither quiet hours nor silences may hide that nothing is watched.
         """
-        homes = self.watch.settings.homes if news.target else self._context.destinations
+        default_destinations = (
+            self.watch.settings.default_destinations if news.target else self._context.destinations
+        )
         if news.kind is EventKind.REACHABLE:
             notified = await self._context.outage_log.notified(
                 news.scope, news.since, EventKind.UNREACHABLE, EventKind.REMOVED
             )
-            return dict.fromkeys(notified or homes, ())
+            return dict.fromkeys(notified or default_destinations, ())
         subject = self._subject(news)
         rules, now = self._context.plan.rules, self._context.now()
-        verdicts = [route(subject, rules, home=home, now=now) for home in homes]
+        verdicts = [
+            route(subject, rules, default_destination=destination, now=now)
+            for destination in default_destinations
+        ]
         return {d.destination: d.mentions for verdict in verdicts for d in verdict.recipients}
 
     def _subject(self, news: ReachabilityChange) -> Subject:

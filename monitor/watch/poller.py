@@ -34,5 +34,5 @@ class Poller(Hashable, Protocol):
     def pause(self) -> timedelta | None:
         """Return how long to wait until the next pass; None to make no more."""
 
-    def add_homes(self, homes: Sequence[str]) -> None:
-        """Be at home in these destinations as well."""
+    def add_default_destinations(self, destinations: Sequence[str]) -> None:
+        """Notify these by default as well."""

@@ -51,7 +51,7 @@ class Registry:
         """Poll a target from now on; of one that is polled already more people are notified."""
         poller = self._rollout_pollers.get(watch.target)
         if poller is not None:
-            poller.add_homes(watch.settings.homes)
+            poller.add_default_destinations(watch.settings.default_destinations)
             return
         poller = RolloutPoller(watch, self._context, partial(self._lead, watch))
         self._rollout_pollers[watch.target] = poller
@@ -61,10 +61,10 @@ class Registry:
         """Look for what is new in a list from now on."""
         known = self._list_pollers.get(watch.target)
         if known is not None:
-            known.add_homes(watch.settings.homes)
+            known.add_default_destinations(watch.settings.default_destinations)
             for poller in self._rollout_pollers.values():
                 if poller.watch.found_in == watch.target:
-                    poller.add_homes(watch.settings.homes)
+                    poller.add_default_destinations(watch.settings.default_destinations)
             return
         list_poller = ListPoller(
             watch, self._context, lambda find: self._follow(list_poller.watch.settings, find)

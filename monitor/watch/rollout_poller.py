@@ -92,9 +92,11 @@ class RolloutPoller:
         self._context.metrics.poll_seconds.observe(time.perf_counter() - started)
         return outcome
 
-    def add_homes(self, homes: Sequence[str]) -> None:
-        """Be at home in these as well, from the next news on."""
-        self.watch = self._outage_reporter.watch = self.watch.with_homes(homes)
+    def add_default_destinations(self, destinations: Sequence[str]) -> None:
+        """Notify these by default as well, from the next news on."""
+        self.watch = self._outage_reporter.watch = self.watch.with_default_destinations(
+            destinations
+        )
 
     def pause(self) -> timedelta | None:
         """Return how long to wait until the next poll; None to poll no more."""

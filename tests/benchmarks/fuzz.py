@@ -71,7 +71,7 @@ _MOMENTS = 12
 _MOST_ROUNDS = 20
 _COURSES: tuple[Course, ...] = (WAITS, NOOP, DENIED, FLICKERS)
 _PATIENCE = StallRules(timedelta(minutes=30), timedelta(hours=4))
-_HOMES = ("C1", "hook")
+_DEFAULTS = ("C1", "hook")
 _LINKS = render.Links("https://app.nuon.co", "orgk2v9q7m3x8c4b6n1z5w0y2a")
 
 
@@ -488,7 +488,7 @@ class Life:
         return decision
 
     def _dispatch(self, after: Snapshot, decision: events.Decision) -> Dispatch:
-        scene = Scene(after, _HOMES)
+        scene = Scene(after, _DEFAULTS)
         return dispatch(
             scene, decision.events, decision.state, plan=Plan(), silences=(), now=self.now
         )

@@ -25,7 +25,7 @@ from tests.support.builders import deploy, release, snapshot, state, step
 from tests.support.clock import NOON
 from tests.support.configuration import configuration
 from tests.support.processes import CHANNEL, Result, a_place
-from tests.unit.test_routing import HOME, SITUATIONS, Situation
+from tests.unit.test_routing import DEFAULT, SITUATIONS, Situation
 
 Run: TypeAlias = Callable[..., Result]
 
@@ -80,7 +80,7 @@ def store(run: Run, first_store: Path) -> Iterator[Store]:
 def configure(*sections: str) -> None:
     if not any("[[watch]]" in section for section in sections):
         sections = ('[[watch]]\napp = "app1"', *sections)
-    text = configuration(*sections, slack={"channel": HOME})
+    text = configuration(*sections, slack={"channel": DEFAULT})
     Path("monitor.toml").write_text(text, encoding="utf-8")
 
 
@@ -308,7 +308,7 @@ def test_that_nothing_can_be_seen_is_told_in_quiet_hours_and_in_every_channel(
 
     for event in ("unreachable", "reachable"):
         page = asked(run, "--event", event)
-        assert [one["destination"] for one in page["notified"]] == ["#payments", HOME]
+        assert [one["destination"] for one in page["notified"]] == ["#payments", DEFAULT]
         assert page["held"] == []
 
 

@@ -42,7 +42,7 @@ from tests.support.clock import NOON
 from tests.support.processes import until
 from tests.support.world import World, a_world
 
-HOME = "#releases"
+DEFAULT = "#releases"
 ENDS = after(60)
 TARGET = Target("release", RELEASE_ID)
 FREEZE = """
@@ -56,7 +56,7 @@ FOUR_HOURS = 4 * 3600
 
 def held(kind: EventKind, words: str = "", alert_key: str = "", minutes: float = 1) -> HeldLine:
     return HeldLine(
-        destination=HOME,
+        destination=DEFAULT,
         window="freeze",
         until=ENDS,
         target=TARGET,
@@ -186,9 +186,9 @@ def test_windows_and_sinks_have_a_message_each() -> None:
     bundles = due_bundles([failed("a"), elsewhere, otherwise, failed("b"), later], ENDS)
 
     assert [(one.destination, one.window, len(one.lines)) for one in bundles] == [
-        (HOME, "freeze", 2),
+        (DEFAULT, "freeze", 2),
         ("#oncall", "freeze", 1),
-        (HOME, "night", 1),
+        (DEFAULT, "night", 1),
     ]
 
 
@@ -246,7 +246,7 @@ def test_what_breaks_off_before_the_end_leaves_it_all_to_be_told(
     store: Store, statement: str
 ) -> None:
     keep(store, failed("a"), failed("b"))
-    summary = Notification("quiet/1", HOME, Form.MESSAGE, Message("over"))
+    summary = Notification("quiet/1", DEFAULT, Form.MESSAGE, Message("over"))
 
     def break_off(_c: object, _u: object, text: str, *_: object) -> None:
         if text.startswith(statement):

@@ -36,7 +36,7 @@ from tests.support.builders import (
 )
 from tests.support.clock import NOON
 
-HOME, ONCALL = "#releases", "#oncall"
+DEFAULT, ONCALL = "#releases", "#oncall"
 HERE = Mention(MentionKind.HERE)
 
 
@@ -44,18 +44,21 @@ class Desk:
     """A release that is watched, routed by a plan: what each destination is told, look by look."""
 
     def __init__(
-        self, *rules: Rule, windows: Sequence[Window] = (), homes: Sequence[str] = (HOME,)
+        self,
+        *rules: Rule,
+        windows: Sequence[Window] = (),
+        default_destinations: Sequence[str] = (DEFAULT,),
     ) -> None:
         self.reader = Reader()
         self.plan = Plan(rules, tuple(windows))
-        self.homes = tuple(homes)
+        self.default_destinations = tuple(default_destinations)
         self.silences: list[Silence] = []
 
     def look(self, root: Entity, minutes: float, **scene: object) -> Dispatch:
         events = self.reader.poll(root, after(minutes))
         assert self.reader.state is not None
         found = dispatch(
-            Scene(snapshot(root), self.homes, **scene),  # type: ignore[arg-type]
+            Scene(snapshot(root), self.default_destinations, **scene),  # type: ignore[arg-type]
             events,
             self.reader.state,
             plan=self.plan,
@@ -107,12 +110,12 @@ def silence(until: float, **patterns: str) -> Silence:
 # Where it goes
 
 
-def test_without_routes_everything_is_told_at_home() -> None:
+def test_without_routes_the_default_destination_is_notified_of_everything() -> None:
     book = Desk()
     book.look(rolling("executing"), 0)
 
-    assert told(book.look(rolling("error"), 1)) == {HOME: ["failed"]}
-    assert book.state.card_destinations == (HOME,)
+    assert told(book.look(rolling("error"), 1)) == {DEFAULT: ["failed"]}
+    assert book.state.card_destinations == (DEFAULT,)
 
 
 def test_a_route_takes_what_is_its_own_and_leaves_the_rest() -> None:
@@ -136,12 +139,15 @@ def test_the_card_stands_where_the_beginning_is_told() -> None:
 
 
 def test_two_watches_that_lead_to_one_release_are_both_told_once() -> None:
-    book = Desk(Rule(destination=ONCALL, events=FAILING, continues=True), homes=(HOME, "#other"))
+    book = Desk(
+        Rule(destination=ONCALL, events=FAILING, continues=True),
+        default_destinations=(DEFAULT, "#other"),
+    )
     book.look(rolling("executing"), 0)
 
     found = told(book.look(rolling("error"), 1))
 
-    assert found == {ONCALL: ["failed"], HOME: ["failed"], "#other": ["failed"]}
+    assert found == {ONCALL: ["failed"], DEFAULT: ["failed"], "#other": ["failed"]}
 
 
 def test_an_apps_own_webhook_is_told_of_that_app_too() -> None:
@@ -150,7 +156,7 @@ def test_an_apps_own_webhook_is_told_of_that_app_too() -> None:
 
     found = book.look(root, 0, app_destinations={"app1": "webhook of app app1"})
 
-    assert set(found.news) == {HOME, "webhook of app app1"}
+    assert set(found.news) == {DEFAULT, "webhook of app app1"}
 
 
 @pytest.mark.parametrize(
@@ -266,7 +272,7 @@ def test_what_still_fails_when_a_window_ends_is_told_then(then: Then) -> None:
 
     at_the_end = book.look(rolling("error"), 20)
 
-    assert told(at_the_end) == {HOME: ["failed"]}
+    assert told(at_the_end) == {DEFAULT: ["failed"]}
     assert told(book.look(rolling("error"), 21)) == {}
 
 
@@ -305,7 +311,7 @@ def test_what_still_fails_when_a_silence_ends_is_told_then() -> None:
     (alert,) = book.state.alerts
 
     assert alert.look_again_at == after(20)
-    assert told(book.look(rolling("error"), 20)) == {HOME: ["failed"]}
+    assert told(book.look(rolling("error"), 20)) == {DEFAULT: ["failed"]}
 
 
 def test_a_silence_over_one_install_leaves_the_others_loud() -> None:
@@ -315,7 +321,7 @@ def test_a_silence_over_one_install_leaves_the_others_loud() -> None:
 
     found = book.look(rolling("error", "error"), 1)
 
-    assert [event.entity.install_id for event in found.news[HOME].events] == ["b"]
+    assert [event.entity.install_id for event in found.news[DEFAULT].events] == ["b"]
 
 
 def test_a_silence_over_the_whole_release_is_said_before_anything_fails() -> None:
@@ -372,7 +378,7 @@ def test_a_plan_without_rules_tells_what_policy_decided_and_no_more() -> None:
 
     found = [told(book.look(rolling(status), n)) for n, status in enumerate(life)]
 
-    assert [one.get(HOME, []) for one in found] == [
+    assert [one.get(DEFAULT, []) for one in found] == [
         [],
         ["failed"],
         [],

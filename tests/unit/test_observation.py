@@ -29,12 +29,12 @@ from monitor.model import (
 from tests.support.builders import NOON, PATIENCE, RELEASE_ID, after, deploy, release, step
 
 TARGET = Target("release", RELEASE_ID)
-HOME = "#releases"
+DEFAULT = "#releases"
 WATCH = Watch(
     TARGET,
     WatchSettings(
         entry=Named(RELEASE_ID),
-        homes=(HOME,),
+        default_destinations=(DEFAULT,),
         labels={},
         interval=timedelta(seconds=15),
         settled_interval=timedelta(minutes=5),
@@ -75,7 +75,7 @@ def test_the_first_answer_is_always_new() -> None:
     first = observed(None, RUNNING, NOON)
 
     assert first is not None
-    assert [card.destination for card in first.mail.cards] == [HOME]
+    assert [card.destination for card in first.mail.cards] == [DEFAULT]
 
 
 def test_the_same_tree_once_more_is_nothing_new() -> None:
@@ -142,12 +142,12 @@ def test_the_card_of_the_attempt_before_is_linked_once_it_is_posted() -> None:
     again = observed(failed.seen, RUNNING, after(2))
     assert again is not None
     assert again.seen.lacks_link
-    url = {HOME: "https://example.slack.com/archives/C1/p1"}
+    url = {DEFAULT: "https://example.slack.com/archives/C1/p1"}
 
     linked = observed(again.seen, RUNNING, after(3), previous=url)
 
     assert linked is not None
-    assert url[HOME] in str(linked.mail.cards[0].message.blocks)
+    assert url[DEFAULT] in str(linked.mail.cards[0].message.blocks)
     assert observed(linked.seen, RUNNING, after(4), previous=url) is None
 
 
@@ -159,11 +159,11 @@ def test_routes_that_were_changed_post_no_card_by_themselves() -> None:
     failed = observed(seen, release("error", *RUNNING.children), after(2), plan=plan)
 
     assert failed is not None
-    assert failed.seen.state.card_destinations == (HOME, "#elsewhere")
+    assert failed.seen.state.card_destinations == (DEFAULT, "#elsewhere")
 
 
 def test_who_started_it_is_looked_up_only_where_a_route_may_mention_them() -> None:
-    mentions = Plan((Rule(destination=HOME, mentions=(Mention(MentionKind.STARTED_BY),)),))
+    mentions = Plan((Rule(destination=DEFAULT, mentions=(Mention(MentionKind.STARTED_BY),)),))
     root = replace_root(RUNNING, created_by="ana@example.com")
     first = compare(None, TARGET, root, now=NOON, stall_rules=PATIENCE)
     seen = observed(None, root, NOON, plan=mentions)

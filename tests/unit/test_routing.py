@@ -28,7 +28,7 @@ from monitor.model import (
 from tests.support.builders import fixed
 from tests.support.clock import NOON
 
-HOME = "#releases"
+DEFAULT = "#releases"
 MIDNIGHT = datetime(2025, 12, 1, 23, 0, tzinfo=UTC)  # in Berlin
 ANNA = "anna@example.com"
 
@@ -105,7 +105,7 @@ class Situation:
         return route(
             self.subject,
             self.routes,
-            home=HOME,
+            default_destination=DEFAULT,
             now=self.at,
             windows=self.windows,
             silences=self.silences,
@@ -227,7 +227,7 @@ SITUATIONS: dict[str, Situation] = {
     ),
     "a route that continues to the watch's own channel mentions there": Situation(
         subject=of("failed"),
-        routes=(to(HOME, "failed", "@channel", continues=True),),
+        routes=(to(DEFAULT, "failed", "@channel", continues=True),),
         told=["#releases @channel"],
         why=["route 1: matches, told in #releases with @channel; looks further", NO_FURTHER],
     ),
@@ -699,26 +699,30 @@ def test_who_is_told_and_why(situation: Situation) -> None:
 def test_a_destination_names_the_routes_that_lead_to_it() -> None:
     rules = (to("#ops", name="a", continues=True), to("#ops", name="b", continues=True))
 
-    told = route(of("failed"), rules, home=HOME, now=NOON).recipients
+    told = route(of("failed"), rules, default_destination=DEFAULT, now=NOON).recipients
 
-    assert [(one.destination, one.routes) for one in told] == [("#ops", ("a", "b")), (HOME, ())]
+    assert [(one.destination, one.routes) for one in told] == [("#ops", ("a", "b")), (DEFAULT, ())]
 
 
 def test_what_waited_is_told_once_it_is_due() -> None:
-    waiting = route(of("failed"), (PATIENT,), home=HOME, now=NOON).waiting[0]
+    waiting = route(of("failed"), (PATIENT,), default_destination=DEFAULT, now=NOON).waiting[0]
     assert waiting.due is not None
 
     later = of("failed", age=waiting.due - NOON, notified_destinations=())
-    told = route(later, (PATIENT,), home=HOME, now=waiting.due).recipients
+    told = route(later, (PATIENT,), default_destination=DEFAULT, now=waiting.due).recipients
 
     assert told == (waiting.recipient,)
 
 
 def test_what_was_held_and_still_stands_is_told_when_the_window_is_over() -> None:
-    held = route(of("failed"), (ONCALL,), home=HOME, now=MIDNIGHT, windows=(NIGHT,)).held[0]
+    held = route(
+        of("failed"), (ONCALL,), default_destination=DEFAULT, now=MIDNIGHT, windows=(NIGHT,)
+    ).held[0]
 
     still = of("failed", notified_destinations=())
-    told = route(still, (ONCALL,), home=HOME, now=held.hold.until, windows=(NIGHT,)).recipients
+    told = route(
+        still, (ONCALL,), default_destination=DEFAULT, now=held.hold.until, windows=(NIGHT,)
+    ).recipients
 
     assert told == (held.recipient,)
 
@@ -727,7 +731,9 @@ def test_what_was_silenced_and_still_stands_is_told_when_the_silence_is_over() -
     quiet = silence(NOON + timedelta(hours=6))
 
     still = of("failed", notified_destinations=())
-    told = route(still, (ONCALL,), home=HOME, now=quiet.until, silences=(quiet,)).recipients
+    told = route(
+        still, (ONCALL,), default_destination=DEFAULT, now=quiet.until, silences=(quiet,)
+    ).recipients
 
     assert [one.destination for one in told] == ["#oncall"]
 
@@ -738,29 +744,37 @@ def test_what_was_silenced_and_still_stands_is_told_when_the_silence_is_over() -
 def test_a_card_stands_where_the_start_is_told() -> None:
     rules = (to("#oncall", "failed"), to("#log", continues=True), to("#team", app="shop"))
 
-    assert card_destinations(of_all("failed"), rules, home=HOME) == ("#log", "#team")
+    assert card_destinations(of_all("failed"), rules, default_destination=DEFAULT) == (
+        "#log",
+        "#team",
+    )
 
 
 def test_without_a_route_for_it_a_card_stands_in_the_watchs_own_channel() -> None:
-    assert card_destinations(of_all("succeeded"), (ONCALL,), home=HOME) == (HOME,)
+    assert card_destinations(of_all("succeeded"), (ONCALL,), default_destination=DEFAULT) == (
+        DEFAULT,
+    )
 
 
 def test_a_card_waits_for_no_threshold_and_for_no_count_of_what_was_told() -> None:
     rules = (to("#ops", min_failed=5, lasting=FIVE),)
 
     assert card_destinations(
-        of_all("failed", notified_destinations=("#ops",)), rules, home=HOME
+        of_all("failed", notified_destinations=("#ops",)), rules, default_destination=DEFAULT
     ) == ("#ops",)
 
 
 def test_a_release_whose_start_is_dropped_has_no_card() -> None:
-    assert card_destinations(of_all("failed"), (to(None, "started"),), home=HOME) == ()
+    assert (
+        card_destinations(of_all("failed"), (to(None, "started"),), default_destination=DEFAULT)
+        == ()
+    )
 
 
 def test_a_channel_to_which_two_routes_lead_has_one_card() -> None:
     rules = (to("#ops", continues=True), to("#ops"))
 
-    assert card_destinations(of_all("started"), rules, home=HOME) == ("#ops",)
+    assert card_destinations(of_all("started"), rules, default_destination=DEFAULT) == ("#ops",)
 
 
 # Mentions

@@ -36,7 +36,7 @@ class Question:
     """An event, when it happens, and the destinations of the channels that its watches have."""
 
     subject: Subject
-    homes: tuple[str, ...]
+    default_destinations: tuple[str, ...]
     at: datetime
 
     @property
@@ -64,9 +64,14 @@ class Question:
         silences = () if self.is_of_outage else silences
         return joined(
             route(
-                self.subject, plan.rules, home=home, now=self.at, windows=windows, silences=silences
+                self.subject,
+                plan.rules,
+                default_destination=destination,
+                now=self.at,
+                windows=windows,
+                silences=silences,
             )
-            for home in self.homes
+            for destination in self.default_destinations
         )
 
     def _reachable(self, plan: Plan) -> Verdict:
@@ -117,14 +122,17 @@ def question_of(config: Config, store: Store | None, asked: Asked, at: datetime)
         if entry is not None:
             settings = settings_of(config, entry)
             known = replace(known, watch=replace(known.watch, settings=settings))
-        subject, homes = _of_known(known, asked, at), known.watch.settings.homes
+        subject, destinations = (
+            _of_known(known, asked, at),
+            known.watch.settings.default_destinations,
+        )
     elif entry is not None:
         watch = Watch(entry.target, settings_of(config, entry))
-        subject, homes = _of_watch(watch, store, asked), watch.settings.homes
+        subject, destinations = _of_watch(watch, store, asked), watch.settings.default_destinations
     else:
-        subject, homes = _of_nothing_known(config, store, asked)
+        subject, destinations = _of_nothing_known(config, store, asked)
     labels = {**subject.labels, **dict(asked.labels)}
-    return Question(replace(subject, **_differences(store, asked), labels=labels), homes, at)
+    return Question(replace(subject, **_differences(store, asked), labels=labels), destinations, at)
 
 
 def _is_outage(event: EventKind, level: Level) -> bool:
@@ -153,10 +161,10 @@ def _of_nothing_known(
     config: Config, store: Store | None, asked: Asked
 ) -> tuple[Subject, tuple[str, ...]]:
     """Return the subject of what was only typed; an outage is then that of the platform."""
-    homes = Destinations(config).homes
+    destinations = Destinations(config).default_destinations
     if asked.kind in _OUTAGE_EVENTS:
-        return subject_of_outage(asked.kind, None), homes
-    return _made_up(store, asked), homes[:1]
+        return subject_of_outage(asked.kind, None), destinations
+    return _made_up(store, asked), destinations[:1]
 
 
 def _made_up(store: Store | None, asked: Asked) -> Subject:

@@ -164,7 +164,9 @@ def _ids_of(targets: Collection[StoredTarget]) -> str:
 
 def _add(watches: dict[Target, Watch], watch: Watch) -> None:
     known = watches.get(watch.target)
-    watches[watch.target] = known.with_homes(watch.settings.homes) if known else watch
+    watches[watch.target] = (
+        known.with_default_destinations(watch.settings.default_destinations) if known else watch
+    )
 
 
 def _ids(snapshot: Snapshot, state: TargetState) -> Iterable[str]:
