@@ -111,16 +111,16 @@ class DestinationError(MonitorError):
 class DestinationUnavailable(DestinationError):
     """Try again later; `retry_after` is how long the destination asks to wait, in seconds.
 
-    `maybe_delivered`: the connection broke after the request was sent, so the message may have
+    `in_doubt`: the connection broke after the request was sent, so the message may have
     arrived. A post must be searched for before it is sent again.
     """
 
     def __init__(
-        self, message: str, *, retry_after: float | None = None, maybe_delivered: bool = False
+        self, message: str, *, retry_after: float | None = None, in_doubt: bool = False
     ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
-        self.maybe_delivered = maybe_delivered
+        self.in_doubt = in_doubt
 
 
 class DestinationRejected(DestinationError):

@@ -53,8 +53,8 @@ class Metrics:
             ["next"],
             registry=self.registry,
         )
-        self.ambiguous = Counter(
-            "nuon_monitor_ambiguous_posts",
+        self.posts_in_doubt = Counter(
+            "nuon_monitor_posts_in_doubt",
             "Posts whose answer never came, by how it was resolved: found, resent, or unknown"
             " (sent again because nobody can look).",
             ["resolution"],

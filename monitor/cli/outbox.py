@@ -122,7 +122,7 @@ def _as_dict(entry: _Entry) -> dict[str, Any]:
         "created_at": its.created_at.isoformat(),
         "attempts": its.attempts,
         "next_try_at": its.next_try_at and its.next_try_at.isoformat(),
-        "maybe_delivered": its.maybe_delivered,
+        "in_doubt": its.in_doubt,
         "error": its.error,
     }
 

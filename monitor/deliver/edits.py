@@ -40,7 +40,7 @@ class Editing:
     """One attempt at an edit."""
 
     is_edit = True
-    maybe_delivered = False
+    in_doubt = False
 
     def __init__(self, edits: Edits, edit: Edit) -> None:
         self._edits = edits

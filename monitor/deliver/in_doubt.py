@@ -36,6 +36,6 @@ class InDoubtSearch:
         enqueued_at = min(queued.created_at, self.now()) - abs(self.jumped())
         since = enqueued_at - _CLOCK_DIFFERENCE
         found = await destination.find(queued.key, thread=queued.thread, since=since)
-        self.metrics.ambiguous.labels("found" if found else "resent").inc()
-        log.info("looked_for", key=queued.key, found=found is not None)
+        self.metrics.posts_in_doubt.labels("found" if found else "resent").inc()
+        log.info("searched_in_doubt", key=queued.key, found=found is not None)
         return found

@@ -93,8 +93,8 @@ class Posting:
         self._posts = posts
         self._queued = queued
         self._fingerprint: bytes | None = None
-        self.maybe_delivered = queued.maybe_delivered
-        self._is_looked_for = False
+        self.in_doubt = queued.in_doubt
+        self._is_searched_for = False
         self._cannot_look: CannotLook | None = None
 
     @property
@@ -115,7 +115,7 @@ class Posting:
             Kind.POST if queued.thread is None else Kind.REPLY,
             queued.attempts,
             is_plain_text=is_plain_text,
-            maybe_delivered=self.maybe_delivered,
+            in_doubt=self.in_doubt,
             unknown_since=self._posts.unknown_since(queued) if is_unknown else None,
         )
 
@@ -158,7 +158,7 @@ class Posting:
 
     async def _look(self, destination: Destination) -> MessageRef | None:
         """Return the message of an earlier attempt, if there may be one and it is found."""
-        if not self.maybe_delivered or self._is_looked_for:
+        if not self.in_doubt or self._is_searched_for:
             return None
         try:
             found = await self._posts.search.find(destination, self._queued)
@@ -166,8 +166,8 @@ class Posting:
             self._cannot_look = error
             found = None
         else:
-            self.maybe_delivered = False
-        self._is_looked_for = True
+            self.in_doubt = False
+        self._is_searched_for = True
         return found
 
     async def _post(self, destination: Destination, *, is_plain_text: bool) -> MessageRef:
@@ -185,9 +185,9 @@ class Posting:
         self._posts.forget_unknown(queued.destination)
         self._posts.metrics.sent.inc()
         if self._cannot_look is not None:
-            self._posts.metrics.ambiguous.labels("unknown").inc()
+            self._posts.metrics.posts_in_doubt.labels("unknown").inc()
             reason = str(self._cannot_look)
-            log.warning("resent_perhaps_twice", key=queued.key, reason=reason)
+            log.warning("resent_in_doubt", key=queued.key, reason=reason)
         log.info("sent", form=str(queued.form), **self.log_fields)
 
     async def wait(self, step: Wait, reason: str) -> None:
@@ -200,7 +200,7 @@ class Posting:
             self._queued.id,
             next_try_at=step.until,
             error=reason,
-            maybe_delivered=step.maybe_delivered,
+            in_doubt=step.in_doubt,
             is_failure=step.is_failure,
         )
 

@@ -52,7 +52,7 @@ class Attempt:
     kind: Kind
     earlier: int
     is_plain_text: bool = False
-    maybe_delivered: bool = False
+    in_doubt: bool = False
     """Whether an attempt before this one may have arrived."""
     unknown_since: datetime | None = None
     """When it was first refused for a reason that we do not know; None if never before."""
@@ -64,7 +64,7 @@ class Wait:
 
     until: datetime
     is_failure: bool = True
-    maybe_delivered: bool = False
+    in_doubt: bool = False
     """Whether to look for it before it is sent again."""
     affected: Affected = Affected.NOTHING_ELSE
 
@@ -116,34 +116,34 @@ def _after_unavailable(
         wait, is_limit = backoff(attempt.earlier, jitter=jitter), False
     else:
         wait, is_limit = timedelta(seconds=error.retry_after), True
-    maybe_delivered = attempt.maybe_delivered or error.maybe_delivered
+    in_doubt = attempt.in_doubt or error.in_doubt
     # Slack limits the posts of each channel, but the edits of all cards together.
     is_limit_of_edits = is_limit and attempt.kind is Kind.EDIT
     return Wait(
-        now + (max(wait, BEFORE_LOOKING) if maybe_delivered else wait),
+        now + (max(wait, BEFORE_LOOKING) if in_doubt else wait),
         is_failure=not is_limit,
-        maybe_delivered=maybe_delivered,
+        in_doubt=in_doubt,
         affected=Affected.EDITS if is_limit_of_edits else Affected.NOTHING_ELSE,
     )
 
 
 def _after_refusal(refusal: Refusal, attempt: Attempt, now: datetime, jitter: float) -> NextStep:
-    is_edit, in_doubt = attempt.kind is Kind.EDIT, attempt.maybe_delivered
+    is_edit, in_doubt = attempt.kind is Kind.EDIT, attempt.in_doubt
     later = now + backoff(attempt.earlier, jitter=jitter)
     match refusal:
         case Refusal.MESSAGE | Refusal.UNKNOWN if not attempt.is_plain_text:
             return AsPlainText()
         case Refusal.CREDENTIALS:
             affected = Affected.EDITS if is_edit else Affected.NOTHING_ELSE
-            return Wait(now + PROBE_CREDENTIALS, maybe_delivered=in_doubt, affected=affected)
+            return Wait(now + PROBE_CREDENTIALS, in_doubt=in_doubt, affected=affected)
         case Refusal.CHANNEL:
             until = now + PROBE_CHANNEL
-            return Wait(until, maybe_delivered=in_doubt, affected=Affected.DESTINATION)
+            return Wait(until, in_doubt=in_doubt, affected=Affected.DESTINATION)
         case Refusal.UNKNOWN if is_edit or _may_yet_pass(attempt.unknown_since, now):
-            return Wait(later, maybe_delivered=in_doubt)
+            return Wait(later, in_doubt=in_doubt)
         case Refusal.CARD if attempt.kind is not Kind.POST:
             # Should the new card take no replies either, the wait keeps the channel from filling.
-            return LoseCard(Wait(later, maybe_delivered=in_doubt))
+            return LoseCard(Wait(later, in_doubt=in_doubt))
         case Refusal.MESSAGE | Refusal.UNKNOWN | Refusal.CARD | Refusal.QUOTA:
             return SetAside()
 

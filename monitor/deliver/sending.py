@@ -33,7 +33,7 @@ class Sending(Protocol):
     is_edit: bool
 
     @property
-    def maybe_delivered(self) -> bool:
+    def in_doubt(self) -> bool:
         """Whether an earlier attempt may have arrived."""
 
     @property

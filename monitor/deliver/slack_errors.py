@@ -76,7 +76,7 @@ _PASSING = frozenset(
     "service_unavailable team_added_to_org external_channel_migrating update_failed"
     " rollup_error".split()
 )
-_AMBIGUOUS = frozenset({"internal_error", "fatal_error", "request_timeout"})
+_IN_DOUBT = frozenset({"internal_error", "fatal_error", "request_timeout"})
 # An answer without a code is not Slack's own, or not all of it. These leave open whether
 # the call was carried out; of the others some will not go away by themselves.
 _DOUBTFUL = frozenset({200, 201, 202, 204, 408, 502, 504})
@@ -112,13 +112,13 @@ def _destination_error(what: str, error: Exception, *, is_post: bool) -> Destina
         case aiohttp.ClientError() | TimeoutError() | OSError():
             return DestinationUnavailable(
                 f"the connection to Slack broke during {what}: {_reason(error)}",
-                maybe_delivered=is_post,
+                in_doubt=is_post,
             )
         case _:
             # An AttributeError on plain text, a UnicodeDecodeError on bytes, and so on.
             return DestinationUnavailable(
                 f"Slack's answer to {what} cannot be understood ({type(error).__name__})",
-                maybe_delivered=is_post,
+                in_doubt=is_post,
             )
 
 
@@ -161,8 +161,8 @@ def _verdict(
     retry_after = _retry_after(headers)
     if status == 429 or code in _RATE:
         return DestinationUnavailable(sentence, retry_after=retry_after or _SHORTEST_WAIT_SECONDS)
-    if code in _AMBIGUOUS or (not code and status in _DOUBTFUL):
-        return DestinationUnavailable(sentence, maybe_delivered=is_post)
+    if code in _IN_DOUBT or (not code and status in _DOUBTFUL):
+        return DestinationUnavailable(sentence, in_doubt=is_post)
     refusal = _refusal(code, status)
     if refusal is None:
         return DestinationUnavailable(sentence, retry_after=retry_after)

@@ -205,7 +205,7 @@ class Delivery:
         destination = self._destination_for(sending.destination)
         if destination is None:
             until = self._now() + PROBE_CHANNEL
-            step = Wait(until, maybe_delivered=sending.maybe_delivered)
+            step = Wait(until, in_doubt=sending.in_doubt)
             await sending.wait(step, "the configuration has no such destination now")
             return
         await sending.begin()

@@ -52,7 +52,7 @@ class DeliveryState(StrEnum):
 class QueuedNotification:
     """A notification of the outbox. A smaller id was enqueued earlier.
 
-    `next_try_at` is None when it may go at once. With `maybe_delivered` an earlier attempt's
+    `next_try_at` is None when it may go at once. With `in_doubt` an earlier attempt's
     outcome is unknown. `thread` is the card that a reply belongs under, where it is posted.
     """
 
@@ -68,7 +68,7 @@ class QueuedNotification:
     state: DeliveryState
     attempts: int
     next_try_at: datetime | None
-    maybe_delivered: bool
+    in_doubt: bool
     created_at: datetime
     error: str
     thread: MessageRef | None
@@ -176,7 +176,7 @@ class Outbox:
                     state=DeliveryState.SENT,
                     done_at=now,
                     next_try_at=None,
-                    maybe_delivered=False,
+                    in_doubt=False,
                     channel_id=channel_id,
                     ts=ts,
                     error="",
@@ -202,7 +202,7 @@ class Outbox:
         *,
         next_try_at: datetime,
         error: str,
-        maybe_delivered: bool = False,
+        in_doubt: bool = False,
         is_failure: bool = True,
     ) -> None:
         """Write down that Slack did not accept it, and when to try again.
@@ -215,7 +215,7 @@ class Outbox:
             attempts=notification.c.attempts - (0 if is_failure else 1),
             next_try_at=next_try_at,
             error=error,
-            maybe_delivered=maybe_delivered,
+            in_doubt=in_doubt,
         )
 
     def set_aside(self, id_: int, *, now: datetime, error: str) -> None:
@@ -371,7 +371,7 @@ def _row(one: Notification, now: datetime) -> dict[str, object]:
         "message": one.message,
         "state": DeliveryState.PENDING,
         "attempts": 0,
-        "maybe_delivered": False,
+        "in_doubt": False,
         "created_at": now,
         "error": "",
     }
@@ -391,7 +391,7 @@ def _queued(row: Row[Any]) -> QueuedNotification:
         state=DeliveryState(row.state),
         attempts=row.attempts,
         next_try_at=row.next_try_at,
-        maybe_delivered=row.maybe_delivered or row.state == DeliveryState.SENDING,
+        in_doubt=row.in_doubt or row.state == DeliveryState.SENDING,
         created_at=row.created_at,
         error=row.error,
         thread=MessageRef(row.thread_channel_id, row.thread_ts) if row.thread_ts else None,

@@ -183,7 +183,7 @@ notification = Table(
     Column("state", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("next_try_at", Instant),
-    Column("maybe_delivered", Boolean, nullable=False),
+    Column("in_doubt", Boolean, nullable=False),
     Column("created_at", Instant, nullable=False),
     # When it was sent or set aside.
     Column("done_at", Instant),

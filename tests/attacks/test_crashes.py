@@ -267,8 +267,8 @@ async def test_where_history_may_not_be_read_a_post_in_doubt_is_sent_again_once_
         await stage.judge(may_repeat=True)
         (twice,) = (key for key, times in Counter(stage.posted_keys).items() if times > 1)
         assert stage.posted_keys.count(twice) == 2
-        assert [entry["key"] for entry in life.entries("resent_perhaps_twice")] == [twice]
-        assert 'nuon_monitor_ambiguous_posts_total{resolution="unknown"} 1.0' in counted
+        assert [entry["key"] for entry in life.entries("resent_in_doubt")] == [twice]
+        assert 'nuon_monitor_posts_in_doubt_total{resolution="unknown"} 1.0' in counted
 
 
 async def _page(url: str) -> str:
@@ -298,12 +298,12 @@ async def test_killed_two_hundred_times_nothing_is_lost_and_nothing_told_twice(
                 await stage.judge()
                 assert _takes_turns(_of_outage(stage)), (scenario, dialect)
                 assert life.errors.read_text() == ""
-                looked = life.entries("looked_for")
+                looked = life.entries("searched_in_doubt")
                 figures["rollouts"] += 1
                 figures["messages"] += len(stage.posted_keys)
                 figures["edits"] += sum(len(post.edits) for post in stage.world.channel.posts)
-                figures["ambiguous, found"] += sum(bool(one["found"]) for one in looked)
-                figures["ambiguous, sent again"] += sum(not one["found"] for one in looked)
+                figures["in doubt, found"] += sum(bool(one["found"]) for one in looked)
+                figures["in doubt, sent again"] += sum(not one["found"] for one in looked)
 
     async with asyncio.TaskGroup() as group:
         for _ in range(at_once):

@@ -43,8 +43,8 @@ async def test_a_post_whose_answer_was_lost_is_found_and_not_posted_again(
     assert [one.ts for one in history if hasattr(one, "ts")] == [
         post.ts for post in slack.channel("releases").posts
     ]
-    assert monitor.count("ambiguous_posts", resolution="found") == 1
-    assert monitor.count("ambiguous_posts", resolution="resent") == 0
+    assert monitor.count("posts_in_doubt", resolution="found") == 1
+    assert monitor.count("posts_in_doubt", resolution="resent") == 0
 
 
 @pytest.mark.parametrize("kind", NOT_ARRIVED)
@@ -58,8 +58,8 @@ async def test_a_post_that_did_not_arrive_is_looked_for_and_then_posted_again(
         await monitor.deliver(after=2)
 
     assert keys(slack.channel("releases")) == ["a", "b"]
-    assert monitor.count("ambiguous_posts", resolution="found") == 0
-    assert monitor.count("ambiguous_posts", resolution="resent") == 1
+    assert monitor.count("posts_in_doubt", resolution="found") == 0
+    assert monitor.count("posts_in_doubt", resolution="resent") == 1
 
 
 async def test_a_post_in_doubt_is_not_looked_for_at_once(monitor: Monitor) -> None:
@@ -130,8 +130,8 @@ async def test_where_nobody_can_look_it_is_posted_again_counted_and_logged(
         await monitor.deliver(after=2)
 
     assert keys(monitor.slack.channel("releases")) == ["a", "a", "b"]
-    assert monitor.count("ambiguous_posts", resolution="unknown") == 1
-    (entry,) = [log for log in logs if log["event"] == "resent_perhaps_twice"]
+    assert monitor.count("posts_in_doubt", resolution="unknown") == 1
+    (entry,) = [log for log in logs if log["event"] == "resent_in_doubt"]
     assert (entry["key"], "channels:history" in entry["reason"]) == ("a", True)
 
 
@@ -145,7 +145,7 @@ async def test_through_a_webhook_a_post_in_doubt_is_posted_again_and_counted(
     await monitor.deliver(after=2)
 
     assert monitor.slack.channel("releases").notifications() == ["a", "a", "b"]
-    assert monitor.count("ambiguous_posts", resolution="unknown") == 1
+    assert monitor.count("posts_in_doubt", resolution="unknown") == 1
 
 
 async def test_a_doubt_outlives_a_token_that_is_revoked_meanwhile(monitor: Monitor) -> None:
@@ -155,13 +155,13 @@ async def test_a_doubt_outlives_a_token_that_is_revoked_meanwhile(monitor: Monit
     monitor.slack.revoke_token()
     await monitor.deliver(after=2)
     await monitor.deliver(after=30)
-    assert monitor.count("ambiguous_posts", resolution="unknown") == 0
+    assert monitor.count("posts_in_doubt", resolution="unknown") == 0
 
     monitor.slack.restore_token()
     await monitor.deliver(after=30)
 
     assert keys(monitor.slack.channel("releases")) == ["a", "b"]
-    assert monitor.count("ambiguous_posts", resolution="found") == 1
+    assert monitor.count("posts_in_doubt", resolution="found") == 1
 
 
 async def test_one_post_in_doubt_through_an_outage_is_counted_once(monitor: Monitor) -> None:
@@ -173,7 +173,7 @@ async def test_one_post_in_doubt_through_an_outage_is_counted_once(monitor: Moni
         await monitor.deliver(after=60)
 
     assert monitor.slack.channel("releases").notifications() == ["a", "a"]
-    assert monitor.count("ambiguous_posts", resolution="unknown") == 1
+    assert monitor.count("posts_in_doubt", resolution="unknown") == 1
 
 
 @pytest.mark.parametrize("kind", ["reset", "404", "500", "error:no_service", "hang"])

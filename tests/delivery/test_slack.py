@@ -286,7 +286,7 @@ async def test_over_the_rate_it_waits_as_long_as_slack_says(scene: Scene, second
     error = await verdict(scene)
 
     assert isinstance(error, DestinationUnavailable)
-    assert (error.retry_after, error.maybe_delivered) == (seconds, False)
+    assert (error.retry_after, error.in_doubt) == (seconds, False)
 
 
 PASSING = {
@@ -306,7 +306,7 @@ async def test_a_passing_failure_is_for_later_and_did_not_arrive(scene: Scene) -
     error = await verdict(scene)
 
     assert isinstance(error, DestinationUnavailable)
-    assert (error.retry_after, error.maybe_delivered) == (None, False)
+    assert (error.retry_after, error.in_doubt) == (None, False)
 
 
 async def test_a_503_that_names_a_time_is_taken_at_its_word() -> None:
@@ -316,7 +316,7 @@ async def test_a_503_that_names_a_time_is_taken_at_its_word() -> None:
     assert error.retry_after == 120.0
 
 
-AMBIGUOUS = {
+IN_DOUBT = {
     "internal_error": refused("internal_error"),
     "internal_error with 500": said({"ok": False, "error": "internal_error"}, status=500),
     "fatal_error": refused("fatal_error"),
@@ -346,12 +346,12 @@ AMBIGUOUS = {
 }
 
 
-@pytest.mark.parametrize("scene", AMBIGUOUS.values(), ids=AMBIGUOUS.keys())
+@pytest.mark.parametrize("scene", IN_DOUBT.values(), ids=IN_DOUBT.keys())
 async def test_a_post_without_a_clear_answer_may_have_arrived(scene: Scene) -> None:
     error = await verdict(scene)
 
     assert isinstance(error, DestinationUnavailable)
-    assert error.maybe_delivered
+    assert error.in_doubt
 
 
 @pytest.mark.parametrize(
@@ -363,7 +363,7 @@ async def test_a_post_that_is_not_answered_in_time_may_have_arrived(scene: Scene
     error = await verdict(scene, timeout=0.1)
 
     assert isinstance(error, DestinationUnavailable)
-    assert error.maybe_delivered
+    assert error.in_doubt
     assert str(error).endswith("chat.postMessage: no answer in time")
 
 
@@ -372,7 +372,7 @@ async def test_an_edit_without_a_clear_answer_can_simply_be_repeated() -> None:
         error = await verdict(scene, call=edit)
 
         assert isinstance(error, DestinationUnavailable)
-        assert not error.maybe_delivered
+        assert not error.in_doubt
 
 
 # Before the request was sent
@@ -385,7 +385,7 @@ async def test_a_refused_connection_did_not_deliver() -> None:
         error = await error_of(post(client.channel("#releases")))
 
     assert isinstance(error, DestinationUnavailable)
-    assert not error.maybe_delivered
+    assert not error.in_doubt
 
 
 async def test_a_name_that_does_not_resolve_did_not_deliver() -> None:
@@ -395,7 +395,7 @@ async def test_a_name_that_does_not_resolve_did_not_deliver() -> None:
         error = await error_of(post(client.channel("#releases")))
 
     assert isinstance(error, DestinationUnavailable)
-    assert not error.maybe_delivered
+    assert not error.in_doubt
 
 
 async def test_a_certificate_that_is_not_trusted_did_not_deliver(tmp_path: Path) -> None:
@@ -407,7 +407,7 @@ async def test_a_certificate_that_is_not_trusted_did_not_deliver(tmp_path: Path)
         error = await error_of(post(client.channel("#releases")))
 
     assert isinstance(error, DestinationUnavailable)
-    assert not error.maybe_delivered
+    assert not error.in_doubt
     assert "certificate" in str(error)
 
 
@@ -419,7 +419,7 @@ async def test_a_server_that_speaks_no_tls_did_not_deliver() -> None:
             error = await error_of(post(client.channel("#releases")))
 
     assert isinstance(error, DestinationUnavailable)
-    assert not error.maybe_delivered
+    assert not error.in_doubt
 
 
 async def test_a_proxy_that_refuses_did_not_deliver(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -429,7 +429,7 @@ async def test_a_proxy_that_refuses_did_not_deliver(monkeypatch: pytest.MonkeyPa
             error = await error_of(post(client.channel("#releases")))
 
     assert isinstance(error, DestinationUnavailable)
-    assert not error.maybe_delivered
+    assert not error.in_doubt
     assert "s3cretw0rd" not in whole_story(error)
 
 
@@ -645,7 +645,7 @@ async def test_a_webhook_that_is_gone_without_a_word_is_waited_for(status: int) 
 
 
 @pytest.mark.parametrize(
-    ("scene", "maybe_delivered"),
+    ("scene", "in_doubt"),
     [
         (page(500, b"rollup_error"), False),
         (page(503), False),
@@ -658,20 +658,18 @@ async def test_a_webhook_that_is_gone_without_a_word_is_waited_for(status: int) 
         (truncate(response(b"o", content_length=2)), True),
     ],
 )
-async def test_a_webhook_that_fails_for_now_is_tried_later(
-    scene: Scene, maybe_delivered: bool
-) -> None:
+async def test_a_webhook_that_fails_for_now_is_tried_later(scene: Scene, in_doubt: bool) -> None:
     error = await webhook_verdict(scene)
 
     assert isinstance(error, DestinationUnavailable)
-    assert error.maybe_delivered is maybe_delivered
+    assert error.in_doubt is in_doubt
 
 
 async def test_a_webhook_that_hangs_may_have_delivered() -> None:
     error = await webhook_verdict(never_answer(), timeout=0.1)
 
     assert isinstance(error, DestinationUnavailable)
-    assert error.maybe_delivered
+    assert error.in_doubt
 
 
 async def test_a_webhooks_limit_is_waited_for() -> None:

@@ -63,7 +63,7 @@ def test_a_post_goes_out_as_it_was_decided(store: Store) -> None:
     assert (post.target, post.attempt, post.events) == (RELEASE, 3, queued.events)
     assert post.is_broadcast
     assert (post.state, post.attempts, post.next_try_at) == (DeliveryState.PENDING, 0, None)
-    assert (post.created_at, post.thread, post.maybe_delivered) == (NOON, None, False)
+    assert (post.created_at, post.thread, post.in_doubt) == (NOON, None, False)
 
 
 def test_posts_of_a_destination_go_out_in_the_order_they_were_enqueued(store: Store) -> None:
@@ -112,12 +112,12 @@ def test_a_post_under_way_when_the_daemon_was_killed_may_have_arrived(path: Path
     with Store.open(url_of(path), now=NOON) as store:
         assert store.outbox.due_destinations(NOON) == (frozenset({"ops"}), None)
         assert next_notification(store).key == "1"
-        assert next_notification(store).maybe_delivered
+        assert next_notification(store).in_doubt
         assert next_notification(store).attempts == 1
 
 
-@pytest.mark.parametrize("maybe_delivered", [True, False])
-def test_whether_a_post_may_have_arrived_is_remembered(store: Store, maybe_delivered: bool) -> None:
+@pytest.mark.parametrize("in_doubt", [True, False])
+def test_whether_a_post_may_have_arrived_is_remembered(store: Store, in_doubt: bool) -> None:
     store.save(observation(note("1")))
     store.outbox.begin_attempt(next_notification(store).id, NOON)
 
@@ -125,10 +125,10 @@ def test_whether_a_post_may_have_arrived_is_remembered(store: Store, maybe_deliv
         next_notification(store).id,
         next_try_at=NOON,
         error="cut off",
-        maybe_delivered=maybe_delivered,
+        in_doubt=in_doubt,
     )
 
-    assert next_notification(store).maybe_delivered is maybe_delivered
+    assert next_notification(store).in_doubt is in_doubt
 
 
 def test_retry_makes_everything_held_up_due_now(store: Store) -> None:

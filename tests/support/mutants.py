@@ -163,8 +163,8 @@ MUTANTS = (
     ),
     Mutant(
         "a post that may have arrived is sent again without a look",
-        "if not self.maybe_delivered or self._is_looked_for:",
-        "if self.maybe_delivered or self._is_looked_for:",
+        "if not self.in_doubt or self._is_searched_for:",
+        "if self.in_doubt or self._is_searched_for:",
         f"{_UNSURE_SLACK}[reset_after]",
     ),
 )

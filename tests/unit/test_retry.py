@@ -42,8 +42,8 @@ def _attempt(kind: Kind, earlier: int, more: dict[str, object]) -> Attempt:
     return Attempt(kind, earlier, **more)  # type: ignore[arg-type]
 
 
-def passing(*, retry_after: float | None = None, maybe: bool = False) -> DestinationUnavailable:
-    return DestinationUnavailable("503", retry_after=retry_after, maybe_delivered=maybe)
+def passing(*, retry_after: float | None = None, in_doubt: bool = False) -> DestinationUnavailable:
+    return DestinationUnavailable("503", retry_after=retry_after, in_doubt=in_doubt)
 
 
 def refused(refusal: Refusal) -> DestinationRejected:
@@ -84,36 +84,36 @@ ROWS = {
     ),
     # Posts in doubt
     "a post that may have arrived is looked for, and not at once": Row(
-        passing(maybe=True), post(), after(2, maybe_delivered=True)
+        passing(in_doubt=True), post(), after(2, in_doubt=True)
     ),
     "nor earlier than after the other waits": Row(
-        passing(maybe=True), post(5), after(24, maybe_delivered=True)
+        passing(in_doubt=True), post(5), after(24, in_doubt=True)
     ),
     "a doubt stays where it could not be looked for": Row(
-        passing(), post(maybe_delivered=True), after(2, maybe_delivered=True)
+        passing(), post(in_doubt=True), after(2, in_doubt=True)
     ),
     "and where the look was limited": Row(
         passing(retry_after=30),
-        post(maybe_delivered=True),
-        after(30, is_failure=False, maybe_delivered=True),
+        post(in_doubt=True),
+        after(30, is_failure=False, in_doubt=True),
     ),
     "and where the credentials are refused meanwhile": Row(
-        refused(Refusal.CREDENTIALS), post(maybe_delivered=True), after(30, maybe_delivered=True)
+        refused(Refusal.CREDENTIALS), post(in_doubt=True), after(30, in_doubt=True)
     ),
     "and where the channel is": Row(
         refused(Refusal.CHANNEL),
-        post(maybe_delivered=True),
-        after(300, maybe_delivered=True, affected=Affected.DESTINATION),
+        post(in_doubt=True),
+        after(300, in_doubt=True, affected=Affected.DESTINATION),
     ),
     "and where nobody knows what is": Row(
         refused(Refusal.UNKNOWN),
-        post(is_plain_text=True, maybe_delivered=True),
-        after(0.75, maybe_delivered=True),
+        post(is_plain_text=True, in_doubt=True),
+        after(0.75, in_doubt=True),
     ),
     "and where the reply's card is lost": Row(
         refused(Refusal.CARD),
-        reply(maybe_delivered=True),
-        LoseCard(after(0.75, maybe_delivered=True)),
+        reply(in_doubt=True),
+        LoseCard(after(0.75, in_doubt=True)),
     ),
     # Credentials
     "credentials that are refused are tried twice a minute, however often": Row(

@@ -73,7 +73,7 @@ def upgrade() -> None:
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
         sa.Column("next_try_at", sa.BigInteger),
-        sa.Column("maybe_delivered", sa.Boolean, nullable=False),
+        sa.Column("in_doubt", sa.Boolean, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("done_at", sa.BigInteger),
         sa.Column("channel_id", sa.Text),
