@@ -19,8 +19,9 @@ from monitor.decide.diff import Difference, diff, keep_absent
 from monitor.decide.dispatch import Dispatch, Plan, dispatch
 from monitor.decide.events import Decision, decide
 from monitor.decide.progress import starter_of
-from monitor.decide.stalls import StallRules
+from monitor.decide.stalls import StallRules, stalled_ids
 from monitor.decide.verdicts import Silence
+from monitor.kinds.profile import LastSeen
 from monitor.model import Called, Entity, Snapshot, Target, TargetState, Watch
 
 
@@ -41,6 +42,11 @@ class Seen:
     def lacks_link(self) -> bool:
         """Whether its card was drawn before the one of the attempt before was posted."""
         return self.state.attempt > 1 and not self.previous
+
+    @property
+    def last_seen(self) -> LastSeen:
+        """What the next poll has to know to ask for the right documents."""
+        return LastSeen(self.snapshot.root, stalled_ids(self.snapshot.root, self.state))
 
     def is_like(self, other: Seen) -> bool:
         """Whether both are the same but for when they were seen."""

@@ -8,7 +8,12 @@ from datetime import datetime, timedelta
 
 from monitor.decide.alert_book import AlertBook
 from monitor.decide.changes import possibly_removed
-from monitor.decide.progress import has_units_in_flight, keyed_units_of, progress_of
+from monitor.decide.progress import (
+    AlertKeys,
+    has_units_in_flight,
+    keyed_units_of,
+    progress_of,
+)
 from monitor.kinds import profile_of
 from monitor.model import (
     Alert,
@@ -34,6 +39,15 @@ class StallRules:
 def is_in_flight(root: Entity, state: TargetState) -> bool:
     """Whether a rollout has not ended yet."""
     return state.ended is None and root.phase is not Phase.FAILED
+
+
+def stalled_ids(root: Entity, state: TargetState) -> frozenset[str]:
+    """Return the ids of what people were notified of as stalled."""
+    keys = AlertKeys(root)
+    found = (
+        keys.entity(alert.alert_key) for alert in state.alerts if alert.kind is EventKind.STALLED
+    )
+    return frozenset(entity.id for _, entity in filter(None, found))
 
 
 def note_stalls(book: AlertBook, stall_rules: StallRules) -> None:

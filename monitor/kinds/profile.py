@@ -12,7 +12,7 @@ from enum import Enum, auto
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from monitor.kinds.wire import Beside, Memo, Wanted
+from monitor.kinds.wire import Beside, Memo, Question, Wanted
 from monitor.model import Entity, Found, Kind, Target
 
 
@@ -119,6 +119,16 @@ class KindProfile:
     """Facts of the root that are addresses to lead people to, with what a link is called."""
 
 
+class LastSeen(NamedTuple):
+    """What the poll before left: the tree, and the ids of what is stalled in it."""
+
+    root: Entity | None = None
+    stalled: frozenset[str] = frozenset()
+
+
+NOTHING_SEEN = LastSeen()
+
+
 @dataclass(frozen=True, slots=True)
 class Finder:
     """How to find what is new: a list with pages, newest first."""
@@ -160,6 +170,9 @@ class WatchKind:
     """The lists that lead to targets of this kind, by their keys of `[[watch]]`."""
     further: Callable[[bytes, str, Beside, Entity | None], tuple[Wanted, ...]] | None = None
     """What else to fetch, given what is at hand and what was last seen; asked until nothing is."""
+    questions: Callable[[bytes, str, Beside, LastSeen], tuple[Question, ...]] | None = None
+    """What explains the documents at hand, the most urgent first: what failed, waits or stalls.
+    Answers are found beside the others, and may lead to more questions."""
     lists_of: Callable[[Entity], tuple[Target, ...]] | None = None
     """The lists that are to be watched because of what its tree holds."""
     webhooks: Callable[[bytes], Mapping[str, str]] | None = None

@@ -40,6 +40,17 @@ class Wanted(NamedTuple):
     is_needed: bool = True
 
 
+class Question(NamedTuple):
+    """A document that explains something, such as why a deploy failed; never needed.
+
+    `subject` is what it explains, as that is now: while it is the same, the answer is asked for
+    again at growing intervals only. None for what moves by itself: asked again in each poll.
+    """
+
+    path: str
+    subject: str | None = None
+
+
 class StatusRecord(msgspec.Struct, gc=False):
     """`status_v2`, and each entry of its `history`; `created_at_ts` is in seconds.
 

@@ -8,36 +8,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import xxhash
 
 from monitor.errors import MalformedAnswer, NuonError
-from monitor.kinds.profile import Finder, WatchKind
+from monitor.kinds.profile import NOTHING_SEEN, Finder, LastSeen, WatchKind
 from monitor.kinds.wire import Document, Wanted
-from monitor.model import Entity
+from monitor.platform.explanations import Explanations, documents_of
+from monitor.platform.source import Answer, Source
 
 _MOST_ROUNDS = 50
 """How often more may be wanted: an answer that always calls for more is nonsense."""
-
-
-class Answer(Protocol):
-    """What a source returns: the document's bytes, and what is equal for equal ones."""
-
-    @property
-    def fingerprint(self) -> bytes: ...
-
-    @property
-    def body(self) -> bytes: ...
-
-    @property
-    def next_page(self) -> bool: ...
-
-
-class Source(Protocol):
-    """Where documents come from. Raises NuonError only."""
-
-    async def get(self, path: str, params: Mapping[str, str] | None = None) -> Answer: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +31,35 @@ class Gathered:
 
 
 async def gather(
-    source: Source, kind: WatchKind, identifier: str, seen: Entity | None = None
+    source: Source,
+    kind: WatchKind,
+    identifier: str,
+    last_seen: LastSeen = NOTHING_SEEN,
+    explanations: Explanations | None = None,
 ) -> Gathered:
-    """Fetch a target's document and what belongs to it; raises NuonError.
+    """Fetch a target's document, what belongs to it, and what explains it; raises NuonError.
 
     What only adds to the document may be missing: it then counts as not asked for.
     """
+    gathered = await _belonging(source, kind, identifier, last_seen)
+    if explanations is None:
+        return gathered
+    answers = await explanations.ask(
+        gathered.main, identifier, gathered.beside, last_seen, gathered.fingerprint
+    )
+    if not answers:
+        return gathered
+    fingerprint = xxhash.xxh3_128(gathered.fingerprint)
+    for path, answer in answers.items():
+        fingerprint.update(path.encode())
+        fingerprint.update(answer.fingerprint if answer else b"-")
+    beside = {**gathered.beside, **documents_of(answers)}
+    return Gathered(gathered.main, fingerprint.digest(), beside)
+
+
+async def _belonging(
+    source: Source, kind: WatchKind, identifier: str, last_seen: LastSeen
+) -> Gathered:
     main = await source.get(kind.path(identifier))
     if kind.further is None:
         return Gathered(main, main.fingerprint, {})
@@ -63,7 +67,7 @@ async def gather(
     beside: dict[str, Document | None] = {}
     fingerprint = xxhash.xxh3_128(main.fingerprint)
     for _ in range(_MOST_ROUNDS):
-        calls_for = kind.further(body, identifier, beside, seen)
+        calls_for = kind.further(body, identifier, beside, last_seen.root)
         wanted = [one for one in calls_for if one.path not in beside]
         if not wanted:
             return Gathered(main, fingerprint.digest(), beside)

@@ -12,7 +12,8 @@ import structlog
 from monitor.errors import NuonError, NuonNotFound, NuonRejected, StoreError
 from monitor.kinds import wire
 from monitor.model import Called
-from monitor.platform.fetch import Source, pages
+from monitor.platform.fetch import pages
+from monitor.platform.source import Source
 from monitor.store import Name, StoreThread
 from monitor.store.names import ACCOUNT, BUILD, called
 

@@ -17,7 +17,7 @@ from monitor.decide.stalls import StallRules
 from monitor.decide.verdicts import Silence
 from monitor.metrics import Metrics
 from monitor.model import Called, MessageRef, Snapshot, Target, Watch
-from monitor.platform.fetch import Source
+from monitor.platform.source import Source
 from monitor.store import StoredTarget, StoreThread
 from monitor.watch.outage_log import OutageLog
 

@@ -21,19 +21,18 @@ from monitor.decide import events
 from monitor.decide.verdicts import Silence
 from monitor.errors import NuonError
 from monitor.kinds import KINDS
-from monitor.kinds.profile import WatchKind
+from monitor.kinds.profile import NOTHING_SEEN, WatchKind
 from monitor.kinds.wire import Memo
 from monitor.model import Entity, Target, Watch
+from monitor.platform.explanations import Explanations
 from monitor.platform.fetch import Gathered, gather
+from monitor.platform.source import LARGE_BYTES
 from monitor.store import Observation as StoredObservation
 from monitor.watch.context import Context
 from monitor.watch.outages import OutageReporter
 from monitor.watch.poller import Outcome
 
 log = structlog.get_logger(__name__)
-
-_LARGE_BYTES = 512 * 1024
-"""From this size on an answer is worked on beside the event loop, which must not be held up."""
 
 
 class _Answer(NamedTuple):
@@ -62,6 +61,7 @@ class RolloutPoller:
         self._wakes_at: datetime | None = None
         """When there may be an event though no answer changes."""
         self._memo: Memo[Any] = Memo()
+        self._explanations = Explanations(context.source, self._kind)
         self._is_loaded = False
         self._outage_reporter = OutageReporter(watch, context)
         self._jumped = context.jumped()
@@ -78,8 +78,13 @@ class RolloutPoller:
         await self._follow_clock(self._context.jumped())
         self._outage_reporter.asks()
         try:
-            seen = self._seen.snapshot.root if self._seen else None
-            gathered = await gather(self._context.source, self._kind, self.watch.target.id, seen)
+            gathered = await gather(
+                self._context.source,
+                self._kind,
+                self.watch.target.id,
+                self._seen.last_seen if self._seen else NOTHING_SEEN,
+                self._explanations,
+            )
             self._learn(gathered)
             outcome = await self._observe(gathered)
         except NuonError as error:
@@ -225,7 +230,7 @@ class RolloutPoller:
             forgot_before=self._context.forgot_before,
             is_new=self.watch.is_new,
         )
-        is_large = len(gathered.main.body) >= _LARGE_BYTES
+        is_large = len(gathered.main.body) >= LARGE_BYTES
         return await asyncio.to_thread(compared) if is_large else compared()
 
     async def _tree(self, gathered: Gathered) -> Entity:
@@ -235,7 +240,7 @@ class RolloutPoller:
             return seen.snapshot.root
         body, memo = gathered.main.body, Memo(self._memo)
         decode = partial(self._kind.decode, body, self.watch.target.id, memo, gathered.beside)
-        root = await asyncio.to_thread(decode) if len(body) >= _LARGE_BYTES else decode()
+        root = await asyncio.to_thread(decode) if len(body) >= LARGE_BYTES else decode()
         self._memo = memo
         return root
 

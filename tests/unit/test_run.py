@@ -15,6 +15,7 @@ from monitor.decide.diff import diff, keep_absent
 from monitor.decide.progress import progress_of, reason_of, units_of
 from monitor.errors import MalformedAnswer, NuonError, NuonNotFound, NuonUnavailable
 from monitor.kinds import FINDERS, KINDS, run
+from monitor.kinds.profile import LastSeen
 from monitor.kinds.run import BRANCH_RUN
 from monitor.kinds.wire import Beside, Document, Memo, Wanted
 from monitor.model import Entity, Phase, Snapshot, Target
@@ -118,7 +119,7 @@ class Platform:
         """Ask and read as a cycle does, and remember what was seen."""
         self.asked.clear()
         seen = self.seen.root if self.seen else None
-        gathered = await gather(self, KINDS["run"], RUN_ID, seen)
+        gathered = await gather(self, KINDS["run"], RUN_ID, LastSeen(seen))
         root = run.decode(gathered.main.body, RUN_ID, Memo(), gathered.beside)
         snapshot = Snapshot(Target("run", RUN_ID), NOON, root)
         self.seen = keep_absent(self.seen, snapshot)

@@ -22,7 +22,8 @@ from monitor.kinds import FINDERS, KINDS, explained, found_by
 from monitor.kinds.profile import WatchedBy
 from monitor.kinds.wire import Memo, parse
 from monitor.model import Found, Target
-from monitor.platform.fetch import Source, gather, located, pages
+from monitor.platform.fetch import gather, located, pages
+from monitor.platform.source import Source
 from monitor.service.build import nuon_client, slack_client
 from monitor.service.wall_clock import utc_now
 from monitor.text import counted, join_names, plain

@@ -18,10 +18,13 @@ from monitor.decide.reachability import Reachability
 from monitor.decide.stalls import StallRules
 from monitor.errors import NuonError, NuonNotFound, NuonRejected, NuonUnavailable
 from monitor.kinds import KINDS, explained, run
+from monitor.kinds.profile import NOTHING_SEEN
 from monitor.kinds.wire import Memo
 from monitor.model import Entity, Event, EventKind, Phase, Target, TargetState
-from monitor.platform.fetch import Source, gather
+from monitor.platform.explanations import Explanations
+from monitor.platform.fetch import gather
 from monitor.platform.lookups import Names
+from monitor.platform.source import Source
 from monitor.text import duration_words, plain
 
 SUCCEEDED, FAILED, UNDECIDED = 0, 1, 3
@@ -96,6 +99,7 @@ class Follower:
         self._names = Names(source, None, now)
         self._reachability = Reachability(unreachable_after=_UNREACHABLE_AFTER, reported={})
         self._memo: Memo[Any] = Memo()
+        self._explanations: Explanations | None = None
         self._seen: Seen | None = None
         self._view: render.View | None = None
         self._retry_after = 0.0
@@ -103,13 +107,15 @@ class Follower:
     async def look(self) -> Look:
         """Poll once. Raises NuonError where asking again will never help."""
         self._reachability.asks(self._target)
-        seen = self._seen.snapshot.root if self._seen else None
+        last_seen = self._seen.last_seen if self._seen else NOTHING_SEEN
         try:
             if not self._is_kind_sure:
                 self._target = await _owned(self._source, self._target)
                 self._is_kind_sure = True
             kind, target = KINDS[self._target.kind], self._target
-            gathered = await gather(self._source, kind, target.id, seen)
+            if self._explanations is None:
+                self._explanations = Explanations(self._source, kind)
+            gathered = await gather(self._source, kind, target.id, last_seen, self._explanations)
             memo = Memo(self._memo)
             root = kind.decode(gathered.main.body, target.id, memo, gathered.beside)
         except NuonError as error:

@@ -1,0 +1,165 @@
+"""Asking for the documents that explain what failed, waits or is stuck.
+
+The answer about a rollout says that a deploy failed; why is said by the deploy itself, by its
+workflow or by its build. None of these is insisted on: what cannot be had in time leaves the poll
+whole, and what comes later changes what the card shows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from monitor.errors import NuonError, NuonNotFound, NuonRejected
+from monitor.kinds.profile import LastSeen, WatchKind
+from monitor.kinds.wire import Beside, Document, Question
+from monitor.model import Entity
+from monitor.platform.source import LARGE_BYTES, Answer, Source
+
+log = structlog.get_logger(__name__)
+
+_MOST_ASKED = 20
+"""How many questions one poll asks; the others have their turn in the polls after it."""
+_MOST_KEPT = 500
+"""How many questions are considered for one target, and so how many answers are kept."""
+_PATIENCE_SECONDS = 5.0
+"""How long one poll waits for all of them: a failure without its reason comes before a late one."""
+_MOST_ROUNDS = 5
+"""How often answers may lead to more questions: a deploy to its workflow, that to a build."""
+_ASK_AGAIN_AFTER_SECONDS = 30.0
+"""At first, then twice as long each time: a reason may be stored after what it explains."""
+_ASK_FOR_MISSING_AGAIN_AFTER_SECONDS = 600.0
+"""Of what the platform does not have, or does not show to us."""
+_LONGEST_PAUSE_SECONDS = 3600.0
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A question that was asked. `subject` is what it was about, as that was then."""
+
+    subject: str | None
+    answer: Answer | None
+    asked_at: float
+    pause: float
+
+
+class Explanations:
+    """The explaining documents of one target: asked for within limits, kept while they hold."""
+
+    def __init__(
+        self, source: Source, kind: WatchKind, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`clock` gives seconds by a clock that nobody sets."""
+        self._source = source
+        self._kind = kind
+        self._clock = clock
+        self._asked: dict[str, _Asked] = {}
+        self._questions: tuple[Question, ...] = ()
+        self._made_of: tuple[bytes, Entity | None, frozenset[str]] | None = None
+
+    async def ask(
+        self, main: Answer, identifier: str, beside: Beside, last_seen: LastSeen, fingerprint: bytes
+    ) -> Mapping[str, Answer | None]:
+        """Return what explains these documents, by path; None for what could not be had.
+
+        `fingerprint` is that of all documents. While it and what was last seen are the same, so
+        are the questions, and no document is read to find them.
+        """
+        until = self._clock() + _PATIENCE_SECONDS
+        asked_now: set[str] = set()
+        if not self._is_made_of(fingerprint, last_seen):
+            self._questions = await self._to_ask(main, identifier, beside, last_seen)
+        for _ in range(_MOST_ROUNDS):
+            due = self._due(asked_now)[: _MOST_ASKED - len(asked_now)]
+            seconds = until - self._clock()
+            if not due or seconds <= 0:
+                break
+            asked_now.update(question.path for question in due)
+            await self._ask_all(due, seconds)
+            self._questions = await self._to_ask(main, identifier, beside, last_seen)
+        self._made_of = fingerprint, last_seen.root, last_seen.stalled
+        answers = self._answers()
+        self._asked = {path: self._asked[path] for path in answers if path in self._asked}
+        return answers
+
+    def _is_made_of(self, fingerprint: bytes, last_seen: LastSeen) -> bool:
+        if self._made_of is None:
+            return False
+        known, root, stalled = self._made_of
+        return known == fingerprint and root is last_seen.root and stalled == last_seen.stalled
+
+    async def _to_ask(
+        self, main: Answer, identifier: str, beside: Beside, last_seen: LastSeen
+    ) -> tuple[Question, ...]:
+        questions = self._kind.questions
+        if questions is None:
+            return ()
+        documents = {**beside, **documents_of(self._answers())}
+        arguments = main.body, identifier, documents, last_seen
+        if len(main.body) < LARGE_BYTES:
+            return questions(*arguments)[:_MOST_KEPT]
+        return (await asyncio.to_thread(questions, *arguments))[:_MOST_KEPT]
+
+    def _answers(self) -> dict[str, Answer | None]:
+        asked = {question.path: self._asked.get(question.path) for question in self._questions}
+        return {path: one.answer if one else None for path, one in asked.items()}
+
+    def _due(self, asked_now: Collection[str]) -> list[Question]:
+        """Return what else to ask: what is new first, then what was asked the longest ago."""
+        now = self._clock()
+        new: list[Question] = []
+        again: list[tuple[float, Question]] = []
+        for question in self._questions:
+            asked = self._asked.get(question.path)
+            if question.path in asked_now:
+                continue
+            if asked is None or asked.subject != question.subject:
+                new.append(question)
+            elif question.subject is None or now >= asked.asked_at + asked.pause:
+                again.append((asked.asked_at, question))
+        again.sort(key=lambda one: one[0])
+        return new + [question for _, question in again]
+
+    async def _ask_all(self, due: Sequence[Question], seconds: float) -> None:
+        tasks = {asyncio.create_task(self._source.get(question.path)): question for question in due}
+        try:
+            await asyncio.wait(tasks, timeout=seconds)
+        finally:
+            late = [task for task in tasks if task.cancel()]
+        if late:
+            await asyncio.wait(late)
+        for task, question in tasks.items():
+            self._note(question, task)
+
+    def _note(self, question: Question, task: asyncio.Task[Answer]) -> None:
+        """Remember an answer, or that there is none; raises what is no answer's fault."""
+        before = self._asked.get(question.path)
+        pause = _ASK_AGAIN_AFTER_SECONDS
+        if before is not None and before.subject == question.subject:
+            pause = min(before.pause * 2, _LONGEST_PAUSE_SECONDS)
+        answer: Answer | None = None
+        if task.cancelled():
+            log.debug("explanation_missing", path=question.path, error="no answer in time")
+        elif (error := task.exception()) is None:
+            answer = task.result()
+        elif isinstance(error, NuonError):
+            log.debug("explanation_missing", path=question.path, error=str(error))
+            if isinstance(error, NuonNotFound | NuonRejected):
+                pause = max(pause, _ASK_FOR_MISSING_AGAIN_AFTER_SECONDS)
+        else:
+            raise error
+        if answer is None and before is not None:
+            answer = before.answer  # what it said of an earlier state is better than nothing
+        self._asked[question.path] = _Asked(question.subject, answer, self._clock(), pause)
+
+
+def documents_of(answers: Mapping[str, Answer | None]) -> dict[str, Document | None]:
+    """Return answers as the decoders take them."""
+    return {
+        path: Document(answer.body, answer.next_page) if answer else None
+        for path, answer in answers.items()
+    }
