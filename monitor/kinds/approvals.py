@@ -53,10 +53,10 @@ class _Step(objects.Step, gc=False):
 
 
 class _Approval(objects.Approval, gc=False):
-    workflow_step: _Step | objects.Odd = None
+    workflow_step: _Step | objects.NonObject = None
 
 
-_decoder = msgspec.json.Decoder(list[_Approval | objects.Odd] | None)
+_decoder = msgspec.json.Decoder(list[_Approval | objects.NonObject] | None)
 
 
 def path(_organisation: str) -> str:

@@ -41,7 +41,7 @@ def number(value: object) -> int:
     return value if isinstance(value, int) else 0
 
 
-def email(account: objects.Account | objects.Odd) -> str:
+def email(account: objects.Account | objects.NonObject) -> str:
     """Return who did something; empty where the platform does not say."""
     return text(account.email) if isinstance(account, objects.Account) else ""
 
@@ -55,14 +55,14 @@ def facts_of(**named: object) -> tuple[tuple[str, str], ...]:
     return tuple(facts)
 
 
-def commit_facts(commit: objects.Commit | objects.Odd) -> tuple[tuple[str, str], ...]:
+def commit_facts(commit: objects.Commit | objects.NonObject) -> tuple[tuple[str, str], ...]:
     """Return what a commit says beside its hash."""
     if not isinstance(commit, objects.Commit):
         return ()
     return facts_of(message=commit.message, author_name=commit.author_name)
 
 
-def sha(commit: objects.Commit | objects.Odd) -> str:
+def sha(commit: objects.Commit | objects.NonObject) -> str:
     """Return a commit's hash; empty where there is none."""
     return text(commit.sha) if isinstance(commit, objects.Commit) else ""
 
@@ -98,7 +98,7 @@ def word_of(status: objects.RawStatus) -> str:
     return text(status.status if isinstance(status, objects.Record) else status)
 
 
-def message_of(failure: objects.Failure | objects.Odd) -> str:
+def message_of(failure: objects.Failure | objects.NonObject) -> str:
     """Return why something failed; empty where that is not said."""
     return text(failure.message) if isinstance(failure, objects.Failure) else ""
 

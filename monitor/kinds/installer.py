@@ -65,16 +65,16 @@ _BOOKKEEPING = frozenset({"id", "installer_id", "created_by_id", "created_at", "
 
 class _Branch(objects.Row, gc=False):
     name: object = None
-    workflows: list[objects.Workflow | objects.Odd] | objects.NoList = None
+    workflows: list[objects.Workflow | objects.NonObject] | objects.NoList = None
 
 
 class _Config(objects.Stated, gc=False):
     app_id: object = None
     version: object = None
     cli_version: object = None
-    app_branch: _Branch | objects.Odd = None
+    app_branch: _Branch | objects.NonObject = None
     app_branch_id: object = None
-    vcs_connection_commit: objects.Commit | objects.Odd = None
+    vcs_connection_commit: objects.Commit | objects.NonObject = None
 
 
 class _App(objects.Stated, gc=False):
@@ -93,7 +93,7 @@ class _App(objects.Stated, gc=False):
 class _Installer(objects.Row, gc=False):
     type: object = None
     metadata: object = None
-    apps: list[_App | objects.Odd] | objects.NoList = None
+    apps: list[_App | objects.NonObject] | objects.NoList = None
 
 
 class _Notifications(msgspec.Struct, gc=False):
@@ -102,11 +102,11 @@ class _Notifications(msgspec.Struct, gc=False):
 
 class _AppWithSecret(msgspec.Struct, gc=False):
     id: object = None
-    notifications_config: _Notifications | objects.Odd = None
+    notifications_config: _Notifications | objects.NonObject = None
 
 
 class _InstallerWithSecrets(msgspec.Struct, gc=False):
-    apps: list[_AppWithSecret | objects.Odd] | objects.NoList = None
+    apps: list[_AppWithSecret | objects.NonObject] | objects.NoList = None
 
 
 class Parsed(NamedTuple):
@@ -117,7 +117,7 @@ class Parsed(NamedTuple):
 
 
 _decoder = msgspec.json.Decoder(_Installer)
-_config_decoder = msgspec.json.Decoder(_Config | objects.Odd)
+_config_decoder = msgspec.json.Decoder(_Config | objects.NonObject)
 _secrets_decoder = msgspec.json.Decoder(_InstallerWithSecrets)
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from monitor.kinds import wire
 
-Odd = str | int | float | bool | list[msgspec.Raw] | None
+NonObject = str | int | float | bool | list[msgspec.Raw] | None
 """What may stand where an object is promised."""
 NoList = dict[str, msgspec.Raw] | str | int | float | bool | None
 """What may stand where a list is promised."""
@@ -29,7 +29,7 @@ class Metadata(msgspec.Struct, gc=False):
     awaiting_retry: object = None
     auto_retried: object = None
     skipped_on_failure: object = None
-    deny_violations: list[Violation | Odd] | NoList = None
+    deny_violations: list[Violation | NonObject] | NoList = None
 
 
 class Failure(msgspec.Struct, gc=False):
@@ -41,11 +41,11 @@ class Failure(msgspec.Struct, gc=False):
 class Record(wire.StatusRecord, gc=False):
     """A status with what goes with it."""
 
-    metadata: Metadata | Odd = None
-    composite_error: Failure | Odd = None
+    metadata: Metadata | NonObject = None
+    composite_error: Failure | NonObject = None
 
 
-RawStatus = Record | Odd
+RawStatus = Record | NonObject
 """A status as it comes: a record, or the word alone."""
 
 
@@ -73,22 +73,22 @@ class Stated(Row, gc=False):
     status: RawStatus = None
     status_description: object = None
     status_v2: RawStatus = None
-    composite_error: Failure | Odd = None
+    composite_error: Failure | NonObject = None
 
 
 class Result(msgspec.Struct, gc=False):
-    error_metadata: Failure | Odd = None
-    composite_error: Failure | Odd = None
+    error_metadata: Failure | NonObject = None
+    composite_error: Failure | NonObject = None
 
 
 class Execution(Stated, gc=False):
-    result: Result | Odd = None
+    result: Result | NonObject = None
 
 
 class Job(Stated, gc=False):
     type: object = None
     operation: object = None
-    executions: list[Execution | Odd] | NoList = None
+    executions: list[Execution | NonObject] | NoList = None
 
 
 class ActionStep(Stated, gc=False):
@@ -103,7 +103,7 @@ class PlannedActionStep(msgspec.Struct, gc=False):
 
 
 class ActionConfig(msgspec.Struct, gc=False):
-    steps: list[PlannedActionStep | Odd] | NoList = None
+    steps: list[PlannedActionStep | NonObject] | NoList = None
 
 
 class Action(Stated, gc=False):
@@ -111,34 +111,34 @@ class Action(Stated, gc=False):
 
 
 class InstallAction(Stated, gc=False):
-    action_workflow: Action | Odd = None
+    action_workflow: Action | NonObject = None
 
 
 class ActionRun(Stated, gc=False):
     install_id: object = None
     trigger_type: object = None
-    config: ActionConfig | Odd = None
-    steps: list[ActionStep | Odd] | NoList = None
-    runner_job: Job | Odd = None
-    install_action_workflow: InstallAction | Odd = None
-    workflow: Workflow | Odd = None
+    config: ActionConfig | NonObject = None
+    steps: list[ActionStep | NonObject] | NoList = None
+    runner_job: Job | NonObject = None
+    install_action_workflow: InstallAction | NonObject = None
+    workflow: Workflow | NonObject = None
 
 
 class SandboxRun(Stated, gc=False):
     install_id: object = None
     run_type: object = None
-    runner_jobs: list[Job | Odd] | NoList = None
-    action_workflow_runs: list[ActionRun | Odd] | NoList = None
-    workflow: Workflow | Odd = None
+    runner_jobs: list[Job | NonObject] | NoList = None
+    action_workflow_runs: list[ActionRun | NonObject] | NoList = None
+    workflow: Workflow | NonObject = None
 
 
 class Build(Stated, gc=False):
     component_id: object = None
     component_name: object = None
     git_ref: object = None
-    created_by: Account | Odd = None
-    vcs_connection_commit: Commit | Odd = None
-    runner_job: Job | Odd = None
+    created_by: Account | NonObject = None
+    vcs_connection_commit: Commit | NonObject = None
+    runner_job: Job | NonObject = None
 
 
 class Artifact(Row, gc=False):
@@ -156,7 +156,7 @@ class Approval(Row, gc=False):
     """`response` is absent as long as nobody has answered."""
 
     type: object = None
-    response: Response | Odd = None
+    response: Response | NonObject = None
 
 
 class Policy(Stated, gc=False):
@@ -174,15 +174,15 @@ class Step(Stated, gc=False):
     execution_type: object = None
     started_at: object = None
     step_target_id: object = None
-    approval: Approval | Odd = None
-    policy_validation: Policy | Odd = None
+    approval: Approval | NonObject = None
+    policy_validation: Policy | NonObject = None
 
 
 class BareDeploy(Stated, gc=False):
     """An install deploy itself. Its status is a word, as it is what a release is about."""
 
     status: str | None = None
-    created_by: Account | Odd = None
+    created_by: Account | NonObject = None
     install_id: object = None
     component_id: object = None
     component_name: object = None
@@ -195,10 +195,10 @@ class BareDeploy(Stated, gc=False):
 class BuiltDeploy(BareDeploy, gc=False):
     """An install deploy with its details, but its build."""
 
-    oci_artifact: Artifact | Odd = None
-    runner_jobs: list[Job | Odd] | NoList = None
-    action_workflow_runs: list[ActionRun | Odd] | NoList = None
-    workflow: Workflow | Odd = None
+    oci_artifact: Artifact | NonObject = None
+    runner_jobs: list[Job | NonObject] | NoList = None
+    action_workflow_runs: list[ActionRun | NonObject] | NoList = None
+    workflow: Workflow | NonObject = None
 
     @property
     def has_details(self) -> bool:
@@ -210,7 +210,7 @@ class BuiltDeploy(BareDeploy, gc=False):
 class Deploy(BuiltDeploy, gc=False):
     """An install deploy with all its details."""
 
-    component_build: Build | Odd = None
+    component_build: Build | NonObject = None
 
 
 class Suffixes(msgspec.Struct, gc=False, rename={"suffix": "workflow-name-suffix"}):
@@ -228,13 +228,13 @@ class Workflow(Stated, gc=False):
     name: object = None
     owner_id: object = None
     owner_type: object = None
-    created_by: Account | Odd = None
+    created_by: Account | NonObject = None
     approval_option: object = None
     plan_only: object = None
     finished: object = None
     finished_at: object = None
-    metadata: Suffixes | Odd = None
-    steps: list[Step | Odd] | NoList = None
-    install_deploys: list[Deploy | Odd] | NoList = None
-    install_sandbox_runs: list[SandboxRun | Odd] | NoList = None
-    install_action_workflow_runs: list[ActionRun | Odd] | NoList = None
+    metadata: Suffixes | NonObject = None
+    steps: list[Step | NonObject] | NoList = None
+    install_deploys: list[Deploy | NonObject] | NoList = None
+    install_sandbox_runs: list[SandboxRun | NonObject] | NoList = None
+    install_action_workflow_runs: list[ActionRun | NonObject] | NoList = None

@@ -214,7 +214,7 @@ class _Listed(msgspec.Struct, gc=False):
     status: str | None = None
     created_at: str | None = None
     build_id: str | None = None
-    build: objects.Build | objects.Odd = None
+    build: objects.Build | objects.NonObject = None
     semantic_digest: str | None = None
     app_config_id: str | None = None
 

@@ -85,8 +85,8 @@ _bare_decoder: msgspec.json.Decoder[objects.BareDeploy | None] = msgspec.json.De
     objects.BareDeploy | None
 )
 _deploy_decoder: msgspec.json.Decoder[_Deploy | None] = msgspec.json.Decoder(_Deploy | None)
-_build_decoder: msgspec.json.Decoder[objects.Build | objects.Odd] = msgspec.json.Decoder(
-    objects.Build | objects.Odd
+_build_decoder: msgspec.json.Decoder[objects.Build | objects.NonObject] = msgspec.json.Decoder(
+    objects.Build | objects.NonObject
 )
 
 

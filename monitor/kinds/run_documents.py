@@ -17,24 +17,24 @@ class Branch(objects.Row, gc=False):
 class PlannedGroup(objects.Row, gc=False):
     name: object = None
     order: object = None
-    install_ids: list[objects.Odd] | objects.NoList = None
+    install_ids: list[objects.NonObject] | objects.NoList = None
 
 
 class Plan(msgspec.Struct, gc=False):
-    install_groups: list[PlannedGroup | objects.Odd] | objects.NoList = None
+    install_groups: list[PlannedGroup | objects.NonObject] | objects.NoList = None
 
 
 class Run(objects.Stated, gc=False):
     """An `AppBranchRun`, which its workflow holds; its status is a word of its own."""
 
-    app_branch: Branch | objects.Odd = None
-    app_branch_config: Plan | objects.Odd = None
+    app_branch: Branch | objects.NonObject = None
+    app_branch_config: Plan | objects.NonObject = None
     app_branch_id: object = None
     awaiting_approval: object = None
     base_branch: object = None
     commit_sha: object = None
     completed_at: object = None
-    created_by: objects.Account | objects.Odd = None
+    created_by: objects.Account | objects.NonObject = None
     error_message: object = None
     event_type: object = None
     head_sha: object = None
@@ -42,11 +42,11 @@ class Run(objects.Stated, gc=False):
     plan_only: object = None
     preview: object = None
     run_type: object = None
-    vcs_connection_commit: objects.Commit | objects.Odd = None
+    vcs_connection_commit: objects.Commit | objects.NonObject = None
 
 
 class RunWorkflow(objects.Workflow, gc=False):
-    app_branch_runs: list[Run | objects.Odd] | objects.NoList = None
+    app_branch_runs: list[Run | objects.NonObject] | objects.NoList = None
     owner_name: object = None
 
 
@@ -60,7 +60,7 @@ class Install(msgspec.Struct, gc=False):
     """How one install fares in a group. The runbooks that follow the deploy count apart."""
 
     install_id: object = None
-    runbooks: list[Runbook | objects.Odd] | objects.NoList = None
+    runbooks: list[Runbook | objects.NonObject] | objects.NoList = None
     status: object = None
     workflow_id: object = None
 
@@ -69,19 +69,19 @@ class GroupRun(objects.Stated, gc=False):
     """One try at an install group; a group that was retried has several."""
 
     completed_at: object = None
-    install_group: PlannedGroup | objects.Odd = None
+    install_group: PlannedGroup | objects.NonObject = None
     install_group_id: object = None
     install_group_name: object = None
-    installs: list[Install | objects.Odd] | objects.NoList = None
+    installs: list[Install | objects.NonObject] | objects.NoList = None
     total_installs: object = None
 
 
 workflow_answer = msgspec.json.Decoder(RunWorkflow)
-workflow_list = msgspec.json.Decoder(list[RunWorkflow | objects.Odd] | None)
+workflow_list = msgspec.json.Decoder(list[RunWorkflow | objects.NonObject] | None)
 install_workflow = msgspec.json.Decoder(objects.Workflow)
-branch_answer = msgspec.json.Decoder(Branch | objects.Odd)
-branch_list = msgspec.json.Decoder(list[Branch | objects.Odd] | None)
-group_run_list = msgspec.json.Decoder(list[GroupRun | objects.Odd] | None)
+branch_answer = msgspec.json.Decoder(Branch | objects.NonObject)
+branch_list = msgspec.json.Decoder(list[Branch | objects.NonObject] | None)
+group_run_list = msgspec.json.Decoder(list[GroupRun | objects.NonObject] | None)
 
 
 def workflow_path(workflow_id: str) -> str:

@@ -41,7 +41,7 @@ class _Group(objects.Stated, gc=False):
 class _Document(objects.Workflow, gc=False):
     """`step_groups` are given by newer platforms only; of others the steps say their group."""
 
-    step_groups: list[_Group | objects.Odd] | objects.NoList = None
+    step_groups: list[_Group | objects.NonObject] | objects.NoList = None
 
 
 class _Brief(msgspec.Struct, gc=False):
@@ -50,7 +50,7 @@ class _Brief(msgspec.Struct, gc=False):
 
 _decoder = msgspec.json.Decoder(_Document)
 _brief_decoder = msgspec.json.Decoder(_Brief)
-_page_decoder = msgspec.json.Decoder(list[objects.Step | objects.Odd] | None)
+_page_decoder = msgspec.json.Decoder(list[objects.Step | objects.NonObject] | None)
 
 
 def path(workflow_id: str) -> str:
@@ -102,14 +102,14 @@ def decode(
     return sharing.once_below(root)
 
 
-def _steps(row: _Document, beside: wire.Beside) -> list[objects.Step | objects.Odd]:
+def _steps(row: _Document, beside: wire.Beside) -> list[objects.Step | objects.NonObject]:
     if row.steps is not None and not isinstance(row.steps, list):
         raise MalformedAnswer("the steps in the answer are no list")
     steps = list(row.steps or ())
     for page in beside.values():
         if page is not None:
             steps.extend(wire.parse(page.body, _page_decoder, "a page of workflow steps") or ())
-    found: list[objects.Step | objects.Odd] = wire.present(steps)
+    found: list[objects.Step | objects.NonObject] = wire.present(steps)
     if not all(map(_has_id, found)):
         raise MalformedAnswer("a workflow step in the answer has no id")
     return found
