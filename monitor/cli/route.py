@@ -16,7 +16,7 @@ from monitor.model import EventKind, Level
 from monitor.text import counted, duration_words, join_names
 
 if TYPE_CHECKING:
-    from monitor.cli.support.route_query import Question
+    from monitor.cli.support.route_query import RouteQuery
     from monitor.config import Config
     from monitor.decide.verdicts import Recipient, Verdict
     from monitor.store import Store
@@ -80,7 +80,7 @@ def test(config_path: Path | None, *, is_json: bool, at: datetime | None, **give
 
     Nothing is sent or written. What is not said of the event counts as not known.
     """
-    from monitor.cli.support.route_query import Asked, question_of
+    from monitor.cli.support.route_query import Asked, route_query_of
     from monitor.service.mapping import plan_of
 
     config = load(config_path)
@@ -88,12 +88,12 @@ def test(config_path: Path | None, *, is_json: bool, at: datetime | None, **give
     with ExitStack() as stack:
         store = _open(config, stack, needs_it=asked.target_id is not None)
         silences = store.silences.load(since=when) if store else ()
-        question = question_of(config, store, asked, when)
-    verdict = question.verdict(plan_of(config), silences)
+        query = route_query_of(config, store, asked, when)
+    verdict = query.verdict(plan_of(config), silences)
     if is_json:
-        echo_json(_page(question, verdict))
+        echo_json(_page(query, verdict))
     else:
-        _print(config, question, verdict, has_watch=bool(asked.watch or asked.target_id))
+        _print(config, query, verdict, has_watch=bool(asked.watch or asked.target_id))
 
 
 def _open(config: Config, stack: ExitStack, *, needs_it: bool) -> Store | None:
@@ -113,22 +113,22 @@ def _open(config: Config, stack: ExitStack, *, needs_it: bool) -> Store | None:
 # What is said of it: docs/json.md says what each field means
 
 
-def _page(question: Question, verdict: Verdict) -> dict[str, Any]:
+def _page(query: RouteQuery, verdict: Verdict) -> dict[str, Any]:
     from monitor.cli.support.verdict_words import verdict_words
 
-    subject, silence = question.subject, verdict.silence
+    subject, silence = query.subject, verdict.silence
     return {
         "event": str(subject.event),
         "level": "rollout" if subject.level is Level.ROLLOUT else "part",
-        "at": question.at.isoformat(),
-        "facts": {key: list(values) for key, values in question.facts()},
+        "at": query.at.isoformat(),
+        "facts": {key: list(values) for key, values in query.facts()},
         "failed": subject.failed,
         "active_seconds": int(subject.age.total_seconds()),
         "notified_before": None
         if subject.notified_destinations is None
         else list(subject.notified_destinations),
-        "steps": list(verdict_words(verdict, question.at)),
-        "notified": [_as_dict(one) | {"pings": question.pings} for one in verdict.recipients],
+        "steps": list(verdict_words(verdict, query.at)),
+        "notified": [_as_dict(one) | {"pings": query.pings} for one in verdict.recipients],
         "held": [
             _as_dict(one.recipient)
             | {
@@ -161,31 +161,31 @@ def _as_dict(recipient: Recipient) -> dict[str, Any]:
     }
 
 
-def _print(config: Config, question: Question, verdict: Verdict, *, has_watch: bool) -> None:
+def _print(config: Config, query: RouteQuery, verdict: Verdict, *, has_watch: bool) -> None:
     from rich.text import Text
 
     from monitor.cli.support.drawing import indented, led, outcome_lines
     from monitor.cli.support.verdict_words import verdict_words
 
-    subject, screen = question.subject, console()
+    subject, screen = query.subject, console()
     of_what = "the rollout as a whole" if subject.level is Level.ROLLOUT else "a part"
-    heading = f"{subject.event}, of {of_what}, at {question.at:%Y-%m-%d %H:%M} UTC"
+    heading = f"{subject.event}, of {of_what}, at {query.at:%Y-%m-%d %H:%M} UTC"
     screen.print(Text(heading, style="bold"))
-    for fact in _fact_lines(question):
+    for fact in _fact_lines(query):
         screen.print(indented(fact, style="dim"))
     screen.print()
-    for step in verdict_words(verdict, question.at):
+    for step in verdict_words(verdict, query.at):
         screen.print(indented(step))
     screen.print()
-    for line in outcome_lines(verdict, subject.event, question.at, pings=question.pings):
+    for line in outcome_lines(verdict, subject.event, query.at, pings=query.pings):
         screen.print(led("→", line, style="bold"))
-    for hint in _hints(config, question, has_watch=has_watch):
+    for hint in _hints(config, query, has_watch=has_watch):
         screen.print(Text(hint, style="dim"))
 
 
-def _fact_lines(question: Question) -> Iterator[str]:
-    subject = question.subject
-    for key, values in question.facts():
+def _fact_lines(query: RouteQuery) -> Iterator[str]:
+    subject = query.subject
+    for key, values in query.facts():
         yield f"{key}: {', '.join(values)}"
     if subject.failed:
         yield f"failed so far: {counted(subject.failed, 'install')}"
@@ -195,13 +195,13 @@ def _fact_lines(question: Question) -> Iterator[str]:
         yield f"told before in {join_names(subject.notified_destinations) or 'no channel'}"
 
 
-def _hints(config: Config, question: Question, *, has_watch: bool) -> Iterator[str]:
+def _hints(config: Config, query: RouteQuery, *, has_watch: bool) -> Iterator[str]:
     from monitor.deliver.destinations import Destinations
 
     if (
         len(Destinations(config).default_destinations) > 1
         and not has_watch
-        and not question.is_of_outage
+        and not query.is_of_outage
     ):
         yield "The watches have several channels: --watch says of which one."
     if config.slack.use_app_webhooks:

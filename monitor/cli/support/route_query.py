@@ -32,7 +32,7 @@ _SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class RouteQuery:
     """An event, when it happens, and the destinations of the channels that its watches have."""
 
     subject: Subject
@@ -111,7 +111,7 @@ class Asked:
         return EventKind(self.event)
 
 
-def question_of(config: Config, store: Store | None, asked: Asked, at: datetime) -> Question:
+def route_query_of(config: Config, store: Store | None, asked: Asked, at: datetime) -> RouteQuery:
     """Return what is asked; what was typed goes before what is known.
 
     Raises UsageError for a watch or an install that there is not, MonitorError for a target.
@@ -132,7 +132,9 @@ def question_of(config: Config, store: Store | None, asked: Asked, at: datetime)
     else:
         subject, destinations = _of_nothing_known(config, store, asked)
     labels = {**subject.labels, **dict(asked.labels)}
-    return Question(replace(subject, **_differences(store, asked), labels=labels), destinations, at)
+    return RouteQuery(
+        replace(subject, **_differences(store, asked), labels=labels), destinations, at
+    )
 
 
 def _is_outage(event: EventKind, level: Level) -> bool:
