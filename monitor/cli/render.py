@@ -182,7 +182,7 @@ def _sheets(
             for one in _recipients(config, known, event):
                 by_destination.setdefault(one.destination, []).append((event, one.mentions))
         news = {destination: News(tuple(its)) for destination, its in by_destination.items()}
-        mail = notifications.compose(
+        messages = notifications.compose(
             view,
             Dispatch(view.state, news, held=(), silences=()),
             earlier=view.state,
@@ -194,10 +194,11 @@ def _sheets(
             users={},
         )
         posts = [
-            (one.destination, one.form, one.message, one.is_broadcast) for one in mail.notifications
+            (one.destination, one.form, one.message, one.is_broadcast)
+            for one in messages.notifications
         ]
         for destination, form, message, is_broadcast in (
-            *((card.destination, Form.CARD, card.message, False) for card in mail.cards),
+            *((card.destination, Form.CARD, card.message, False) for card in messages.cards),
             *posts,
         ):
             key = (form, message_fingerprint(message))

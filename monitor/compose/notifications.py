@@ -47,7 +47,7 @@ _WORTH_A_MESSAGE = LOUD | {EventKind.STARTED, EventKind.RECOVERED}
 
 
 @dataclass(frozen=True, slots=True)
-class Mail:
+class Messages:
     """What one poll sends: what the cards ought to show, what goes out once, what is held."""
 
     cards: tuple[Card, ...] = ()
@@ -64,7 +64,7 @@ def compose(
     cards: Mapping[str, str],
     previous: Mapping[str, str],
     users: Mapping[str, str],
-) -> Mail:
+) -> Messages:
     """Draw one poll's news for each destination.
 
     `earlier` is what was remembered before it. `cards` is where the cards of this attempt
@@ -84,7 +84,7 @@ def compose(
             notifications.extend(writer.thread())
         elif destination not in own or any(event.kind in _WORTH_A_MESSAGE for event in news.events):
             notifications.extend(writer.messages())
-    return Mail(tuple(drawn), tuple(notifications), _held_lines(view, dispatched.held))
+    return Messages(tuple(drawn), tuple(notifications), _held_lines(view, dispatched.held))
 
 
 def filled(

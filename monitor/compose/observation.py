@@ -109,7 +109,7 @@ class Observation:
 
     seen: Seen
     dispatched: Dispatch
-    mail: notifications.Mail
+    messages: notifications.Messages
     problems: tuple[str, ...] = ()
 
 
@@ -184,7 +184,7 @@ def observe(
         templates=templates,
         silences=dispatched.silences,
     )
-    mail = notifications.compose(
+    messages = notifications.compose(
         view,
         dispatched,
         earlier=seen.state if seen else None,
@@ -194,4 +194,4 @@ def observe(
         users=facts.users,
     )
     problems = tuple(map(str, view.filled.problems)) if view.filled else ()
-    return Observation(now_seen, dispatched, mail, problems)
+    return Observation(now_seen, dispatched, messages, problems)

@@ -33,7 +33,7 @@ async def _close(context: Context, known: StoredTarget) -> None:
     closed = replace(known, state=msgspec.structs.replace(known.state, is_closed=True))
     snapshot, state = closed.snapshot, closed.state
     # What the store knows has to do: the platform may be down, and the start must not wait.
-    mail = notifications.compose(
+    messages = notifications.compose(
         await context.stored_view(closed, watch=None),
         Dispatch(state, news={}, held=(), silences=()),
         earlier=state,
@@ -46,7 +46,7 @@ async def _close(context: Context, known: StoredTarget) -> None:
         snapshot=snapshot,
         state=state,
         fingerprint=b"",  # whatever comes next is looked at anew
-        cards=mail.cards,
+        cards=messages.cards,
     )
     await context.store.call(context.store.save, observation)
     log.info("closed", target=str(known.target))

@@ -263,7 +263,7 @@ class RolloutPoller:
         )
 
     async def _commit(self, change: Change, observation: Observation, fingerprint: bytes) -> None:
-        context, seen, mail = self._context, observation.seen, observation.mail
+        context, seen, messages = self._context, observation.seen, observation.messages
         for problem in observation.problems:
             log.warning("template_failed", target=str(self.watch.target), problem=problem)
         to_save = StoredObservation(
@@ -272,16 +272,16 @@ class RolloutPoller:
             fingerprint=fingerprint,
             transitions=change.difference.transitions,
             alterations=change.difference.alterations,
-            cards=mail.cards,
-            notifications=mail.notifications,
-            held=mail.held,
+            cards=messages.cards,
+            notifications=messages.notifications,
+            held=messages.held,
         )
         await context.store.call(context.store.save, to_save)
         is_first = self._seen is None
         self._remember(seen)
         context.decided(seen.snapshot, observation.dispatched)
         self._report(change, is_first=is_first)
-        if mail.cards or mail.notifications:
+        if messages.cards or messages.notifications:
             context.has_news()
 
     def _report(self, change: Change, *, is_first: bool) -> None:

@@ -496,7 +496,7 @@ class Life:
     def _draw(self, after: Snapshot, decision: events.Decision, dispatched: Dispatch) -> None:
         if self.chance.random() > (0.3 if decision.events else 0.03):
             return
-        mail = notifications.compose(
+        messages = notifications.compose(
             render.View(after, dispatched.state, _LINKS),
             dispatched,
             earlier=self.state,
@@ -505,13 +505,13 @@ class Life:
             previous={},
             users={},
         )
-        keys = [notification.key for notification in mail.notifications]
+        keys = [notification.key for notification in messages.notifications]
         law("no two messages are one by their keys", holds=len(keys) == len(set(keys)))
         law("no message has the key of an earlier one", holds=self.keys.isdisjoint(keys))
         self.keys.update(keys)
         if self.chance.random() < 0.2:
-            drawn = [card.message for card in mail.cards]
-            drawn += [notification.message for notification in mail.notifications]
+            drawn = [card.message for card in messages.cards]
+            drawn += [notification.message for notification in messages.notifications]
             for message in drawn:
                 found = complaints(message)
                 law(f"what is drawn is a message ({found})", holds=not found)

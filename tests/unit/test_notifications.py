@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from monitor.compose import render
-from monitor.compose.notifications import Mail, compose, of_outage
+from monitor.compose.notifications import Messages, compose, of_outage
 from monitor.compose.render import Links, View
 from monitor.decide.dispatch import Dispatch, HeldBack, News
 from monitor.model import (
@@ -64,7 +64,7 @@ def sent_to(
     mentions: tuple[Mention, ...] = (),
     has_cards: bool = True,
     **given: Mapping[str, str],
-) -> Mail:
+) -> Messages:
     """Draw events for destinations, all of which have the rollout's card or none."""
     cards = tuple(destinations) if has_cards and now.state.has_card else ()
     dispatched = Dispatch(
@@ -86,7 +86,7 @@ def sent_to(
     )
 
 
-def mail(
+def messages(
     *kinds: EventKind,
     root: Entity | None = None,
     about: Entity | None = None,
@@ -96,7 +96,7 @@ def mail(
     is_reminder: bool = False,
     mentions: tuple[Mention, ...] = (),
     has_cards: bool = True,
-) -> Mail:
+) -> Messages:
     """Address events of a release that is in flight and has a card already."""
     root = root or rolling("executing")
     events = [event(kind, about or root, is_reminder=is_reminder) for kind in kinds]
@@ -105,7 +105,7 @@ def mail(
     )
 
 
-def replies(of: Mail) -> list[Notification]:
+def replies(of: Messages) -> list[Notification]:
     return [one for one in of.notifications if one.form is Form.REPLY]
 
 
@@ -113,7 +113,7 @@ def replies(of: Mail) -> list[Notification]:
 
 
 def test_a_new_rollout_posts_its_card_and_no_reply_that_it_started() -> None:
-    sent = mail(EventKind.STARTED, now=state(event_count=1), earlier=None)
+    sent = messages(EventKind.STARTED, now=state(event_count=1), earlier=None)
 
     assert [(one.form, one.events) for one in sent.notifications] == [
         (Form.CARD, (EventKind.STARTED,))
@@ -122,7 +122,7 @@ def test_a_new_rollout_posts_its_card_and_no_reply_that_it_started() -> None:
 
 
 def test_what_a_new_card_shows_already_is_not_broadcast_beside_it() -> None:
-    sent = mail(EventKind.STARTED, EventKind.FAILED, about=deploy("a", "error"), earlier=None)
+    sent = messages(EventKind.STARTED, EventKind.FAILED, about=deploy("a", "error"), earlier=None)
 
     assert [(one.form, one.is_broadcast) for one in sent.notifications] == [
         (Form.CARD, False),
@@ -131,18 +131,18 @@ def test_what_a_new_card_shows_already_is_not_broadcast_beside_it() -> None:
 
 
 def test_a_poll_without_news_edits_the_card_and_posts_nothing() -> None:
-    sent = mail()
+    sent = messages()
 
     assert sent.notifications == ()
     assert sent.cards[0].message == render.card(view(rolling("executing"), SHOWN))
 
 
 def test_a_rollout_without_a_card_has_none_to_edit() -> None:
-    assert mail(now=state(has_card=False)) == Mail()
+    assert messages(now=state(has_card=False)) == Messages()
 
 
 def test_the_news_of_one_poll_is_one_reply() -> None:
-    sent = mail(EventKind.PROGRESSED, EventKind.FAILED, EventKind.RECOVERED)
+    sent = messages(EventKind.PROGRESSED, EventKind.FAILED, EventKind.RECOVERED)
 
     assert [(one.form, one.events) for one in sent.notifications] == [
         (Form.REPLY, (EventKind.PROGRESSED, EventKind.FAILED, EventKind.RECOVERED))
@@ -163,7 +163,7 @@ def test_the_news_of_one_poll_is_one_reply() -> None:
 def test_only_what_people_should_notice_is_shown_in_the_channel(
     kind: EventKind, is_broadcast: bool
 ) -> None:
-    (reply,) = mail(kind).notifications
+    (reply,) = messages(kind).notifications
 
     assert reply.is_broadcast == is_broadcast
 
@@ -174,25 +174,25 @@ def test_only_what_people_should_notice_is_shown_in_the_channel(
 def test_a_failure_is_shown_in_the_channel_unless_it_is_over(
     status: str, is_broadcast: bool
 ) -> None:
-    (reply,) = mail(EventKind.FAILED, about=deploy("a", status)).notifications
+    (reply,) = messages(EventKind.FAILED, about=deploy("a", status)).notifications
 
     assert reply.is_broadcast == is_broadcast
 
 
 def test_one_loud_event_is_enough_for_the_channel() -> None:
-    (reply,) = mail(EventKind.PROGRESSED, EventKind.WAITING).notifications
+    (reply,) = messages(EventKind.PROGRESSED, EventKind.WAITING).notifications
 
     assert reply.is_broadcast
 
 
 def test_a_reminder_is_shown_in_the_channel() -> None:
-    (reply,) = mail(EventKind.STALLED, is_reminder=True).notifications
+    (reply,) = messages(EventKind.STALLED, is_reminder=True).notifications
 
     assert reply.is_broadcast
 
 
 def test_a_new_attempt_has_a_card_of_its_own() -> None:
-    sent = mail(
+    sent = messages(
         EventKind.STARTED, now=state(attempt=2, event_count=5), earlier=state(event_count=4)
     )
 
@@ -221,7 +221,7 @@ def test_a_sink_that_a_route_adds_later_gets_a_card_of_its_own_once() -> None:
 
 
 def test_a_sink_without_the_card_gets_a_message_that_stands_alone() -> None:
-    (sent,) = mail(EventKind.FAILED, to=OTHER, has_cards=False).notifications
+    (sent,) = messages(EventKind.FAILED, to=OTHER, has_cards=False).notifications
 
     assert (sent.form, sent.is_broadcast) == (Form.MESSAGE, False)
 
@@ -255,7 +255,7 @@ def test_a_message_that_stands_alone_leads_to_the_card() -> None:
 
 
 def test_what_people_should_notice_pings_those_whom_the_route_names() -> None:
-    (sent,) = mail(EventKind.STALLED, mentions=(HERE,)).notifications
+    (sent,) = messages(EventKind.STALLED, mentions=(HERE,)).notifications
 
     assert "<!here>" in sent.message.text
     assert sent.is_broadcast
@@ -263,7 +263,7 @@ def test_what_people_should_notice_pings_those_whom_the_route_names() -> None:
 
 @pytest.mark.parametrize("kind", [EventKind.PROGRESSED, EventKind.RECOVERED])
 def test_what_goes_well_pings_nobody(kind: EventKind) -> None:
-    (sent,) = mail(kind, mentions=(HERE,)).notifications
+    (sent,) = messages(kind, mentions=(HERE,)).notifications
 
     assert "<!here>" not in sent.message.text
 
@@ -271,7 +271,7 @@ def test_what_goes_well_pings_nobody(kind: EventKind) -> None:
 def test_a_ping_beside_a_new_card_is_shown_in_the_channel_where_it_counts() -> None:
     about = deploy("a", "error")
 
-    sent = mail(EventKind.FAILED, about=about, earlier=None, mentions=(HERE,))
+    sent = messages(EventKind.FAILED, about=about, earlier=None, mentions=(HERE,))
 
     assert [(one.form, one.is_broadcast) for one in sent.notifications] == [
         (Form.CARD, False),
@@ -337,14 +337,14 @@ def test_what_is_held_back_is_kept_in_words_for_the_summary() -> None:
     ],
 )
 def test_a_webhook_gets_a_message_for_what_is_worth_one(kind: EventKind, is_sent: bool) -> None:
-    sent = mail(kind, to=HOOK)
+    sent = messages(kind, to=HOOK)
 
     assert [one.form for one in sent.notifications] == [Form.MESSAGE] * is_sent
     assert sent.cards == ()
 
 
 def test_progress_is_folded_into_the_next_message_of_a_webhook() -> None:
-    sent = mail(EventKind.PROGRESSED, EventKind.WAITING, to=HOOK)
+    sent = messages(EventKind.PROGRESSED, EventKind.WAITING, to=HOOK)
 
     assert [one.events for one in sent.notifications] == [(EventKind.PROGRESSED, EventKind.WAITING)]
 
@@ -353,13 +353,13 @@ def test_a_webhook_message_is_complete_without_any_other() -> None:
     root = rolling("error")
     events = [event(EventKind.FAILED, root.children[0].children[0])]
 
-    (sent,) = mail(EventKind.FAILED, root=root, about=events[0].entity, to=HOOK).notifications
+    (sent,) = messages(EventKind.FAILED, root=root, about=events[0].entity, to=HOOK).notifications
 
     assert sent.message == render.standalone(view(root, SHOWN), events)
 
 
 def test_a_webhook_message_is_never_a_broadcast_of_a_thread() -> None:
-    (sent,) = mail(EventKind.WAITING, to=HOOK).notifications
+    (sent,) = messages(EventKind.WAITING, to=HOOK).notifications
 
     assert not sent.is_broadcast
 
@@ -367,12 +367,12 @@ def test_a_webhook_message_is_never_a_broadcast_of_a_thread() -> None:
 # Keys
 
 
-def keys(of: Mail) -> list[str]:
+def keys(of: Messages) -> list[str]:
     return [one.key for one in of.notifications]
 
 
 def test_the_same_news_from_the_same_memory_has_the_same_key() -> None:
-    assert keys(mail(EventKind.FAILED)) == keys(mail(EventKind.FAILED))
+    assert keys(messages(EventKind.FAILED)) == keys(messages(EventKind.FAILED))
 
 
 def test_each_sink_has_keys_of_its_own() -> None:
@@ -385,15 +385,15 @@ def test_each_sink_has_keys_of_its_own() -> None:
 
 
 def test_each_target_has_keys_of_its_own() -> None:
-    one = mail(EventKind.FAILED)
-    other = mail(EventKind.FAILED, root=release("executing", id="relother"))
+    one = messages(EventKind.FAILED)
+    other = messages(EventKind.FAILED, root=release("executing", id="relother"))
 
     assert set(keys(one)).isdisjoint(keys(other))
 
 
 def test_a_key_says_what_it_is_of() -> None:
     assert keys(
-        mail(EventKind.WAITING, earlier=state(event_count=4, card_destinations=(BOT,)))
+        messages(EventKind.WAITING, earlier=state(event_count=4, card_destinations=(BOT,)))
     ) == [f"release/{RELEASE_ID}/1/news/4/C1"]
 
 

@@ -75,7 +75,7 @@ def test_the_first_answer_is_always_new() -> None:
     first = observed(None, RUNNING, NOON)
 
     assert first is not None
-    assert [card.destination for card in first.mail.cards] == [DEFAULT]
+    assert [card.destination for card in first.messages.cards] == [DEFAULT]
 
 
 def test_the_same_tree_once_more_is_nothing_new() -> None:
@@ -93,7 +93,7 @@ def test_the_time_alone_makes_something_new() -> None:
 
     assert stalled is not None
     assert stalled.seen.snapshot.taken_at == after(31)
-    assert stalled.mail.notifications
+    assert stalled.messages.notifications
 
 
 def test_what_did_not_move_but_reads_otherwise_is_new() -> None:
@@ -132,7 +132,7 @@ def test_a_card_that_says_it_is_not_watched_is_drawn_anew() -> None:
 
     assert again is not None
     assert not again.seen.state.is_closed
-    assert "no longer watched" not in again.mail.cards[0].message.text
+    assert "no longer watched" not in again.messages.cards[0].message.text
 
 
 def test_the_card_of_the_attempt_before_is_linked_once_it_is_posted() -> None:
@@ -147,7 +147,7 @@ def test_the_card_of_the_attempt_before_is_linked_once_it_is_posted() -> None:
     linked = observed(again.seen, RUNNING, after(3), previous=url)
 
     assert linked is not None
-    assert url[DEFAULT] in str(linked.mail.cards[0].message.blocks)
+    assert url[DEFAULT] in str(linked.messages.cards[0].message.blocks)
     assert observed(linked.seen, RUNNING, after(4), previous=url) is None
 
 
