@@ -16,7 +16,7 @@ from monitor.model import Found, Target
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What to follow from now on, the oldest first, and how many rows there was no room for."""
+    """What to follow from now on, the oldest first, and how many rows there was no capacity for."""
 
     follow: tuple[Found, ...]
     left_out: int
@@ -40,10 +40,10 @@ def has_begun_since(row: Found, began_at: datetime) -> bool:
     return row.created_at is not None and row.created_at >= began_at
 
 
-def choose(rows: Sequence[Found], *, room: int) -> Choice:
-    """Choose among rows that are news: what began first comes first, as far as there is room.
+def choose(rows: Sequence[Found], *, capacity: int) -> Choice:
+    """Choose among rows that are news: what began first comes first, as far as there is capacity.
 
-    What is over takes no room: it is told once, and rests.
+    What is over takes no capacity: people are notified once, and it is polled no more.
     """
     # Of a row that two pages show, the one in flight counts.
     once = {row.target: row for row in sorted(rows, key=lambda row: not row.is_over)}
@@ -51,6 +51,6 @@ def choose(rows: Sequence[Found], *, room: int) -> Choice:
         once.values(), key=lambda row: (row.created_at is None, row.created_at, row.target)
     )
     in_flight = [row for row in in_order if not row.is_over]
-    followed = in_flight[: max(room, 0)]
+    followed = in_flight[: max(capacity, 0)]
     over = [row for row in in_order if row.is_over]
     return Choice((*over, *followed), len(in_flight) - len(followed))

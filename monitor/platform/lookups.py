@@ -92,12 +92,12 @@ class Names:
         """
         self._forget_many()
         until = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
-        room = _MOST_ASKED
+        remaining = _MOST_ASKED
         while True:
             wanted = await self._recall(await self._recall(ids))
             questions = self._questions(wanted)
-            begun = [path for path in questions if self._may_ask(path)][:room]
-            room -= len(begun)
+            begun = [path for path in questions if self._may_ask(path)][:remaining]
+            remaining -= len(begun)
             if not await self._ask({path: questions[path] for path in begun}, questions, until):
                 break
         await self._keep()

@@ -173,7 +173,7 @@ class ListPoller:
                 if names.admit([*row.names, *filter(None, map(named.get, row.ids))])
             ]
         followed = sum(self._known.values())
-        return choose(news, room=self.watch.settings.limit - followed)
+        return choose(news, capacity=self.watch.settings.limit - followed)
 
 
 def _are_older(rows: Iterable[Found], horizon: datetime) -> bool:

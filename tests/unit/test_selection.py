@@ -32,7 +32,7 @@ rows = st.lists(
 )
 lists = rows.map(lambda all_: list({row.target: row for row in all_}.values()))
 """Rows with one id each, as a list has them while nothing shifts."""
-rooms = st.integers(-2, 10)
+capacities = st.integers(-2, 10)
 
 
 # What is news
@@ -70,37 +70,37 @@ def test_what_has_no_time_of_its_own_did_not_begin_under_the_watch() -> None:
 
 
 @fixed(200)
-@given(rows, rooms, st.randoms(use_true_random=False))
-def test_the_order_of_rows_means_nothing(all_: list[Found], room: int, chance: object) -> None:
+@given(rows, capacities, st.randoms(use_true_random=False))
+def test_the_order_of_rows_means_nothing(all_: list[Found], capacity: int, chance: object) -> None:
     shuffled = list(all_)
     chance.shuffle(shuffled)  # type: ignore[attr-defined]
 
-    one, other = choose(all_, room=room), choose(shuffled, room=room)
+    one, other = choose(all_, capacity=capacity), choose(shuffled, capacity=capacity)
 
     assert [row.target for row in one.follow] == [row.target for row in other.follow]
     assert one.left_out == other.left_out
 
 
 @fixed(200)
-@given(rows, rooms)
+@given(rows, capacities)
 def test_nothing_in_flight_is_forgotten_and_no_more_followed_than_there_is_room(
-    all_: list[Found], room: int
+    all_: list[Found], capacity: int
 ) -> None:
-    choice = choose(all_, room=room)
+    choice = choose(all_, capacity=capacity)
 
     in_flight = {row.target for row in all_ if not row.is_over}
     followed = {row.target for row in choice.follow if not row.is_over}
-    assert len(followed) == min(len(in_flight), max(room, 0))
+    assert len(followed) == min(len(in_flight), max(capacity, 0))
     assert followed <= in_flight
     assert choice.left_out == len(in_flight - followed)
 
 
 @fixed(100)
-@given(rows, rooms)
-def test_what_is_over_is_told_whatever_room_there_is(all_: list[Found], room: int) -> None:
+@given(rows, capacities)
+def test_what_is_over_is_told_whatever_room_there_is(all_: list[Found], capacity: int) -> None:
     over = {row.target for row in all_} - {row.target for row in all_ if not row.is_over}
 
-    assert {row.target for row in choose(all_, room=room).follow if row.is_over} == over
+    assert {row.target for row in choose(all_, capacity=capacity).follow if row.is_over} == over
 
 
 @fixed(100)
@@ -112,7 +112,7 @@ def test_whoever_found_no_room_is_followed_once_others_came_to_their_end(
     waited = []
     for _ in all_:
         news = [row for row in all_ if is_news(row, known=known, began_at=NOON)]
-        choice = choose(news, room=limit - sum(known.values()))
+        choice = choose(news, capacity=limit - sum(known.values()))
         known |= {row.target: True for row in choice.follow}
         assert sum(not row.is_over and known.get(row.target, False) for row in all_) <= limit
         waited.append(choice.left_out)
@@ -127,14 +127,14 @@ def test_whoever_found_no_room_is_followed_once_others_came_to_their_end(
 def test_what_began_first_is_followed_first() -> None:
     late, early, unknown = found("a", at=after(5)), found("b", at=after(1)), found("c", at=None)
 
-    assert choose([unknown, late, early], room=2).follow == (early, late)
+    assert choose([unknown, late, early], capacity=2).follow == (early, late)
 
 
 def test_a_row_that_two_pages_show_counts_once_and_as_in_flight() -> None:
     retried, failed = found("a"), found("a", is_over=True)
 
-    assert choose([failed, retried], room=5).follow == (retried,)
-    assert choose([retried, retried], room=5).follow == (retried,)
+    assert choose([failed, retried], capacity=5).follow == (retried,)
+    assert choose([retried, retried], capacity=5).follow == (retried,)
 
 
 # Names

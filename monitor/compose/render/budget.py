@@ -1,4 +1,4 @@
-"""How much is said: the first room in which a message fits is taken."""
+"""How much a message says: as much as the first budget allows in which it fits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Budget:
     name: int = 60
 
 
-ROOMS = (
+BUDGETS = (
     Budget(lines=10, words=300, names=4),
     Budget(lines=10, words=120, names=3),
     Budget(lines=6, words=80, names=2, name=40),
@@ -30,10 +30,10 @@ ROOMS = (
 
 
 def fitting(draw: Callable[[Budget], Message]) -> Message:
-    """Draw in as much room as Slack takes, at worst in the smallest."""
-    for budget in ROOMS[:-1]:
+    """Draw with the largest budget that Slack takes, at worst with the smallest."""
+    for budget in BUDGETS[:-1]:
         message = draw(budget)
         # As it goes over the wire: what is not ASCII counts as its escape.
         if len(json.dumps(message.blocks)) <= BLOCKS_LIMIT:
             return message
-    return draw(ROOMS[-1])
+    return draw(BUDGETS[-1])

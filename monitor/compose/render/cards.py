@@ -13,7 +13,7 @@ from monitor.compose.render.blocks import (
     headed_message,
     line,
 )
-from monitor.compose.render.budget import ROOMS, Budget, fitting
+from monitor.compose.render.budget import BUDGETS, Budget, fitting
 from monitor.compose.render.facts import fact_lines
 from monitor.compose.render.headlines import headline_of, is_headline, state_of
 from monitor.compose.render.layout import Layout, View, look
@@ -103,7 +103,7 @@ def title_of(view: View) -> str:
 def words_of(view: View, event: Event) -> str:
     """Return what is told of an event as plain text, to stand beside the rollout's title."""
     layout = look(view)
-    return text_of(layout, news_of(layout, [event])[0], ROOMS[0], title=layout.title)
+    return text_of(layout, news_of(layout, [event])[0], BUDGETS[0], title=layout.title)
 
 
 def page_of(view: View, event: Event) -> str:
@@ -145,7 +145,7 @@ def _installs_named(layout: Layout, events: Sequence[Event]) -> Iterator[str]:
     items = [*news_of(layout, events), *troubles_of(layout)]
     shown = [one.units for one in items]
     shown += [one.advice.units for one in items if one.advice]
-    names = ROOMS[0].names
+    names = BUDGETS[0].names
     yield from filter(None, (u.install_id for units in shown for u in units[:names]))
     if layout.root.kind.is_perpetual:
         yield from filter(None, (step.install_id for step in layout.root.children))
