@@ -189,7 +189,7 @@ def _print_kept(reasons: list[_Reason]) -> None:
     """Print what is not told now, and why."""
     from rich.text import Text
 
-    from monitor.cli.support.drawing import indented, led, outcome_lines
+    from monitor.cli.support.drawing import indented, outcome_lines, prefixed
     from monitor.service.wall_clock import utc_now
 
     kept = [reason for reason in reasons if reason.is_kept]
@@ -202,5 +202,5 @@ def _print_kept(reasons: list[_Reason]) -> None:
             screen.print(indented(sentence, style="dim"))
         verdict = replace(reason.verdict, recipients=())
         for line in outcome_lines(verdict, reason.event, utc_now(), pings=True):
-            screen.print(led("→", line, style="bold"))
+            screen.print(prefixed("→", line, style="bold"))
         screen.print()

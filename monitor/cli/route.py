@@ -164,7 +164,7 @@ def _as_dict(recipient: Recipient) -> dict[str, Any]:
 def _print(config: Config, query: RouteQuery, verdict: Verdict, *, has_watch: bool) -> None:
     from rich.text import Text
 
-    from monitor.cli.support.drawing import indented, led, outcome_lines
+    from monitor.cli.support.drawing import indented, outcome_lines, prefixed
     from monitor.cli.support.verdict_words import verdict_words
 
     subject, screen = query.subject, console()
@@ -178,7 +178,7 @@ def _print(config: Config, query: RouteQuery, verdict: Verdict, *, has_watch: bo
         screen.print(indented(step))
     screen.print()
     for line in outcome_lines(verdict, subject.event, query.at, pings=query.pings):
-        screen.print(led("→", line, style="bold"))
+        screen.print(prefixed("→", line, style="bold"))
     for hint in _hints(config, query, has_watch=has_watch):
         screen.print(Text(hint, style="dim"))
 

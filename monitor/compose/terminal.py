@@ -141,12 +141,12 @@ def _draw_thread(root: MessageView, zone: tzinfo) -> Iterator[RenderableType]:
         if reply.is_broadcast:  # the channel shows it whole
             heading = f"↪ {_moment(reply.ts).astimezone(zone):%H:%M} also in the channel: "
             line = Text(heading, DIM, no_wrap=True, overflow="ellipsis")
-            yield _Led(
+            yield _Prefixed(
                 "  │ ",
                 line.append(plain_mrkdwn(reply.text, is_formatted=reply.is_mrkdwn).split("\n")[0]),
             )
         else:
-            yield _Led("  │ ", _draw_posted(reply, zone))
+            yield _Prefixed("  │ ", _draw_posted(reply, zone))
 
 
 def _moment(ts: str) -> datetime:
@@ -197,7 +197,7 @@ _Piece = _Paragraph | _Fields | _Buttons | _Divider
 
 
 @dataclass(frozen=True)
-class _Led:
+class _Prefixed:
     """Anything drawn with a text before its first line, or before each."""
 
     lead: str
@@ -218,7 +218,7 @@ class _Led:
 def _drawn(piece: _Piece) -> RenderableType:
     match piece:
         case _Paragraph(text, lead, is_lead_repeated):
-            return _Led(lead, text, is_lead_repeated) if lead else text
+            return _Prefixed(lead, text, is_lead_repeated) if lead else text
         case _Fields(texts):
             table = Table.grid(padding=(0, 2), expand=True)
             for _ in range(2):

@@ -98,9 +98,9 @@ def _of_rich_text(element: Block) -> Iterator[str]:
         case "rich_text_list":
             yield from _of_list(element)
         case "rich_text_quote":
-            yield _led(_QUOTE, _inline(inline), _QUOTE)
+            yield _prefixed(_QUOTE, _inline(inline), _QUOTE)
         case "rich_text_preformatted":
-            yield _led(_CODE, _inline(inline), _CODE)
+            yield _prefixed(_CODE, _inline(inline), _CODE)
         case _:
             yield _inline(inline)
 
@@ -110,10 +110,10 @@ def _of_list(element: Block) -> Iterator[str]:
     for number, item in enumerate(element["elements"], 1 + int(element.get("offset", 0))):
         mark = f"{number}." if element.get("style") == "ordered" else "•"
         lead = f"{indent}{mark} "
-        yield _led(lead, _inline(item["elements"]), " " * len(lead))
+        yield _prefixed(lead, _inline(item["elements"]), " " * len(lead))
 
 
-def _led(lead: str, text: str, later: str) -> str:
+def _prefixed(lead: str, text: str, later: str) -> str:
     return lead + text.replace("\n", f"\n{later}")
 
 

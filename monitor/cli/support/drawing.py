@@ -48,7 +48,7 @@ def indented(sentence: str, *, style: str = "") -> RenderableType:
     return Padding(Text(plain(sentence, 2000), style=style), (0, 0, 0, 2), expand=False)
 
 
-def led(lead: str, sentence: str, *, style: str = "") -> RenderableType:
+def prefixed(lead: str, sentence: str, *, style: str = "") -> RenderableType:
     """Return a sentence with a sign before its first line."""
     table = Table.grid(padding=(0, 1))
     table.add_row(Text(lead, style=style), Text(sentence, style=style))

@@ -148,13 +148,13 @@ class _Reader:
         yield from self._rows_of_finds(finds)
 
     def _rows_of_finds(self, finds: Iterable[Find]) -> Iterator[Row]:
-        watched_by = dict(self._led_to()) | self._entries
+        watched_by = dict(self._found()) | self._entries
         found = {find.target: find for find in finds if find.listing in watched_by}
         for target, find in found.items():
             if target not in self._entries and (find.is_followed or target in self._seen):
                 yield self._row(target, watched_by[find.listing], find.listing)
 
-    def _led_to(self) -> Iterator[tuple[Target, Watch]]:
+    def _found(self) -> Iterator[tuple[Target, Watch]]:
         """Yield the lists that are watched because of what something else shows."""
         for entry in self._entries.values():
             kind, watched = KINDS.get(entry.target.kind), self._seen.get(entry.target)
