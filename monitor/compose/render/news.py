@@ -43,8 +43,8 @@ def news_of(layout: Layout, events: Sequence[Event]) -> list[Item]:
     for event in events:
         if event.level is Level.UNIT:
             unit = event.entity
-            stands = unit.kind, unit.status, unit.is_absent
-            key = (event.kind, *stands, event.reason, event.is_reminder)
+            state = unit.kind, unit.status, unit.is_absent
+            key = (event.kind, *state, event.reason, event.is_reminder)
             alike.setdefault(key, []).append(event)
         elif event.level is Level.ROLLOUT:
             one = _rollout_item(layout, event, failed, is_explained=bool(explained))
