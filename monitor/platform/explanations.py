@@ -39,10 +39,11 @@ _LONGEST_PAUSE_SECONDS = 3600.0
 
 @dataclass(slots=True)
 class _Asked:
-    """A question that was asked. `subject` is what it was about, as that was then."""
+    """A question that was asked, as the `turn`th. `subject` is what it was about, as of then."""
 
     subject: str | None
     answer: Answer | None
+    turn: int
     asked_at: float
     pause: float
 
@@ -58,6 +59,8 @@ class Explanations:
         self._kind = kind
         self._clock = clock
         self._asked: dict[str, _Asked] = {}
+        self._turn = 0
+        """Counts the questions: many are asked at the same instant."""
         self._questions: tuple[Question, ...] = ()
         self._made_of: tuple[bytes, Entity | None, frozenset[str]] | None = None
 
@@ -112,7 +115,7 @@ class Explanations:
         """Return what else to ask: what is new first, then what was asked the longest ago."""
         now = self._clock()
         new: list[Question] = []
-        again: list[tuple[float, Question]] = []
+        again: list[tuple[int, Question]] = []
         for question in self._questions:
             asked = self._asked.get(question.path)
             if question.path in asked_now:
@@ -120,7 +123,7 @@ class Explanations:
             if asked is None or asked.subject != question.subject:
                 new.append(question)
             elif question.subject is None or now >= asked.asked_at + asked.pause:
-                again.append((asked.asked_at, question))
+                again.append((asked.turn, question))
         again.sort(key=lambda one: one[0])
         return new + [question for _, question in again]
 
@@ -154,7 +157,10 @@ class Explanations:
             raise error
         if answer is None and before is not None:
             answer = before.answer  # what it said of an earlier state is better than nothing
-        self._asked[question.path] = _Asked(question.subject, answer, self._clock(), pause)
+        self._turn += 1
+        self._asked[question.path] = _Asked(
+            question.subject, answer, self._turn, asked_at=self._clock(), pause=pause
+        )
 
 
 def documents_of(answers: Mapping[str, Answer | None]) -> dict[str, Document | None]:
