@@ -1,0 +1,187 @@
+"""Looking in Slack whether a post arrived."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from monitor.deliver.slack import SlackClient
+from monitor.errors import CannotLook, DestinationRejected, DestinationUnavailable, Refusal
+from monitor.simulation.slack import Rates, SimulatedSlack
+from tests.support.faults import FaultyServer, Scene, answer, reset
+from tests.support.slack_destination import (
+    EARLIER,
+    TOKEN,
+    error_of,
+    find_by_id,
+    page,
+    post,
+    said,
+    verdict,
+)
+
+SLOW = 3600.0
+
+
+async def test_a_post_is_found_by_its_key_in_a_channel_named_either_way(
+    slack: SimulatedSlack, client: SlackClient
+) -> None:
+    posted = await post(client.channel("#releases"), key="k7")
+    await post(client.channel("#releases"), key="k8")
+
+    for channel in ("#releases", "releases", posted.channel_id):
+        found = await client.channel(channel).find("k7", thread=None, since=EARLIER)
+        assert found == posted
+
+
+async def test_what_did_not_arrive_is_not_found(client: SlackClient) -> None:
+    await post(client.channel("#releases"), key="k7")
+
+    assert await client.channel("#releases").find("k8", thread=None, since=EARLIER) is None
+
+
+async def test_a_reply_is_found_in_its_thread(client: SlackClient) -> None:
+    destination = client.channel("#releases")
+    card = await post(destination, key="card")
+    reply = await post(destination, key="reply", thread=card)
+
+    assert await destination.find("reply", thread=card, since=EARLIER) == reply
+
+
+async def test_what_a_person_wrote_does_not_disturb_the_look(
+    slack: SimulatedSlack, client: SlackClient
+) -> None:
+    await post(client.webhook(slack.webhook_url))
+
+    assert await client.channel("#releases").find("k1", thread=None, since=EARLIER) is None
+
+
+async def test_a_post_is_found_on_a_later_page(client: SlackClient) -> None:
+    destination = client.channel("#releases")
+    posted = await post(destination, key="old")
+    for number in range(250):
+        await post(destination, key=f"newer {number}")
+
+    assert await destination.find("old", thread=None, since=EARLIER) == posted
+
+
+async def test_a_public_channel_is_found_by_name_without_the_scope_for_private_ones(
+    slack: SimulatedSlack, client: SlackClient
+) -> None:
+    posted = await post(client.channel("#releases"))
+    slack.scopes -= {"groups:read", "groups:history"}
+
+    found = await client.channel("#releases").find("k1", thread=None, since=EARLIER)
+
+    assert found == posted
+
+
+async def test_a_private_channel_is_found_by_name(
+    slack: SimulatedSlack, client: SlackClient
+) -> None:
+    slack.add_channel("secret-plans", is_private=True)
+    posted = await post(client.channel("#secret-plans"))
+
+    found = await client.channel("#secret-plans").find("k1", thread=None, since=EARLIER)
+
+    assert found == posted
+
+
+@pytest.mark.parametrize("scope", ["channels:history", "channels:read"])
+async def test_without_the_scope_nobody_can_look(
+    slack: SimulatedSlack, client: SlackClient, scope: str
+) -> None:
+    slack.scopes -= {scope, "groups:read"}
+
+    error = await error_of(client.channel("#releases").find("k1", thread=None, since=EARLIER))
+
+    assert isinstance(error, CannotLook)
+    assert scope in str(error)
+
+
+async def test_a_look_with_a_bad_token_says_nothing_of_what_may_be_read(
+    slack: SimulatedSlack, client: SlackClient
+) -> None:
+    slack.revoke_token()
+
+    error = await error_of(client.channel("#releases").find("k1", thread=None, since=EARLIER))
+
+    assert isinstance(error, DestinationRejected)
+    assert error.refusal is Refusal.CREDENTIALS
+
+
+async def test_nobody_can_look_into_a_channel_without_the_bot(
+    slack: SimulatedSlack, client: SlackClient
+) -> None:
+    slack.add_channel("elsewhere", is_member=False)
+
+    error = await error_of(client.channel("#elsewhere").find("k1", thread=None, since=EARLIER))
+
+    assert isinstance(error, CannotLook)
+
+
+async def test_nobody_can_look_through_a_webhook(
+    slack: SimulatedSlack, client: SlackClient
+) -> None:
+    destination = client.webhook(slack.webhook_url)
+
+    assert isinstance(
+        await error_of(destination.find("k1", thread=None, since=EARLIER)), CannotLook
+    )
+
+
+async def test_a_look_over_the_rate_is_for_later(
+    slack: SimulatedSlack, client: SlackClient
+) -> None:
+    slack.fail("429", "conversations.history", retry_after=60)
+
+    error = await error_of(client.channel("#releases").find("k1", thread=None, since=EARLIER))
+
+    assert isinstance(error, DestinationUnavailable)
+    assert error.retry_after == 60.0
+
+
+@pytest.mark.parametrize("scene", [reset(), page(503), answer(b"")])
+async def test_a_look_that_broke_is_for_later(scene: Scene) -> None:
+    error = await verdict(scene, call=find_by_id)
+
+    assert isinstance(error, DestinationUnavailable)
+
+
+async def test_a_look_that_may_read_one_page_a_minute_does_not_begin_anew_for_ever(
+    slack: SimulatedSlack, client: SlackClient
+) -> None:
+    destination = client.channel("#releases")
+    for number in range(201):
+        await post(destination, key=f"newer {number}")
+    slack.rates = Rates(seconds_per_read=SLOW, burst_of_reads=1)
+
+    error = await error_of(destination.find("k1", thread=None, since=EARLIER))
+
+    assert isinstance(error, CannotLook)
+
+
+async def test_a_look_at_a_part_only_is_no_proof_that_a_post_is_not_there() -> None:
+    more = {"ok": True, "messages": [], "response_metadata": {"next_cursor": "more"}}
+    error = await verdict(*[said(more)] * 5, call=find_by_id)
+
+    assert isinstance(error, CannotLook)
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [{"ts": "1.2"}],
+        [{"ts": "1.2", "metadata": None}],
+        [{"ts": "1.2", "metadata": {"event_payload": None}}],
+        [{"ts": "1.2", "metadata": {"event_payload": {"key": "other"}}}],
+        None,
+    ],
+)
+async def test_messages_of_others_are_not_taken_for_ours(messages: Any) -> None:
+    async with (
+        FaultyServer(said({"ok": True, "messages": messages})) as server,
+        SlackClient(api_url=f"{server.url}/api/", token=TOKEN) as client,
+    ):
+        assert await find_by_id(client.channel("#releases")) is None
