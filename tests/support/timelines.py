@@ -1,0 +1,21 @@
+"""Lives of simulated releases, and their moments."""
+
+from __future__ import annotations
+
+from monitor.simulation.answers import Document
+from monitor.simulation.scenarios import SCENARIOS, Rollout, timeline
+from tests.support.clock import NOON
+
+EVERY_SCENARIO = sorted(SCENARIOS)
+
+
+def play(name: str, seed: int = 1) -> Rollout:
+    return timeline(SCENARIOS[name], seed, begins_at=NOON)
+
+
+def deploys_of(state: Document) -> dict[str, Document]:
+    return {
+        deploy["id"]: deploy
+        for step in state.get("release_steps") or []
+        for deploy in step.get("install_deploys") or []
+    }
