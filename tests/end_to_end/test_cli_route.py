@@ -25,7 +25,8 @@ from tests.support.builders import deploy, release, snapshot, state, step
 from tests.support.clock import NOON
 from tests.support.configuration import configuration
 from tests.support.processes import CHANNEL, Result, a_place
-from tests.unit.test_routing import DEFAULT, SITUATIONS, Situation
+from tests.support.situations import SITUATIONS, Situation
+from tests.support.situations.parts import DEFAULT
 
 Run: TypeAlias = Callable[..., Result]
 
@@ -92,7 +93,7 @@ def asked(run: Run, *arguments: str) -> dict[str, Any]:
     return page
 
 
-# The table of tests/test_routing.py, typed as a person would: what each situation needs of the
+# The table of tests/support/situations, typed as a person would: what each one needs of the
 # configuration, of the store and of the command line
 
 
@@ -218,7 +219,7 @@ def test_route_test_explains_each_situation_in_the_same_words(
 
     page = asked(run, *arguments)
 
-    assert (outcome_of(page), page["steps"]) == (situation.told, situation.why)
+    assert (outcome_of(page), page["steps"]) == (situation.notified, situation.why)
 
 
 def keep(store: Store, silence: Silence) -> None:
