@@ -135,14 +135,16 @@ class Finder:
 
     path: Callable[[str], str]
     """The list's path, for an id; pages are asked for by `offset` and `limit`."""
+    record: Callable[[str], str]
+    """The path of what the list is of, for the same id: a list answers for any id at all."""
     decode: Callable[[bytes, str], tuple[Found, ...]]
     """One page and the id asked for; raises MalformedAnswer."""
     id_prefix: str
     """With which the platform begins the ids of what is listed by."""
     watched_by: WatchedBy = WatchedBy.ID
     locate: Callable[[str, Beside], Wanted | str] | None = None
-    """Where the list's path needs more than the configured id: what to fetch next to find the
-    id for `path`, or that id; raises NuonNotFound where there is none."""
+    """Where the paths need more than the configured id: what to fetch next to find the id for
+    them, or that id; raises NuonNotFound where there is none."""
 
 
 @dataclass(frozen=True, slots=True)

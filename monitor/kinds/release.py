@@ -275,7 +275,9 @@ WATCH_KIND: Final = WatchKind(
     stand_ins=("app_branch", "install", "workflow"),
     id_prefix="rel",
     finders={
-        "app": Finder(path=of_app, decode=find, id_prefix="app"),
-        "component": Finder(path=of_component, decode=find, id_prefix="cmp"),
+        "app": Finder(path=of_app, record=wire.record_at("/v1/apps"), decode=find, id_prefix="app"),
+        "component": Finder(
+            path=of_component, record=wire.record_at("/v1/components"), decode=find, id_prefix="cmp"
+        ),
     },
 )

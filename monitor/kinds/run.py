@@ -185,10 +185,15 @@ def _status_of(document: RunWorkflow, run: Run) -> wire.Status:
 # What finds runs
 
 
-def list_path(identifier: str) -> str:
-    """Return the path of a branch's runs, for the ids of the app and the branch."""
+def record_path(identifier: str) -> str:
+    """Return the path of a branch, for the ids of the app and the branch."""
     app_id, _, branch_id = identifier.partition("/")
-    return f"{run_branch.branch_path(app_id, branch_id)}/runs"
+    return run_branch.branch_path(app_id, branch_id)
+
+
+def list_path(identifier: str) -> str:
+    """Return the path of a branch's runs, for the same."""
+    return f"{record_path(identifier)}/runs"
 
 
 def locate(identifier: str, beside: Beside) -> Wanted | str:
@@ -239,6 +244,7 @@ WATCH_KIND: Final = WatchKind(
     finders={
         "app_branch": Finder(
             path=list_path,
+            record=record_path,
             decode=decode_list,
             id_prefix="abr",
             watched_by=WatchedBy.BRANCH_ID,

@@ -84,6 +84,11 @@ def path_segment(identifier: str) -> str:
     return quote(identifier, safe="")
 
 
+def record_at(collection: str) -> Callable[[str], str]:
+    """Return what makes the path of a record of its id, behind the path of all of them."""
+    return lambda identifier: f"{collection}/{path_segment(identifier)}"
+
+
 class Memo(Generic[T]):
     """What was made of the parts of one answer, by their bytes.
 

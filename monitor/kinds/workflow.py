@@ -221,6 +221,10 @@ WATCH_KIND: Final = WatchKind(
     ),
     stand_ins=("app", "component", "release"),
     id_prefix="inw",
-    finders={"install": Finder(path=of_install, decode=find, id_prefix="inl")},
+    finders={
+        "install": Finder(
+            path=of_install, record=wire.record_at("/v1/installs"), decode=find, id_prefix="inl"
+        )
+    },
     further=further,
 )

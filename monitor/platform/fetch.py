@@ -113,14 +113,14 @@ async def pages(source: Source, path: str) -> AsyncIterator[Answer]:
 
 
 async def located(source: Source, finder: Finder, identifier: str) -> str:
-    """Return the path of a finder's list; raises NuonError."""
+    """Return the id for a finder's paths; raises NuonError."""
     if finder.locate is None:
-        return finder.path(identifier)
+        return identifier
     beside: dict[str, Document | None] = {}
     for _ in range(_MOST_QUESTIONS):
         wanted = finder.locate(identifier, beside)
         if isinstance(wanted, str):
-            return finder.path(wanted)
+            return wanted
         (answer,) = await _ask(source, [wanted])
         beside[wanted.path] = Document(answer.body, answer.next_page) if answer else None
     raise MalformedAnswer(f"more than {_MOST_QUESTIONS} answers do not lead to {identifier!r}")

@@ -9,14 +9,15 @@ from datetime import datetime, timedelta
 import structlog
 
 from monitor.decide.selection import Choice, choose, has_begun_since, is_news
-from monitor.errors import NuonError
+from monitor.errors import NuonError, NuonNotFound
 from monitor.kinds import FINDERS
-from monitor.model import Found, Target, Watch
+from monitor.model import EventKind, Found, Target, Watch
 from monitor.platform.fetch import located, pages
 from monitor.store import Find
 from monitor.watch.context import Context
 from monitor.watch.outages import OutageReporter
 from monitor.watch.poller import Outcome
+from monitor.watch.records import RecordCheck
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +37,14 @@ class ListPoller:
         self._outage_reporter = OutageReporter(watch, context)
         self._began_at: datetime | None = None
         self._known: dict[Target, bool] = {}
-        self._path: str | None = None
+        self._id: str | None = None
+        outage = context.reachability.outage_of(watch.target)
+        is_missing = outage is not None and outage.kind is EventKind.REMOVED
+        self._record = RecordCheck(
+            context.source,
+            context.now,
+            missing=NuonNotFound(outage.reason) if outage and is_missing else None,
+        )
         self._fingerprint: bytes | None = None
         self._fingerprint_now: bytes | None = None
         self._looked_deep_at: datetime | None = None
@@ -56,8 +64,10 @@ class ListPoller:
         self._outage_reporter.asks()
         try:
             outcome = await self._look(began_at)
+            await self._record.require(self._finder.record(await self._located()))
         except NuonError as error:
-            await self._outage_reporter.fail(error, was_seen=self._fingerprint is not None)
+            was_seen = self.polled_at is not None or bool(self._known)
+            await self._outage_reporter.fail(error, was_seen=was_seen)
             outcome = Outcome.FAILED
         else:
             self.polled_at = self._context.now()
@@ -136,7 +146,8 @@ class ListPoller:
         """Yield the rows that may have to be followed, page by page."""
         horizon = self._context.now() - self.watch.settings.forget_after
         is_first = True
-        async for page in pages(self._context.source, await self._located()):
+        path = self._finder.path(await self._located())
+        async for page in pages(self._context.source, path):
             if is_first and self._is_as_before(page.fingerprint, is_deep=is_deep):
                 return
             is_first = False
@@ -150,9 +161,9 @@ class ListPoller:
                 return
 
     async def _located(self) -> str:
-        if self._path is None:
-            self._path = await located(self._context.source, self._finder, self.watch.target.id)
-        return self._path
+        if self._id is None:
+            self._id = await located(self._context.source, self._finder, self.watch.target.id)
+        return self._id
 
     def _is_as_before(self, fingerprint: bytes, *, is_deep: bool) -> bool:
         """Whether the first page has nothing new; not where there is room to be had, or time."""

@@ -195,7 +195,8 @@ async def _rows(source: Source, target: Target, horizon: datetime) -> tuple[Foun
     """Return the rows of a list, up to the first page on which all are too old."""
     finder = FINDERS[target.kind]
     rows: dict[Target, Found] = {}
-    async for page in pages(source, await located(source, finder, target.id)):
+    path = finder.path(await located(source, finder, target.id))
+    async for page in pages(source, path):
         on_page = finder.decode(page.body, target.id)
         rows.update((row.target, row) for row in on_page)
         if not any(_is_since(horizon, row) for row in on_page):
