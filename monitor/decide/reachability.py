@@ -88,7 +88,7 @@ class Reachability:
 
     @property
     def has_seen(self) -> bool:
-        """Whether any poll came through since the start."""
+        """Whether the platform answered any poll since the start, if only that a record is gone."""
         return self._has_seen
 
     def outage_of(self, target: Target) -> Outage | None:
@@ -110,9 +110,10 @@ class Reachability:
         """Take note of a failed poll; returns what is to be told, until it is adopted."""
         failures = self._failures.setdefault(target, _Failures(now, self._next_moment()))
         failures.count += 1
+        is_removed = isinstance(error, NuonNotFound)
+        self._has_seen |= is_removed
         if failures.count < self._unreachable_after:
             return None
-        is_removed = isinstance(error, NuonNotFound)
         reported = self.outage_of(target)
         if reported is not None and (reported.kind is EventKind.REMOVED or not is_removed):
             return None

@@ -12,10 +12,14 @@ from monitor.decide.reachability import Reachability
 from monitor.deliver.worker import Delivery
 from monitor.errors import StoreError
 from monitor.metrics import Metrics
+from monitor.model import EventKind
 from monitor.service.health import Check
 from monitor.service.scheduler import Daemon
 from monitor.store import StoreThread
 from monitor.watch.registry import Registry
+
+_MOST_SHOWN = 5
+"""How many watches are named in one finding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class Probes:
         return (
             *self.alive(),
             Check("platform", self._platform_problem()),
+            Check("watches", self._watches_problem()),
             Check("slack", self._slack_problem()),
             Check("store", self.daemon.problem),
             Check("configuration", self.configuration_problem()),
@@ -60,6 +65,22 @@ class Probes:
         if outage is not None:
             return f"unreachable since {outage.since:%Y-%m-%d %H:%M:%S} UTC: {outage.reason}"
         return None if self.reachability.has_seen else "no poll came through yet"
+
+    def _watches_problem(self) -> str | None:
+        """Return which watches of the configuration lead to nothing on the platform.
+
+        What a list led to may be deleted: nobody has to do anything about that.
+        """
+        named = (one.watch.target for one in self.registry.pollers if one.watch.found_in is None)
+        missing = [
+            f"{target}: {outage.reason}"
+            for target in named
+            if (outage := self.reachability.outage_of(target)) is not None
+            and outage.kind is EventKind.REMOVED
+        ]
+        left_out = len(missing) - _MOST_SHOWN
+        more = [f"and {left_out:,} more"] if left_out > 0 else []
+        return "; ".join([*missing[:_MOST_SHOWN], *more]) or None
 
     def _slack_problem(self) -> str | None:
         """Return what keeps everybody from being notified.

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from monitor.errors import NuonError, NuonNotFound
-from monitor.platform.fetch import Source
+from monitor.platform.source import Source
 
 log = structlog.get_logger(__name__)
 

@@ -214,6 +214,13 @@ def test_it_knows_what_it_cannot_see() -> None:
     assert seer.platform_outage is None
 
 
+def test_a_record_that_is_missing_is_an_answer_all_the_same() -> None:
+    seer = reachability()
+    failing(seer, ONE, 1, REMOVED)
+
+    assert seer.has_seen
+
+
 def test_it_has_seen_nothing_before_the_first_success() -> None:
     seer = reachability()
     failing(seer, ONE, 1)
