@@ -109,7 +109,7 @@ def _newest(known: Known) -> Event:
     root, ended = known.snapshot.root, known.state.ended
     if ended is EventKind.PROGRESSED:
         return Event(ended, Level.ROLLOUT, root, Reason(ReasonKind.ENDED, status=root.status))
-    reason = Reason(said=root.description)
+    reason = Reason(description=root.description)
     return Event(ended or EventKind.STARTED, Level.ROLLOUT, root, reason)
 
 

@@ -17,7 +17,7 @@ _SHOWN_OF_REASON: Final = 200
 
 # Each continues the name of what it is about; the arguments of the reason are filled in.
 _PHRASES: Mapping[ReasonKind, str] = {
-    ReasonKind.PLATFORM: "{said}",
+    ReasonKind.PLATFORM: "{description}",
     ReasonKind.BEGUN: "has begun",
     ReasonKind.DONE: "is done",
     ReasonKind.ENDED: "ended as {status}",
@@ -61,7 +61,7 @@ def phrase_of_many(reason: Reason) -> str:
 
 def _filled(phrase: str, reason: Reason) -> str:
     return phrase.format(
-        said=reason.said,
+        description=reason.description,
         status=reason.status,
         before=reason.before,
         fact=reason.fact.replace("_", " "),

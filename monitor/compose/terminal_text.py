@@ -36,10 +36,10 @@ class Reader:
 
 def text_object(words: Block, reader: Reader) -> Text:
     """Return what Block Kit calls a text object."""
-    said = str(words["text"])
+    content = str(words["text"])
     if words["type"] == "mrkdwn":
-        return mrkdwn(said, reader)
-    return Text(clean(_EMOJI.sub(_emoji_of, said)))
+        return mrkdwn(content, reader)
+    return Text(clean(_EMOJI.sub(_emoji_of, content)))
 
 
 def inline_text(elements: Iterable[Block], reader: Reader) -> Text:
@@ -54,8 +54,8 @@ def inline_text(elements: Iterable[Block], reader: Reader) -> Text:
 
 def _inline_element(element: Block, reader: Reader) -> Text:
     match element:
-        case {"type": "text", "text": said}:
-            return Text(clean(said))
+        case {"type": "text", "text": content}:
+            return Text(clean(content))
         case {"type": "link", "url": url}:
             return linked(element.get("text") or url, url, _LINK)
         case {"type": "emoji", "name": name}:
@@ -103,15 +103,15 @@ _ANGLE = re.compile(r"<(?P<angle>[^<>\n]+)>")
 _EMOJI = re.compile(r":(?P<emoji>[a-z0-9_+\-]*[a-z+\-][a-z0-9_+\-]*):")
 
 
-def mrkdwn(said: str, reader: Reader, *, is_formatted: bool = True) -> Text:
+def mrkdwn(content: str, reader: Reader, *, is_formatted: bool = True) -> Text:
     """Return marked-up text; where it is not formatted, only what stands in `<…>` is markup."""
     grammar = _MRKDWN if is_formatted else _ANGLE
     text, end = Text(), 0
-    for match in grammar.finditer(said):
-        text.append(_unescaped(said[end : match.start()]))
+    for match in grammar.finditer(content):
+        text.append(_unescaped(content[end : match.start()]))
         text.append_text(_marked(str(match.lastgroup), match, reader))
         end = match.end()
-    return text.append(_unescaped(said[end:]))
+    return text.append(_unescaped(content[end:]))
 
 
 def _marked(mark: str, match: re.Match[str], reader: Reader) -> Text:
@@ -142,8 +142,8 @@ def _angle(inner: str, reader: Reader) -> Text:
     return linked(label or _unescaped(target), _unescaped(target), _LINK)
 
 
-def _unescaped(said: str) -> str:
-    return clean(said.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
+def _unescaped(content: str) -> str:
+    return clean(content.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
 
 
 # Times, emoji, links
@@ -228,6 +228,6 @@ _FORGING = re.compile(
 )
 
 
-def clean(said: str) -> str:
+def clean(content: str) -> str:
     """Return text without anything that could forge a terminal."""
-    return _FORGING.sub("", said)
+    return _FORGING.sub("", content)

@@ -57,7 +57,7 @@ def note_start(book: AlertBook) -> None:
         return
     book.remember(has_card=True)
     if book.state.ended is None and not book.root.phase.is_terminal:
-        reason = Reason(said=book.root.description)
+        reason = Reason(description=book.root.description)
         book.add(EventKind.STARTED, Level.ROLLOUT, book.root, reason)
 
 
@@ -68,7 +68,7 @@ def note_end(book: AlertBook) -> None:
         return
     if is_done_well(root):
         book.remember(ended=EventKind.SUCCEEDED, ended_at=book.now)
-        book.add(EventKind.SUCCEEDED, Level.ROLLOUT, root, Reason(said=root.description))
+        book.add(EventKind.SUCCEEDED, Level.ROLLOUT, root, Reason(description=root.description))
     elif root.phase is Phase.FAILED:
         book.remember(ended=EventKind.FAILED, ended_at=book.now)
     elif root.phase is Phase.ENDED:

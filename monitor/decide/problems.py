@@ -104,6 +104,6 @@ def _update_wait(
 
 
 def _explanation(entity: Entity, description: str) -> Reason:
-    """Return what explains a problem: what says most of it now, else what was said of it then."""
-    said = reason_of(entity) if entity.phase in TROUBLES else ""
-    return Reason(said=said or description)
+    """Return what explains a problem: what says most of it now, else what was known then."""
+    explanation = reason_of(entity) if entity.phase in TROUBLES else ""
+    return Reason(description=explanation or description)

@@ -50,8 +50,8 @@ def facts_of(**named: object) -> tuple[tuple[str, str], ...]:
     """Return those that have a text, in the order given, long ones cut."""
     facts = []
     for name, value in named.items():
-        if value and (said := text(value, _LONGEST_FACT)):
-            facts.append((name, said))
+        if value and (shown := text(value, _LONGEST_FACT)):
+            facts.append((name, shown))
     return tuple(facts)
 
 
@@ -107,10 +107,10 @@ def _reason_beside(record: objects.RawStatus) -> str:
     """Return the best reason in the record of a bad status."""
     if not isinstance(record, objects.Record):
         return ""
-    said = message_of(record.composite_error)
+    reason = message_of(record.composite_error)
     beside = record.metadata
-    if said or not isinstance(beside, objects.Metadata):
-        return said
+    if reason or not isinstance(beside, objects.Metadata):
+        return reason
     denied = {text(one.message) for one in rows(beside.deny_violations, objects.Violation)} - {""}
     if denied:
         return text("; ".join(sorted(denied)))

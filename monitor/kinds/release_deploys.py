@@ -129,8 +129,8 @@ def _origin(row: objects.BareDeploy, build: objects.Build | None) -> Origin | No
         if not (row.component_name or row.component_id or row.created_by):
             return None
         build = objects.Build()
-    said = build.vcs_connection_commit
-    commit = said if isinstance(said, objects.Commit) else objects.Commit()
+    given = build.vcs_connection_commit
+    commit = given if isinstance(given, objects.Commit) else objects.Commit()
     return Origin(
         fields.text(row.created_at),
         fields.text(row.id),
@@ -152,5 +152,5 @@ def oldest_origin(origins: list[Origin]) -> Origin:
     if all(oldest[2:]):
         return oldest
     in_order = sorted(origins)
-    said = (next((o[i] for o in in_order if o[i]), "") for i in range(2, len(oldest)))
-    return Origin(*oldest[:2], *said)
+    first_given = (next((o[i] for o in in_order if o[i]), "") for i in range(2, len(oldest)))
+    return Origin(*oldest[:2], *first_given)

@@ -194,7 +194,7 @@ def _unit(
 ) -> Entity:
     work = _work_at(install)
     workflow = _workflow_at(work, beside, memo)
-    status, description = _said_of(work, workflow)
+    status, description = _status_of(work, workflow)
     return Entity(
         kind=INSTALL_RUN,
         id=_unit_id(row, install_id),
@@ -223,7 +223,7 @@ def _install_workflow_of(part: msgspec.Raw) -> Entity | None:
         return None  # it only adds to the run
 
 
-def _said_of(work: _Work, workflow: Entity | None) -> tuple[str, str]:
+def _status_of(work: _Work, workflow: Entity | None) -> tuple[str, str]:
     """Return how an install fares, and why.
 
     A group takes note of its installs one after another, so that one which it takes to be under
@@ -235,12 +235,12 @@ def _said_of(work: _Work, workflow: Entity | None) -> tuple[str, str]:
         is_unread = is_open and work.workflow_id and not work.runbook
         return "" if is_unread else work.status, work.runbook
     if is_open:
-        return _said_by_workflow(work, workflow)
+        return _status_by_workflow(work, workflow)
     reason = workflow.description if workflow.phase is work.phase is Phase.FAILED else ""
     return work.status, reason or work.runbook
 
 
-def _said_by_workflow(work: _Work, workflow: Entity) -> tuple[str, str]:
+def _status_by_workflow(work: _Work, workflow: Entity) -> tuple[str, str]:
     if workflow.phase is Phase.SUCCEEDED:
         # After one runbook there can be another.
         return (work.status, work.runbook) if work.runbook else (workflow.status, "")

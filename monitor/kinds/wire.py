@@ -179,12 +179,12 @@ def read_status(
     """
     if newer is None or not newer.status or not isinstance(newer.status, str):
         return Status(status or "", description or "", None, ())
-    said = newer.status_human_description
-    if not said or not isinstance(said, str):
-        said = description if newer.status == status else ""
+    newer_description = newer.status_human_description
+    if not newer_description or not isinstance(newer_description, str):
+        newer_description = description if newer.status == status else ""
     return Status(
         status=newer.status,
-        description=said or "",
+        description=newer_description or "",
         at=read_timestamp(newer.created_at_ts),
         history=_read_history(newer.history),
     )
@@ -197,9 +197,11 @@ def _read_history(records: object) -> tuple[PastStatus, ...]:
     for record in records:
         if not isinstance(record, StatusRecord) or not isinstance(record.status, str):
             continue
-        at, said = read_timestamp(record.created_at_ts), record.status_human_description
+        at, description = read_timestamp(record.created_at_ts), record.status_human_description
         if record.status and at is not None:
-            past.append(PastStatus(record.status, at, said if isinstance(said, str) else ""))
+            past.append(
+                PastStatus(record.status, at, description if isinstance(description, str) else "")
+            )
     if past and past[0].at > past[-1].at:
         past.reverse()  # some of the platform's lists have the newest first
     # Times are whole seconds here: within one of them the given order is kept.

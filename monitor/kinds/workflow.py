@@ -131,18 +131,18 @@ def _groups(row: _Document, steps: dict[int, tuple[Entity, ...]]) -> list[Entity
 
 
 def _group(key: str, row: _Group, steps: tuple[Entity, ...]) -> Entity:
-    said = fields.raw_status(STEP_GROUP, row)
+    own = fields.raw_status(STEP_GROUP, row)
     derived = status_of(workflow_words.current(steps))
     group = Entity(
         kind=STEP_GROUP,
         id=fields.text(row.id) or key,
-        status=said.status or derived,
-        description=said.description,
+        status=own.status or derived,
+        description=own.description,
         name=fields.text(row.name),
         created_at=wire.read_time(row.created_at),
         updated_at=wire.read_time(row.updated_at),
-        status_at=said.at,
-        history=said.history,
+        status_at=own.at,
+        history=own.history,
         children=steps,
     )
     has_open = any(not step.phase.is_terminal for step in workflow_words.current(steps))

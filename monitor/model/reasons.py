@@ -11,7 +11,7 @@ class ReasonKind(StrEnum):
     """What kind of reason it is; the comments name the arguments of those that have some."""
 
     PLATFORM = "platform"
-    """The platform explains it in its own words, which may be none (`said`)."""
+    """The platform explains it in its own words, which may be none (`description`)."""
 
     BEGUN = "begun"
     DONE = "done"
@@ -56,11 +56,11 @@ class ReasonKind(StrEnum):
 class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
     """Why there is an event or an alert. The arguments are foreign text, as it came.
 
-    Nothing may be decided by `said`: what the platform says is for people.
+    Nothing may be decided by `description`: what the platform says is for people.
     """
 
     kind: ReasonKind = ReasonKind.PLATFORM
-    said: str = ""
+    description: str = ""
     status: str = ""
     before: str = ""
     fact: str = ""

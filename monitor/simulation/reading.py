@@ -78,10 +78,10 @@ def _element(element: Block) -> str:
 
 
 def _words(words: Block) -> str:
-    said = str(words["text"])
+    content = str(words["text"])
     if words["type"] == "mrkdwn":
-        return plain_mrkdwn(said)
-    return _EMOJI.sub(lambda match: _emoji(match["emoji"]), said)
+        return plain_mrkdwn(content)
+    return _EMOJI.sub(lambda match: _emoji(match["emoji"]), content)
 
 
 def _quoted(text: str) -> str:
@@ -123,8 +123,8 @@ def _inline(elements: Iterable[Block]) -> str:
 
 def _inline_element(element: Block) -> str:
     match element:
-        case {"type": "text", "text": said}:
-            return str(said)
+        case {"type": "text", "text": content}:
+            return str(content)
         case {"type": "link", "url": url}:
             return str(element.get("text") or url)
         case {"type": "emoji", "name": name}:
@@ -190,8 +190,8 @@ def _of_angle(inner: str) -> str:
     return label or _unescaped(target)
 
 
-def _unescaped(said: str) -> str:
-    return said.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+def _unescaped(content: str) -> str:
+    return content.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
 def _emoji(name: str) -> str:

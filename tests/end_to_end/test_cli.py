@@ -437,7 +437,11 @@ def in_trouble(**facts: Any) -> Any:
     )
     now = datetime.now(UTC)
     alert = Alert(
-        "rel-step-1/inl-a", EventKind.FAILED, now - timedelta(minutes=5), now, Reason(said=HOSTILE)
+        "rel-step-1/inl-a",
+        EventKind.FAILED,
+        now - timedelta(minutes=5),
+        now,
+        Reason(description=HOSTILE),
     )
     return root, state(changed_at=now, alerts=(alert,), ended=EventKind.FAILED, ended_at=now)
 

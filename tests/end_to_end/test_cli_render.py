@@ -71,7 +71,7 @@ def first_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = release("executing", step(1, "executing", *units), id="rel1", component_id="cmp1")
     done = release("active", step(1, "active", deploy("inl1")), id="reldone", updated_at=after(9))
     alerts = (
-        Alert("rel-step-1/inl1", EventKind.FAILED, NOW, NOW, Reason(said="helm timed out")),
+        Alert("rel-step-1/inl1", EventKind.FAILED, NOW, NOW, Reason(description="helm timed out")),
         Alert("rel-step-1/inl2", EventKind.WAITING, NOW, NOW),
     )
     ended = state(ended=EventKind.SUCCEEDED, ended_at=NOW)

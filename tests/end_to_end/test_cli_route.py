@@ -60,7 +60,7 @@ def first_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         EventKind.FAILED,
         NOON,
         NOON,
-        Reason(said="helm"),
+        Reason(description="helm"),
         notified_destinations=("#oncall",),
     )
     names = {"inl1": Name("acme-prod"), "cmp1": Name("checkout-api", "app1"), "app1": Name("shop")}

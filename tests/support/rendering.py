@@ -104,7 +104,7 @@ def event_of(
     kind: EventKind, level: Level, entity: Entity, reason: str | Reason = "", **facts: Any
 ) -> Event:
     """An event; a text as its reason is the platform's own."""
-    explained = Reason(said=reason) if isinstance(reason, str) else reason
+    explained = Reason(description=reason) if isinstance(reason, str) else reason
     return Event(kind, level, entity, explained, **facts)
 
 

@@ -50,5 +50,5 @@ def header(text: str, kind: str = "plain_text") -> dict[str, Any]:
     return {"type": "header", "text": {"type": kind, "text": text}}
 
 
-def said(text: str, **more: Any) -> dict[str, Any]:
+def inline_text(text: str, **more: Any) -> dict[str, Any]:
     return {"type": "text", "text": text, **more}

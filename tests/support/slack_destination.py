@@ -39,10 +39,10 @@ async def error_of(call: Awaitable[object]) -> DestinationError:
 
 def refused(code: str, **facts: object) -> Scene:
     """Answer as Slack does when it does not want to."""
-    return said({"ok": False, "error": code, **facts})
+    return json_answer({"ok": False, "error": code, **facts})
 
 
-def said(body: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Scene:
+def json_answer(body: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Scene:
     return answer(
         json.dumps(body).encode(),
         status=status,

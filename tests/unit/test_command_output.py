@@ -200,7 +200,7 @@ def ended(made: Made, **since: float) -> TargetState:
 
 
 def alert(alert_key: str, kind: EventKind, since: datetime, of: Entity) -> Alert:
-    return Alert(alert_key, kind, since, since, Reason(said=of.description))
+    return Alert(alert_key, kind, since, since, Reason(description=of.description))
 
 
 def lines_of(shown: str) -> list[str]:

@@ -48,7 +48,7 @@ def rolling(status: str, *, root: str = "executing_release_steps") -> Entity:
 
 def event(kind: EventKind, entity: Entity, *, is_reminder: bool = False) -> Event:
     level = Level.ROLLOUT if entity.id == RELEASE_ID else Level.UNIT
-    return Event(kind, level, entity, Reason(said="because"), is_reminder)
+    return Event(kind, level, entity, Reason(description="because"), is_reminder)
 
 
 def view(root: Entity, now: TargetState) -> View:

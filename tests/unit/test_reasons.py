@@ -31,7 +31,7 @@ from tests.support.builders import Reader, after, deploy, fixed, release, state,
 from tests.support.clock import NOON
 
 EVERY_ARGUMENT = Reason(
-    said="helm timed out",
+    description="helm timed out",
     status="cancelled",
     before="active",
     fact="sandbox_mode",
@@ -154,7 +154,7 @@ def decided(history: Iterable[tuple[float, Entity]], texts: Mapping[str, str]) -
 
 def without_words(known: TargetState) -> TargetState:
     alerts = tuple(
-        msgspec.structs.replace(alert, reason=msgspec.structs.replace(alert.reason, said=""))
+        msgspec.structs.replace(alert, reason=msgspec.structs.replace(alert.reason, description=""))
         for alert in known.alerts
     )
     return msgspec.structs.replace(known, alerts=alerts)
@@ -225,12 +225,12 @@ def test_there_are_words_for_every_reason(reason: Reason) -> None:
 
 
 def test_the_words_for_a_reason_hold_what_is_foreign_as_it_came() -> None:
-    braces = Reason(ReasonKind.NEW_STATUS, status="{said} {0} %s", said="nothing")
+    braces = Reason(ReasonKind.NEW_STATUS, status="{description} {0} %s", description="nothing")
 
-    assert phrase_of(braces) == "is {said} {0} %s"
+    assert phrase_of(braces) == "is {description} {0} %s"
 
 
 def test_what_many_have_in_common_is_said_of_many() -> None:
     assert phrase_of_many(Reason(ReasonKind.TRIED_AGAIN)) == "are being tried again"
     assert phrase_of_many(Reason(ReasonKind.FACT_ADDED, fact="git_ref")) == "have a git ref"
-    assert phrase_of_many(Reason(said="is the platform's own")) == "is the platform's own"
+    assert phrase_of_many(Reason(description="is the platform's own")) == "is the platform's own"

@@ -138,7 +138,7 @@ class World:
     def _with(self, rollout_id: str) -> Rollout:
         rollout = self.platform.rollout(rollout_id)
         self.rollouts.append(rollout)
-        self._asides += ((rollout.moment(at), said) for at, said in asides(rollout))
+        self._asides += ((rollout.moment(at), line) for at, line in asides(rollout))
         self._asides.sort()
         return rollout
 

@@ -186,7 +186,7 @@ def _differences(store: Store | None, asked: Asked) -> dict[str, Any]:
         "installer": _named(store, asked.installer),
     }
     notified = tuple(filter(None, asked.notified_in)) if asked.notified_in else None
-    said = {
+    given = {
         "kind": next(iter(asked.kinds[:1]), None),
         "part_kind": next(iter(asked.kinds[1:]), None),
         "name": asked.name,
@@ -196,7 +196,7 @@ def _differences(store: Store | None, asked: Asked) -> dict[str, Any]:
         "notified_destinations": notified,
     }
     return {field: value for field, value in named.items() if value != Named()} | {
-        field: value for field, value in said.items() if value is not None
+        field: value for field, value in given.items() if value is not None
     }
 
 

@@ -114,8 +114,8 @@ def _origin(layout: Layout, commit: Commit, budget: Budget) -> Iterator[tuple[Pa
 def _component_of(layout: Layout, budget: Budget) -> str:
     """Return the component's name where the user's title does not say it already."""
     component = layout.root.name or layout.view.names.get(layout.root.component_id, "")
-    is_said = not layout.given_title or component in layout.given_title
-    return "" if is_said or not component else plain(component, budget.name)
+    is_in_title = not layout.given_title or component in layout.given_title
+    return "" if is_in_title or not component else plain(component, budget.name)
 
 
 def _is_only_planned(layout: Layout) -> bool:

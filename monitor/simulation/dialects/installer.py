@@ -25,7 +25,7 @@ _APP = {
     "active": "active",
     "error": "error",
 }
-_SAID = {
+_DESCRIPTIONS = {
     "active": "app is active",
     "provisioning": "app is being provisioned",
     "error": "a version of the config could not be synced",
@@ -154,7 +154,7 @@ def _app(release: Rollout, index: int) -> Step:
     step = release.steps[index]
     cast = _cast(release, index)
     life = [
-        replace(o, kind=Thing.APP, id=cast.app_id, status=status, description=_SAID[status])
+        replace(o, kind=Thing.APP, id=cast.app_id, status=status, description=_DESCRIPTIONS[status])
         for o in step.life
         if index == 0 or o.status != "queued"
         # The first app is there all along.

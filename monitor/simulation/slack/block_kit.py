@@ -73,8 +73,10 @@ def _check_text(words: Any, place: str, *, limit: int, is_plain: bool = False) -
     _expect(isinstance(words, dict), "must be a text object", place)
     allowed = ("plain_text",) if is_plain else ("plain_text", "mrkdwn")
     _expect(words.get("type") in allowed, f"type must be one of {allowed}", f"{place}/type")
-    said = words.get("text")
-    _expect(isinstance(said, str) and 0 < len(said) <= limit, f"1 to {limit} characters", place)
+    content = words.get("text")
+    _expect(
+        isinstance(content, str) and 0 < len(content) <= limit, f"1 to {limit} characters", place
+    )
 
 
 def _check_header(block: Json, place: str) -> None:

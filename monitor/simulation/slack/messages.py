@@ -50,8 +50,8 @@ class Posted:
     def notification(self) -> str:
         """What a phone showed when it came; an edit changes nothing of that."""
         first = self.edits[0] if self.edits else self
-        said = reading.plain_mrkdwn(first.text, is_formatted=self.is_mrkdwn)
-        return said or reading.plain_text(first.blocks, text="")
+        content = reading.plain_mrkdwn(first.text, is_formatted=self.is_mrkdwn)
+        return content or reading.plain_text(first.blocks, text="")
 
 
 @dataclass

@@ -10,7 +10,7 @@ import pytest
 from monitor.deliver.slack import SlackClient
 from monitor.errors import DestinationUnavailable
 from tests.support.faults import FaultyServer, never_answer, raw, self_signed
-from tests.support.slack_destination import TOKEN, error_of, page, post, said, whole_story
+from tests.support.slack_destination import TOKEN, error_of, json_answer, page, post, whole_story
 
 # Before the request was sent
 
@@ -75,7 +75,7 @@ async def test_a_proxy_that_refuses_did_not_deliver(monkeypatch: pytest.MonkeyPa
 
 async def test_a_hundred_posts_share_a_few_connections() -> None:
     async with (
-        FaultyServer(said({"ok": True, "channel": "C1", "ts": "1.2"})) as server,
+        FaultyServer(json_answer({"ok": True, "channel": "C1", "ts": "1.2"})) as server,
         SlackClient(api_url=f"{server.url}/api/", token=TOKEN) as client,
     ):
         for _ in range(100):

@@ -11,10 +11,10 @@ from monitor.errors import DestinationRejected, DestinationUnavailable, Refusal
 from tests.support.faults import Scene, answer, drip, never_answer, raw, reset, response, truncate
 from tests.support.slack_destination import (
     HELLO,
+    json_answer,
     page,
     post,
     refused,
-    said,
     verdict,
     webhook_verdict,
 )
@@ -58,8 +58,10 @@ async def test_a_refusal_says_what_is_refused(code: str, refusal: Refusal) -> No
 async def test_a_missing_scope_is_named() -> None:
     error = await verdict(refused("missing_scope", needed="chat:write"))
 
-    said = "Slack answered missing_scope to chat.postMessage (the app needs the scope chat:write)"
-    assert str(error) == said
+    json_answer = (
+        "Slack answered missing_scope to chat.postMessage (the app needs the scope chat:write)"
+    )
+    assert str(error) == json_answer
 
 
 # How answers are judged: again later
@@ -67,7 +69,9 @@ async def test_a_missing_scope_is_named() -> None:
 
 RATE = {
     "429 with the seconds": (
-        said({"ok": False, "error": "ratelimited"}, status=429, headers={"Retry-After": "30"}),
+        json_answer(
+            {"ok": False, "error": "ratelimited"}, status=429, headers={"Retry-After": "30"}
+        ),
         30.0,
     ),
     "429 as a page of a proxy": (page(429, Retry_After="7"), 7.0),
@@ -95,7 +99,9 @@ async def test_over_the_rate_it_waits_as_long_as_slack_says(scene: Scene, second
 
 PASSING = {
     "service_unavailable": refused("service_unavailable"),
-    "service_unavailable with 503": said({"ok": False, "error": "service_unavailable"}, status=503),
+    "service_unavailable with 503": json_answer(
+        {"ok": False, "error": "service_unavailable"}, status=503
+    ),
     "team_added_to_org": refused("team_added_to_org"),
     "a 500 page": page(500),
     "a 503 page": page(503),
@@ -122,22 +128,22 @@ async def test_a_503_that_names_a_time_is_taken_at_its_word() -> None:
 
 IN_DOUBT = {
     "internal_error": refused("internal_error"),
-    "internal_error with 500": said({"ok": False, "error": "internal_error"}, status=500),
+    "internal_error with 500": json_answer({"ok": False, "error": "internal_error"}, status=500),
     "fatal_error": refused("fatal_error"),
     "request_timeout": refused("request_timeout"),
     "a 502 page": page(502),
     "a 504 page": page(504),
     "a 408 page": page(408),
-    "not ok, and no reason": said({"ok": False}),
-    "ok, and no ts": said({"ok": True, "channel": "C1"}),
-    "ok, and no channel": said({"ok": True, "ts": "1.2"}),
+    "not ok, and no reason": json_answer({"ok": False}),
+    "ok, and no ts": json_answer({"ok": True, "channel": "C1"}),
+    "ok, and no channel": json_answer({"ok": True, "ts": "1.2"}),
     "an empty 200": answer(b""),
     "an empty 204": answer(b"", status=204),
-    "an empty object": said({}),
-    "a list": said([1]),
-    "an empty list": said([]),
-    "a string": said("ok"),
-    "null": said(None),
+    "an empty object": json_answer({}),
+    "a list": json_answer([1]),
+    "an empty list": json_answer([]),
+    "a string": json_answer("ok"),
+    "null": json_answer(None),
     "a page": page(200),
     "plain text": answer(b"ok", headers={"Content-Type": "text/plain"}),
     "half an answer": answer(b'{"ok": tr', headers={"Content-Type": "application/json"}),
@@ -241,7 +247,9 @@ async def test_a_webhook_that_hangs_may_have_delivered() -> None:
 
 
 async def test_a_webhooks_limit_is_waited_for() -> None:
-    limited = said({"ok": False, "error": "rate_limited"}, status=429, headers={"Retry-After": "9"})
+    limited = json_answer(
+        {"ok": False, "error": "rate_limited"}, status=429, headers={"Retry-After": "9"}
+    )
 
     error = await webhook_verdict(limited)
 

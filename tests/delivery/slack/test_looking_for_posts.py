@@ -15,9 +15,9 @@ from tests.support.slack_destination import (
     TOKEN,
     error_of,
     find_by_id,
+    json_answer,
     page,
     post,
-    said,
     verdict,
 )
 
@@ -164,7 +164,7 @@ async def test_a_look_that_may_read_one_page_a_minute_does_not_begin_anew_for_ev
 
 async def test_a_look_at_a_part_only_is_no_proof_that_a_post_is_not_there() -> None:
     more = {"ok": True, "messages": [], "response_metadata": {"next_cursor": "more"}}
-    error = await verdict(*[said(more)] * 5, call=find_by_id)
+    error = await verdict(*[json_answer(more)] * 5, call=find_by_id)
 
     assert isinstance(error, CannotLook)
 
@@ -181,7 +181,7 @@ async def test_a_look_at_a_part_only_is_no_proof_that_a_post_is_not_there() -> N
 )
 async def test_messages_of_others_are_not_taken_for_ours(messages: Any) -> None:
     async with (
-        FaultyServer(said({"ok": True, "messages": messages})) as server,
+        FaultyServer(json_answer({"ok": True, "messages": messages})) as server,
         SlackClient(api_url=f"{server.url}/api/", token=TOKEN) as client,
     ):
         assert await find_by_id(client.channel("#releases")) is None

@@ -9,7 +9,7 @@ from monitor.errors import CannotLook, DestinationRejected, Refusal
 from monitor.model import Message, MessageRef
 from monitor.simulation.slack import SimulatedSlack
 from tests.support.faults import FaultyServer
-from tests.support.slack_destination import HELLO, TOKEN, error_of, post, said
+from tests.support.slack_destination import HELLO, TOKEN, error_of, json_answer, post
 
 # What is sent
 
@@ -76,7 +76,7 @@ async def test_a_webhook_message_arrives_and_has_no_address(
 
 async def test_text_is_never_formatted_linked_or_unfurled() -> None:
     async with (
-        FaultyServer(said({"ok": True, "channel": "C1", "ts": "1.2"})) as server,
+        FaultyServer(json_answer({"ok": True, "channel": "C1", "ts": "1.2"})) as server,
         SlackClient(api_url=f"{server.url}/api/", token=TOKEN) as client,
     ):
         await post(client.channel("#releases"))

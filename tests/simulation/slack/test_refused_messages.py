@@ -8,7 +8,16 @@ import pytest
 from slack_sdk.errors import SlackApiError
 
 from monitor.simulation.slack import SimulatedSlack
-from tests.support.slack_calls import bare, client, header, post, refusal, said, section, webhook
+from tests.support.slack_calls import (
+    bare,
+    client,
+    header,
+    inline_text,
+    post,
+    refusal,
+    section,
+    webhook,
+)
 
 
 def fields(count: int, length: int = 1) -> dict[str, Any]:
@@ -35,7 +44,7 @@ def bullets(*items: Any, **more: Any) -> dict[str, Any]:
     return rich(*items, kind="rich_text_list", **more)
 
 
-ITEM = {"type": "rich_text_section", "elements": [said("x")]}
+ITEM = {"type": "rich_text_section", "elements": [inline_text("x")]}
 DATE = {"type": "date", "timestamp": 1_700_000_000, "format": "{time}", "fallback": "x"}
 LOGO = {"type": "image", "image_url": "https://app.nuon.co/a.png", "alt_text": "logo"}
 
@@ -75,12 +84,14 @@ LOGO = {"type": "image", "image_url": "https://app.nuon.co/a.png", "alt_text": "
         pytest.param([{**LOGO, "alt_text": ""}], id="an image without words"),
         pytest.param([{**LOGO, "image_url": "a.png"}], id="an image without address"),
         pytest.param([{"type": "rich_text", "elements": []}], id="rich text of nothing"),
-        pytest.param([rich(said(""))], id="an empty rich text"),
+        pytest.param([rich(inline_text(""))], id="an empty rich text"),
         pytest.param([rich({"type": "text", "text": 5})], id="rich text that is a number"),
         pytest.param([rich({"type": "text"})], id="rich text without text"),
-        pytest.param([rich(said("x", colour="red"))], id="an unknown key in rich text"),
-        pytest.param([rich(said("x", style={"loud": True}))], id="an unknown style in rich text"),
-        pytest.param([rich(said("x", style={"bold": "yes"}))], id="a style that is no bool"),
+        pytest.param([rich(inline_text("x", colour="red"))], id="an unknown key in rich text"),
+        pytest.param(
+            [rich(inline_text("x", style={"loud": True}))], id="an unknown style in rich text"
+        ),
+        pytest.param([rich(inline_text("x", style={"bold": "yes"}))], id="a style that is no bool"),
         pytest.param([rich({"type": "sparkle"})], id="an unknown rich element"),
         pytest.param([rich("x")], id="a rich element that is no object"),
         pytest.param([rich(ITEM)], id="a section in a section"),
@@ -95,11 +106,11 @@ LOGO = {"type": "image", "image_url": "https://app.nuon.co/a.png", "alt_text": "
         pytest.param([rich({"type": "broadcast", "range": "all"})], id="an unknown broadcast"),
         pytest.param([rich({"type": "emoji", "name": ":x:"})], id="an emoji with colons"),
         pytest.param([rich(DATE, kind="rich_text_preformatted")], id="a date in a block of code"),
-        pytest.param([rich(said("x"), kind="rich_text_poem")], id="an unknown rich block"),
+        pytest.param([rich(inline_text("x"), kind="rich_text_poem")], id="an unknown rich block"),
         pytest.param([bullets(ITEM)], id="a list without style"),
         pytest.param([bullets(ITEM, style="stars")], id="a list of an unknown style"),
         pytest.param([bullets(ITEM, style="bullet", indent=9)], id="a list too deep"),
-        pytest.param([bullets(said("x"), style="bullet")], id="a list of bare text"),
+        pytest.param([bullets(inline_text("x"), style="bullet")], id="a list of bare text"),
     ],
 )
 async def test_a_block_that_slack_would_refuse_is_refused(
@@ -118,7 +129,7 @@ async def test_a_refused_block_is_pointed_at(slack: SimulatedSlack) -> None:
 
 async def test_a_message_at_every_limit_is_taken(slack: SimulatedSlack) -> None:
     inline = [
-        said("x", style={"bold": True, "code": False}),
+        inline_text("x", style={"bold": True, "code": False}),
         {"type": "link", "url": "https://app.nuon.co", "text": "x"},
         {"type": "emoji", "name": "white_check_mark"},
         {"type": "user", "user_id": "U1"},
@@ -138,7 +149,7 @@ async def test_a_message_at_every_limit_is_taken(slack: SimulatedSlack) -> None:
         actions(*[button(style="danger")] * 23, button("x" * 75), button(value="x" * 2000)),
         rich(*inline),
         rich(*inline, kind="rich_text_quote"),
-        rich(said("x"), kind="rich_text_preformatted"),
+        rich(inline_text("x"), kind="rich_text_preformatted"),
         bullets(ITEM, ITEM, style="ordered", indent=8, offset=3),
         *[{"type": "divider"}] * 38,
     ]

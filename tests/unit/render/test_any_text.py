@@ -72,7 +72,7 @@ _texts = st.one_of(
 _reasons = st.builds(
     Reason,
     kind=st.sampled_from(ReasonKind),
-    said=_texts,
+    description=_texts,
     status=_texts,
     before=_texts,
     fact=_texts,

@@ -201,7 +201,7 @@ def test_an_unknown_status_is_shown_as_it_is_and_taken_for_no_end() -> None:
 def test_a_second_attempt_is_named_and_leads_to_the_one_before() -> None:
     root = under_way(deploy("hooli", "executing"))
     retried = alert(
-        "rel-step-2/hooli", EventKind.FAILED, reason=Reason(said=HELM), is_retrying=True
+        "rel-step-2/hooli", EventKind.FAILED, reason=Reason(description=HELM), is_retrying=True
     )
     remembered = state(attempt=2, alerts=(retried,))
 
