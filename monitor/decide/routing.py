@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from monitor.decide.verdicts import (
-    Fate,
+    Decision,
     Held,
     Recipient,
     Shortfall,
@@ -107,7 +107,7 @@ def card_destinations(
     steps = (
         step
         for _, step in _steps(started, rules, default_destination)
-        if step.fate is not Fate.NO_MATCH
+        if step.decision is not Decision.NO_MATCH
     )
     return tuple(dict.fromkeys(s.destination for s in steps if s.destination is not None))
 
@@ -125,14 +125,14 @@ def _steps(
     for number, rule in enumerate(rules, start=1):
         mismatch = rule.mismatch(subject)
         if mismatch is not None:
-            fate = Fate.NO_MATCH
-            yield rule, Step(fate=fate, number=number, name=rule.name, mismatch=mismatch)
+            decision = Decision.NO_MATCH
+            yield rule, Step(decision=decision, number=number, name=rule.name, mismatch=mismatch)
             continue
         looks_further = rule.continues and rule.destination is not None
         yield (
             rule,
             Step(
-                fate=Fate.DROPPED,
+                decision=Decision.DROPPED,
                 number=number,
                 name=rule.name,
                 destination=rule.destination,
@@ -143,7 +143,7 @@ def _steps(
             return
     yield (
         Rule(destination=default_destination),
-        Step(fate=Fate.DROPPED, destination=default_destination),
+        Step(decision=Decision.DROPPED, destination=default_destination),
     )
 
 
@@ -151,40 +151,42 @@ def _decide(
     rule: Rule, step: Step, subject: Subject, windows: Sequence[Window], now: datetime
 ) -> tuple[Step, Recipient | Held | Waiting | None]:
     """Return what becomes of an event at a route, and for whom; None for nobody."""
-    if step.fate is Fate.NO_MATCH or rule.destination is None:
+    if step.decision is Decision.NO_MATCH or rule.destination is None:
         return step, None
     refusal = _refusal(subject, rule.destination)
     if refusal is not None:
-        return replace(step, fate=refusal), None
+        return replace(step, decision=refusal), None
     mentions = _resolved(rule.mentions, subject)
     routes = () if step.number is None else (rule.name,)
     recipient = Recipient(rule.destination, mentions, routes)
     shortfall = _shortfall(rule, subject)
     if shortfall is not None:
         waiting = _waiting(recipient, shortfall, now)
-        return replace(step, fate=Fate.UNDER_THRESHOLD, shortfall=shortfall), waiting
+        return replace(step, decision=Decision.UNDER_THRESHOLD, shortfall=shortfall), waiting
     lacks_starter = len(mentions) < len(rule.mentions)
     step = replace(step, mentions=mentions, lacks_starter=lacks_starter)
     hold = hold_at([one for one in windows if one.is_for(subject.event, rule.name)], now)
     if hold is None:
-        return replace(step, fate=Fate.NOTIFIED), recipient
-    return replace(step, fate=_fate_in(hold.then, subject), hold=hold), Held(recipient, hold)
+        return replace(step, decision=Decision.NOTIFIED), recipient
+    return replace(step, decision=_decision_in(hold.then, subject), hold=hold), Held(
+        recipient, hold
+    )
 
 
-def _refusal(subject: Subject, destination: str) -> Fate | None:
+def _refusal(subject: Subject, destination: str) -> Decision | None:
     """Return why a destination is not notified, by what it was notified of before."""
     if subject.notified_destinations is None:
         return None
     was_notified = destination in subject.notified_destinations
     if subject.event in _ENDS_OF_PROBLEMS:
-        return None if was_notified else Fate.PROBLEM_UNKNOWN
-    return Fate.NOTIFIED_BEFORE if was_notified else None
+        return None if was_notified else Decision.PROBLEM_UNKNOWN
+    return Decision.NOTIFIED_BEFORE if was_notified else None
 
 
-def _fate_in(then: Then, subject: Subject) -> Fate:
+def _decision_in(then: Then, subject: Subject) -> Decision:
     if then is Then.SUMMARY:
-        return Fate.HELD
-    return Fate.DELAYED_BY_WINDOW if subject.event in _LASTING else Fate.DROPPED_BY_WINDOW
+        return Decision.HELD
+    return Decision.DELAYED_BY_WINDOW if subject.event in _LASTING else Decision.DROPPED_BY_WINDOW
 
 
 def _resolved(mentions: Sequence[Mention], subject: Subject) -> tuple[Mention, ...]:

@@ -54,7 +54,7 @@ class Waiting:
     needs_failed: int | None
 
 
-class Fate(StrEnum):
+class Decision(StrEnum):
     """What becomes of an event at one route."""
 
     NO_MATCH = "no match"
@@ -89,7 +89,7 @@ class Step:
     `lacks_starter` says that who started it should be mentioned, but is not known.
     """
 
-    fate: Fate
+    decision: Decision
     number: int | None = None
     name: str = ""
     destination: str | None = None

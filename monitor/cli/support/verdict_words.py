@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from monitor.compose.phrases import clock_words, silence_words
-from monitor.decide.verdicts import Fate, Shortfall, Step, Verdict
+from monitor.decide.verdicts import Decision, Shortfall, Step, Verdict
 from monitor.decide.windows import Hold
 from monitor.model import Mismatch
 from monitor.text import counted, duration_words, join_names, plain, quoted
@@ -15,20 +15,20 @@ _SHOWN = 60
 """Characters of a name."""
 
 # What becomes of an event at a route; `{where}` is its destination, `{who}` who is mentioned.
-_SENTENCES: Mapping[Fate, str] = {
-    Fate.DROPPED: "dropped",
-    Fate.NOTIFIED: "told in {where}{who}",
-    Fate.NOTIFIED_BEFORE: "not told in {where} again",
-    Fate.PROBLEM_UNKNOWN: "not told in {where}, which never heard of the trouble",
-    Fate.UNDER_THRESHOLD: "not yet told in {where}: only {conditions}",
-    Fate.HELD: "for {where}{who}",
-    Fate.DROPPED_BY_WINDOW: "for {where}{who}",
-    Fate.DELAYED_BY_WINDOW: "for {where}{who}",
+_SENTENCES: Mapping[Decision, str] = {
+    Decision.DROPPED: "dropped",
+    Decision.NOTIFIED: "told in {where}{who}",
+    Decision.NOTIFIED_BEFORE: "not told in {where} again",
+    Decision.PROBLEM_UNKNOWN: "not told in {where}, which never heard of the trouble",
+    Decision.UNDER_THRESHOLD: "not yet told in {where}: only {conditions}",
+    Decision.HELD: "for {where}{who}",
+    Decision.DROPPED_BY_WINDOW: "for {where}{who}",
+    Decision.DELAYED_BY_WINDOW: "for {where}{who}",
 }
-_IN_WINDOW: Mapping[Fate, str] = {
-    Fate.HELD: "held for the summary",
-    Fate.DROPPED_BY_WINDOW: "dropped",
-    Fate.DELAYED_BY_WINDOW: "dropped, but told if it still stands then",
+_IN_WINDOW: Mapping[Decision, str] = {
+    Decision.HELD: "held for the summary",
+    Decision.DROPPED_BY_WINDOW: "dropped",
+    Decision.DELAYED_BY_WINDOW: "dropped, but told if it still stands then",
 }
 
 
@@ -55,7 +55,7 @@ def _sentences(verdict: Verdict, now: datetime) -> Iterator[str]:
             yield f"{_route_words(step)}: matches, {_what(step)}; {closing}"
         has_routes |= step.number is not None
         if step.hold is not None:
-            yield f"{_hold_words(step.hold, now)}: {_IN_WINDOW[step.fate]}"
+            yield f"{_hold_words(step.hold, now)}: {_IN_WINDOW[step.decision]}"
 
 
 def _opening_of_own_channel(*, has_routes: bool, has_matched: bool) -> str:
@@ -80,7 +80,7 @@ def _mismatch_words(mismatch: Mismatch) -> str:
 def _what(step: Step) -> str:
     where = plain(step.destination or "", _SHOWN)
     who = f" with {join_names([str(one) for one in step.mentions])}" if step.mentions else ""
-    return _SENTENCES[step.fate].format(
+    return _SENTENCES[step.decision].format(
         where=where if step.number is not None else f"the watch's own channel {where}",
         who=who + (" (who started it is not known)" if step.lacks_starter else ""),
         conditions=_conditions(step.shortfall) if step.shortfall else "",
