@@ -14,7 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from monitor.simulation.cast import Cast, kin
+from monitor.simulation.cast import Cast, related_id
 
 Document = dict[str, Any]
 """A JSON object; the one place where dicts travel, as these are the platform's, not ours."""
@@ -114,12 +114,12 @@ def account(cast: Cast) -> Document:
 
 def commit(cast: Cast, created_at: datetime) -> Document:
     """Write the commit that it was all built from."""
-    return record(cast, kin("vcc", cast.build_id), created_at) | {
+    return record(cast, related_id("vcc", cast.build_id), created_at) | {
         "author_email": cast.email,
         "author_name": "Robin Example",
         "message": "Raise the number of replicas",
         "sha": cast.commit,
-        "vcs_connection_id": kin("vcs", cast.app_id),
+        "vcs_connection_id": related_id("vcs", cast.app_id),
     }
 
 
@@ -172,10 +172,10 @@ def branch(cast: Cast, created_at: datetime) -> Document:
 
 def bill_of_materials(cast: Cast, created_at: datetime) -> Document:
     """Write what the newest platform calls an app's release: no rollout, only its contents."""
-    release_id = kin("rel", cast.build_id)
+    release_id = related_id("rel", cast.build_id)
     return record(cast, release_id, created_at) | {
         "app_id": cast.app_id,
-        "app_config_id": kin("apc", cast.build_id),
+        "app_config_id": related_id("apc", cast.build_id),
         "component_build_ids": {cast.component_id: cast.build_id},
         "runtime_digest": f"sha256:{cast.commit}",
         "schema_version": "1",
@@ -184,7 +184,7 @@ def bill_of_materials(cast: Cast, created_at: datetime) -> Document:
         "status_description": "release is ready",
         "members": [
             {
-                "id": kin("rmb", cast.build_id),
+                "id": related_id("rmb", cast.build_id),
                 "release_id": release_id,
                 "kind": "component",
                 "logical_name": cast.component_name,

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from monitor.simulation.answers import Document, commit, time_of
-from monitor.simulation.cast import kin
+from monitor.simulation.cast import related_id
 from monitor.simulation.records import Records
 
 
@@ -24,7 +24,7 @@ class Builds(Records):
             "updated_at": built,
             "checksum": f"sha256:{self.cast.commit}",
             "component_config_connection": self.component_config(),
-            "component_config_connection_id": kin("ccc", self.cast.component_id),
+            "component_config_connection_id": related_id("ccc", self.cast.component_id),
             "component_config_version": 7,
             "component_id": self.cast.component_id,
             "component_name": self.cast.component_name,
@@ -43,7 +43,7 @@ class Builds(Records):
     def component_config(self) -> Document:
         return self.record_of(
             "ccc",
-            app_config_id=kin("apc", self.cast.app_id),
+            app_config_id=related_id("apc", self.cast.app_id),
             app_config_version=42,
             checksum=f"sha256:{self.cast.commit}",
             component_dependency_ids=[self.cast.component_id],
@@ -58,7 +58,7 @@ class Builds(Records):
                 aws_ecr_image_config=self.record_of(
                     "ecr",
                     aws_region="eu-central-1",
-                    component_config_id=kin("ext", self.cast.component_id),
+                    component_config_id=related_id("ext", self.cast.component_id),
                     component_config_type="external_image_component_configs",
                     iam_role_arn="arn:aws:iam::000000000000:role/pull",
                 ),
@@ -128,14 +128,14 @@ class Builds(Records):
         )
 
     def _config(self, kind: str, /, **fields: Any) -> Document:
-        connection_id = kin("ccc", self.cast.component_id)
+        connection_id = related_id("ccc", self.cast.component_id)
         return self.record_of(kind, component_config_connection_id=connection_id, **fields)
 
     def _source(self, kind: str, /, **fields: Any) -> Document:
         """Return a component's configuration that is built from a repository."""
         repository: Document = {
             "branch": "main",
-            "component_config_id": kin(kind, self.cast.component_id),
+            "component_config_id": related_id(kind, self.cast.component_id),
             "component_config_type": "component_configs",
             "directory": "deploy",
             "repo": "example/checkout",
@@ -153,7 +153,7 @@ class Builds(Records):
                     github_install_id="2002",
                     vcs_connection_commit=[],
                 ),
-                vcs_connection_id=kin("vcs", self.cast.app_id),
+                vcs_connection_id=related_id("vcs", self.cast.app_id),
                 **repository,
             ),
             public_git_vcs_config=self.record_of("vcp", **repository),

@@ -80,7 +80,7 @@ def id_of(kind: str, name: str) -> str:
     return new_id(kind, chance_of(kind, name))
 
 
-def kin(kind: str, entity_id: str) -> str:
+def related_id(kind: str, entity_id: str) -> str:
     """Return the id of a record that belongs to another one, of a kind of its own."""
     return kind + entity_id[3:]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from monitor.simulation.answers import Document, Mark, record
 from monitor.simulation.builds import Builds
-from monitor.simulation.cast import Cast, kin
+from monitor.simulation.cast import Cast, related_id
 from monitor.simulation.relations import Relations
 
 
@@ -70,7 +70,7 @@ class AppRelations:
 
     @property
     def _config_id(self) -> str:
-        return kin("apc", self.cast.app_id)
+        return related_id("apc", self.cast.app_id)
 
     @property
     def _relations(self) -> Relations:
@@ -81,7 +81,9 @@ class AppRelations:
         return Builds(self.cast, self.cast.app_id, self.life, "")
 
     def _record(self, kind: str, /, **fields: Any) -> Document:
-        made = record(self.cast, kin(kind, self.cast.app_id), self.life[0].at, self.life[-1].at)
+        made = record(
+            self.cast, related_id(kind, self.cast.app_id), self.life[0].at, self.life[-1].at
+        )
         return made | fields
 
     def _role(self, purpose: str) -> Document:
@@ -132,7 +134,7 @@ class AppRelations:
             "sec",
             app_config_id=self._config_id,
             app_id=self.cast.app_id,
-            app_secrets_config_id=kin("scf", self.cast.app_id),
+            app_secrets_config_id=related_id("scf", self.cast.app_id),
             auto_generate=True,
             cloudformation_param_name="LicenceKey",
             cloudformation_stack_name="licence-key",
@@ -156,10 +158,10 @@ class AppRelations:
         )
 
     def _input(self) -> Document:
-        group_id = kin("aig", self.cast.app_id)
+        group_id = related_id("aig", self.cast.app_id)
         group = self._record(
             "aig",
-            app_input_id=kin("ain", self.cast.app_id),
+            app_input_id=related_id("ain", self.cast.app_id),
             app_inputs=[{"name": "size"}],
             description="How large it is",
             display_name="Size",
@@ -169,7 +171,7 @@ class AppRelations:
         )
         one = self._record(
             "inp",
-            app_input_id=kin("ain", self.cast.app_id),
+            app_input_id=related_id("ain", self.cast.app_id),
             cloudformation_stack_name="size",
             cloudformation_stack_parameter_name="Size",
             default="large",
@@ -188,8 +190,8 @@ class AppRelations:
         )
         given = self._record(
             "iin",
-            app_input_config_id=kin("ain", self.cast.app_id),
-            install_id=kin("inl", self.cast.app_id),
+            app_input_config_id=related_id("ain", self.cast.app_id),
+            install_id=related_id("inl", self.cast.app_id),
             org_id=self.cast.org_id,
             redacted_values={"size": "large"},
             values={"size": "large"},

@@ -19,7 +19,7 @@ from monitor.simulation.answers import (
     time_of,
     without_zeros,
 )
-from monitor.simulation.cast import Cast, id_of, kin
+from monitor.simulation.cast import Cast, id_of, related_id
 from monitor.simulation.life import Deploy, Flow, Life, Occurrence, Rollout, Row
 from monitor.simulation.relations import Relations
 from monitor.simulation.truth import Thing
@@ -163,17 +163,17 @@ def write_approval(rollout: Rollout, row: Row, seconds: float) -> Document | Non
     asked = next((o for o in life if o.status in _ASKING), None)
     if not row.approval or asked is None:
         return None
-    document = record(rollout.cast, kin("iwa", row.id), rollout.moment(asked.at)) | {
+    document = record(rollout.cast, related_id("iwa", row.id), rollout.moment(asked.at)) | {
         "installWorkflowStepID": row.id,
         "owner_id": row.target_id,
         "owner_type": row.target_type,
-        "runner_job_id": kin("job", row.target_id),
+        "runner_job_id": related_id("job", row.target_id),
         "type": row.approval,
         "workflow_step_id": row.id,
     }
     response = _response([o.status for o in life if o.at >= asked.at])
     if response:
-        document["response"] = {"id": kin("iwr", row.id), "type": response, "note": ""}
+        document["response"] = {"id": related_id("iwr", row.id), "type": response, "note": ""}
     return document
 
 
@@ -385,5 +385,5 @@ def install_flows(rollout: Rollout, kind: str) -> Iterator[Flow]:
 
 def flow_id_of(deploy: Deploy, kind: str) -> str:
     """Return the id of an install deploy's workflow."""
-    own = kin("inw", deploy.id)
+    own = related_id("inw", deploy.id)
     return own if kind == "release" else id_of("inw", f"{kind} {own}")

@@ -16,7 +16,7 @@ import msgspec
 from monitor.simulation import answers
 from monitor.simulation.answers import Detail, Document, Mark, record
 from monitor.simulation.builds import Builds
-from monitor.simulation.cast import Cast, chance_of, id_of, install_of, kin
+from monitor.simulation.cast import Cast, chance_of, id_of, install_of, related_id
 from monitor.simulation.dialects.release import release_row
 from monitor.simulation.dialects.run import branch_run, install_group_runs, latest_run, run_id_of
 from monitor.simulation.flows import write_approval, write_flow, write_row, write_rows
@@ -326,7 +326,7 @@ def _stale(cast: Cast, status: str) -> Document:
     install_id, _ = install_of(0)
     asked_at = BEGINNING - timedelta(days=1)
     step_id = id_of("iws", f"stale {status}")
-    target_id = kin("dpl", step_id)
+    target_id = related_id("dpl", step_id)
     step = record(cast, step_id, asked_at) | {
         "name": f"sync and plan {cast.component_name}",
         "execution_type": "approval",
@@ -335,13 +335,13 @@ def _stale(cast: Cast, status: str) -> Document:
         "status": answers.composite_status(cast, [Mark(asked_at, status)]),
         "step_target_id": target_id,
         "step_target_type": "install_deploys",
-        "workflow_id": kin("inw", step_id),
+        "workflow_id": related_id("inw", step_id),
     }
-    return record(cast, kin("iwa", step_id), asked_at) | {
+    return record(cast, related_id("iwa", step_id), asked_at) | {
         "org_id": cast.org_id,
         "owner_id": target_id,
         "owner_type": "install_deploys",
-        "runner_job_id": kin("job", step_id),
+        "runner_job_id": related_id("job", step_id),
         "type": "helm_approval",
         "workflow_step": step,
         "workflow_step_id": step_id,

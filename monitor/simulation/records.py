@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from monitor.simulation.answers import Document, Mark, account, composite_status, record, time_of
-from monitor.simulation.cast import Cast, kin
+from monitor.simulation.cast import Cast, related_id
 
 # What a runner makes of a deploy's status; other statuses need no runner.
 _JOB_STATUS = {"planning": "in-progress", "executing": "in-progress", "error": "failed"}
@@ -19,12 +19,12 @@ def job_status_of(life: Sequence[Mark]) -> str:
 
 def execution_of(deploy_id: str, life: Sequence[Mark]) -> Document:
     """Write a runner's attempt at a job: the one place that knows the cause of a failure."""
-    execution: Document = {"id": kin("rje", deploy_id), "status": job_status_of(life)}
+    execution: Document = {"id": related_id("rje", deploy_id), "status": job_status_of(life)}
     if not life[-1].cause:
         return execution
     return execution | {
         "result": {
-            "id": kin("rjr", deploy_id),
+            "id": related_id("rjr", deploy_id),
             "success": False,
             "error_code": 1,
             "error_metadata": {
@@ -48,7 +48,9 @@ class Records:
 
     def record_of(self, kind: str, /, **fields: Any) -> Document:
         """Return the fields with those that every record has."""
-        made = record(self.cast, kin(kind, self.deploy_id), self.life[0].at, self.life[-1].at)
+        made = record(
+            self.cast, related_id(kind, self.deploy_id), self.life[0].at, self.life[-1].at
+        )
         return made | fields
 
     def account(self) -> Document:
@@ -58,7 +60,7 @@ class Records:
             "created_at": time_of(self.life[0].at),
             "updated_at": time_of(self.life[0].at),
             "org_ids": [self.cast.org_id],
-            "roles": [{"id": kin("rol", self.cast.account_id), "role_type": "org_admin"}],
+            "roles": [{"id": related_id("rol", self.cast.account_id), "role_type": "org_admin"}],
             "user_journeys": [{"name": "onboarding", "steps": []}],
         }
 
@@ -90,10 +92,10 @@ class Records:
             execution_time=93_000_000_000,
             execution_timeout=3_600_000_000_000,
             executions=[execution_of(self.deploy_id, self.life)],
-            final_runner_job_execution_id=kin("rje", self.deploy_id),
+            final_runner_job_execution_id=related_id("rje", self.deploy_id),
             finished_at=time_of(self.life[-1].at),
             group=group,
-            log_stream_id=kin("log", self.deploy_id),
+            log_stream_id=related_id("log", self.deploy_id),
             max_executions=3,
             metadata={"install_id": self.install_id},
             operation="exec",
@@ -104,7 +106,7 @@ class Records:
             owner_id=self.deploy_id,
             owner_type="install_deploys",
             queue_timeout=300_000_000_000,
-            runner_id=kin("run", self.install_id),
+            runner_id=related_id("run", self.install_id),
             started_at=time_of(self.life[0].at),
             status=job_status_of(self.life),
             status_description="runner is working on the job",

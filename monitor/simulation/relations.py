@@ -18,7 +18,7 @@ from monitor.simulation.answers import (
     time_of,
 )
 from monitor.simulation.builds import Builds
-from monitor.simulation.cast import Cast, kin
+from monitor.simulation.cast import Cast, related_id
 from monitor.simulation.records import Records, execution_of, job_status_of
 
 WORKFLOW_STATUSES = {
@@ -32,7 +32,7 @@ WORKFLOW_STATUSES = {
 def usual_relations(cast: Cast, deploy_id: str, life: Sequence[Mark]) -> Document:
     """Write what the platform really fills."""
     job: Document = {
-        "id": kin("job", deploy_id),
+        "id": related_id("job", deploy_id),
         "created_at": time_of(life[0].at),
         "updated_at": time_of(life[-1].at),
         "group": "deploy",
@@ -51,7 +51,7 @@ def usual_relations(cast: Cast, deploy_id: str, life: Sequence[Mark]) -> Documen
         },
         "runner_jobs": [job],
         "workflow": {
-            "id": kin("inw", deploy_id),
+            "id": related_id("inw", deploy_id),
             "type": "manual_deploy",
             "approval_option": "prompt",
             "status": {"status": WORKFLOW_STATUSES.get(life[-1].status, "in-progress")},
@@ -63,7 +63,7 @@ def usual_build(cast: Cast, life: Sequence[Mark]) -> Document:
     """Write a component build as the platform really fills it."""
     return record(cast, cast.build_id, life[0].at, life[-1].at) | {
         "checksum": f"sha256:{cast.commit}",
-        "component_config_connection_id": kin("ccc", cast.component_id),
+        "component_config_connection_id": related_id("ccc", cast.component_id),
         "component_config_version": 7,
         "component_id": cast.component_id,
         "component_name": cast.component_name,
@@ -112,7 +112,7 @@ class Relations(Records):
             execution_time=93_000_000_000,
             finished=False,
             finished_at=time_of(self.life[-1].at),
-            install_action_workflow_runs=[{"id": kin("iar", self.deploy_id)}],
+            install_action_workflow_runs=[{"id": related_id("iar", self.deploy_id)}],
             install_deploys=[{"id": self.deploy_id}],
             install_sandbox_runs=[self.sandbox_run()],
             links={"ui": f"/{self.cast.org_id}/installs/{self.install_id}"},
@@ -140,7 +140,7 @@ class Relations(Records):
             group_idx=0,
             group_retry_idx=0,
             idx=0,
-            install_workflow_id=kin("inw", self.deploy_id),
+            install_workflow_id=related_id("inw", self.deploy_id),
             links={"ui": f"/{self.cast.org_id}/installs/{self.install_id}"},
             metadata={"component": self.cast.component_name},
             name="Plan the deploy",
@@ -154,37 +154,37 @@ class Relations(Records):
             status=self._workflow_status(),
             step_target_id=self.deploy_id,
             step_target_type="install_deploys",
-            workflow_id=kin("inw", self.deploy_id),
+            workflow_id=related_id("inw", self.deploy_id),
         )
 
     def approval(self) -> Document:
         return self.record_of(
             "iwa",
             installWorkflowStep={},
-            installWorkflowStepID=kin("iws", self.deploy_id),
+            installWorkflowStepID=related_id("iws", self.deploy_id),
             owner_id=self.deploy_id,
             owner_type="install_deploys",
             response={"type": "approve", "note": ""},
-            runner_job={"id": kin("job", self.deploy_id)},
-            runner_job_id=kin("job", self.deploy_id),
+            runner_job={"id": related_id("job", self.deploy_id)},
+            runner_job_id=related_id("job", self.deploy_id),
             type="helm_approval",
             workflow_step={},
-            workflow_step_id=kin("iws", self.deploy_id),
+            workflow_step_id=related_id("iws", self.deploy_id),
         )
 
     def policy_validation(self) -> Document:
         return self.record_of(
             "iwp",
-            install_workflow_step_id=kin("iws", self.deploy_id),
+            install_workflow_step_id=related_id("iws", self.deploy_id),
             response="{}",
-            runner_job_id=kin("job", self.deploy_id),
+            runner_job_id=related_id("job", self.deploy_id),
             status=self.settled("success"),
         )
 
     def sandbox_config(self) -> Document:
         return self.record_of(
             "asc",
-            app_config_id=kin("apc", self.cast.app_id),
+            app_config_id=related_id("apc", self.cast.app_id),
             app_id=self.cast.app_id,
             aws_region_type="default",
             cloud_platform="aws",
@@ -210,7 +210,7 @@ class Relations(Records):
 
     def deploy(self) -> Document:
         """Return the deploy itself, as one of a workflow's."""
-        deploy_id = kin("dpl", self.deploy_id)
+        deploy_id = related_id("dpl", self.deploy_id)
         return self.record_of(
             "dpl",
             **self.fields(),
@@ -218,47 +218,47 @@ class Relations(Records):
             component_config_version=7,
             component_id=self.cast.component_id,
             component_name=self.cast.component_name,
-            install_component_id=kin("inc", self.install_id),
+            install_component_id=related_id("inc", self.install_id),
             install_deploy_type="apply",
             install_id=self.install_id,
-            install_workflow_id=kin("inw", deploy_id),
-            release_id=kin("rel", deploy_id),
+            install_workflow_id=related_id("inw", deploy_id),
+            release_id=related_id("rel", deploy_id),
             status=self.life[-1].status,
             status_description=self.life[-1].description,
-            workflow_id=kin("inw", deploy_id),
+            workflow_id=related_id("inw", deploy_id),
         )
 
     def sandbox_run(self) -> Document:
         return self.record_of(
             "isr",
-            action_workflow_runs=[{"id": kin("iar", self.deploy_id)}],
+            action_workflow_runs=[{"id": related_id("iar", self.deploy_id)}],
             app_sandbox_config=self.sandbox_config(),
             created_by=self.account(),
             install_id=self.install_id,
-            install_sandbox_id=kin("isb", self.install_id),
-            install_workflow_id=kin("inw", self.deploy_id),
+            install_sandbox_id=related_id("isb", self.install_id),
+            install_workflow_id=related_id("inw", self.deploy_id),
             log_stream=self.log_stream(),
             outputs={"cluster": "ready"},
             run_type="reprovision",
-            runner_jobs=[{"id": kin("job", self.deploy_id)}],
+            runner_jobs=[{"id": related_id("job", self.deploy_id)}],
             status="active",
             status_description="sandbox is ready",
             status_v2=self.settled("active"),
-            workflow={"id": kin("inw", self.deploy_id)},
-            workflow_id=kin("inw", self.deploy_id),
+            workflow={"id": related_id("inw", self.deploy_id)},
+            workflow_id=related_id("inw", self.deploy_id),
         )
 
     def action_run(self) -> Document:
         return self.record_of(
             "iar",
-            action_workflow_config_id=kin("awc", self.cast.app_id),
+            action_workflow_config_id=related_id("awc", self.cast.app_id),
             config=self.action_config(),
             created_by=self.account(),
             execution_time=12_000_000_000,
             install_action_workflow=self.install_action(),
-            install_action_workflow_id=kin("iaw", self.install_id),
+            install_action_workflow_id=related_id("iaw", self.install_id),
             install_id=self.install_id,
-            install_workflow_id=kin("inw", self.deploy_id),
+            install_workflow_id=related_id("inw", self.deploy_id),
             log_stream=self.log_stream(),
             outputs={"healthy": True},
             run_env_vars={"TRIGGER_TYPE": "post-deploy-component"},
@@ -270,23 +270,23 @@ class Relations(Records):
                 self.record_of(
                     "iws",
                     execution_duration=12_000_000_000,
-                    install_action_workflow_run_id=kin("iar", self.deploy_id),
+                    install_action_workflow_run_id=related_id("iar", self.deploy_id),
                     status="finished",
-                    step_id=kin("aws", self.cast.app_id),
+                    step_id=related_id("aws", self.cast.app_id),
                 )
             ],
             trigger_type="post-deploy-component",
             triggered_by_id=self.deploy_id,
             triggered_by_type="install_deploys",
             workflow=self.workflow(),
-            workflow_id=kin("inw", self.deploy_id),
+            workflow_id=related_id("inw", self.deploy_id),
         )
 
     def action_config(self) -> Document:
         return self.record_of(
             "awc",
-            action_workflow_id=kin("act", self.cast.app_id),
-            app_config_id=kin("apc", self.cast.app_id),
+            action_workflow_id=related_id("act", self.cast.app_id),
+            app_config_id=related_id("apc", self.cast.app_id),
             app_id=self.cast.app_id,
             break_glass_role_arn="arn:aws:iam::000000000000:role/break-glass",
             component_dependency_ids=[self.cast.component_id],
@@ -309,8 +309,8 @@ class Relations(Records):
                 status="active",
                 status_description="action is active",
             ),
-            action_workflow_id=kin("act", self.cast.app_id),
+            action_workflow_id=related_id("act", self.cast.app_id),
             install_id=self.install_id,
-            runs=[{"id": kin("iar", self.deploy_id)}],
+            runs=[{"id": related_id("iar", self.deploy_id)}],
             status="active",
         )

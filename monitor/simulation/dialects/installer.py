@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from monitor.simulation.answers import Detail, Document, commit, record, without_zeros
-from monitor.simulation.cast import Cast, cast_of, id_of, kin
+from monitor.simulation.cast import Cast, cast_of, id_of, related_id
 from monitor.simulation.fat_app import AppRelations
 from monitor.simulation.flows import BRANCHES, flow_of, write_flow
 from monitor.simulation.life import Deploy, Dialect, Flow, Gap, Life, Occurrence, Rollout, Step
@@ -127,7 +127,9 @@ def _metadata(rollout: Rollout, seconds: float) -> Document:
     life = rollout.marks(rollout.life, seconds)
     is_new = len(life) > 1
     homepage = f"https://{rollout.cast.app_name}.example.com"
-    metadata: Document = record(rollout.cast, kin("inm", rollout.id), life[0].at, life[-1].at) | {
+    metadata: Document = record(
+        rollout.cast, related_id("inm", rollout.id), life[0].at, life[-1].at
+    ) | {
         "installer_id": rollout.id,
         "name": rollout.cast.app_name.title(),
         "description": f"Everything of {rollout.cast.app_name}",
@@ -258,7 +260,7 @@ def _write_app(rollout: Rollout, index: int, seconds: float) -> Document:
         "description": f"The {cast.app_name} of Example Inc.",
         "display_name": cast.app_name.replace("-", " ").title(),
         "name": cast.app_name,
-        "notifications_config": record(cast, kin("ntc", cast.app_id), life[0].at)
+        "notifications_config": record(cast, related_id("ntc", cast.app_id), life[0].at)
         | {
             "org_id": cast.org_id,
             "owner_id": cast.app_id,
@@ -305,7 +307,7 @@ def _write_config(
         "status": life[-1].status,
         "status_description": life[-1].description,
         "vcs_connection_commit": commit(cast, life[0].at)
-        | {"id": kin("vcc", config.id), "sha": _sha_of(config)},
+        | {"id": related_id("vcc", config.id), "sha": _sha_of(config)},
         "version": int(config.work.removeprefix(_VERSION)),
     }
     if detail is Detail.FAT:
@@ -328,7 +330,7 @@ def _branch(rollout: Rollout, index: int, seconds: float) -> Document:
     ]
     document = record(cast, cast.branch_id, rollout.begins_at) | {
         "app_id": cast.app_id,
-        "connected_github_vcs_config_id": kin("vcg", cast.app_id),
+        "connected_github_vcs_config_id": related_id("vcg", cast.app_id),
         "name": cast.branch_name,
         "org_id": cast.org_id,
         "workflows": workflows,

@@ -11,7 +11,7 @@ from monitor.simulation.answers import (
     record,
     without_zeros,
 )
-from monitor.simulation.cast import kin
+from monitor.simulation.cast import related_id
 from monitor.simulation.flows import install_flows
 from monitor.simulation.life import Deploy, Dialect, Flow, Rollout, Step
 from monitor.simulation.relations import Relations, usual_relations
@@ -105,10 +105,10 @@ def _deploy(rollout: Rollout, step: Step, deploy: Deploy, seconds: float) -> Doc
         "component_name": cast.component_name,
         "component_config_version": 7,
         "install_id": deploy.install_id,
-        "install_component_id": kin("inc", deploy.install_id),
+        "install_component_id": related_id("inc", deploy.install_id),
         "install_deploy_type": deploy.deploy_type,
-        "install_workflow_id": kin("inw", deploy.id),
-        "workflow_id": kin("inw", deploy.id),
+        "install_workflow_id": related_id("inw", deploy.id),
+        "workflow_id": related_id("inw", deploy.id),
         # Not the release's: the platform keeps the id of the step in this field.
         "release_id": step.id,
         "status": shown.status,

@@ -21,7 +21,7 @@ from monitor.simulation.answers import (
     time_of,
     without_zeros,
 )
-from monitor.simulation.cast import id_of, kin
+from monitor.simulation.cast import id_of, related_id
 from monitor.simulation.flows import BRANCHES, flow_id_of, install_flows, with_pauses, write_flow
 from monitor.simulation.life import (
     Deploy,
@@ -126,7 +126,7 @@ def branch_run(rollout: Rollout, seconds: float, *, has_branch: bool = False) ->
     status = "running" if now.status == _ASKS else now.status
     groups = [_planned(step, index) for index, step in enumerate(rollout.steps)]
     # Not in their order: that is what `order` is for.
-    plan: Document = {"id": kin("abc", rollout.id), "install_groups": groups[::-1]}
+    plan: Document = {"id": related_id("abc", rollout.id), "install_groups": groups[::-1]}
     if rollout.scenario.detail is Detail.THIN:
         thin: Document = {"id": run_id_of(rollout), "status": status}
         return thin | {"app_branch_config": plan}
@@ -137,7 +137,7 @@ def branch_run(rollout: Rollout, seconds: float, *, has_branch: bool = False) ->
         "app_branch_id": cast.branch_id,
         "app_branch_config_id": plan["id"],
         "app_branch_config": plan,
-        "app_config_id": kin("apc", rollout.id),
+        "app_config_id": related_id("apc", rollout.id),
         "created_by": account(cast),
         "workflow_id": rollout.id,
         "status": status,
@@ -173,7 +173,7 @@ def install_group_runs(rollout: Rollout, seconds: float) -> list[Document]:
 
 def run_id_of(rollout: Rollout) -> str:
     """Return the id of the run itself, which is not that of its workflow."""
-    return kin("abu", rollout.id)
+    return related_id("abu", rollout.id)
 
 
 def attempts_of(step: Step) -> list[Life]:
