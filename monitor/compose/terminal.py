@@ -96,11 +96,11 @@ def draw_message(
     heading = Text.assemble((clean(author), BOLD), ("  APP", DIM))
     if at is not None:
         heading.append(f"  {at.astimezone(zone):%H:%M}", DIM)
-    place = f"the thread of {clean(thread)}" if thread else "a thread"
+    where = f"the thread of {clean(thread)}" if thread else "a thread"
     if is_broadcast:
-        heading.append(f"  ↪ replied to {place}", DIM)
+        heading.append(f"  ↪ replied to {where}", DIM)
     elif thread:
-        heading.append(f"  in {place}", DIM)
+        heading.append(f"  in {where}", DIM)
     body = _pieces(blocks, text, Reader(zone, at), is_mrkdwn=is_mrkdwn)
     drawn = Group(heading, *map(_drawn, body))
     return drawn if width is None else Constrain(drawn, width)

@@ -51,8 +51,8 @@ class Part(Generic[_RowT]):
         in_order = sorted(
             informative, key=lambda row: (text(row.created_at), msgspec.json.encode(row))
         )
-        for place, row in enumerate(in_order, 1):
-            yield self.make(row, (*within, f"{within[-1]}/{self._what} {place}"))
+        for number, row in enumerate(in_order, 1):
+            yield self.make(row, (*within, f"{within[-1]}/{self._what} {number}"))
 
 
 def part(sort: type[_RowT], what: str) -> Callable[[Callable[[_RowT, Path], Entity]], Part[_RowT]]:

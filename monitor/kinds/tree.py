@@ -209,15 +209,15 @@ def workflow_steps(row: objects.Workflow, path: Path) -> Steps:
     if not row.steps:
         return Steps({}, work_at)
     shown = [one for one in rows(row.steps, objects.Step) if one.execution_type != "hidden"]
-    places: dict[str, words.Place] = {}
+    positions: dict[str, words.Position] = {}
     for one in shown:
-        key, place = text(one.id), words.place_of(one)
-        places[key] = max(places.get(key, place), place)
-    steps = sorted(_steps(shown, path), key=lambda step: places.get(step.id, words.FIRST))
+        key, position = text(one.id), words.position_of(one)
+        positions[key] = max(positions.get(key, position), position)
+    steps = sorted(_steps(shown, path), key=lambda step: positions.get(step.id, words.FIRST))
     below, rest = _by_step(work_at, steps, shown)
     groups: dict[int, tuple[Entity, ...]] = {}
     for step in steps:
-        group = places.get(step.id, words.FIRST)[0]
+        group = positions.get(step.id, words.FIRST)[0]
         more = below.get(step.id, ())
         held = msgspec.structs.replace(step, children=(*step.children, *more)) if more else step
         groups[group] = (*groups.get(group, ()), held)

@@ -67,18 +67,18 @@ def further(
     """
     if wire.parse(body, _brief_decoder).steps:
         return ()
-    for place in range(len(beside) + 1):
-        page = _page_path(workflow_id, place)
+    for number in range(len(beside) + 1):
+        page = _page_path(workflow_id, number)
         if page not in beside:
-            return (wire.Wanted(page, is_needed=place > 0),)
+            return (wire.Wanted(page, is_needed=number > 0),)
         document = beside[page]
         if document is None or not document.has_more:
             break
     return ()
 
 
-def _page_path(workflow_id: str, place: int) -> str:
-    return f"{path(workflow_id)}/steps?limit={_PAGE}&offset={place * _PAGE}"
+def _page_path(workflow_id: str, number: int) -> str:
+    return f"{path(workflow_id)}/steps?limit={_PAGE}&offset={number * _PAGE}"
 
 
 def decode(
@@ -125,8 +125,8 @@ def _groups(row: _Document, steps: dict[int, tuple[Entity, ...]]) -> list[Entity
         fields.number(group.group_idx): group for group in fields.rows(row.step_groups, _Group)
     }
     return [
-        _group(f"{row.id}/{place}", given.get(place, _Group()), steps.get(place, ()))
-        for place in sorted(steps.keys() | given.keys())
+        _group(f"{row.id}/{number}", given.get(number, _Group()), steps.get(number, ()))
+        for number in sorted(steps.keys() | given.keys())
     ]
 
 

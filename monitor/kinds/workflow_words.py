@@ -176,13 +176,13 @@ def _metadata_of(row: objects.Stated) -> objects.Metadata:
     return found if isinstance(found, objects.Metadata) else objects.Metadata()
 
 
-Place = tuple[int, int, int, int, datetime]
-"""A step's place in the order: a retry comes behind the row that it is a retry of."""
-FIRST: Place = (0, 0, 0, 0, datetime.min.replace(tzinfo=UTC))
+Position = tuple[int, int, int, int, datetime]
+"""A step's position in the order: a retry comes behind the row that it is a retry of."""
+FIRST: Position = (0, 0, 0, 0, datetime.min.replace(tzinfo=UTC))
 
 
-def place_of(row: objects.Step) -> Place:
-    """Return a step's place in the order in which they run."""
+def position_of(row: objects.Step) -> Position:
+    """Return a step's position in the order in which they run."""
     return (
         number(row.group_idx),
         number(row.group_retry_idx),

@@ -109,16 +109,16 @@ class _Play:
         installs = count()
         for number, size in enumerate(self._scenario.steps, start=1):
             courses = {
-                place: self._scenario.courses.get((number, place), self._scenario.course)
-                for place in range(1, size + 1)
+                position: self._scenario.courses.get((number, position), self._scenario.course)
+                for position in range(1, size + 1)
             }
-            targets = {place: install_of(next(installs)) for place in courses}
+            targets = {position: install_of(next(installs)) for position in courses}
             yield _OpenStep(
                 # Steps share the prefix of releases.
                 id=new_id("rel", self._chance),
                 created=number * 0.001,
                 delay=self._scenario.delays.get(number, 0.0),
-                installs={targets[place][0]: course for place, course in courses.items()},
+                installs={targets[position][0]: course for position, course in courses.items()},
                 names=dict(targets.values()),
             )
 

@@ -238,9 +238,9 @@ class Outbox:
             former = self._cards.mark_lost(connection, of, lost.attempt, lost.destination, ts)
             if former is None:
                 return
-            place = f"{of.kind}/{of.id}/{lost.attempt}/card/{former.posted_count}"
+            prefix = f"{of.kind}/{of.id}/{lost.attempt}/card/{former.posted_count}"
             again = Notification(
-                key=f"{place}/{lost.destination}",
+                key=f"{prefix}/{lost.destination}",
                 destination=lost.destination,
                 form=Form.CARD,
                 message=former.message,

@@ -202,16 +202,16 @@ def _step(profile: KindProfile, cast: _Cast, number: int, word: str, begun_at: d
         workflow_id=_id("inw", number) if is_work else "",
         app_id=_id("app", number) if profile.step_page is page_of_app else "",
         children=tuple(
-            _unit(profile.unit, cast, (number, place), letter, created_at)
-            for place, letter in enumerate(word[1:], start=1)
+            _unit(profile.unit, cast, (number, position), letter, created_at)
+            for position, letter in enumerate(word[1:], start=1)
         ),
     )
 
 
 def _unit(kind: Kind, cast: _Cast, at: tuple[int, int], letter: str, begun_at: datetime) -> Entity:
     """Build a unit that stands `at` a step's number and its place there."""
-    number, place = at
-    key = f"{number}{place}"
+    number, position = at
+    key = f"{number}{position}"
     is_at_install = not cast.units
     is_done = letter in "sf"
     return Entity(
@@ -219,10 +219,10 @@ def _unit(kind: Kind, cast: _Cast, at: tuple[int, int], letter: str, begun_at: d
         id=_id("unt", key),
         status=_status(kind, letter),
         description={"f": cast.reason, "w": "the plan is to be approved"}.get(letter, ""),
-        name="" if is_at_install else cast.units[place - 1],
-        created_at=begun_at + place * _MINUTE,
-        updated_at=begun_at + (place + 4) * _MINUTE if is_done else None,
-        install_id=_id("inl", place) if is_at_install else "",
+        name="" if is_at_install else cast.units[position - 1],
+        created_at=begun_at + position * _MINUTE,
+        updated_at=begun_at + (position + 4) * _MINUTE if is_done else None,
+        install_id=_id("inl", position) if is_at_install else "",
         workflow_id=_id("inw", key),
         slot="" if is_at_install else key,
     )

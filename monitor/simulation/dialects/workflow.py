@@ -68,8 +68,8 @@ _COMPONENTS = (
 
 def component_of(number: int) -> str:
     """Return the name of one of the components that a workflow deploys, counted from 0."""
-    series, place = divmod(number, len(_COMPONENTS))
-    return f"{_COMPONENTS[place]}-{series + 1}" if series else _COMPONENTS[place]
+    series, index = divmod(number, len(_COMPONENTS))
+    return f"{_COMPONENTS[index]}-{series + 1}" if series else _COMPONENTS[index]
 
 
 class WorkflowDialect(Dialect):

@@ -46,18 +46,18 @@ def check_blocks(blocks: object) -> None:
         raise Refused("msg_blocks_too_long", f"{size} characters")
 
 
-def _expect(holds: bool, otherwise: str, place: str) -> None:
+def _expect(holds: bool, otherwise: str, pointer: str) -> None:
     if not holds:
-        raise Refused("invalid_blocks", f"{otherwise} [json-pointer:{place}]")
+        raise Refused("invalid_blocks", f"{otherwise} [json-pointer:{pointer}]")
 
 
-def _check_block(block: Any, place: str) -> None:
-    _expect(isinstance(block, dict), "must be an object", place)
+def _check_block(block: Any, pointer: str) -> None:
+    _expect(isinstance(block, dict), "must be an object", pointer)
     check = _BLOCKS.get(str(block.get("type")))
-    _expect(check is not None, f"unsupported type: {block.get('type')}", place)
-    _expect(_survives(block), "an unknown key, an empty value or one too long", place)
+    _expect(check is not None, f"unsupported type: {block.get('type')}", pointer)
+    _expect(_survives(block), "an unknown key, an empty value or one too long", pointer)
     if check is not None:
-        check(block, place)
+        check(block, pointer)
 
 
 def _survives(block: Json) -> bool:
@@ -69,73 +69,73 @@ def _survives(block: Json) -> bool:
         return False
 
 
-def _check_text(words: Any, place: str, *, limit: int, is_plain: bool = False) -> None:
-    _expect(isinstance(words, dict), "must be a text object", place)
+def _check_text(words: Any, pointer: str, *, limit: int, is_plain: bool = False) -> None:
+    _expect(isinstance(words, dict), "must be a text object", pointer)
     allowed = ("plain_text",) if is_plain else ("plain_text", "mrkdwn")
-    _expect(words.get("type") in allowed, f"type must be one of {allowed}", f"{place}/type")
+    _expect(words.get("type") in allowed, f"type must be one of {allowed}", f"{pointer}/type")
     content = words.get("text")
     _expect(
-        isinstance(content, str) and 0 < len(content) <= limit, f"1 to {limit} characters", place
+        isinstance(content, str) and 0 < len(content) <= limit, f"1 to {limit} characters", pointer
     )
 
 
-def _check_header(block: Json, place: str) -> None:
-    _check_text(block.get("text"), f"{place}/text", limit=_HEADER_LIMIT, is_plain=True)
+def _check_header(block: Json, pointer: str) -> None:
+    _check_text(block.get("text"), f"{pointer}/text", limit=_HEADER_LIMIT, is_plain=True)
 
 
-def _check_section(block: Json, place: str) -> None:
+def _check_section(block: Json, pointer: str) -> None:
     if "text" in block:
-        _check_text(block["text"], f"{place}/text", limit=_TEXT_LIMIT)
+        _check_text(block["text"], f"{pointer}/text", limit=_TEXT_LIMIT)
     fields = block.get("fields", [])
-    _expect(len(fields) <= 10, "no more than 10 items allowed", f"{place}/fields")
+    _expect(len(fields) <= 10, "no more than 10 items allowed", f"{pointer}/fields")
     for index, words in enumerate(fields):
-        _check_text(words, f"{place}/fields/{index}", limit=_FIELD_LIMIT)
-    _expect("text" in block or bool(fields), "text or fields required", place)
+        _check_text(words, f"{pointer}/fields/{index}", limit=_FIELD_LIMIT)
+    _expect("text" in block or bool(fields), "text or fields required", pointer)
     if "accessory" in block:
-        _check_element(block["accessory"], f"{place}/accessory", allowed=("button", "image"))
+        _check_element(block["accessory"], f"{pointer}/accessory", allowed=("button", "image"))
 
 
-def _check_context(block: Json, place: str) -> None:
+def _check_context(block: Json, pointer: str) -> None:
     elements = block.get("elements", [])
-    _expect(1 <= len(elements) <= 10, "1 to 10 items allowed", f"{place}/elements")
+    _expect(1 <= len(elements) <= 10, "1 to 10 items allowed", f"{pointer}/elements")
     for index, element in enumerate(elements):
-        where = f"{place}/elements/{index}"
+        where = f"{pointer}/elements/{index}"
         if isinstance(element, dict) and element.get("type") == "image":
             _check_image(element, where)
         else:
             _check_text(element, where, limit=_TEXT_LIMIT)
 
 
-def _check_actions(block: Json, place: str) -> None:
+def _check_actions(block: Json, pointer: str) -> None:
     elements = block.get("elements", [])
-    _expect(1 <= len(elements) <= 25, "1 to 25 items allowed", f"{place}/elements")
+    _expect(1 <= len(elements) <= 25, "1 to 25 items allowed", f"{pointer}/elements")
     for index, element in enumerate(elements):
-        _check_element(element, f"{place}/elements/{index}", allowed=("button",))
+        _check_element(element, f"{pointer}/elements/{index}", allowed=("button",))
     ids = [element["action_id"] for element in elements if "action_id" in element]
-    _expect(len(ids) == len(set(ids)), "action_id must be unique", f"{place}/elements")
+    _expect(len(ids) == len(set(ids)), "action_id must be unique", f"{pointer}/elements")
 
 
-def _check_element(element: Any, place: str, *, allowed: tuple[str, ...]) -> None:
+def _check_element(element: Any, pointer: str, *, allowed: tuple[str, ...]) -> None:
     kind = element.get("type") if isinstance(element, dict) else None
-    _expect(kind in allowed, f"unsupported type: {kind}", place)
+    _expect(kind in allowed, f"unsupported type: {kind}", pointer)
     if kind == "image":
-        _check_image(element, place)
+        _check_image(element, pointer)
         return
-    _check_text(element.get("text"), f"{place}/text", limit=_BUTTON_LIMIT, is_plain=True)
+    _check_text(element.get("text"), f"{pointer}/text", limit=_BUTTON_LIMIT, is_plain=True)
     if "url" in element:
-        _check_address(element["url"], f"{place}/url")
+        _check_address(element["url"], f"{pointer}/url")
 
 
-def _check_image(image: Json, place: str) -> None:
-    _expect(bool(image.get("alt_text")), "alt_text required", place)
-    _check_address(image.get("image_url"), f"{place}/image_url")
+def _check_image(image: Json, pointer: str) -> None:
+    _expect(bool(image.get("alt_text")), "alt_text required", pointer)
+    _check_address(image.get("image_url"), f"{pointer}/image_url")
 
 
-def _check_address(address: object, place: str) -> None:
+def _check_address(address: object, pointer: str) -> None:
     is_one = (
         isinstance(address, str) and _ADDRESS.fullmatch(address) and len(address) <= _ADDRESS_LIMIT
     )
-    _expect(bool(is_one), "must be a URL", place)
+    _expect(bool(is_one), "must be a URL", pointer)
 
 
 _ADDRESS = re.compile(r"https?://[^\s<>/?#]+\S*")
@@ -145,11 +145,11 @@ def _check_nothing(_: Json, __: str) -> None:
     """A divider has nothing more to check."""
 
 
-def _check_rich_text(block: Json, place: str) -> None:
+def _check_rich_text(block: Json, pointer: str) -> None:
     elements = block.get("elements", [])
-    _expect(len(elements) > 0, "elements required", place)
+    _expect(len(elements) > 0, "elements required", pointer)
     for index, element in enumerate(elements):
-        where = f"{place}/elements/{index}"
+        where = f"{pointer}/elements/{index}"
         kind = element["type"]
         _expect(kind in _RICH_CONTAINERS, f"unsupported type: {kind}", where)
         if kind == "rich_text_list":
@@ -158,18 +158,18 @@ def _check_rich_text(block: Json, place: str) -> None:
             _check_inline(element["elements"], where, _RICH_CONTAINERS[kind])
 
 
-def _check_rich_list(element: Json, place: str) -> None:
-    _expect(element.get("style") in ("bullet", "ordered"), "bullet or ordered", f"{place}/style")
-    _expect(element.get("indent", 0) in range(9), "0 to 8", f"{place}/indent")
+def _check_rich_list(element: Json, pointer: str) -> None:
+    _expect(element.get("style") in ("bullet", "ordered"), "bullet or ordered", f"{pointer}/style")
+    _expect(element.get("indent", 0) in range(9), "0 to 8", f"{pointer}/indent")
     for index, item in enumerate(element["elements"]):
-        where = f"{place}/elements/{index}"
+        where = f"{pointer}/elements/{index}"
         _expect(item["type"] == "rich_text_section", "must be a rich_text_section", where)
         _check_inline(item["elements"], where, _INLINE)
 
 
-def _check_inline(elements: Iterable[Json], place: str, allowed: Iterable[str]) -> None:
+def _check_inline(elements: Iterable[Json], pointer: str, allowed: Iterable[str]) -> None:
     for index, element in enumerate(elements):
-        where = f"{place}/elements/{index}"
+        where = f"{pointer}/elements/{index}"
         kind = element["type"]
         _expect(kind in allowed, f"unsupported type: {kind}", where)
         for key, is_right in _INLINE[kind].items():
