@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
 
-from monitor.cli import main
 from monitor.model import EventKind, Form, Message, Notification
 from monitor.store import Observation, Store
 from tests.support.builders import release, snapshot, state
+from tests.support.commands import Runner
 from tests.support.configuration import configuration
 from tests.support.processes import CHANNEL, Result, a_place, until
-
-Run: TypeAlias = Callable[..., Result]
 
 TARGET = snapshot(release()).target
 CONFIG = configuration('[[watch]]\nrelease = "rel1"')
@@ -27,23 +25,18 @@ HOSTILE = "Slack answered \x1b[31mred\x07\nforged line \u202egnp.exe"
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+def run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Runner:
     """Run `nuon-monitor outbox` in this process, in a folder with a configuration."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
     (tmp_path / "monitor.toml").write_text(CONFIG)
-
-    def outbox(*arguments: str) -> Result:
-        with pytest.raises(SystemExit) as ended:
-            main(("outbox", *arguments))
-        said = capsys.readouterr()
-        return Result(int(ended.value.code or 0), said.out, said.err)
-
-    return outbox
+    return Runner(capsys, "outbox")
 
 
 @pytest.fixture
-def store(run: Run, tmp_path: Path) -> Iterator[Store]:
+def store(run: Runner, tmp_path: Path) -> Iterator[Store]:
     """The store as a daemon has it: open for writing, its lock taken."""
     with Store.open(f"sqlite:///{tmp_path}/nuon-monitor.db", now=now()) as opened:
         yield opened
@@ -65,19 +58,19 @@ def enqueue(store: Store, *keys: str, destination: str = "#releases", ago: float
     store.save(Observation(seen, state(), b"", notifications=tuple(notes)))
 
 
-def listed(run: Run) -> list[dict[str, Any]]:
+def listed(run: Runner) -> list[dict[str, Any]]:
     shown = run("--json")
     assert (shown.code, shown.err) == (0, "")
     entries: list[dict[str, Any]] = json.loads(shown.out)
     return entries
 
 
-def test_an_empty_outbox_says_so(run: Run, store: Store) -> None:
+def test_an_empty_outbox_says_so(run: Runner, store: Store) -> None:
     assert run() == Result(0, "Nothing waits, and nothing was set aside.\n", "")
     assert listed(run) == []
 
 
-def test_what_waits_is_shown_with_its_age_its_next_try_and_why(run: Run, store: Store) -> None:
+def test_what_waits_is_shown_with_its_age_its_next_try_and_why(run: Runner, store: Store) -> None:
     enqueue(store, "a", "b", ago=7200)
     store.outbox.begin_attempt(1, now())
     store.outbox.postpone(1, next_try_at=now() + timedelta(minutes=5.5), error="Slack answered no")
@@ -94,7 +87,7 @@ def test_what_waits_is_shown_with_its_age_its_next_try_and_why(run: Run, store: 
     ]
 
 
-def test_what_was_set_aside_comes_first_with_the_reason(run: Run, store: Store) -> None:
+def test_what_was_set_aside_comes_first_with_the_reason(run: Runner, store: Store) -> None:
     enqueue(store, "a", "b")
     store.outbox.set_aside(2, now=now(), error="Slack answered msg_too_long to chat.postMessage")
 
@@ -104,7 +97,7 @@ def test_what_was_set_aside_comes_first_with_the_reason(run: Run, store: Store) 
     assert shown.index("msg_too_long") < shown.index("1 to be delivered")
 
 
-def test_a_program_gets_all_of_it_as_json(run: Run, store: Store) -> None:
+def test_a_program_gets_all_of_it_as_json(run: Runner, store: Store) -> None:
     enqueue(store, "a", "b")
     store.outbox.set_aside(1, now=now(), error="no")
 
@@ -124,7 +117,7 @@ def test_a_program_gets_all_of_it_as_json(run: Run, store: Store) -> None:
     assert (second["state"], second["attempts"], second["next_try_at"]) == ("pending", 0, None)
 
 
-def test_a_long_outbox_is_counted_and_its_beginning_shown(run: Run, store: Store) -> None:
+def test_a_long_outbox_is_counted_and_its_beginning_shown(run: Runner, store: Store) -> None:
     enqueue(store, *(str(number) for number in range(1203)))
 
     shown = run().out
@@ -134,7 +127,7 @@ def test_a_long_outbox_is_counted_and_its_beginning_shown(run: Run, store: Store
     assert len(listed(run)) == 1203
 
 
-def test_a_foreign_word_in_a_reason_stays_harmless(run: Run, store: Store) -> None:
+def test_a_foreign_word_in_a_reason_stays_harmless(run: Runner, store: Store) -> None:
     enqueue(store, "a")
     store.outbox.set_aside(1, now=now(), error=HOSTILE)
 
@@ -144,7 +137,7 @@ def test_a_foreign_word_in_a_reason_stays_harmless(run: Run, store: Store) -> No
     assert all(sign.isprintable() for sign in shown.replace("\n", ""))
 
 
-def test_all_that_is_held_up_can_be_made_due(run: Run, store: Store) -> None:
+def test_all_that_is_held_up_can_be_made_due(run: Runner, store: Store) -> None:
     enqueue(store, "a", "b", "c")
     store.outbox.set_aside(1, now=now(), error="no")
     store.outbox.postpone(2, next_try_at=now() + timedelta(hours=1), error="later")
@@ -159,7 +152,7 @@ def test_all_that_is_held_up_can_be_made_due(run: Run, store: Store) -> None:
     assert run("retry") == Result(0, "Nothing was held up.\n", "")
 
 
-def test_one_alone_can_be_made_due(run: Run, store: Store) -> None:
+def test_one_alone_can_be_made_due(run: Runner, store: Store) -> None:
     enqueue(store, "a", "b")
     store.outbox.set_aside(1, now=now(), error="no")
     store.outbox.set_aside(2, now=now(), error="no")
@@ -169,7 +162,7 @@ def test_one_alone_can_be_made_due(run: Run, store: Store) -> None:
     assert [one.state.value for one in store.outbox.unsent()] == ["set aside", "pending"]
 
 
-def test_what_one_waits_for_is_made_due_with_it(run: Run, store: Store) -> None:
+def test_what_one_waits_for_is_made_due_with_it(run: Runner, store: Store) -> None:
     enqueue(store, "a", "b")
     enqueue(store, "elsewhere", destination="#ops")
     in_an_hour = now() + timedelta(hours=1)
@@ -182,13 +175,13 @@ def test_what_one_waits_for_is_made_due_with_it(run: Run, store: Store) -> None:
     assert [one.next_try_at for one in store.outbox.unsent()] == [None, None, in_an_hour]
 
 
-def test_an_id_that_does_not_wait_is_a_mistake(run: Run, store: Store) -> None:
+def test_an_id_that_does_not_wait_is_a_mistake(run: Runner, store: Store) -> None:
     said = "nuon-monitor: nothing waits as 7: see `nuon-monitor outbox`\n"
 
     assert run("retry", "7") == Result(1, "", said)
 
 
-def test_without_a_store_it_says_so_in_one_line(run: Run, tmp_path: Path) -> None:
+def test_without_a_store_it_says_so_in_one_line(run: Runner, tmp_path: Path) -> None:
     for arguments in ((), ("retry",)):
         shown = run(*arguments)
 
@@ -198,7 +191,7 @@ def test_without_a_store_it_says_so_in_one_line(run: Run, tmp_path: Path) -> Non
 
 
 def test_a_store_that_somebody_keeps_locked_is_named(
-    run: Run, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Runner, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("monitor.store.opening._BUSY_SECONDS", 0.05)
     with closing(sqlite3.connect(tmp_path / "nuon-monitor.db")) as other:

@@ -7,46 +7,37 @@ import re
 import shlex
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
 
-from monitor.cli import main
-from monitor.config import DAYS, format_duration
-from monitor.decide.routing import Rule
 from monitor.decide.verdicts import Silence
-from monitor.decide.windows import Once, Window
-from monitor.model import Alert, EventKind, Level, Named, Reason, Subject
+from monitor.model import Alert, EventKind, Reason
 from monitor.store import Name, Observation, Store
 from tests.support.builders import deploy, release, snapshot, state, step
 from tests.support.clock import NOON
+from tests.support.commands import Runner
 from tests.support.configuration import configuration
 from tests.support.processes import CHANNEL, Result, a_place
 from tests.support.situations import SITUATIONS, Situation
 from tests.support.situations.parts import DEFAULT
-
-Run: TypeAlias = Callable[..., Result]
+from tests.support.situations.typed import outcome_of, quiet_of, route_of, typed, watch_of
 
 STORE_URL = "sqlite:///nuon-monitor.db"
 NOW = datetime.now(UTC)
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+def run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Runner:
     """Run `nuon-monitor route test` in this process, in a folder with a configuration."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
-
-    def test(*arguments: str) -> Result:
-        with pytest.raises(SystemExit) as ended:
-            main(("route", "test", *arguments))
-        said = capsys.readouterr()
-        return Result(int(ended.value.code or 0), said.out, said.err)
-
-    return test
+    return Runner(capsys, "route", "test")
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +62,7 @@ def first_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def store(run: Run, first_store: Path) -> Iterator[Store]:
+def store(run: Runner, first_store: Path) -> Iterator[Store]:
     """That store, to write into."""
     shutil.copy(first_store, "nuon-monitor.db")
     with Store.open_beside(STORE_URL) as opened:
@@ -85,114 +76,12 @@ def configure(*sections: str) -> None:
     Path("monitor.toml").write_text(text, encoding="utf-8")
 
 
-def asked(run: Run, *arguments: str) -> dict[str, Any]:
+def asked(run: Runner, *arguments: str) -> dict[str, Any]:
     shown = run(*arguments, "--json")
     assert shown.err == ""
     assert shown.code == 0
     page: dict[str, Any] = json.loads(shown.out)
     return page
-
-
-# The table of tests/support/situations, typed as a person would: what each one needs of the
-# configuration, of the store and of the command line
-
-
-def toml(value: object) -> str:
-    return json.dumps(value, ensure_ascii=True)
-
-
-def watch_of(subject: Subject) -> str:
-    labels = ", ".join(f"{name} = {toml(value)}" for name, value in subject.labels.items())
-    name = f"name = {toml(subject.watch.name)}" if subject.watch.name else ""
-    return f'[[watch]]\napp = "{subject.watch.id}"\n{name}\nlabels = {{ {labels} }}'
-
-
-def route_of(rule: Rule) -> str:
-    patterns = rule.matcher.patterns.items()
-    match = "\n".join(f"match.{key} = {toml(list(values))}" for key, values in patterns)
-    destination = (
-        "drop = true" if rule.destination is None else f"channel = {toml(rule.destination)}"
-    )
-    lines = [
-        "[[route]]",
-        destination,
-        match,
-        f"name = {toml(rule.name)}" if rule.name else "",
-        f"events = {toml([str(event) for event in rule.events])}",
-        f"mention = {toml([str(m.id or m.kind) for m in rule.mentions])}",
-        f"lasting = {toml(format_duration(rule.lasting))}" if rule.lasting else "",
-    ]
-    if rule.destination is not None:
-        lines += [
-            f"continue = {toml(rule.continues)}",
-            f"min_failed = {rule.min_failed}",
-        ]
-    return "\n".join(lines)
-
-
-def quiet_of(window: Window) -> str:
-    when = window.when
-    if isinstance(when, Once):
-        span = f"from = {when.begins.isoformat()}\nto = {when.ends.isoformat()}"
-    else:
-        days = toml([DAYS[day] for day in sorted(when.days)])
-        span = f'from = "{when.begins:%H:%M}"\nto = "{when.ends:%H:%M}"\ndays = {days}'
-    return "\n".join(
-        (
-            "[[quiet]]",
-            span,
-            f"name = {toml(window.name)}" if window.name else "",
-            f"zone = {toml(when.zone.key)}",
-            f"then = {toml(str(window.then))}",
-            f"routes = {toml(list(window.routes))}",
-            f"events = {toml([str(event) for event in window.events])}",
-        )
-    )
-
-
-def typed(subject: Subject, at: datetime) -> list[str]:
-    """Return the arguments that say what a subject is."""
-    arguments = ["--event", str(subject.event), "--at", at.isoformat()]
-    arguments += ["--level", "rollout" if subject.level is Level.ROLLOUT else "part"]
-    for key in ("app", "component", "install"):
-        named: Named = getattr(subject, key)
-        if named.id or named.name:
-            arguments += [f"--{key}", named.id]
-    arguments += ["--watch", subject.watch.name or subject.watch.id]
-    arguments += [x for kind in (subject.kind, subject.part_kind) if kind for x in ("--kind", kind)]
-    if subject.name:
-        arguments += ["--name", subject.name]
-    if subject.started_by:
-        arguments += ["--started-by", subject.started_by]
-    if subject.age:
-        arguments += ["--lasting", format_duration(subject.age)]
-    if subject.notified_destinations is not None:
-        arguments += [
-            x
-            for destination in subject.notified_destinations or ("",)
-            for x in ("--notified-in", destination)
-        ]
-    return [*arguments, "--failed", str(subject.failed)]
-
-
-def outcome_of(page: dict[str, Any]) -> list[str]:
-    """Write what JSON says as the table of situations does."""
-
-    def where(one: dict[str, Any]) -> str:
-        return " ".join((one["destination"], *one["mentions"]))
-
-    def until(one: dict[str, Any], form: str) -> str:
-        return f"{datetime.fromisoformat(one['until']):{form}}"
-
-    lines = [where(one) for one in page["notified"]]
-    for one in page["held"]:
-        verb = "held" if one["then"] == "summary" else "dropped"
-        lines.append(f"{verb} {where(one)} until {until(one, '%Y-%m-%d %H:%M')}")
-    for one in page["waiting"]:
-        due = f" until {until(one, '%H:%M')}" if one["until"] else ""
-        needed = f" for {one['needs_failed']} failed" if one["needs_failed"] else ""
-        lines.append(f"waits {where(one)}{due}{needed}")
-    return lines + ["silenced"] * (page["silence"] is not None)
 
 
 # The configuration refuses quiet hours of a route that there is not.
@@ -202,7 +91,7 @@ POSSIBLE = {name: one for name, one in SITUATIONS.items() if name != IMPOSSIBLE}
 
 @pytest.mark.parametrize("situation", POSSIBLE.values(), ids=POSSIBLE)
 def test_route_test_explains_each_situation_in_the_same_words(
-    run: Run, store: Store, situation: Situation
+    run: Runner, store: Store, situation: Situation
 ) -> None:
     configure(
         watch_of(situation.subject),
@@ -234,6 +123,7 @@ def keep(store: Store, silence: Silence) -> None:
 
 # For people
 
+
 ONCALL = """
 [[route]]
 name = "on-call"
@@ -256,7 +146,9 @@ def lines_of(shown: Result) -> list[str]:
     return [line.rstrip() for line in shown.out.splitlines()]
 
 
-def test_it_shows_what_it_was_asked_then_each_step_then_the_outcome(run: Run, store: Store) -> None:
+def test_it_shows_what_it_was_asked_then_each_step_then_the_outcome(
+    run: Runner, store: Store
+) -> None:
     configure(ONCALL)
 
     shown = run("--event", "failed", "--install", "inl1", "--at", "2025-12-01T12:00Z")
@@ -275,7 +167,7 @@ def test_it_shows_what_it_was_asked_then_each_step_then_the_outcome(run: Run, st
     ]
 
 
-def test_a_mention_that_pings_nobody_is_said_to(run: Run, store: Store) -> None:
+def test_a_mention_that_pings_nobody_is_said_to(run: Runner, store: Store) -> None:
     configure('[[route]]\nchannel = "#all"\nmention = ["@here"]')
 
     assert lines_of(run("--event", "progressed"))[-1] == (
@@ -284,13 +176,13 @@ def test_a_mention_that_pings_nobody_is_said_to(run: Run, store: Store) -> None:
     assert lines_of(run("--event", "failed"))[-1] == "→ told in #all with @here"
 
 
-def test_what_a_route_drops_is_told_to_nobody(run: Run, store: Store) -> None:
+def test_what_a_route_drops_is_told_to_nobody(run: Runner, store: Store) -> None:
     configure("[[route]]\ndrop = true")
 
     assert lines_of(run("--event", "failed"))[-1] == "→ nobody is told"
 
 
-def test_what_quiet_hours_hold_says_until_when(run: Run, store: Store) -> None:
+def test_what_quiet_hours_hold_says_until_when(run: Runner, store: Store) -> None:
     configure(ALWAYS_QUIET)
 
     shown = lines_of(run("--event", "failed"))
@@ -299,7 +191,7 @@ def test_what_quiet_hours_hold_says_until_when(run: Run, store: Store) -> None:
 
 
 def test_that_nothing_can_be_seen_is_told_in_quiet_hours_and_in_every_channel(
-    run: Run, store: Store
+    run: Runner, store: Store
 ) -> None:
     further = '[[watch]]\nrelease = "rel1"\nchannel = "#payments"\n[[watch]]\napp = "app1"'
     configure(further, ALWAYS_QUIET)
@@ -314,7 +206,7 @@ def test_that_nothing_can_be_seen_is_told_in_quiet_hours_and_in_every_channel(
 
 
 def test_that_it_is_seen_again_goes_where_it_was_told_that_it_was_not(
-    run: Run, store: Store
+    run: Runner, store: Store
 ) -> None:
     configure(ONCALL.replace("continue = true", "continue = false"))
 
@@ -324,7 +216,7 @@ def test_that_it_is_seen_again_goes_where_it_was_told_that_it_was_not(
     assert page["steps"][0] == "goes where unreachable went"
 
 
-def test_a_watch_brings_its_channel_and_its_labels(run: Run, store: Store) -> None:
+def test_a_watch_brings_its_channel_and_its_labels(run: Runner, store: Store) -> None:
     watch = (
         '[[watch]]\nrelease = "rel1"\nname = "pay"\nchannel = "#pay"\nlabels = { team = "core" }'
     )
@@ -342,7 +234,7 @@ def test_a_watch_brings_its_channel_and_its_labels(run: Run, store: Store) -> No
     }
 
 
-def test_a_target_brings_the_facts_that_the_store_has_of_it(run: Run, store: Store) -> None:
+def test_a_target_brings_the_facts_that_the_store_has_of_it(run: Runner, store: Store) -> None:
     configure('[[watch]]\nrelease = "rel1"\nname = "the shop"', ONCALL)
 
     page = asked(run, "--event", "failed", "--target", "rel", "--at", "2025-12-01T12:02Z")
@@ -363,7 +255,7 @@ def test_a_target_brings_the_facts_that_the_store_has_of_it(run: Run, store: Sto
     )
 
 
-def test_of_a_target_another_event_or_part_can_be_asked_about(run: Run, store: Store) -> None:
+def test_of_a_target_another_event_or_part_can_be_asked_about(run: Runner, store: Store) -> None:
     configure('[[watch]]\nrelease = "rel1"')
 
     whole = asked(run, "--event", "succeeded", "--target", "rel1")
@@ -374,7 +266,7 @@ def test_of_a_target_another_event_or_part_can_be_asked_about(run: Run, store: S
     assert part["notified_before"] is None
 
 
-def test_the_zone_of_a_time_may_be_named(run: Run, store: Store) -> None:
+def test_the_zone_of_a_time_may_be_named(run: Runner, store: Store) -> None:
     configure()
 
     assert [
@@ -384,7 +276,7 @@ def test_the_zone_of_a_time_may_be_named(run: Run, store: Store) -> None:
 
 
 def test_a_time_without_a_zone_is_that_of_the_machine(
-    run: Run, store: Store, monkeypatch: pytest.MonkeyPatch
+    run: Runner, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configure()
     monkeypatch.setenv("TZ", "Asia/Tokyo")
@@ -399,7 +291,7 @@ def test_a_time_without_a_zone_is_that_of_the_machine(
     assert at == "2026-12-24T09:00:00+00:00"
 
 
-def test_without_a_store_an_event_can_be_made_up(run: Run) -> None:
+def test_without_a_store_an_event_can_be_made_up(run: Runner) -> None:
     configure()
 
     shown = run("--event", "failed")
@@ -427,7 +319,7 @@ def test_without_a_store_an_event_can_be_made_up(run: Run) -> None:
     ],
 )
 def test_a_mistake_is_one_line_that_says_what_to_type(
-    run: Run, store: Store, arguments: str, code: int, said: str
+    run: Runner, store: Store, arguments: str, code: int, said: str
 ) -> None:
     configure()
 
@@ -437,7 +329,7 @@ def test_a_mistake_is_one_line_that_says_what_to_type(
     assert said in shown.err
 
 
-def test_a_webhook_is_named_and_its_address_never_shown(run: Run, store: Store) -> None:
+def test_a_webhook_is_named_and_its_address_never_shown(run: Runner, store: Store) -> None:
     secret = "https://hooks.slack.com/services/T0/B0/s3cret"
     configure(f'[[route]]\nname = "vendor"\nwebhook_url = "{secret}"')
 
@@ -447,7 +339,7 @@ def test_a_webhook_is_named_and_its_address_never_shown(run: Run, store: Store) 
     assert "s3cret" not in shown.out
 
 
-def test_foreign_words_stay_harmless(run: Run, store: Store) -> None:
+def test_foreign_words_stay_harmless(run: Runner, store: Store) -> None:
     configure()
 
     shown = run("--event", "failed", "--name", "acme \x1b[31mred\x07\nforged \u202egnp.exe")
@@ -456,7 +348,7 @@ def test_foreign_words_stay_harmless(run: Run, store: Store) -> None:
     assert all(sign.isprintable() for sign in shown.out.replace("\n", ""))
 
 
-def test_every_field_of_the_json_is_documented(run: Run, store: Store) -> None:
+def test_every_field_of_the_json_is_documented(run: Runner, store: Store) -> None:
     failed = ("--event", "failed", "--install", "acme-prod")
     configure(ONCALL, ALWAYS_QUIET)
     pages = [asked(run, *failed), asked(run, "--event", "unreachable")]
@@ -464,7 +356,7 @@ def test_every_field_of_the_json_is_documented(run: Run, store: Store) -> None:
     store.silences.add({"kind": ("*",)}, until=until, author="anna", reason="known", now=NOW)
     pages.append(asked(run, *failed))
 
-    document = (Path(__file__).parent.parent.parent / "docs" / "json.md").read_text("utf-8")
+    document = (Path(__file__).parents[3] / "docs" / "json.md").read_text("utf-8")
     _, _, section = document.partition("## `nuon-monitor route test --json`")
     documented = set(re.findall(r"^\| `([^`]+)` \|", section.partition("\n## ")[0], re.MULTILINE))
 

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
 from slack_sdk.models.blocks import Block
 
-from monitor.cli import main
 from monitor.kinds import KINDS
 from monitor.model import Alert, EventKind, Message, Reason
 from monitor.store import Name, Observation, Store
 from tests.support.block_kit import complaints
 from tests.support.builders import after, deploy, release, snapshot, state, step
+from tests.support.commands import Runner
 from tests.support.configuration import configuration
 from tests.support.processes import Result
-
-Run: TypeAlias = Callable[..., Result]
 
 NOW = datetime.now(UTC)
 CONFIG = configuration(
@@ -48,19 +46,14 @@ OF_WHICH = {
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+def run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Runner:
     """Run `nuon-monitor render` in this process, in a folder with a configuration."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
     configure()
-
-    def render(*arguments: str) -> Result:
-        with pytest.raises(SystemExit) as ended:
-            main(("render", *arguments))
-        said = capsys.readouterr()
-        return Result(int(ended.value.code or 0), said.out, said.err)
-
-    return render
+    return Runner(capsys, "render")
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +76,7 @@ def first_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def store(run: Run, first_store: Path) -> Iterator[Store]:
+def store(run: Runner, first_store: Path) -> Iterator[Store]:
     shutil.copy(first_store, "nuon-monitor.db")
     with Store.open_beside("sqlite:///nuon-monitor.db") as opened:
         yield opened
@@ -118,7 +111,7 @@ def refused(shown: Result, code: int) -> str:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_there_is_a_sample_of_every_event_that_a_kind_can_have(run: Run, kind: str) -> None:
+def test_there_is_a_sample_of_every_event_that_a_kind_can_have(run: Runner, kind: str) -> None:
     for event in sorted(OF_WHICH[kind] | OUTAGE_EVENTS):
         found = blocks(run("--sample", event, "--kind", kind, "--json"))
 
@@ -127,14 +120,14 @@ def test_there_is_a_sample_of_every_event_that_a_kind_can_have(run: Run, kind: s
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_of_what_a_kind_never_has_there_is_no_sample(run: Run, kind: str) -> None:
+def test_of_what_a_kind_never_has_there_is_no_sample(run: Runner, kind: str) -> None:
     for event in sorted(OF_ROLLOUTS - OF_WHICH[kind]):
         said = refused(run("--sample", event, "--kind", kind), 2)
 
         assert f"Of {kind} there is never {event}, only started" in said
 
 
-def test_a_sample_is_a_card_and_what_is_told_in_its_thread(run: Run) -> None:
+def test_a_sample_is_a_card_and_what_is_told_in_its_thread(run: Runner) -> None:
     shown = run("--sample", "failed")
 
     assert headings(shown) == ["#releases · the card", "#releases · reply in the card's thread"]
@@ -142,7 +135,7 @@ def test_a_sample_is_a_card_and_what_is_told_in_its_thread(run: Run) -> None:
     assert shown.out.count("✗ globex-prod failed: helm upgrade timed out after 10m0s") == 2
 
 
-def test_what_one_poll_brings_is_told_in_one_reply(run: Run) -> None:
+def test_what_one_poll_brings_is_told_in_one_reply(run: Runner) -> None:
     shown = drawn(run("--sample", "progressed"))
 
     assert shown.count("reply in the card's thread") == 1
@@ -150,14 +143,14 @@ def test_what_one_poll_brings_is_told_in_one_reply(run: Run) -> None:
     assert "step 2 of 2 has begun" in shown
 
 
-def test_through_a_webhook_a_message_stands_alone(run: Run) -> None:
+def test_through_a_webhook_a_message_stands_alone(run: Runner) -> None:
     shown = run("--sample", "failed", "--webhook")
 
     assert headings(shown) == ["#releases"]
     assert "4 of 6 installs · 1 failed" in shown.out
 
 
-def test_a_webhook_is_not_drawn_as_a_channel_with_cards(run: Run) -> None:
+def test_a_webhook_is_not_drawn_as_a_channel_with_cards(run: Runner) -> None:
     url = "http://127.0.0.1:9/services/s3cret"
     configure(f'[[route]]\nname = "vendor"\nwebhook_url = "{url}"')
 
@@ -167,13 +160,13 @@ def test_a_webhook_is_not_drawn_as_a_channel_with_cards(run: Run) -> None:
     assert "s3cret" not in shown.out
 
 
-def test_what_a_webhook_is_not_sent_is_said(run: Run) -> None:
+def test_what_a_webhook_is_not_sent_is_said(run: Runner) -> None:
     shown = drawn(run("--sample", "progressed", "--webhook"))
 
     assert shown == "Nothing is sent of it: a webhook tells it with what comes next.\n"
 
 
-def test_that_nothing_can_be_seen_is_shown_for_every_channel(run: Run) -> None:
+def test_that_nothing_can_be_seen_is_shown_for_every_channel(run: Runner) -> None:
     configure('[[watch]]\napp = "app1"\nchannel = "#apps"\n')
 
     assert headings(run("--sample", "unreachable")) == ["#releases, #apps"]
@@ -182,7 +175,7 @@ def test_that_nothing_can_be_seen_is_shown_for_every_channel(run: Run) -> None:
 # The user's own words
 
 
-def test_a_route_adds_its_mentions_and_its_channel(run: Run) -> None:
+def test_a_route_adds_its_mentions_and_its_channel(run: Runner) -> None:
     configure(ONCALL)
 
     shown = run("--sample", "stalled")
@@ -191,13 +184,13 @@ def test_a_route_adds_its_mentions_and_its_channel(run: Run) -> None:
     assert "@here @U024BE7LH" in shown.out
 
 
-def test_templates_word_the_card(run: Run) -> None:
+def test_templates_word_the_card(run: Runner) -> None:
     configure('[templates]\ntitle = "{{ component }} of {{ labels.team }}"\n')
 
     assert "❌ checkout-api of core: 4 of 6 installs" in drawn(run("--sample", "failed"))
 
 
-def test_a_silence_is_said_on_the_card(run: Run, store: Store) -> None:
+def test_a_silence_is_said_on_the_card(run: Runner, store: Store) -> None:
     until = NOW + timedelta(hours=2)
     store.silences.add({"name": ("*",)}, until=until, author="anna", reason="upgrade", now=NOW)
 
@@ -208,7 +201,7 @@ def test_a_silence_is_said_on_the_card(run: Run, store: Store) -> None:
 
 
 def test_of_a_target_its_card_and_each_trouble_that_stands_are_shown(
-    run: Run, store: Store
+    run: Runner, store: Store
 ) -> None:
     shown = run("rel1")
 
@@ -218,21 +211,21 @@ def test_of_a_target_its_card_and_each_trouble_that_stands_are_shown(
     assert shown.out.count("globex-eu waits for an approval") == 2
 
 
-def test_of_what_is_well_the_end_is_shown(run: Run, store: Store) -> None:
+def test_of_what_is_well_the_end_is_shown(run: Runner, store: Store) -> None:
     shown = run("reld")
 
     assert headings(shown) == ["#releases · the card", "#releases · reply in the card's thread"]
     assert shown.out.count("✅ checkout-api is on its install") == 2
 
 
-def test_nothing_is_written(run: Run, store: Store) -> None:
+def test_nothing_is_written(run: Runner, store: Store) -> None:
     run("rel1")
 
     assert store.outbox.unsent() == ()
     assert store.cards.posted(snapshot(release(id="rel1")).target, 1) == {}
 
 
-def test_json_is_every_message_with_a_line_between(run: Run, store: Store) -> None:
+def test_json_is_every_message_with_a_line_between(run: Runner, store: Store) -> None:
     found = blocks(run("rel1", "--json"))
 
     assert sum(block["type"] == "divider" for block in found) == 2
@@ -251,11 +244,11 @@ def test_json_is_every_message_with_a_line_between(run: Run, store: Store) -> No
     ],
 )
 def test_a_mistake_is_one_line_that_says_what_to_type(
-    run: Run, store: Store, arguments: tuple[str, ...], code: int, said: str
+    run: Runner, store: Store, arguments: tuple[str, ...], code: int, said: str
 ) -> None:
     assert said in refused(run(*arguments), code)
 
 
-def test_without_a_store_a_target_cannot_be_shown_but_a_sample_can(run: Run) -> None:
+def test_without_a_store_a_target_cannot_be_shown_but_a_sample_can(run: Runner) -> None:
     assert "no store yet" in refused(run("rel1"), 1)
     assert drawn(run("--sample", "failed"))

@@ -6,21 +6,19 @@ import json
 import shlex
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
 
-from monitor.cli import main
 from monitor.model import EventKind
 from monitor.store import Name, Observation, Store
 from tests.support.builders import deploy, release, snapshot, state, step
+from tests.support.commands import Runner
 from tests.support.configuration import configuration
 from tests.support.processes import Result
-
-Run: TypeAlias = Callable[..., Result]
 
 NOW = datetime.now(UTC)
 CONFIG = configuration(
@@ -33,21 +31,16 @@ ANNA = ("--author", "anna")
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+def run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Runner:
     """Run `nuon-monitor silence` in this process, in a folder with a configuration."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
     for name in ("SUDO_USER", "USER", "LOGNAME"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "monitor.toml").write_text(CONFIG)
-
-    def silence(*arguments: str) -> Result:
-        with pytest.raises(SystemExit) as ended:
-            main(("silence", *arguments))
-        said = capsys.readouterr()
-        return Result(int(ended.value.code or 0), said.out, said.err)
-
-    return silence
+    return Runner(capsys, "silence")
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +62,7 @@ def first_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def store(run: Run, first_store: Path) -> Iterator[Store]:
+def store(run: Runner, first_store: Path) -> Iterator[Store]:
     shutil.copy(first_store, "nuon-monitor.db")
     with Store.open_beside("sqlite:///nuon-monitor.db") as opened:
         yield opened
@@ -87,7 +80,7 @@ def refused(shown: Result, code: int) -> str:
     return shown.err.removeprefix("nuon-monitor: ").rstrip("\n")
 
 
-def listed(run: Run, *arguments: str) -> list[dict[str, Any]]:
+def listed(run: Runner, *arguments: str) -> list[dict[str, Any]]:
     shown = run("list", "--json", *arguments)
     assert (shown.code, shown.err) == (0, "")
     entries: list[dict[str, Any]] = json.loads(shown.out)
@@ -97,7 +90,7 @@ def listed(run: Run, *arguments: str) -> list[dict[str, Any]]:
 # Adding one
 
 
-def test_patterns_of_one_key_mean_any_and_of_several_keys_all(run: Run, store: Store) -> None:
+def test_patterns_of_one_key_mean_any_and_of_several_keys_all(run: Runner, store: Store) -> None:
     matches = "install=acme-* install=globex-* labels.team=core".split()
 
     added = run("add", *(x for m in matches for x in ("--match", m)), "--for", "2h", *WHY, *ANNA)
@@ -106,7 +99,7 @@ def test_patterns_of_one_key_mean_any_and_of_several_keys_all(run: Run, store: S
     assert kept(store) == [{"install": ("acme-*", "globex-*"), "labels.team": ("core",)}]
 
 
-def test_it_says_what_it_silences_now_and_how_to_end_it(run: Run, store: Store) -> None:
+def test_it_says_what_it_silences_now_and_how_to_end_it(run: Runner, store: Store) -> None:
     added = run("add", "--match", "install=acme-*", "--for", "7d", *WHY, *ANNA)
 
     until = store.silences.load()[0].until
@@ -131,7 +124,7 @@ def test_it_says_what_it_silences_now_and_how_to_end_it(run: Run, store: Store) 
     ],
 )
 def test_an_id_alone_says_what_is_meant(
-    run: Run, store: Store, given: str, patterns: dict[str, tuple[str, ...]], found: str
+    run: Runner, store: Store, given: str, patterns: dict[str, tuple[str, ...]], found: str
 ) -> None:
     added = run("add", given, "--for", "2h", *WHY, *ANNA)
 
@@ -140,7 +133,7 @@ def test_an_id_alone_says_what_is_meant(
 
 
 def test_what_has_ended_or_is_not_watched_is_not_said_to_be_silenced(
-    run: Run, store: Store
+    run: Runner, store: Store
 ) -> None:
     added = run("add", "--match", "kind=release", "--for", "2h", *WHY, *ANNA)
 
@@ -149,7 +142,7 @@ def test_what_has_ended_or_is_not_watched_is_not_said_to_be_silenced(
     assert "rel3" not in added.out
 
 
-def test_it_lasts_as_long_as_is_said(run: Run, store: Store) -> None:
+def test_it_lasts_as_long_as_is_said(run: Runner, store: Store) -> None:
     before = datetime.now(UTC)
     run("add", "rel1", "--for", "1h30m", *WHY, *ANNA)
     until = before.replace(microsecond=0) + timedelta(days=3)
@@ -162,7 +155,7 @@ def test_it_lasts_as_long_as_is_said(run: Run, store: Store) -> None:
 
 
 def test_until_is_by_the_clock_of_the_machine_unless_a_zone_is_given(
-    run: Run, store: Store, monkeypatch: pytest.MonkeyPatch
+    run: Runner, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()
@@ -182,7 +175,7 @@ def test_until_is_by_the_clock_of_the_machine_unless_a_zone_is_given(
 
 
 def test_the_author_is_who_is_at_the_keyboard(
-    run: Run, store: Store, monkeypatch: pytest.MonkeyPatch
+    run: Runner, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("USER", "root")
     monkeypatch.setenv("SUDO_USER", "berta")
@@ -193,7 +186,7 @@ def test_the_author_is_who_is_at_the_keyboard(
 
 
 def test_where_nobody_knows_who_is_at_the_keyboard_the_author_has_to_be_said(
-    run: Run, store: Store
+    run: Runner, store: Store
 ) -> None:
     said = refused(run("add", "rel1", "--for", "2h", *WHY), 2)
 
@@ -221,7 +214,7 @@ def test_where_nobody_knows_who_is_at_the_keyboard_the_author_has_to_be_said(
     ],
 )
 def test_a_mistake_is_one_line_that_says_what_to_type(
-    run: Run, store: Store, arguments: str, said: str
+    run: Runner, store: Store, arguments: str, said: str
 ) -> None:
     assert said in refused(run("add", *shlex.split(arguments), *ANNA), 2)
     assert kept(store) == []
@@ -235,7 +228,7 @@ def add(store: Store, install: str, *, hours: float, reason: str = "known") -> N
     store.silences.add({"install": (install,)}, until=until, author="anna", reason=reason, now=NOW)
 
 
-def test_those_that_hold_are_listed(run: Run, store: Store) -> None:
+def test_those_that_hold_are_listed(run: Runner, store: Store) -> None:
     add(store, "acme-*", hours=2.5)
     add(store, "globex-*", hours=-1)
 
@@ -248,7 +241,7 @@ def test_those_that_hold_are_listed(run: Run, store: Store) -> None:
     assert [one["id"] for one in listed(run)] == [1]
 
 
-def test_those_that_are_over_are_listed_when_asked_for(run: Run, store: Store) -> None:
+def test_those_that_are_over_are_listed_when_asked_for(run: Runner, store: Store) -> None:
     add(store, "acme-*", hours=-1)
 
     assert run("list").out == "Nothing is silenced.\n"
@@ -256,12 +249,12 @@ def test_those_that_are_over_are_listed_when_asked_for(run: Run, store: Store) -
     assert [one["is_active"] for one in listed(run, "--all")] == [False]
 
 
-def test_a_list_of_none_says_so(run: Run, store: Store) -> None:
+def test_a_list_of_none_says_so(run: Runner, store: Store) -> None:
     assert run("list", "--all") == Result(0, "Nothing was ever silenced.\n", "")
     assert listed(run, "--all") == []
 
 
-def test_a_program_gets_all_of_it_as_json(run: Run, store: Store) -> None:
+def test_a_program_gets_all_of_it_as_json(run: Runner, store: Store) -> None:
     add(store, "acme-*", hours=1)
 
     assert listed(run) == [
@@ -279,7 +272,7 @@ def test_a_program_gets_all_of_it_as_json(run: Run, store: Store) -> None:
 
 @pytest.mark.parametrize("width", [40, 80, 160])
 def test_the_list_fits_the_terminal(
-    run: Run, store: Store, monkeypatch: pytest.MonkeyPatch, width: int
+    run: Runner, store: Store, monkeypatch: pytest.MonkeyPatch, width: int
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
     add(store, "a-rather-long-name-of-an-install-*", hours=100, reason="because " * 20)
@@ -290,7 +283,7 @@ def test_the_list_fits_the_terminal(
     assert "…" not in shown
 
 
-def test_foreign_words_stay_harmless(run: Run, store: Store) -> None:
+def test_foreign_words_stay_harmless(run: Runner, store: Store) -> None:
     add(store, "acme \x1b[31m*", hours=1, reason="red\x07\nforged \u202egnp.exe")
 
     shown = run("list").out
@@ -302,7 +295,7 @@ def test_foreign_words_stay_harmless(run: Run, store: Store) -> None:
 # Ending one
 
 
-def test_one_can_be_ended(run: Run, store: Store) -> None:
+def test_one_can_be_ended(run: Runner, store: Store) -> None:
     add(store, "acme-*", hours=1)
 
     assert run("remove", "1") == Result(0, "Silence 1 is over.\n", "")
@@ -310,7 +303,7 @@ def test_one_can_be_ended(run: Run, store: Store) -> None:
     assert store.silences.load(since=datetime.now(UTC)) == ()
 
 
-def test_what_is_over_or_never_was_cannot_be_ended(run: Run, store: Store) -> None:
+def test_what_is_over_or_never_was_cannot_be_ended(run: Runner, store: Store) -> None:
     add(store, "acme-*", hours=-1)
     add(store, "globex-*", hours=1)
 
@@ -322,7 +315,7 @@ def test_what_is_over_or_never_was_cannot_be_ended(run: Run, store: Store) -> No
     )
 
 
-def test_without_a_store_it_says_so_in_one_line(run: Run, tmp_path: Path) -> None:
+def test_without_a_store_it_says_so_in_one_line(run: Runner, tmp_path: Path) -> None:
     for arguments in (("list",), ("remove", "1"), ("add", "rel1", "--for", "2h", *WHY, *ANNA)):
         assert refused(run(*arguments), 1) == (
             "no store yet at nuon-monitor.db: has nuon-monitor run?"
@@ -330,7 +323,7 @@ def test_without_a_store_it_says_so_in_one_line(run: Run, tmp_path: Path) -> Non
     assert not (tmp_path / "nuon-monitor.db").exists()
 
 
-def test_beside_a_daemon_silences_are_kept(run: Run, store: Store) -> None:
+def test_beside_a_daemon_silences_are_kept(run: Runner, store: Store) -> None:
     with Store.open("sqlite:///nuon-monitor.db", now=NOW) as of_daemon:
         added = run("add", "rel1", "--for", "2h", *WHY, *ANNA)
 
