@@ -1,6 +1,6 @@
 """The counters and gauges that `/metrics` shows (Prometheus; names begin with `nuon_monitor_`).
 
-Labels come from sets of our own only: nothing that the platform sends becomes a label.
+Label values come from our own closed sets: nothing that the platform sends becomes a label.
 """
 
 from __future__ import annotations

@@ -36,9 +36,9 @@ LINK_LIMIT = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What templates can say of a rollout; what is not known is blank, or 0.
+    """What templates can show of a rollout; what is not known is blank, or 0.
 
-    The texts may be foreign: they are made plain before a template sees them.
+    Foreign texts are made plain before a template gets them.
     """
 
     kind: Annotated[str, "what is rolled out, such as `release` or `workflow`"] = ""
@@ -80,10 +80,10 @@ VARIABLES: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class FilledTemplates:
-    """What a user's templates say of one rollout.
+    """A user's templates, filled in for one rollout.
 
-    `title` is None where the built-in one stands. `fields` are pairs of a name and a text,
-    `links` of a name and an address; what came out blank is not among them. All is plain
+    `title` is None where the built-in one is used. `fields` are pairs of a name and a text,
+    `links` of a name and an address, both without blank ones. All of it is plain
     text of one line. `problems` says what could not be filled in, and why.
     """
 
@@ -128,7 +128,7 @@ class MessageTemplates:
         return cls(tuple(parts))
 
     def fill(self, facts: Facts) -> FilledTemplates:
-        """Say one rollout in these words; never raises."""
+        """Fill the templates in for one rollout; never raises."""
         if not self.parts:
             return FilledTemplates()
         variables = _variables(facts)
@@ -159,19 +159,19 @@ class _Slot(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """One template in its place."""
+    """One template with its location in the configuration."""
 
     slot: _Slot
     name: str
     template: Template
 
     def fill(self, variables: Mapping[str, object]) -> str | Problem:
-        """Return what the template says, which may be blank, or why it says nothing."""
+        """Return the template filled in, which may be blank, or why that failed."""
         try:
             return self._finished(self.template.render(variables))
         except BlankInAddress:
             return ""
-        # Whatever a template runs into: the rest of the message is not to suffer from it.
+        # Any error of a template: the rest of the message is sent all the same.
         except Exception as error:  # noqa: BLE001
             reason = plain(str(error), REASON_LIMIT, fallback=type(error).__name__)
             return Problem(_location(self.slot, self.name), f"cannot be filled in: {reason}")
@@ -248,7 +248,7 @@ def _address(text: str) -> str:
 
 
 class _AnyLabel(dict[str, str]):
-    """Labels for an example: nobody knows yet which there will be."""
+    """Labels for an example: which ones a watch has is not known here."""
 
     def __missing__(self, name: str) -> str:
         return "example"

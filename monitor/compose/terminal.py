@@ -107,7 +107,7 @@ def draw_message(
 
 
 def draw_blocks(blocks: Sequence[Block], *, zone: tzinfo = UTC) -> RenderableType:
-    """Return what a message says, without who said it."""
+    """Return the body of a message, without its author."""
     pieces = _pieces(blocks, "", Reader(zone, None), is_mrkdwn=True)
     return Group(*map(_drawn, pieces))
 
@@ -158,7 +158,7 @@ def _moment(ts: str) -> datetime:
 
 @dataclass(frozen=True)
 class _Paragraph:
-    """Text with what stands before it: on its first line, or on every one."""
+    """Text with a prefix: on its first line, or on every one."""
 
     text: Text
     lead: str = ""
@@ -198,7 +198,7 @@ _Piece = _Paragraph | _Fields | _Buttons | _Divider
 
 @dataclass(frozen=True)
 class _Prefixed:
-    """Anything drawn with a text before its first line, or before each."""
+    """Anything drawn with a text before its first line, or before every one."""
 
     lead: str
     body: RenderableType

@@ -1,8 +1,8 @@
-"""Events → who is told of what, now or later. Pure: routes decide, alerts remember.
+"""Events → who is notified of what, now or later. Pure: routes decide, alerts remember.
 
-A trouble keeps with it the destinations that were told of it. As long as something keeps it from
-one of them (a threshold, a quiet window, a silence), it is routed again at each look: so it
-is told once its time has come, and never twice.
+An alert remembers the destinations that were notified of it. While a threshold, a quiet window or
+a silence keeps it from one of them, each poll routes it again: so every destination is notified
+as soon as nothing prevents it, and never twice.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from monitor.model import (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Who is told of what, as configured: `[[route]]` and `[[quiet]]`."""
+    """Who is notified of what, as configured: `[[route]]` and `[[quiet]]`."""
 
     rules: tuple[Rule, ...] = ()
     windows: tuple[Window, ...] = ()
 
     @property
     def mentions_starters(self) -> bool:
-        """Whether any route mentions whoever started something."""
+        """Whether any route mentions the person who started a rollout."""
         mentions = (mention for rule in self.rules for mention in rule.mentions)
         return any(mention.kind is MentionKind.STARTED_BY for mention in mentions)
 
@@ -71,7 +71,7 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What one destination is told now, and whom to mention there because of it."""
+    """What one destination is notified of now, and whom to mention there because of it."""
 
     entries: tuple[tuple[Event, tuple[Mention, ...]], ...]
 
@@ -92,13 +92,13 @@ class HeldBack:
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """What goes where. `state` says who has been told what from now on."""
+    """What goes where. `state` records who has been notified of what from now on."""
 
     state: TargetState
     news: Mapping[str, News]
     held: tuple[HeldBack, ...]
     silences: tuple[Silence, ...]
-    """Those that hold over the whole rollout, or over something in trouble."""
+    """Those that match the whole rollout, or a part with an active alert."""
     verdicts: tuple[tuple[Event, Verdict], ...] = ()
     """Why, for each event that was looked at."""
 
@@ -112,7 +112,7 @@ def dispatch(
     silences: Sequence[Silence],
     now: datetime,
 ) -> Dispatch:
-    """Decide for each event, and for each trouble that was kept back, who is told of it now."""
+    """Decide for each event, and each alert that was kept back, who is notified of it now."""
     return _Dispatcher(scene, state, plan, silences, now).serve(events)
 
 
@@ -122,7 +122,7 @@ def subject_of(scene: Scene, event: Event, *, age: timedelta = timedelta()) -> S
 
 
 class _Facts:
-    """What is the same for all events of one look, worked out once."""
+    """What is the same for all events of one poll, computed once."""
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
@@ -151,7 +151,7 @@ class _Facts:
             name=scene.title or root.name,
             labels=scene.labels,
             started_by=progress.starter_of(root, scene.people),
-            # What failed between two looks may be well again by now.
+            # What failed between two polls may have recovered by now.
             failed=max(self._failed, event.kind is EventKind.FAILED),
             age=age,
             notified_destinations=event.notified_destinations,
@@ -162,7 +162,7 @@ class _Facts:
         entity, root = event.entity, self._root
         if entity.app_id:
             return entity.app_id
-        # Only a tree whose steps are apps has one that says so: the others need no search.
+        # Only in a tree whose steps are apps can a step name the app: other trees need no search.
         if event.level > Level.STEP and any(step.app_id for step in root.children):
             owners = (s for s in root.children if any(u.id == entity.id for u in s.children))
             return next((step.app_id for step in owners), "")
@@ -173,7 +173,7 @@ class _Facts:
 
 
 class _Dispatcher:
-    """One look's events and troubles, served one after the other."""
+    """Routes the events and alerts of one poll, one after the other."""
 
     def __init__(
         self,
@@ -215,7 +215,7 @@ class _Dispatcher:
             state=msgspec.structs.replace(
                 state,
                 alerts=tuple(self._alerts.values()),
-                # Each news has a key of its own, what is told late as well.
+                # Each notification has a key of its own, a late one as well.
                 event_count=state.event_count + (self._late_count if self._entries else 0),
             ),
             news={
@@ -238,8 +238,8 @@ class _Dispatcher:
     def _with_cards(self, subject: Subject) -> TargetState:
         """Return the state with its cards where the start of it leads.
 
-        A card that was posted once stays where it is, whatever the routes say by now. Another
-        comes with an event only: routes that were changed post nothing by themselves.
+        A card that was posted stays where it is, even if the routes changed since. Another one is
+        only added with an event: changed routes post nothing by themselves.
         """
         destinations = (*self._state.card_destinations, *self._card_destinations(subject))
         return msgspec.structs.replace(
@@ -291,12 +291,12 @@ class _Dispatcher:
         )
 
     def _waiting_of(self, verdict: Verdict) -> list[Waiting]:
-        """Return who still waits: after the end of a rollout no more of its installs will fail."""
+        """Return who still waits: once a rollout has ended, no more of its installs will fail."""
         has_ended = self._state.ended is not None
         return [one for one in verdict.waiting if one.due is not None or not has_ended]
 
     def _let_the_rollout_speak(self) -> None:
-        """Who was told that the whole failed need not wait for any of its parts."""
+        """Whoever was notified that the rollout failed need not wait for any of its parts."""
         root = self._alerts.get((self._scene.snapshot.root.id, EventKind.FAILED))
         if root is None or not root.notified_destinations:
             return
@@ -354,7 +354,7 @@ class _Dispatcher:
 
 
 def _look_again_at(waiting: Sequence[Waiting], verdict: Verdict) -> datetime | None:
-    """Return when somebody who was not notified yet may be; None where no time decides it."""
+    """Return when a destination not notified yet may be; None where time does not decide it."""
     times = [one.due for one in waiting if one.due is not None]
     times += [one.hold.until for one in verdict.held]
     if verdict.silence is not None:

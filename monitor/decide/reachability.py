@@ -1,8 +1,8 @@
-"""What the monitor itself can see: when it says that it is blind, and when it sees again.
+"""What the monitor can reach: when it reports an outage, and when it reports its end.
 
-Pure: failures and successes of polls go in, what is to be told comes out. Something that
-ails the platform is told once for all watches, something that ails one watch for that one:
-told apart by whether any other poll came through in the meantime.
+Pure: failures and successes of polls go in, what to report comes out. An outage of the platform
+is reported once for all watches, an outage of one target for that target: it is the target's if
+any other poll succeeded in the meantime.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _PLATFORM_NAME = "Nuon"
 
 @dataclass(frozen=True, slots=True)
 class ReachabilityChange:
-    """A change of what can be seen. `target` is None for the platform as a whole."""
+    """A change of what can be reached. `target` is None for the platform as a whole."""
 
     kind: EventKind
     target: Target | None
@@ -33,22 +33,22 @@ class ReachabilityChange:
 
     @property
     def outage(self) -> Outage | None:
-        """What cannot be seen from now on; None if it can be seen again."""
+        """The outage that began; None if it ended."""
         if self.kind is EventKind.REACHABLE:
             return None
         return Outage(self.kind, self.since, self.reason)
 
 
 def scope_of(target: Target | None) -> str:
-    """Return the name under which a blindness is remembered."""
+    """Return the scope under which an outage is stored."""
     return PLATFORM if target is None else f"{target.kind}/{target.id}"
 
 
 def subject_of_outage(kind: EventKind, watch: Watch | None) -> Subject:
     """Return all that routes can ask of an outage, or of its end.
 
-    `watch` is that of the one target that it concerns, None for the platform as a whole. Of
-    what cannot be seen only the configuration is known: neither app nor install.
+    `watch` is that of the target concerned, None for the platform as a whole. Of a target that
+    cannot be reached only the configuration is known: neither app nor install.
     """
     if watch is None:
         return Subject(event=kind, name=_PLATFORM_NAME)
@@ -66,12 +66,12 @@ def subject_of_outage(kind: EventKind, watch: Watch | None) -> Subject:
 class _Failures:
     since: datetime
     began: int
-    """Where the first of them stands in the order of what happened."""
+    """The position of the first of them in the order of all failures and successes."""
     count: int = 0
 
 
 class Reachability:
-    """Counts failures in a row, per watch. `reported` is what an earlier run told already."""
+    """Counts failures in a row, per watch. `reported` is what an earlier run has reported."""
 
     def __init__(self, *, unreachable_after: int, reported: Mapping[str, Outage]) -> None:
         self._unreachable_after = unreachable_after
@@ -88,7 +88,7 @@ class Reachability:
 
     @property
     def has_seen(self) -> bool:
-        """Whether the platform answered any poll since the start, if only that a record is gone."""
+        """Whether the platform answered any poll since the start, even with "not found"."""
         return self._has_seen
 
     def outage_of(self, target: Target) -> Outage | None:
@@ -100,14 +100,14 @@ class Reachability:
         return failures.count if failures else 0
 
     def asks(self, target: Target) -> None:
-        """Take note that a poll begins: its answer proves nothing of what fails from now on.
+        """Take note that a poll begins: its answer is no evidence against later failures.
 
-        Where an outage begins, what was answered just before is still being worked on.
+        When an outage begins, answers from just before it may still be processed.
         """
         self._asked[target] = self._next_moment()
 
     def failed(self, target: Target, error: NuonError, now: datetime) -> ReachabilityChange | None:
-        """Take note of a failed poll; returns what is to be told, until it is adopted."""
+        """Take note of a failed poll; returns what to report, until it is adopted."""
         failures = self._failures.setdefault(target, _Failures(now, self._next_moment()))
         failures.count += 1
         is_removed = isinstance(error, NuonNotFound)
@@ -127,7 +127,7 @@ class Reachability:
         return ReachabilityChange(kind, subject, failures.since, str(error))
 
     def succeeded(self, target: Target) -> tuple[ReachabilityChange, ...]:
-        """Take note of a poll that came through; returns what can be seen again.
+        """Take note of a poll that succeeded; returns what can be reached again.
 
         It is returned until it is adopted.
         """
@@ -147,7 +147,7 @@ class Reachability:
         return tuple(again)
 
     def adopt(self, news: ReachabilityChange) -> None:
-        """Take these news for told: they are kept in the store by now."""
+        """Count these as reported: the store has them by now."""
         if news.outage is None:
             del self._reported[news.scope]
         else:

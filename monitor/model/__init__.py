@@ -1,6 +1,6 @@
-"""The values that everything else speaks of: no I/O, no decisions, no English.
+"""The values that all other packages work with: no I/O, no decisions, no English.
 
-They are imported from here, whichever module they stand in.
+They are imported from here, not from the modules that define them.
 """
 
 from monitor.model.events import (

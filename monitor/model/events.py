@@ -14,7 +14,7 @@ _UNEXPLAINED = Reason()
 
 
 class EventKind(StrEnum):
-    """What people are told; the words that routes, logs, metrics and JSON use."""
+    """What people can be notified of, in the words that routes, logs, metrics and JSON use."""
 
     STARTED = "started"
     PROGRESSED = "progressed"
@@ -32,8 +32,8 @@ class Event(msgspec.Struct, frozen=True):
     """What people are notified of.
 
     `alert_key` is that of the alert that it belongs to. `is_reminder` marks an alert that is
-    still active. `notified_destinations` were notified of the alert that is over now; None
-    where nobody kept count.
+    still active. `notified_destinations` were notified of the alert that has ended now; None
+    where that was not recorded.
     """
 
     kind: EventKind
@@ -51,8 +51,8 @@ class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
     `alert_key` says what has the problem (see `progress.alert_key_of`): an install keeps its
     key when another deploy takes over. `is_retrying` marks something that failed, is under way
     again, and has not succeeded yet. `notified_destinations` have been notified of it; None
-    where nobody kept count. Where `is_kept_back`, more of them may have to be, at
-    `look_again_at` or when something moves.
+    where that was not recorded. With `is_kept_back` further destinations may have to be notified,
+    at `look_again_at` or when something changes.
     """
 
     alert_key: str

@@ -30,10 +30,10 @@ class Subject:
 
     `kind` is the rollout's, `part_kind` that of what the event is about; `name` is the
     rollout's title, `watch` has the target's id, `started_by` is an e-mail address.
-    `failed` counts the installs that have failed so far, `age` is how long the trouble
-    has lasted. `notified_destinations` were notified of this very alert before: they
-    are not notified of it again, and they alone of its end. None says that nobody keeps
-    count, as for a reminder.
+    `failed` counts the installs that have failed so far, `age` is how long the problem
+    has lasted. `notified_destinations` were notified of this alert before: they are not
+    notified of it again, and only they are notified of its end. None says that this is not
+    recorded, as for a reminder.
     """
 
     event: EventKind
@@ -63,7 +63,7 @@ class Subject:
 
 
 LABEL = "labels."
-"""What stands before a label's name in a matcher's key."""
+"""The prefix of a label's name in a matcher's key."""
 
 
 def _both(named: Named) -> tuple[str, str]:

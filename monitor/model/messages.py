@@ -25,7 +25,7 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class MessageRef(msgspec.Struct, frozen=True):
-    """Where a message stands in Slack: a thread is named by its first message's.
+    """Where a message is in Slack; a thread has the reference of its first message.
 
     Both are empty for a message through an incoming webhook, which does not say.
     """
@@ -42,7 +42,7 @@ class Form(StrEnum):
     REPLY = "reply"
     """A reply in the card's thread."""
     MESSAGE = "message"
-    """A message that stands alone."""
+    """A message outside of any thread, never edited."""
 
 
 class Notification(msgspec.Struct, frozen=True):

@@ -19,9 +19,9 @@ class Phase(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     ENDED = "ended otherwise"
-    """An end that whoever waits for it does not count as one: the platform waits on."""
+    """An end that the waiting part of the platform does not count as one: it waits on."""
     UNKNOWN = "unknown"
-    """A word that we do not know: shown as it is, never taken for an end."""
+    """A word that we do not know: shown unchanged, never treated as an end."""
 
     @property
     def is_terminal(self) -> bool:
@@ -36,9 +36,9 @@ _NO_PHASES: Mapping[str, Phase] = MappingProxyType({})
 class Kind(str):
     """What an entity is, in the platform's own terms, with what its status words mean.
 
-    An open set: each is declared once, beside what decodes it (`monitor.kinds`), and is equal to
-    its plain word. One without phases knows no status word, as one has that only the store
-    remembers.
+    An open set: each is declared once, beside its decoder (`monitor.kinds`), and is equal to its
+    plain word. A kind without phases knows no status word: so does one that only the store
+    still has.
     """
 
     __slots__ = (
@@ -67,12 +67,12 @@ class Kind(str):
     ) -> None:
         """Declare a kind; of the words for one phase the usual one comes first.
 
-        `is_perpetual` says that it has no end of its own: there is always more to come, and rest
-        is no stall. `is_condition` says that its status is the condition it is in, not how some
-        work went: it is in error rather than has failed. `has_uncounted_ends` says that what it
-        belongs to counts success and failure alone, and waits for ever after any other end.
-        With `delayed_statuses` it only waits for its own delay to pass, with `growing_statuses`
-        more may yet appear below it.
+        `is_perpetual` says that it has no end: more can always come, and being unchanged is no
+        stall. `is_condition` says that its status is a condition, not the outcome of some work:
+        "is in error" rather than "has failed". `has_uncounted_ends` says that its parent counts
+        success and failure only, and waits for ever after any other end. In one of the
+        `delayed_statuses` it only waits for its own delay to pass; in one of the
+        `growing_statuses` more parts may still appear below it.
         """
         self.word: Final = str(word)
         """The same as a plain text, which is what is stored."""
@@ -94,7 +94,7 @@ def status_words(**phases: str) -> dict[str, Phase]:
 
 
 def phase_of(kind: Kind, status: str) -> Phase:
-    """Classify one of the platform's status words; an empty one has only just begun."""
+    """Classify one of the platform's status words; an empty one counts as pending."""
     if not status:
         return Phase.PENDING
     return kind.phases.get(status, Phase.UNKNOWN)

@@ -1,6 +1,6 @@
-"""The tree that every watched thing is decoded to, its snapshots, and what changed between two.
+"""The tree that every target is decoded to, its snapshots, and what changed between two.
 
-Whatever is watched is a tree of entities. Its levels have meaning, its kinds have names:
+Every target is a tree of entities. Its levels have meaning, its kinds have names:
 level 0 is the rollout, level 1 its steps, level 2 the units that a step works on (one
 install each), and what is below explains them. Diff, decisions and rendering know levels,
 phases and what a kind's profile says, so that a new kind of watch is one file.
@@ -19,7 +19,7 @@ from monitor.model.statuses import Kind, Phase, phase_of
 
 
 class Level(IntEnum):
-    """The place of an entity in its tree."""
+    """How deep an entity is in its tree."""
 
     ROLLOUT = 0
     STEP = 1
@@ -90,7 +90,7 @@ class Entity(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
     @property
     def work(self) -> str:
-        """What a unit works at: an install, where nothing else is said."""
+        """What a unit works on: an install, unless it names something else."""
         return self.slot or self.install_id or self.id
 
     def fact(self, name: str) -> str:
@@ -129,8 +129,8 @@ _BELOW = (Level.STEP, Level.UNIT, Level.DETAIL, Level.DETAIL)
 class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     """Everything one poll learned about a target; `taken_at` is our own clock.
 
-    `replaced` are parts that the answers lack since the rollout began anew: they are no
-    longer shown, and compared with what they were if they come back. None has children.
+    `replaced` are parts that the answers lack since the rollout was retried: they are no
+    longer shown, and compared with their last state if they come back. None has children.
     """
 
     target: Target
@@ -176,7 +176,7 @@ class Alteration(msgspec.Struct, frozen=True):
 class Found(NamedTuple):
     """One row of a list that leads to things to watch.
 
-    `is_over` says that it came to an end, good or bad. `names` are the words that patterns are
+    `is_over` says that it ended, well or not. `names` are the words that patterns are
     matched against; `ids` those of things whose names count as well, such as its install.
     """
 

@@ -12,13 +12,12 @@ from monitor.model.tree import Target
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchSettings:
-    """What one entry of the configuration says of its target and of all that it leads to.
+    """The settings of one entry of the configuration, for its target and all targets it leads to.
 
-    `entry` is the entry's own target id and name. `default_destinations` are its
-    channel and those of other entries that lead to the same target.
-    What has been settled for `forget_after` is polled no more, and rows of a list that are
-    older are not looked at. Of what a list holds, at most `limit` are followed at one time,
-    those whose `names` match.
+    `entry` is the entry's own target id and name. `default_destinations` are its channel and
+    those of other entries that lead to the same target. A target that has been settled for
+    `forget_after` is not polled any more, and older rows of a list are ignored. Of the rows of a
+    list whose `names` match, at most `limit` are followed at one time.
     """
 
     entry: Named
@@ -35,8 +34,9 @@ class WatchSettings:
 class Watch:
     """A target, the settings that hold for it, and how it came to be watched.
 
-    `found_in` is the list that led to it: once it is settled it is polled no more, since the
-    list says when it moves again. `is_new` says that it began while that list was watched.
+    `found_in` is the list that it was found in: once it is settled it is not polled any more,
+    since the list says when it is active again. `is_new` says that it began while that list was
+    watched.
     """
 
     target: Target
@@ -46,7 +46,7 @@ class Watch:
 
     @property
     def title(self) -> str:
-        """The entry's name; empty without one, and for what was found, which has its own."""
+        """The entry's name; empty without one, and for finds, which have their own."""
         return self.settings.entry.name if self.found_in is None else ""
 
     def with_default_destinations(self, destinations: Sequence[str]) -> Watch:

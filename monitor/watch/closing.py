@@ -1,4 +1,4 @@
-"""What is watched no more is said on its card, once, and taken back if it is watched again."""
+"""Marks the cards of rollouts that are not watched any more, once; reopens them if they are."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 async def close_cards(context: Context, watched: Collection[Target]) -> None:
-    """Close the cards of rollouts in flight that the configuration leads to no more."""
+    """Close the cards of rollouts in flight that the configuration no longer leads to."""
     outages = await context.store.call(context.store.outages.load)
     for known in await context.store.call(context.store.snapshots.load_all):
         state, outage = known.state, outages.get(scope_of(known.target))
@@ -32,7 +32,7 @@ async def close_cards(context: Context, watched: Collection[Target]) -> None:
 async def _close(context: Context, known: StoredTarget) -> None:
     closed = replace(known, state=msgspec.structs.replace(known.state, is_closed=True))
     snapshot, state = closed.snapshot, closed.state
-    # What the store knows has to do: the platform may be down, and the start must not wait.
+    # Only the store is asked: the platform may be down, and the start must not wait for it.
     messages = notifications.compose(
         await context.stored_view(closed, watch=None),
         Dispatch(state, news={}, held=(), silences=()),
@@ -45,7 +45,7 @@ async def _close(context: Context, known: StoredTarget) -> None:
     observation = Observation(
         snapshot=snapshot,
         state=state,
-        fingerprint=b"",  # whatever comes next is looked at anew
+        fingerprint=b"",  # the next answer is compared in any case
         cards=messages.cards,
     )
     await context.store.call(context.store.save, observation)

@@ -23,13 +23,13 @@ from monitor.watch.outage_log import OutageLog
 
 
 class NameSource(Protocol):
-    """Knows what ids are called; leaves out what it cannot find out."""
+    """Looks up the names of ids; leaves out those it cannot find."""
 
     async def called(self, ids: Sequence[str]) -> Called: ...
 
 
 class Directory(Protocol):
-    """Knows Slack's own ids of people; leaves out whom it cannot find."""
+    """Looks up Slack's own ids of people; leaves out those it cannot find."""
 
     async def users_of(self, emails: Collection[str]) -> Mapping[str, str]: ...
 
@@ -55,7 +55,7 @@ class ActiveSilences:
         self.silences: tuple[Silence, ...] = ()
 
     def take(self, silences: tuple[Silence, ...]) -> bool:
-        """Let these be the active ones from now on; returns whether they are others."""
+        """Replace the active silences; returns whether they differ from the last."""
         if silences == self.silences:
             return False
         self.silences = silences
@@ -90,9 +90,9 @@ class Context:
     jumped: Callable[[], timedelta] = timedelta
     """How far our clock was set ahead in all since the start; back is negative."""
     forgot_before: datetime | None = None
-    """Until when a store knew that was lost: what ended by then was notified."""
+    """Until when the store that was lost was written: people were notified of ends before."""
     reachability_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held from a change of reachability to its commit, lest two watches report it."""
+    """Held from a change of reachability to its commit, so that only one watch reports it."""
 
     async def card_links(self, target: Target, attempt: int) -> Mapping[str, str]:
         """Return where the cards of an attempt were posted, by destination."""
@@ -103,7 +103,7 @@ class Context:
         return {destination: link for destination, link in links.items() if link}
 
     async def stored_view(self, stored: StoredTarget, watch: Watch | None) -> render.View:
-        """Return what is drawn of a target as the store knows it, without asking the platform."""
+        """Return what messages show of a target, from the store alone."""
         ids = render.shown_ids(stored.snapshot, stored.state)
         called = await self.store.call(self.store.names.called, ids)
         return view_of(

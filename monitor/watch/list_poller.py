@@ -1,4 +1,4 @@
-"""Finding what is new: one pass over a list that grows, and what of it is followed from now on."""
+"""Finding what is new: one pass over a growing list, and which of its rows to follow."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from monitor.watch.records import RecordCheck
 log = structlog.get_logger(__name__)
 
 _LOOK_DEEP_EVERY = timedelta(minutes=5)
-"""How often more than the newest rows is looked at: an old one may have been tried again."""
+"""How often more than the newest rows are read: an old one may have been retried."""
 
 
 class ListPoller:
@@ -49,9 +49,9 @@ class ListPoller:
         self._fingerprint_now: bytes | None = None
         self._looked_deep_at: datetime | None = None
         self.polled_at: datetime | None = None
-        """When the last pass came through."""
+        """When the last pass succeeded."""
         self.left_out = 0
-        """How many rows in flight there was no room for."""
+        """How many rows in flight are not followed because of the limit."""
 
     @property
     def is_settled(self) -> bool:
@@ -89,14 +89,14 @@ class ListPoller:
         )
 
     def has_found(self, target: Target) -> bool:
-        """Whether the list led to a target, however long ago."""
+        """Whether a target was found in this list, at any time."""
         return target in self._known
 
     def mark_finished(self, target: Target) -> None:
-        """Take note that something that was followed has come to its end."""
+        """Take note that a target that was followed has ended."""
         if target in self._known:
             self._known[target] = False
-            self._fingerprint = None  # there may be room now for what was left out
+            self._fingerprint = None  # rows beyond the limit may be followed now
 
     async def _load(self) -> datetime:
         store, now = self._context.store, self._context.now()
@@ -104,7 +104,7 @@ class ListPoller:
         for find in await store.call(store.finds.load, self.watch.target):
             self._known[find.target] = find.is_followed
             if find.is_followed:
-                self._follow(find)  # before a restart it was, and what led here is seen only now
+                self._follow(find)  # it was followed before a restart
         self._began_at = began_at
         return began_at
 
@@ -135,7 +135,7 @@ class ListPoller:
         )
         if finds:
             await self._context.store.call(self._context.store.finds.follow, finds, now)
-        self._fingerprint = self._fingerprint_now  # not before what it holds is kept
+        self._fingerprint = self._fingerprint_now  # not before its rows are stored
         for find in finds:
             self._known[find.target] = True
             log.info("found", target=str(find.target), listing=str(find.listing))
@@ -152,7 +152,7 @@ class ListPoller:
                 return
             is_first = False
             rows = self._finder.decode(page.body, self.watch.target.id)
-            # What ended long ago may have been followed, notified of and forgotten.
+            # A row that ended long ago may have been followed, reported and forgotten.
             since = max(began_at, horizon)
             news = [row for row in rows if is_news(row, known=self._known, began_at=since)]
             for row in news:
@@ -166,7 +166,7 @@ class ListPoller:
         return self._id
 
     def _is_as_before(self, fingerprint: bytes, *, is_deep: bool) -> bool:
-        """Whether the first page has nothing new; not where there is room to be had, or time."""
+        """Whether nothing is to do: same first page, no row left out, no deeper look due."""
         self._fingerprint_now = fingerprint
         return fingerprint == self._fingerprint and not is_deep and not self.left_out
 
@@ -177,7 +177,7 @@ class ListPoller:
             called = await self._context.name_source.called(ids)
             named = {i: called.names.get(called.components.get(i, i)) for i in ids}
             if not all(named.values()):
-                self._fingerprint_now = None  # a name may be had by the next look
+                self._fingerprint_now = None  # the next pass may find a name
             news = [
                 row
                 for row in news

@@ -1,4 +1,4 @@
-"""All that the monitor reports of itself: what it cannot reach, who refuses it, what it lost.
+"""What the monitor reports of itself: what it cannot reach, who refuses it, what it lost.
 
 Every such report is written down together with the notifications that tell people of it, so that
 after a crash it is neither forgotten nor repeated. What was reported is kept by its scope: the
@@ -43,7 +43,7 @@ class OutageLog:
         self._now = now
         self._fallbacks = tuple(fallbacks)
         self.has_news: Callable[[], None] = lambda: None
-        """Called after each report, for whoever is to deliver it."""
+        """Called after each report, to wake delivery."""
 
     async def report(
         self,
@@ -105,8 +105,8 @@ class OutageLog:
     async def lost_store(self, destinations: Sequence[str]) -> Outage | None:
         """Report once in every channel that an earlier store was lost; returns until when it knew.
 
-        That a damaged file lies beside the store is how it is known, whatever happened between
-        setting it aside and this. Once a person has removed that file, all is forgotten.
+        The damaged file beside the store is the evidence, even after a crash between setting it
+        aside and this report. Once a person has removed that file, the loss is forgotten.
         """
         known = (await self._store.call(self._store.outages.load)).get(_STORE)
         aside = await self._store.call(self._store.set_aside_file)

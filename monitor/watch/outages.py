@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 
 class OutageReporter:
-    """Takes note of each poll of one target; reports when it is unreachable, and when no more."""
+    """Takes note of each poll of one target; reports when it becomes unreachable and reachable."""
 
     def __init__(self, watch: Watch, context: Context) -> None:
         self.watch = watch
@@ -39,7 +39,7 @@ class OutageReporter:
         return outage is not None and outage.kind is EventKind.REMOVED
 
     def pause(self) -> timedelta:
-        """Return how long to wait after a failed poll: longer each time, as long as was asked."""
+        """Return how long to wait after a failed poll: longer each time, or as was asked for."""
         settings = self.watch.settings
         failures = self._context.reachability.failures_of(self._target)
         slower = settings.interval * float(2 ** min(failures - 1, 16))
@@ -51,7 +51,7 @@ class OutageReporter:
         self._context.reachability.asks(self._target)
 
     async def succeed(self) -> None:
-        """A poll came through."""
+        """A poll succeeded."""
         self._retry_after = None
         async with self._context.reachability_lock:
             for news in self._context.reachability.succeeded(self._target):

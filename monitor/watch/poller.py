@@ -26,7 +26,7 @@ class Poller(Hashable, Protocol):
 
     @property
     def polled_at(self) -> datetime | None:
-        """When the last pass came through."""
+        """When the last pass succeeded."""
 
     async def poll(self) -> Outcome:
         """Make one pass. Raises StoreError where it could not be kept; the next begins anew."""

@@ -1,4 +1,4 @@
-"""Who is polled: what the configuration names, what its lists lead to, and what that leads to."""
+"""All that is polled: targets of the configuration, finds of its lists, and what these lead to."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from monitor.watch.rollout_poller import RolloutPoller
 
 
 class Registry:
-    """All that is polled at present. One target is polled once, however many lead to it."""
+    """All pollers. A target is polled once, however many watches lead to it."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._rollout_pollers: dict[Target, RolloutPoller] = {}
         self._list_pollers: dict[Target, ListPoller] = {}
         self.begin: Callable[[Poller], None] = lambda _: None
-        """Called with each that is to be polled from now on."""
+        """Called with each new poller."""
 
     @property
     def pollers(self) -> tuple[Poller, ...]:
-        """All of them, the lists first: what they find is polled after them."""
+        """All pollers, those of lists first: their finds are polled after them."""
         return (*self.list_pollers, *self.rollout_pollers)
 
     @property
@@ -48,7 +48,7 @@ class Registry:
         return None
 
     def watch(self, watch: Watch) -> None:
-        """Poll a target from now on; of one that is polled already more people are notified."""
+        """Poll a target from now on; if it is polled already, add this watch's destinations."""
         poller = self._rollout_pollers.get(watch.target)
         if poller is not None:
             poller.add_default_destinations(watch.settings.default_destinations)
@@ -58,7 +58,7 @@ class Registry:
         self.begin(poller)
 
     def list(self, watch: Watch) -> None:
-        """Look for what is new in a list from now on."""
+        """Poll a list from now on."""
         known = self._list_pollers.get(watch.target)
         if known is not None:
             known.add_default_destinations(watch.settings.default_destinations)
@@ -73,14 +73,14 @@ class Registry:
         self.begin(list_poller)
 
     async def resume(self) -> None:
-        """Go on with what the lists led to before the start."""
+        """Follow again what was followed before the start."""
         for find in await self._context.store.call(self._context.store.finds.load):
             list_poller = self._list_pollers.get(find.listing)
             if find.is_followed and list_poller is not None:
                 self._follow(list_poller.watch.settings, find)
 
     async def finish(self, poller: Poller) -> None:
-        """Forget a poller that has nothing more to poll, where a list says when it moves again."""
+        """Remove a poller that has finished; its list says if the target is active again."""
         target = poller.watch.target
         if poller.watch.found_in is None:
             return
@@ -97,5 +97,5 @@ class Registry:
         self.watch(Watch(find.target, settings, found_in=find.listing, is_new=find.is_new))
 
     def _lead(self, watch: Watch, target: Target) -> None:
-        """Follow a list because of what a watch shows, as that watch is followed."""
+        """Follow a list that a watch's snapshot names, with the settings of that watch."""
         self.list(Watch(target, watch.settings))

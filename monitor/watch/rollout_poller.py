@@ -43,7 +43,7 @@ class _Answer(NamedTuple):
 
 
 class RolloutPoller:
-    """The pass for one watch; holds what it saw last, as the store does."""
+    """The pass for one watch; keeps its last snapshot, as the store does."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class RolloutPoller:
         context: Context,
         lead: Callable[[Target], None] = lambda _: None,
     ) -> None:
-        """`lead` is called with whatever else is to be watched because of what was seen."""
+        """`lead` is called with further targets to watch that a snapshot names."""
         self.watch = watch
         self._lead = lead
         self._context = context
@@ -59,7 +59,7 @@ class RolloutPoller:
         self._seen: Seen | None = None
         self._looked_at: _Answer | None = None
         self._wakes_at: datetime | None = None
-        """When there may be an event though no answer changes."""
+        """When the passing of time may cause an event, though no answer changes."""
         self._memo: Memo[Any] = Memo()
         self._explanations = Explanations(context.source, self._kind)
         self._is_loaded = False
@@ -67,7 +67,7 @@ class RolloutPoller:
         self._jumped = context.jumped()
         self._webhooks_of: bytes | None = None
         self.polled_at: datetime | None = None
-        """When the last poll came through."""
+        """When the last poll succeeded."""
 
     async def poll(self) -> Outcome:
         """Make one pass. Raises StoreError where the commit failed; the next begins anew."""
@@ -104,7 +104,7 @@ class RolloutPoller:
         )
 
     def pause(self) -> timedelta | None:
-        """Return how long to wait until the next poll; None to poll no more."""
+        """Return how long to wait until the next poll; None for no further poll."""
         settings, now = self.watch.settings, self._context.now()
         is_found = self.watch.found_in is not None
         if self._outage_reporter.is_failing:
@@ -151,7 +151,7 @@ class RolloutPoller:
                 return now
 
     async def _follow_clock(self, jumped: timedelta) -> None:
-        """A clock that was set makes nothing older or younger: what just moved has not stalled."""
+        """Correct stored times by how far the clock was set: what just changed has not stalled."""
         seen = self._seen
         if jumped == self._jumped:
             return
@@ -169,7 +169,7 @@ class RolloutPoller:
             self._lead(target)
 
     def _learn(self, gathered: Gathered) -> None:
-        """Take up the webhooks that the platform holds for apps, where they are to be used."""
+        """Learn the webhooks that the platform holds for apps, where these are used."""
         channels = self._context.channels
         if self._kind.webhooks is None or not channels.learns_of_apps:
             return
@@ -178,7 +178,7 @@ class RolloutPoller:
             for app_id in channels.learn(self._kind.webhooks(gathered.main.body)):
                 log.warning("app_webhook_refused", app=app_id, reason="not one of Slack's hosts")
 
-    # An answer came
+    # After an answer
 
     async def _observe(self, gathered: Gathered) -> Outcome:
         context, now = self._context, await self._now()
@@ -201,16 +201,16 @@ class RolloutPoller:
         )
         if observation is not None:
             await self._commit(change, observation, answer.fingerprint)
-        self._looked_at = answer  # not before what it brought is kept
+        self._looked_at = answer  # not before its snapshot is stored
         return Outcome.UNCHANGED if observation is None else Outcome.CHANGED
 
     def _is_due(self, answer: _Answer, now: datetime) -> bool:
-        """Whether there can be anything new: in the answer, in the silences, or by the time."""
+        """Whether anything can be new: the answer or the silences differ, or something is due."""
         is_awake = self._wakes_at is not None and now >= self._wakes_at
         return is_awake or answer != self._looked_at
 
     async def _missing_link(self) -> Mapping[str, str]:
-        """Return the links that a card was drawn too early for, once they can be had."""
+        """Return the links that were missing when a card was drawn, once they exist."""
         if self._seen is None or not self._seen.lacks_link:
             return {}
         return await self._links_of(self._seen.state.attempt - 1)
