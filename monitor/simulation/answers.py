@@ -20,6 +20,15 @@ Document = dict[str, Any]
 """A JSON object; the one place where dicts travel, as these are the platform's, not ours."""
 
 
+class Shape(StrEnum):
+    """Which part of a record its handlers answer with."""
+
+    THIN = "thin"
+    """What the server's handler of that route loads; the rest is asked for elsewhere."""
+    DOCUMENTED = "documented"
+    """All that the route's public document shows."""
+
+
 class Detail(StrEnum):
     """How much of the documented shape an answer fills."""
 
@@ -74,6 +83,11 @@ def without_zeros(document: Document, *, unless: bool = False) -> Document:
     if unless:
         return document
     return {key: value for key, value in document.items() if value}
+
+
+def without(document: Document, *keys: str) -> Document:
+    """Return a record without some of its fields, which its handler does not load."""
+    return {key: value for key, value in document.items() if key not in keys}
 
 
 def time_of(moment: datetime) -> str:

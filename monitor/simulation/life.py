@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, ClassVar
 
-from monitor.simulation.answers import Detail, Document, Mark
+from monitor.simulation.answers import Detail, Document, Mark, Shape
 from monitor.simulation.cast import Cast
 from monitor.simulation.truth import Thing
 
@@ -69,6 +69,7 @@ class Scenario:
 
     `delays` and all times are in seconds; `age` is how long ago the release began when it
     is added to a platform, `retried_after` how long after its error an admin retries it.
+    In the step `breaks_in` the platform itself fails once it has made the first deploy.
     `removals` are steps that leave all answers so long after the release was created.
     """
 
@@ -80,6 +81,7 @@ class Scenario:
     delays: Mapping[int, float] = field(default_factory=dict)
     removals: Mapping[int, float] = field(default_factory=dict)
     preparation: tuple[Stage, ...] = PREPARATION
+    breaks_in: int | None = None
     retried_after: float | None = None
     deleted_after: float | None = None
     age: float = 0.0
@@ -223,6 +225,10 @@ class Dialect(ABC):
     def flows(self, rollout: Rollout) -> tuple[Flow, ...]:
         """Return the workflows that the platform runs for it."""
 
+    def deploys(self, rollout: Rollout) -> Mapping[str, Deploy]:
+        """Return the install deploys that the platform makes for it, by their ids."""
+        return {d.id: d for step in rollout.played.steps for d in step.deploys}
+
     def casts(self, rollout: Rollout) -> tuple[Cast, ...]:
         """Return one cast for each app that it is about."""
         return (rollout.cast,)
@@ -232,7 +238,8 @@ class Dialect(ABC):
 class Rollout:
     """A whole life, known from its beginning to its end, in the terms of its dialect.
 
-    `source` is the same life as it was played: as a release.
+    `source` is the same life as it was played: as a release. `shape` is how much of it the
+    platform's answers have.
     """
 
     id: str
@@ -244,11 +251,17 @@ class Rollout:
     gaps: tuple[Gap, ...]
     dialect: Dialect
     source: Rollout | None = None
+    shape: Shape = Shape.DOCUMENTED
 
     @property
     def kind(self) -> str:
         """The kind of target that it is to a watch."""
         return self.dialect.kind
+
+    @property
+    def is_thin(self) -> bool:
+        """Whether its answers are as thin as those of the real servers."""
+        return self.shape is Shape.THIN
 
     @property
     def played(self) -> Rollout:
@@ -267,6 +280,11 @@ class Rollout:
     def flows(self) -> tuple[Flow, ...]:
         """The workflows that the platform runs for it, whether begun or not."""
         return self.dialect.flows(self)
+
+    @cached_property
+    def deploys(self) -> Mapping[str, Deploy]:
+        """The install deploys that the platform makes for it, by their ids."""
+        return self.dialect.deploys(self)
 
     @property
     def settles_after(self) -> float:

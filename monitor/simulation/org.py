@@ -17,11 +17,13 @@ from monitor.simulation import answers
 from monitor.simulation.answers import Detail, Document, Mark, record
 from monitor.simulation.builds import Builds
 from monitor.simulation.cast import Cast, chance_of, id_of, install_of, related_id
+from monitor.simulation.deploys import write_deploy
 from monitor.simulation.dialects.release import release_row
 from monitor.simulation.dialects.run import branch_run, install_group_runs, latest_run, run_id_of
 from monitor.simulation.flows import write_approval, write_flow, write_row, write_rows
 from monitor.simulation.life import Flow, Rollout
 from monitor.simulation.relations import usual_build
+from monitor.simulation.released import build_life
 from monitor.simulation.scenarios import BEGINNING, Clock
 
 _STALE = ("cancelled", "discarded", "approval-expired")
@@ -94,12 +96,20 @@ class Org:
         """Return the build that a rollout waits for in the beginning."""
         for rollout, seconds in self._there():
             if rollout.cast.build_id == build_id:
-                life = _build_life(rollout, seconds)
+                life = build_life(rollout, seconds)
                 if rollout.scenario.detail is not Detail.FAT:
                     return usual_build(rollout.cast, life)
                 fat = Builds(rollout.cast, build_id, life, "").component_build()
                 return fat | usual_build(rollout.cast, life)
         raise LookupError(build_id)
+
+    def deploy(self, install_id: str, deploy_id: str) -> Document:
+        """Return an install's deploy with all that its own route knows of it."""
+        for rollout, seconds in self._there():
+            deploy = rollout.deploys.get(deploy_id)
+            if deploy and deploy.install_id == install_id and deploy.life[0].at <= seconds:
+                return write_deploy(rollout, deploy, seconds)
+        raise LookupError(deploy_id)
 
     def branch(self, app_id: str, branch_id: str) -> Document:
         for branch in self.branches(app_id):
@@ -307,18 +317,6 @@ def _is_asked_for(row: Document, query: Mapping[str, str]) -> bool:
 
 def _time(text: str | None, otherwise: str) -> datetime:
     return datetime.fromisoformat(text or otherwise or "1970-01-01T00:00:00Z")
-
-
-def _build_life(rollout: Rollout, seconds: float) -> list[Mark]:
-    """Return a build's statuses: it is what a release waits for while it is queued."""
-    began, *later = rollout.marks(rollout.played.life, seconds)
-    life = [Mark(began.at, "building", "building the component")]
-    ended = next((mark for mark in later if mark.status != "queued"), None)
-    if ended is None:
-        return life
-    if ended.status == "error":
-        return [*life, Mark(ended.at, "error", ended.description)]
-    return [*life, Mark(ended.at, "active", "build is active and ready to be deployed")]
 
 
 def _stale(cast: Cast, status: str) -> Document:

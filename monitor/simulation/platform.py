@@ -27,6 +27,7 @@ from types import TracebackType
 
 from aiohttp import web
 
+from monitor.simulation.answers import Shape
 from monitor.simulation.org import Org
 from monitor.simulation.platform_faults import (
     ApiError,
@@ -108,6 +109,8 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class SimulatedPlatform:
     """The platform. `age`, `token`, `fault` and `next_faults` may be changed while it runs.
 
+    `shape` says how much its answers have; what was added before it was changed keeps its own.
+
     `shuffle` gives lists another order whenever something changed, `reshuffle` at every
     answer; without either they keep the order of creation. While nothing changes, answers
     are the same bytes, unless `reshuffle` is on.
@@ -121,11 +124,13 @@ class SimulatedPlatform:
         org_id: str = ORG_ID,
         seed: int = 0,
         age: Age = Age.ALL,
+        shape: Shape = Shape.DOCUMENTED,
         shuffle: bool = True,
         reshuffle: bool = False,
     ) -> None:
         self.clock = clock or Clock()
         self.age = age
+        self.shape = shape
         self.token = token
         self.org_id = org_id
         self.fault: Fault | None = None
@@ -159,7 +164,12 @@ class SimulatedPlatform:
         begins_at = self.clock.now() + timedelta(seconds=starts_in - played.age)
         own_seed = self._seed + len(self._rollouts) if seed is None else seed
         rollout = timeline(
-            played, own_seed, begins_at=begins_at, org_id=self.org_id, dialect=dialect
+            played,
+            own_seed,
+            begins_at=begins_at,
+            org_id=self.org_id,
+            dialect=dialect,
+            shape=self.shape,
         )
         if rollout.id in self._rollouts:
             raise ValueError(f"scenario {played.name} with seed {own_seed} is there already")
@@ -311,6 +321,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
         token=arguments.token,
         seed=arguments.seed,
         age=Age(arguments.age),
+        shape=Shape(arguments.shape),
     )
     targets = {name: platform.add(name, dialect=arguments.dialect) for name in arguments.scenario}
     stopped = asyncio.Event()
@@ -350,6 +361,12 @@ def main() -> None:
     )
     parser.add_argument(
         "--age", choices=[*Age], default=Age.ALL, help="of the platform; default: %(default)s"
+    )
+    parser.add_argument(
+        "--shape",
+        choices=[*Shape],
+        default=Shape.DOCUMENTED,
+        help="of its answers; default: %(default)s",
     )
     parser.add_argument("--seed", type=int, default=0, help="for ids and times; default: 0")
     parser.add_argument("--speed", type=float, default=1.0, help="virtual seconds in a real one")

@@ -125,7 +125,7 @@ class _Play:
     def _run(self) -> None:
         now = 0.0
         for stage in self._scenario.preparation:
-            self._report(now, stage.status, stage.description)
+            self._report(now, stage.status, stage.description, stage.cause)
             now += self._lasting(stage)
         if self._life[-1].status == "error":
             return
@@ -142,6 +142,9 @@ class _Play:
         self._report(now, "executing_release_steps", f"executing {len(self._steps)} release steps")
         for step in steps:
             self._run_step(step, now + self._soon())
+            if self._is_broken(step):
+                self._report(step.life[-1].at + self._soon(), "error", "release step errored")
+                return None
             end = self._end_of(step)
             if end is None or end.at > gives_up_at:
                 return None
@@ -167,9 +170,17 @@ class _Play:
         for install_id, course in installs.items():
             now += self._chance.uniform(0.05, 0.25)
             course_now = self._scenario.course if is_retried else course
+            if self._is_broken(step):
+                course_now = Course(course_now.stages[:1])
             deploy = self._deploy(now, install_id, step.names[install_id], course_now)
             step.deploys.append((deploy, course_now))
+            if self._is_broken(step):
+                return
         self._set(step, now + self._soon(), "polling_install_deploys", f"polling {work}")
+
+    def _is_broken(self, step: _OpenStep) -> bool:
+        """Whether the platform fails while it makes the deploys of a step, and leaves it so."""
+        return self._scenario.breaks_in == self._steps.index(step) + 1
 
     def _end_of(self, step: _OpenStep) -> Occurrence | None:
         """Return how a step ends, or None if it never does."""
@@ -228,8 +239,10 @@ class _Play:
         )
         return tuple(Gap(at, at + self._chance.uniform(30, 50), ids) for at, ids in times)
 
-    def _report(self, now: float, status: str, description: str) -> None:
-        self._life.append(Occurrence(now, Thing.RELEASE, self._id, status, description))
+    def _report(self, now: float, status: str, description: str, cause: str = "") -> None:
+        self._life.append(
+            Occurrence(now, Thing.RELEASE, self._id, status, description, cause=cause)
+        )
 
     @staticmethod
     def _set(step: _OpenStep, now: float, status: str, description: str) -> None:

@@ -102,6 +102,10 @@ def _install(org: Org, request: web.Request) -> web.Response:
     return json_of(org.install(_of(request)))
 
 
+def _deploy(org: Org, request: web.Request) -> web.Response:
+    return json_of(org.deploy(_of(request), _of(request, "deploy_id")))
+
+
 def _apps(org: Org, request: web.Request) -> web.Response:
     return _page(request, org.apps())
 
@@ -176,4 +180,5 @@ IN_BOTH: Mapping[str, Answer] = {
     "/v1/components/builds/{id}": _build,
     "/v1/components/{id}": _component,
     "/v1/installs/{id}": _install,
+    "/v1/installs/{id}/deploys/{deploy_id}": _deploy,
 }

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from monitor.simulation.answers import Detail
+from monitor.simulation.answers import Detail, Shape
 from monitor.simulation.cast import ORG_ID, chance_of, install_of
+from monitor.simulation.deploys import with_deep_reasons
 from monitor.simulation.dialects import DIALECTS
 from monitor.simulation.life import (
     MINUTE,
@@ -89,6 +91,8 @@ TERRAFORM_ERROR = (
     "terraform apply failed: creating database checkout: InstanceQuotaExceeded: "
     "this account may have no more than 40 instances"
 )
+
+BUILD_ERROR = "docker build failed: exit code 1: unable to resolve registry.example.com/base:3.20"
 
 FAILS = Course(
     (
@@ -196,8 +200,20 @@ SCENARIOS: Mapping[str, Scenario] = {
             summary="the build fails before anything is deployed",
             preparation=(
                 Stage("queued", "waiting for the build", 60, 180),
-                Stage("error", "build failed"),
+                Stage("error", "build failed", cause=BUILD_ERROR),
             ),
+        ),
+        Scenario(
+            name="slow-build",
+            summary="the build takes most of half an hour, and then all is well",
+            steps=(4, 4),
+            preparation=(Stage("queued", "waiting for the build", 1300, 1600), *PREPARATION[1:]),
+        ),
+        Scenario(
+            name="broken-step",
+            summary="the release fails while deploys are created; its step stays so for ever",
+            steps=(4, 4, 4),
+            breaks_in=2,
         ),
         Scenario(
             name="retry",
@@ -311,6 +327,7 @@ def timeline(
     begins_at: datetime = BEGINNING,
     org_id: str = "",
     dialect: str = "release",
+    shape: Shape = Shape.DOCUMENTED,
 ) -> Rollout:
     """Play a scenario; the same scenario and seed give the same ids and the same times.
 
@@ -323,4 +340,6 @@ def timeline(
         org_id=org_id or ORG_ID,
         dialect=DIALECTS["release"],
     )
-    return DIALECTS[dialect].translate(release)
+    if shape is Shape.THIN:
+        release = with_deep_reasons(release)
+    return DIALECTS[dialect].translate(replace(release, shape=shape))

@@ -21,6 +21,19 @@ def release() -> dict[str, Any]:
     return _sample("get-a-release")
 
 
+def served_release() -> dict[str, Any]:
+    """Return the same with the build that servers have beside it, of which no document knows."""
+    document = release()
+    deploy = document["release_steps"][0]["install_deploys"][0]
+    return document | {"build": deploy["component_build"]}
+
+
+def documented_deploy() -> dict[str, Any]:
+    """Return an install deploy as the same document has it below a step."""
+    deploy: dict[str, Any] = release()["release_steps"][0]["install_deploys"][0]
+    return deploy
+
+
 def installer() -> dict[str, Any]:
     """Return the documented answer of `GET /v1/installers/{installer_id}`."""
     return _sample("get-an-installer")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from monitor.simulation.answers import Document
+from monitor.simulation.answers import Document, Shape
 from monitor.simulation.scenarios import SCENARIOS, Rollout, timeline
 from tests.support.clock import NOON
 
 EVERY_SCENARIO = sorted(SCENARIOS)
 
 
-def play(name: str, seed: int = 1) -> Rollout:
-    return timeline(SCENARIOS[name], seed, begins_at=NOON)
+def play(
+    name: str, seed: int = 1, *, dialect: str = "release", shape: Shape = Shape.DOCUMENTED
+) -> Rollout:
+    return timeline(SCENARIOS[name], seed, begins_at=NOON, dialect=dialect, shape=shape)
 
 
 def deploys_of(state: Document) -> dict[str, Document]:

@@ -27,6 +27,7 @@ from monitor.platform.client import NuonClient
 from monitor.platform.fetch import gather
 from monitor.service.app import App
 from monitor.service.build import build
+from monitor.simulation.answers import Shape
 from monitor.simulation.platform import SimulatedPlatform
 from monitor.simulation.scenarios import Scenario
 from monitor.simulation.slack import Channel, Posted, SimulatedSlack
@@ -189,10 +190,12 @@ def _key(post: Posted, containing: str) -> str:
 
 
 @asynccontextmanager
-async def a_world(folder: Path, *, has_webhook: bool = False) -> AsyncIterator[World]:
+async def a_world(
+    folder: Path, *, has_webhook: bool = False, shape: Shape = Shape.DOCUMENTED
+) -> AsyncIterator[World]:
     """Start both simulations on a clock that stands still but for `advance`."""
     clock = clock_at()
-    platform = SimulatedPlatform(clock, reshuffle=True)
+    platform = SimulatedPlatform(clock, shape=shape, reshuffle=True)
     async with SimulatedSlack((CHANNEL,), rates=False) as slack, platform:
         yield World(clock, platform, slack, folder, has_webhook=has_webhook)
 

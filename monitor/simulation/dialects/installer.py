@@ -7,7 +7,7 @@ has a workflow of the app's branch. When the rollout begins, the installer's own
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from monitor.simulation.answers import Detail, Document, commit, record, without_zeros
@@ -90,6 +90,9 @@ class InstallerDialect(Dialect):
             for deploy in step.deploys
             if _has_flow(rollout, step, deploy)
         )
+
+    def deploys(self, _rollout: Rollout) -> Mapping[str, Deploy]:
+        return {}
 
     def document(self, rollout: Rollout, seconds: float) -> Document:
         missing = rollout.missing_at(seconds)

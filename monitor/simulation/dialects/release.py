@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from monitor.simulation.answers import (
-    Detail,
-    Document,
-    account,
-    composite_status,
-    go_duration,
-    record,
-    without_zeros,
-)
-from monitor.simulation.cast import related_id
+from monitor.simulation.answers import Detail, Document, go_duration, record, without_zeros
+from monitor.simulation.deploys import write_deploy_row
 from monitor.simulation.flows import install_flows
-from monitor.simulation.life import Deploy, Dialect, Flow, Rollout, Step
-from monitor.simulation.relations import Relations, usual_relations
+from monitor.simulation.life import Dialect, Flow, Rollout, Step
+from monitor.simulation.released import released_build
 
 
 class ReleaseDialect(Dialect):
@@ -41,6 +33,7 @@ class ReleaseDialect(Dialect):
         return without_zeros(
             record(rollout.cast, rollout.id, life[0].at, life[-1].at)
             | {
+                "build": released_build(rollout, seconds),
                 "build_id": rollout.cast.build_id,
                 "total_release_steps": len(steps),
                 "release_steps": steps,
@@ -64,7 +57,7 @@ def _step(rollout: Rollout, step: Step, seconds: float, missing: frozenset[str])
     life = rollout.marks(step.life, seconds)
     detail = rollout.scenario.detail
     deploys = [
-        _deploy(rollout, step, deploy, seconds)
+        write_deploy_row(rollout, step, deploy, seconds)
         for deploy in step.deploys
         if deploy.life[0].at <= seconds and deploy.id not in missing
     ]
@@ -88,33 +81,3 @@ def _step(rollout: Rollout, step: Step, seconds: float, missing: frozenset[str])
         },
         unless=detail is Detail.FAT,
     )
-
-
-def _deploy(rollout: Rollout, step: Step, deploy: Deploy, seconds: float) -> Document:
-    """Write an install deploy; where statuses lag, only `status_v2` knows the newest."""
-    cast, detail = rollout.cast, rollout.scenario.detail
-    life = rollout.marks(deploy.life, seconds)
-    now = life[-1]
-    if detail is Detail.THIN:
-        return {"id": deploy.id, "status": now.status}
-    shown = life[-2] if rollout.scenario.status_lags and len(life) > 1 else now
-    document = record(cast, deploy.id, life[0].at, now.at) | {
-        "created_by": account(cast),
-        "build_id": cast.build_id,
-        "component_id": cast.component_id,
-        "component_name": cast.component_name,
-        "component_config_version": 7,
-        "install_id": deploy.install_id,
-        "install_component_id": related_id("inc", deploy.install_id),
-        "install_deploy_type": deploy.deploy_type,
-        "install_workflow_id": related_id("inw", deploy.id),
-        "workflow_id": related_id("inw", deploy.id),
-        # Not the release's: the platform keeps the id of the step in this field.
-        "release_id": step.id,
-        "status": shown.status,
-        "status_description": shown.description,
-        "status_v2": composite_status(cast, life),
-    }
-    if detail is Detail.FAT:
-        return document | Relations(cast, deploy.id, life, deploy.install_id).fields()
-    return without_zeros(document | usual_relations(cast, deploy.id, life))

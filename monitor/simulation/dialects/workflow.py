@@ -6,7 +6,7 @@ name. What a failure leaves behind it is `not-attempted`, until a retry comes to
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import count, pairwise, zip_longest
 
@@ -95,7 +95,7 @@ class WorkflowDialect(Dialect):
                 life=deploy.life,
                 execution_type="approval",
                 approval="terraform_plan",
-                target_id=id_of("dpl", deploy.id),
+                target_id=_target_id(deploy.id),
                 target_type="install_deploys",
             )
             for number, step in enumerate(rollout.steps)
@@ -114,6 +114,22 @@ class WorkflowDialect(Dialect):
             groups=tuple(groups),
         )
         return (flow,)
+
+    def deploys(self, rollout: Rollout) -> Mapping[str, Deploy]:
+        return {
+            target_id: replace(played, id=target_id, install_id=_OWNER)
+            for step in rollout.played.steps
+            for played in step.deploys
+            for target_id in [_target_id(_row_id(played))]
+        }
+
+
+def _row_id(played: Deploy) -> str:
+    return id_of("iws", f"workflow {played.id}")
+
+
+def _target_id(row_id: str) -> str:
+    return id_of("dpl", row_id)
 
 
 def _row_name(step: Step, index: int) -> str:
@@ -210,7 +226,7 @@ class _Translation:
             for row in self._rows(step, install_id, work)
             if self._generated < float("inf")
         ]
-        of_deploys = {d.id: self._row_id(d) for d in step.deploys}
+        of_deploys = {d.id: _row_id(d) for d in step.deploys}
         self._ids |= {old: frozenset({new}) for old, new in of_deploys.items()}
         self._ids[step.id] = frozenset({group_id, *(row.id for row in rows)})
         return replace(
@@ -227,7 +243,7 @@ class _Translation:
         deploys = [deploy for deploy in step.deploys if deploy.install_id == install_id]
         created = self._generated
         for deploy, later in zip_longest(deploys, deploys[1:]):
-            row_id = self._row_id(deploy)
+            row_id = _row_id(deploy)
             ends = None if later is None else self._retried_before(later.life[0].at)
             yield self._row(row_id, work, self._life(row_id, created, deploy.life, ends))
             created = ends or created
@@ -238,10 +254,6 @@ class _Translation:
     @staticmethod
     def _row(row_id: str, work: str, life: Life) -> Deploy:
         return Deploy(row_id, _OWNER, "", life, work)
-
-    @staticmethod
-    def _row_id(deploy: Deploy) -> str:
-        return id_of("iws", f"workflow {deploy.id}")
 
     def _retried_before(self, moment: float) -> float:
         return max(at for at in self._retries if at <= moment)

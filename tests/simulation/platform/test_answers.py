@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from monitor.simulation.answers import Document, go_duration
+from monitor.simulation.answers import Document, Shape, go_duration
 from monitor.simulation.scenarios import SCENARIOS, Occurrence, Rollout, install_of
-from tests.support.documents import contradictions, installer, omissions, release
+from tests.support.documents import contradictions, installer, omissions, release, served_release
 from tests.support.timelines import EVERY_SCENARIO, deploys_of, play
 
 ID = re.compile(r"[a-z]{3}[a-z0-9]{23}")
@@ -82,11 +82,12 @@ def test_with_lagging_statuses_only_status_v2_is_up_to_date() -> None:
     assert {d["status_v2"]["status"] for d in deploys} == {"active"}
 
 
+@pytest.mark.parametrize("shape", Shape)
 @pytest.mark.parametrize("name", EVERY_SCENARIO)
-def test_every_served_field_is_in_the_document_with_its_type(name: str) -> None:
-    rollout = play(name)
+def test_every_served_field_is_in_the_document_with_its_type(name: str, shape: Shape) -> None:
+    rollout = play(name, shape=shape)
     for at in moments(rollout)[:: 500 if name == "large" else 7]:
-        assert list(contradictions(rollout.state_at(at), release())) == []
+        assert list(contradictions(rollout.state_at(at), served_release())) == []
 
 
 def test_a_fat_answer_has_every_documented_field() -> None:
