@@ -76,7 +76,12 @@ def raw_status(kind: Kind, row: objects.Stated) -> wire.Status:
         return wire.Status(text(row.status), text(row.status_description), None, ())
     record = record_of(row)
     newer = record if isinstance(record, objects.Record) else None
-    status = wire.read_status(word_of(row.status), text(row.status_description), newer)
+    status = wire.read_status(
+        word_of(row.status),
+        text(row.status_description),
+        newer,
+        may_park=wire.PARKED in kind.phases,
+    )
     has_reason = newer is not None or row.composite_error is not None
     if not has_reason or not _is_bad(kind, status.status):
         return status
@@ -85,7 +90,7 @@ def raw_status(kind: Kind, row: objects.Stated) -> wire.Status:
 
 
 def _is_bad(kind: Kind, status: str) -> bool:
-    return phase_of(kind, status) is Phase.FAILED or status == "failed-pending-retry"
+    return phase_of(kind, status) is Phase.FAILED or status == wire.PARKED
 
 
 def record_of(row: objects.Stated) -> objects.RawStatus:

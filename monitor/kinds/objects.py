@@ -20,13 +20,12 @@ class Violation(msgspec.Struct, gc=False):
     message: object = None
 
 
-class Metadata(msgspec.Struct, gc=False):
+class Metadata(wire.Retries, gc=False):
     """A status's metadata. It is inherited: what it says of an error may be of an earlier one."""
 
     err_message: object = None
     error_message: object = None
     reason: object = None
-    awaiting_retry: object = None
     auto_retried: object = None
     skipped_on_failure: object = None
     deny_violations: list[Violation | NonObject] | NoList = None
@@ -214,10 +213,11 @@ class Deploy(BuiltDeploy, gc=False):
 
 
 class Suffixes(msgspec.Struct, gc=False, rename={"suffix": "workflow-name-suffix"}):
-    """A workflow's own metadata."""
+    """What is read of a workflow's own metadata: the rest can be customers' values, in clear."""
 
     suffix: object = None
     install_action_workflow_name: object = None
+    runbook_name: object = None
     install_id: object = None
 
 

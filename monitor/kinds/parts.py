@@ -10,23 +10,33 @@ from typing import Final
 from monitor.model import Kind, status_words
 
 # A release's step polls its deploys for `active` and `error` only: after any of the other ends
-# it polls for ever, which is how a release comes to hang.
+# it polls for ever, which is how a release comes to hang. Behind the deploy's own words, in each
+# phase, are those that its newer status borrows from the workflow that works at it: approved or
+# discarded, it goes on.
 DEPLOY: Final = Kind(
     "install deploy",
     status_words(
-        PENDING="queued pending",
-        RUNNING="executing planning syncing",
-        WAITING="pending-approval",
-        SUCCEEDED="active",
+        PENDING="queued pending discarded",
+        RUNNING="executing planning syncing in-progress checking-plan applying building generating"
+        " provisioning deleting retrying approval-retry approved",
+        WAITING="pending-approval approval-awaiting awaiting-user-run failed-pending-retry",
+        SUCCEEDED="active success",
         FAILED="error",
         ENDED="inactive noop cancelled approval-denied drift-detected no-drift"
-        " auto-skipped unknown",
+        " auto-skipped unknown user-skipped not-attempted outdated approval-expired expired"
+        " drifted warning",
     ),
     has_uncounted_ends=True,
 )
 BUILD: Final = Kind(
     "component build",
-    status_words(RUNNING="planning building deleting", SUCCEEDED="active", FAILED="error"),
+    status_words(
+        PENDING="queued pending",
+        RUNNING="planning building in-progress deleting",
+        SUCCEEDED="active success",
+        FAILED="error",
+        ENDED="cancelled",
+    ),
 )
 ARTIFACT: Final = Kind("artifact")
 
@@ -47,20 +57,24 @@ _ACTION = status_words(
     FAILED="error timed-out",
     ENDED="cancelled unknown",
 )
-ACTION_RUN: Final = Kind("action run", _ACTION)
-ACTION_STEP: Final = Kind("action step", _ACTION)
-ACTION: Final = Kind("action", _ACTION)
-INSTALL_ACTION: Final = Kind("install action", _ACTION)
+# Another run stands for one that was retried.
+_ACTION_RUN = _ACTION | status_words(ENDED="retried")
+ACTION_RUN: Final = Kind("action run", _ACTION_RUN)
+ACTION_STEP: Final = Kind("action step", _ACTION_RUN)
+_ACTION_ITSELF = _ACTION | status_words(RUNNING="delete_queued")
+ACTION: Final = Kind("action", _ACTION_ITSELF)
+INSTALL_ACTION: Final = Kind("install action", _ACTION_ITSELF)
 
 SANDBOX_RUN: Final = Kind(
     "sandbox run",
     status_words(
-        PENDING="queued empty",
-        RUNNING="planning provisioning reprovisioning applying deprovisioning",
-        WAITING="pending-approval",
-        SUCCEEDED="active no-drift auto-skipped",
-        FAILED="error access_error approval-denied",
-        ENDED="deprovisioned cancelled drift-detected unknown",
+        PENDING="queued empty pending not-attempted discarded outdated",
+        RUNNING="planning provisioning reprovisioning applying deprovisioning in-progress"
+        " checking-plan building generating deleting retrying approval-retry approved",
+        WAITING="pending-approval approval-awaiting awaiting-user-run failed-pending-retry",
+        SUCCEEDED="active no-drift auto-skipped success noop user-skipped",
+        FAILED="error access_error approval-denied approval-expired expired",
+        ENDED="deprovisioned cancelled drift-detected unknown drifted warning",
     ),
 )
 
@@ -78,8 +92,9 @@ PART_OF_WORKFLOW: Final = _UNDER_WAY | status_words(
     PENDING="not-attempted discarded outdated", ENDED="cancelled drifted warning"
 )
 """What the status words of a workflow's parts mean."""
+# A workflow ends in drift where it was to find none: whoever is responsible has to look.
 WHOLE_WORKFLOW: Final = _UNDER_WAY | status_words(
-    FAILED="cancelled not-attempted discarded outdated", ENDED="drifted warning"
+    FAILED="cancelled not-attempted discarded outdated drifted", ENDED="warning"
 )
 """What the same words mean of a whole one."""
 

@@ -159,7 +159,9 @@ def _status_of(document: RunWorkflow, run: Run) -> wire.Status:
     workflow = tree.workflow(document)
     whole = wire.Status(workflow.status, workflow.description, workflow.status_at, workflow.history)
     status = fields.raw_status(BRANCH_RUN, run)
-    if not status.status:
+    waiting = workflow_words.waiting_in(workflow)
+    is_left_open = not phase_of(BRANCH_RUN, status.status).is_terminal
+    if not status.status or (is_left_open and waiting is None and workflow.phase is Phase.FAILED):
         status = whole
     phase = phase_of(BRANCH_RUN, status.status)
     if phase.is_terminal:
@@ -170,7 +172,6 @@ def _status_of(document: RunWorkflow, run: Run) -> wire.Status:
         ]
         reasons = (fields.text(run.error_message), status.description, *reversed(failed))
         return msgspec.structs.replace(status, description=next(filter(None, reasons), ""))
-    waiting = workflow_words.waiting_in(workflow)
     if waiting is not None:
         is_approval = waiting.status == "approval-awaiting"
         word = "awaiting_approval" if is_approval else waiting.status

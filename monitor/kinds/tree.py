@@ -214,6 +214,8 @@ def workflow_steps(row: objects.Workflow, path: Path) -> Steps:
         key, position = text(one.id), words.position_of(one)
         positions[key] = max(positions.get(key, position), position)
     steps = sorted(_steps(shown, path), key=lambda step: positions.get(step.id, words.FIRST))
+    if words.is_given_up(row):
+        steps = list(map(words.as_given_up, steps))
     below, rest = _by_step(work_at, steps, shown)
     groups: dict[int, tuple[Entity, ...]] = {}
     for step in steps:

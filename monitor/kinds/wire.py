@@ -51,15 +51,34 @@ class Question(NamedTuple):
     subject: str | None = None
 
 
+class Retries(msgspec.Struct, gc=False):
+    """What a status's metadata says of retries.
+
+    The platform merges it from status to status (its public source, December 2025), so a key
+    outlives its moment: it means something for a failure only.
+    """
+
+    awaiting_retry: object = None
+    stopped: object = None
+    retries_exhausted: object = None
+
+    @property
+    def are_over(self) -> bool:
+        """Whether nothing is tried again any more, and nobody is waited for."""
+        return is_set(self.stopped) or is_set(self.retries_exhausted)
+
+
 class StatusRecord(msgspec.Struct, gc=False):
     """`status_v2`, and each entry of its `history`; `created_at_ts` is in seconds.
 
     The document promises any value for each: what is no text or no number means nothing to us.
+    Of the metadata only what is named is ever read: the rest can be customers' values.
     """
 
     status: object = None
     status_human_description: object = None
     created_at_ts: object = None
+    metadata: Retries | str | float | bool | list[msgspec.Raw] | None = None
     history: (
         list[StatusRecord | str | float | bool | list[msgspec.Raw] | None]
         | dict[str, msgspec.Raw]
@@ -169,28 +188,64 @@ def read_duration(text: str | None) -> float:
     return min(sum(float(number) * _SECONDS[unit] for number, unit in parts), _LONGEST_DELAY)
 
 
+PARKED = "failed-pending-retry"
+_FAILED = "error"
+
+
 def read_status(
-    status: str | None, description: str | None, newer: StatusRecord | None = None
+    status: str | None,
+    description: str | None,
+    newer: StatusRecord | None = None,
+    *,
+    may_park: bool = False,
 ) -> Status:
     """Choose between `status` and `status_v2`: where the latter is set, it is the newer one.
 
     The platform copies it over `status`, with its description over `status_description` (its
-    public source, December 2025): where the two differ, the copy was not made yet.
+    public source, December 2025): where the two differ, the copy was not made yet. `may_park` says
+    that it is of what a person can have tried again: whether a failure still waits for that, its
+    metadata says.
     """
     if newer is None or not newer.status or not isinstance(newer.status, str):
         return Status(status or "", description or "", None, ())
     newer_description = newer.status_human_description
     if not newer_description or not isinstance(newer_description, str):
         newer_description = description if newer.status == status else ""
+    word_of = _word_after_retries if may_park else _word_as_it_is
     return Status(
-        status=newer.status,
+        status=word_of(newer.status, newer),
         description=newer_description or "",
         at=read_timestamp(newer.created_at_ts),
-        history=_read_history(newer.history),
+        history=_read_history(newer.history, word_of),
     )
 
 
-def _read_history(records: object) -> tuple[PastStatus, ...]:
+def is_set(value: object) -> bool:
+    """Whether a key of a status's metadata is set: these hold booleans, numbers or words."""
+    if isinstance(value, str):
+        return value.strip().lower() not in _NOT_SET
+    return isinstance(value, (bool, int, float)) and bool(value)
+
+
+_NOT_SET = frozenset({"", "0", "f", "false", "no", "none", "null"})
+
+
+def _word_as_it_is(word: str, _record: StatusRecord) -> str:
+    return word
+
+
+def _word_after_retries(word: str, record: StatusRecord) -> str:
+    """Return `error` for a failure that is an end, another word for one that may be retried."""
+    if word not in (_FAILED, PARKED) or not isinstance(record.metadata, Retries):
+        return word
+    if record.metadata.are_over:
+        return _FAILED
+    return PARKED if is_set(record.metadata.awaiting_retry) else word
+
+
+def _read_history(
+    records: object, word_of: Callable[[str, StatusRecord], str]
+) -> tuple[PastStatus, ...]:
     if not isinstance(records, list):
         return ()
     past: list[PastStatus] = []
@@ -199,9 +254,8 @@ def _read_history(records: object) -> tuple[PastStatus, ...]:
             continue
         at, description = read_timestamp(record.created_at_ts), record.status_human_description
         if record.status and at is not None:
-            past.append(
-                PastStatus(record.status, at, description if isinstance(description, str) else "")
-            )
+            word = word_of(record.status, record)
+            past.append(PastStatus(word, at, description if isinstance(description, str) else ""))
     if past and past[0].at > past[-1].at:
         past.reverse()  # some of the platform's lists have the newest first
     # Times are whole seconds here: within one of them the given order is kept.

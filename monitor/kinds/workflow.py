@@ -124,10 +124,12 @@ def _groups(row: _Document, steps: dict[int, tuple[Entity, ...]]) -> list[Entity
     given = {
         fields.number(group.group_idx): group for group in fields.rows(row.step_groups, _Group)
     }
-    return [
+    groups = [
         _group(f"{row.id}/{number}", given.get(number, _Group()), steps.get(number, ()))
         for number in sorted(steps.keys() | given.keys())
     ]
+    is_given_up = workflow_words.is_given_up(row)
+    return list(map(workflow_words.as_given_up, groups)) if is_given_up else groups
 
 
 def _group(key: str, row: _Group, steps: tuple[Entity, ...]) -> Entity:
@@ -151,14 +153,15 @@ def _group(key: str, row: _Group, steps: tuple[Entity, ...]) -> Entity:
     return group
 
 
-_NEVER_RUN = frozenset({"not-attempted", "discarded", "outdated"})
 _DECISIVE = (Phase.FAILED, Phase.WAITING, Phase.UNKNOWN)
 """What one step says of its whole group, the worst first."""
 
 
 def status_of(steps: Sequence[Entity]) -> str:
     """Derive a group's status from its steps that count, in the platform's own words."""
-    words = {step.phase: step.status for step in steps if step.status not in _NEVER_RUN}
+    words = {
+        step.phase: step.status for step in steps if step.status not in workflow_words.NEVER_RUN
+    }
     if decisive := [words[phase] for phase in _DECISIVE if phase in words]:
         return decisive[0]
     if not steps or words.keys() == {Phase.PENDING}:
@@ -169,7 +172,7 @@ def status_of(steps: Sequence[Entity]) -> str:
 
 
 def _word_of_what_never_ran(steps: Sequence[Entity]) -> str:
-    return next((step.status for step in steps if step.status in _NEVER_RUN), "")
+    return next((step.status for step in steps if step.status in workflow_words.NEVER_RUN), "")
 
 
 def _with_rest(group: Entity, last: Entity, rest: tuple[Entity, ...]) -> Entity:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 import msgspec
 
 from monitor.kinds import objects, wire
-from monitor.kinds.fields import number, raw_status, record_of, text
+from monitor.kinds.fields import number, raw_status, record_of, text, word_of
 from monitor.kinds.parts import WORKFLOW, WORKFLOW_STEP
 from monitor.model import Entity, Phase, phase_of
 
@@ -73,7 +73,8 @@ def workflow_name(row: objects.Workflow) -> str:
     kind = text(row.type)
     words = _TYPES.get(kind) or kind.replace("_", " ")
     beside = row.metadata if isinstance(row.metadata, objects.Suffixes) else objects.Suffixes()
-    suffix = text(beside.suffix) or text(beside.install_action_workflow_name)
+    named = (beside.suffix, beside.install_action_workflow_name, beside.runbook_name)
+    suffix = next(filter(None, map(text, named)), "")
     return " ".join(filter(None, (words, suffix))) or text(row.name)
 
 
@@ -121,29 +122,65 @@ def workflow_status(row: objects.Workflow, steps: Iterable[Entity]) -> wire.Stat
     """Read a workflow's status.
 
     Older platforms write `success` after every step (the public source of December 2025): it is
-    one only where there is an end, and what the history has of it is no news. An `error` that
-    awaits a retry is for a person.
+    one only where there is an end, and what the history has of it is no news. A check for drift
+    says so also where it found some.
     """
     status = raw_status(WORKFLOW, row)
-    word = status.status
-    if _is_good(word) and _is_premature(row, status.description, steps):
+    word, description, counting = status.status, status.description, current(steps)
+    if _is_good(word) and _is_premature(row, counting):
         word = "in-progress"
-    elif word == "error" and _metadata_of(row).awaiting_retry in (True, "true"):
-        word = "failed-pending-retry"
+    elif _is_good(word) and (drifted := _drifted(row, counting)) is not None:
+        word, description = drifted.status, drifted.description
     history = tuple(past for past in status.history if not _is_good(past.status))
     if word == status.status and len(history) == len(status.history):
         return status
-    return msgspec.structs.replace(status, status=word, history=history)
+    return msgspec.structs.replace(status, status=word, description=description, history=history)
+
+
+_DRIFT_CHECKS = ("drift_run", "drift_run_reprovision_sandbox")
+
+
+def _drifted(row: objects.Workflow, steps: Iterable[Entity]) -> Entity | None:
+    """Return the step by which a check for drift found some."""
+    if row.type not in _DRIFT_CHECKS:
+        return None
+    return next((step for step in steps if step.status == "drifted"), None)
+
+
+def is_given_up(row: objects.Workflow) -> bool:
+    """Whether a workflow came to a bad end at which none of its steps waits for a retry any more.
+
+    An `error` alone is none: a person can still have a step of it tried again.
+    """
+    word = raw_status(WORKFLOW, row).status
+    is_bad = phase_of(WORKFLOW, word) is Phase.FAILED
+    return is_bad and (word != "error" or _metadata_of(row).are_over)
+
+
+def as_given_up(part: Entity) -> Entity:
+    """Return a part of a workflow that is given up: what waited for a retry has failed."""
+    return msgspec.structs.replace(part, status="error") if part.status == wire.PARKED else part
 
 
 def _is_good(word: str) -> bool:
     return phase_of(WORKFLOW, word) is Phase.SUCCEEDED
 
 
-def _is_premature(row: objects.Workflow, description: str, steps: Iterable[Entity]) -> bool:
-    if description.startswith("finished executing"):
-        return True  # the platform's own words after each step, for an instant after the last too
-    return not is_finished(row) and not all(step.phase.is_terminal for step in current(steps))
+def _is_premature(row: objects.Workflow, steps: Sequence[Entity]) -> bool:
+    """Whether a success is that of the last step and not of the whole.
+
+    That a workflow is finished does not settle it: one that a person had tried again is marked so
+    after every five steps (the public source, December 2025), and goes on. All steps are created
+    at once, so that none of them is left to be done where it has succeeded.
+    """
+    if is_finished(row):
+        return any(step.phase in _TO_BE_DONE and step.status not in NEVER_RUN for step in steps)
+    return not steps or not all(step.phase.is_terminal for step in steps)
+
+
+_TO_BE_DONE = frozenset({Phase.PENDING, Phase.RUNNING, Phase.WAITING})
+NEVER_RUN = frozenset({"not-attempted", "discarded", "outdated"})
+"""What a step says that was not come to, or that another row stands for."""
 
 
 def step_status(row: objects.Step, approval: Entity | None) -> wire.Status:
@@ -156,18 +193,19 @@ def step_status(row: objects.Step, approval: Entity | None) -> wire.Status:
             description = to_approve(approval.fact("type") if approval else "")
         elif answer in _ANSWERS.values():
             word = answer
-    elif word == "error":
-        word = _word_after_error(_metadata_of(row))
+    elif word_of(record_of(row)) == "error":
+        word = _word_after_error(word, _metadata_of(row))
     if word is status.status and description is status.description:
         return status
     return msgspec.structs.replace(status, status=word, description=description)
 
 
-def _word_after_error(metadata: objects.Metadata) -> str:
-    """Return what a step in error has come to since; metadata holds booleans or words for them."""
-    if metadata.auto_retried in (True, "true"):
-        return "retrying"
-    return "auto-skipped" if metadata.skipped_on_failure in (True, "true") else "error"
+def _word_after_error(word: str, metadata: objects.Metadata) -> str:
+    """Return what a step in error has come to since; `word` says so as far as it was retried."""
+    if wire.is_set(metadata.skipped_on_failure):
+        return "auto-skipped"
+    is_retried = wire.is_set(metadata.auto_retried) and not metadata.are_over
+    return "retrying" if is_retried else word
 
 
 def _metadata_of(row: objects.Stated) -> objects.Metadata:

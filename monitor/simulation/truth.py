@@ -46,14 +46,18 @@ class Meaning(Enum):
 
 # A release's step polls its deploys until all are `active` or one is `error`, and takes every
 # other end for one that is still to come. So these others are neither good nor bad: they are
-# what a release hangs on.
+# what a release hangs on. `status_v2` also has what the deploy's workflow makes of it: once it
+# is approved, or discarded to be planned anew, it goes on.
 _INSTALL_DEPLOY = {
-    Meaning.OPEN: "queued pending planning syncing executing",
-    Meaning.ASKS: "pending-approval",
-    Meaning.GOOD_END: "active",
+    Meaning.OPEN: "queued pending planning syncing executing"
+    " in-progress checking-plan applying building generating provisioning deleting retrying"
+    " approval-retry approved discarded",
+    Meaning.ASKS: "pending-approval approval-awaiting awaiting-user-run failed-pending-retry",
+    Meaning.GOOD_END: "active success",
     Meaning.BAD_END: "error",
     Meaning.OTHER_END: "inactive noop cancelled approval-denied drift-detected no-drift"
-    " auto-skipped unknown",
+    " auto-skipped unknown user-skipped not-attempted outdated approval-expired expired"
+    " drifted warning",
 }
 # Workflows, their steps and their groups share one list of words.
 _OF_WORKFLOWS = {
@@ -62,19 +66,20 @@ _OF_WORKFLOWS = {
     Meaning.ASKS: "approval-awaiting awaiting-user-run failed-pending-retry",
     Meaning.GOOD_END: "success active approved noop no-drift auto-skipped user-skipped",
     Meaning.BAD_END: "error approval-denied approval-expired expired",
-    Meaning.OTHER_END: "drifted warning",
+    Meaning.OTHER_END: "warning",
 }
 # A workflow in one of these did not do what it was to do. Of its parts the first three say
 # that it never came to them, or will not come back to them: another row stands for a step
-# that is tried again. Somebody who cancels a part has no failure to hear of.
+# that is tried again. Somebody who cancels a part has no failure to hear of. That something
+# drifted is what the check of the whole was to rule out; the part has done its work.
 _NEVER_DONE = "not-attempted discarded outdated"
-_CANCELLED = "cancelled"
+_OF_WHOLE = "cancelled drifted"
 _WHOLE = _OF_WORKFLOWS | {
-    Meaning.BAD_END: f"{_OF_WORKFLOWS[Meaning.BAD_END]} {_NEVER_DONE} {_CANCELLED}"
+    Meaning.BAD_END: f"{_OF_WORKFLOWS[Meaning.BAD_END]} {_NEVER_DONE} {_OF_WHOLE}"
 }
 _PART = _OF_WORKFLOWS | {
     Meaning.OPEN: f"{_OF_WORKFLOWS[Meaning.OPEN]} {_NEVER_DONE}",
-    Meaning.OTHER_END: f"{_OF_WORKFLOWS[Meaning.OTHER_END]} {_CANCELLED}",
+    Meaning.OTHER_END: f"{_OF_WORKFLOWS[Meaning.OTHER_END]} {_OF_WHOLE}",
 }
 
 _WORDS: Mapping[Thing, Mapping[Meaning, str]] = {

@@ -412,28 +412,36 @@ def test_a_policy_validation_is_read() -> None:
 # A workflow's own status
 
 
-def test_success_without_an_end_is_none_while_steps_are_open() -> None:
-    workflow = read_workflow(step_row("pending"), status={"status": "success"})
+FINISHED = {"finished": True, "finished_at": "2025-12-01T12:00:00Z"}
+SUCCESSES = {
+    "it goes on": ({}, ("success", "pending"), "in-progress"),
+    "it goes on, with what it said before": (FINISHED, ("success", "pending"), "in-progress"),
+    "its last step is under way": (FINISHED, ("success", "in-progress"), "in-progress"),
+    "somebody is asked": (FINISHED, ("success", "approval-awaiting"), "in-progress"),
+    "nothing is known of its steps": ({}, (), "in-progress"),
+    "its last step is done": ({}, ("success", "success"), "success"),
+    "it has ended": (FINISHED, ("success", "success"), "success"),
+    "it has ended, without any steps": (FINISHED, (), "success"),
+    "some steps were left out": (FINISHED, ("success", "not-attempted"), "success"),
+    "a step has failed": (FINISHED, ("success", "error"), "success"),
+    "a step has a word that is not known": (FINISHED, ("success", "reticulating"), "success"),
+}
 
-    assert workflow.status == "in-progress"
 
+@pytest.mark.parametrize("case", SUCCESSES)
+@pytest.mark.parametrize(
+    "said", ["finished executing step 3", "successfully executed workflow", "", "whatever"]
+)
+def test_a_workflow_says_after_each_step_that_it_succeeded_and_is_believed_at_its_end(
+    case: str, said: str
+) -> None:
+    fields, words, status = SUCCESSES[case]
+    steps = [step_row(word, id=f"iws{n}", name=f"s{n}") for n, word in enumerate(words)]
 
-def test_success_with_an_end_is_success() -> None:
-    workflow = read_workflow(
-        step_row("success"), status={"status": "success"}, finished_at="2025-12-01T12:00:00Z"
-    )
+    record = {"status": "success", "status_human_description": said}
+    workflow = read_workflow(*steps, status=record, **fields)
 
-    assert workflow.status == "success"
-
-
-def test_what_is_said_after_a_step_is_no_success_of_the_workflow() -> None:
-    workflow = read_workflow(
-        step_row("error"),
-        status={"status": "success", "status_human_description": "finished executing step 3"},
-        finished_at="2025-12-01T12:00:00Z",
-    )
-
-    assert workflow.status == "in-progress"
+    assert workflow.status == status
 
 
 def test_successes_between_two_polls_are_no_news() -> None:
@@ -465,6 +473,10 @@ def test_an_error_that_awaits_a_retry_waits_for_a_person_and_says_why() -> None:
                 "metadata": {"install_action_workflow_name": "db-migrate"},
             },
             "action db-migrate",
+        ),
+        (
+            {"type": "runbook_run", "metadata": {"runbook_name": "rotate certificates"}},
+            "runbook rotate certificates",
         ),
         ({"type": "reprovision_everything", "metadata": 7}, "reprovision everything"),
         ({"name": "Deployed to install"}, "Deployed to install"),

@@ -32,7 +32,7 @@ _ENDS: Mapping[str, tuple[str, str]] = {
     "approval-expired": ("was not approved in time", "were not approved in time"),
     "cancelled": ("was cancelled", "were cancelled"),
     "discarded": ("was discarded", "were discarded"),
-    "drifted": ("has drifted", "have drifted"),
+    "drifted": ("found drift", "found drift"),
     "expired": ("expired", "expired"),
     "not-attempted": ("was not attempted", "were not attempted"),
     "outdated": ("is outdated", "are outdated"),
