@@ -1,8 +1,8 @@
 """The destinations of a configuration by their names.
 
 A channel is named as the configuration names it. A webhook's address is a secret, so it gets
-a name of ours. The webhooks that the platform holds for apps are learnt while watching, and
-kept nowhere but in memory.
+a name of ours. The webhooks that the platform holds for apps are learnt while polling, and
+kept in memory only.
 """
 
 from __future__ import annotations
@@ -72,9 +72,9 @@ class Destinations:
         return self._is_for_apps
 
     def learn(self, webhooks: Mapping[str, str]) -> tuple[str, ...]:
-        """Take up the webhooks of apps by the apps' ids; returns those that are no webhooks.
+        """Add the webhooks of apps by the apps' ids; returns the apps whose address is refused.
 
-        Only Slack's own hosts are posted to: whoever can change an app could name any address.
+        Only Slack's own hosts are posted to: anybody who can change an app could name any address.
         """
         refused = []
         for app_id, url in webhooks.items():
@@ -97,7 +97,7 @@ class Destinations:
 
 
 def destination_of_entry(config: Config, entry: Watch | Digest) -> str:
-    """Return the destination of what may name a channel of its own."""
+    """Return the destination of an entry, which may name a channel of its own."""
     if config.slack.webhook_url is not None:
         return WEBHOOK
     return entry.channel or config.slack.channel or ""

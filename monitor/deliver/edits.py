@@ -1,7 +1,7 @@
-"""Edits: each card that shows less than it ought to, until it shows the newest version.
+"""Edits: each card that is out of date, until it shows the newest version.
 
-An edit replaces all that a card shows, so one that is made twice does no harm, and versions
-that were overtaken are never sent.
+An edit replaces the whole content of a card, so making it twice does no harm, and versions
+that a newer one replaced are never sent.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Editing:
         return Attempt(Kind.EDIT, self._edit.attempts, is_plain_text=is_plain_text)
 
     async def begin(self) -> None:
-        """Nothing needs to be known of an edit that a crash broke off: it is made again."""
+        """Record nothing: an edit that a crash interrupted is simply made again."""
 
     async def send(self, destination: Destination, *, is_plain_text: bool) -> bool:
         edit = self._edit
@@ -94,7 +94,7 @@ class Editing:
         )
 
     async def lose_card(self, step: LoseCard, reason: str) -> None:
-        """Enqueue a new card, which shows the newest: nothing is left to be edited."""
+        """Enqueue a new card, which has the newest content: nothing is left to edit."""
         del step
         await self._edits.store.call(
             self._edits.store.outbox.lose_card, self._edit, now=self._edits.now()

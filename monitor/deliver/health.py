@@ -21,7 +21,7 @@ class RefusalReports(Protocol):
 
 
 class DeliveryHealth:
-    """Learns from each answer of Slack. `refusing` is what an earlier run has reported."""
+    """Takes note of each answer of Slack. `refusing` is what an earlier run has reported."""
 
     def __init__(
         self, store: StoreThread, reports: RefusalReports, refusing: Mapping[str, Outage]
@@ -29,36 +29,36 @@ class DeliveryHealth:
         self._store = store
         self._reports = reports
         self.problem: str | None = None
-        """Why nothing can be sent at present; None while Slack takes what it is given."""
+        """Why nothing can be sent at present; None while Slack accepts messages."""
         self.refusing = dict(refusing)
-        """The destinations that refuse whatever is for them, since when and why. Others go on."""
+        """The destinations that refuse every message, since when and why; others go on."""
 
     def failed(self, error: DestinationUnavailable | DestinationRejected) -> None:
-        """Tell what concerns all from what concerns one destination or one message."""
+        """Distinguish what concerns all of Slack, one destination, and one message."""
         if isinstance(error, DestinationUnavailable):
-            # Where it asks to be left alone for a while, Slack is there.
+            # A rate limit is an answer: Slack can be reached.
             self.problem = str(error) if error.retry_after is None else self.problem
             return
         nobody_gets_it = error.refusal in (Refusal.CREDENTIALS, Refusal.UNKNOWN)
         self.problem = str(error) if nobody_gets_it else None
 
     def reached(self) -> None:
-        """Slack answered as it should, though a destination took nothing new."""
+        """Slack answered as expected, but no message was delivered."""
         self.problem = None
 
     async def accepted(self, destination: str, *, is_edit: bool) -> None:
-        """A destination took something; where it refused before, that is reported."""
+        """A destination accepted a message; the end of an earlier refusal is reported."""
         self.problem = None
         if destination not in self.refusing:
             return
-        # Where posts are refused, edits may pass all the same.
+        # A destination that refuses posts may still accept edits.
         if is_edit and await self._store.call(self._store.outbox.waiting, destination) > 0:
             return
         await self._reports.destination_accepts(destination, self.refusing[destination])
         del self.refusing[destination]
 
     async def refused(self, destination: str, reason: str) -> None:
-        """A destination takes nothing; this is reported once."""
+        """A destination refuses everything; this is reported once."""
         if destination in self.refusing:
             return
         self.refusing[destination] = await self._reports.destination_refuses(

@@ -30,7 +30,7 @@ class InDoubtSearch:
     async def find(self, destination: Destination, queued: QueuedNotification) -> MessageRef | None:
         """Return the message of an earlier attempt; None where none arrived.
 
-        Raises `CannotLook` where nobody can know, and other `DestinationError`s as a post does.
+        Raises `CannotLook` where it cannot be searched, other `DestinationError`s as a post does.
         """
         # By Slack's clock: ours may have been set, before the post was written down or since.
         enqueued_at = min(queued.created_at, self.now()) - abs(self.jumped())

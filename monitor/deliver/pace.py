@@ -1,4 +1,4 @@
-"""How fast posts and edits may follow one another, so that Slack seldom has to limit them."""
+"""How fast posts and edits may follow one another, so that Slack rarely limits them."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Pace:
 class Pacer:
     """Keeps the pace, and remembers until when edits are not to be tried at all.
 
-    The pace goes by a clock that nobody sets; what Slack asked for goes by the time of day, as
-    the times in the outbox do.
+    The pace is measured by the monotonic clock; what Slack asked for by the time of day, as the
+    times in the outbox are.
     """
 
     def __init__(self, pace: Pace) -> None:

@@ -1,7 +1,7 @@
 """Posts: each notification of the outbox, from its first attempt to its mark as sent or set aside.
 
-A post is written down as begun before it is sent and as sent after it was accepted. One that is
-found begun, or whose answer never came, is looked for before it is sent again.
+A post is stored as begun before it is sent, and as sent after it was accepted. One that is
+still begun after a crash, or whose answer never came, is searched for before it is sent again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 
 class Posts:
-    """The posts of all destinations, and what is known of them beside the outbox."""
+    """The posts of all destinations, and what is known of them but not stored."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Posts:
         self._unknown_since: dict[str, tuple[int, datetime]] = {}
 
     async def next(self, destination: str) -> Posting | None:
-        """Return the post that a destination is to be sent next, if it is due.
+        """Return the next post of a destination, if it is due.
 
         Those behind one that is not due wait for it.
         """
@@ -54,21 +54,19 @@ class Posts:
         return Posting(self, queued)
 
     def note_accepted(self, destination: str, mark: Callable[[], Awaitable[None]]) -> None:
-        """Take note of what a destination accepted and the store does not know yet."""
+        """Take note of a post that was accepted and is not yet stored as sent."""
         self._unmarked[destination] = mark
 
     async def mark_accepted(self, destination: str) -> None:
-        """Write down what a destination accepted: at once or, if the disk was full, before the
-        next thing is sent there.
-        """
+        """Store what was accepted: at once or, after a full disk, before the next is sent there."""
         if (mark := self._unmarked.get(destination)) is not None:
             await mark()
             del self._unmarked[destination]
 
     def unknown_since(self, queued: QueuedNotification) -> datetime:
-        """Return when a post was first refused for a reason that we do not know, which it now is.
+        """Return when a post was first refused for an unknown reason; if never before, that is now.
 
-        It is counted anew after a restart.
+        A restart begins counting again.
         """
         id_, since = self._unknown_since.get(queued.destination, (None, self.now()))
         if id_ != queued.id:
@@ -109,7 +107,7 @@ class Posting:
         self, error: DestinationUnavailable | DestinationRejected, *, is_plain_text: bool
     ) -> Attempt:
         queued = self._queued
-        # As plain text it is certain that nothing in its blocks is the reason.
+        # Sent as plain text, its blocks cannot be the reason of a refusal.
         is_unknown = is_plain_text and _is_unknown(error)
         return Attempt(
             Kind.POST if queued.thread is None else Kind.REPLY,
@@ -121,14 +119,14 @@ class Posting:
 
     async def begin(self) -> None:
         await self._take_newest()
-        # Found unfinished after a crash, it is not looked for at once either.
+        # One that a crash left unfinished may still arrive: it is not searched for at once.
         next_try_at = self._posts.now() + BEFORE_LOOKING
         await self._posts.store.call(
             self._posts.store.outbox.begin_attempt, self._queued.id, next_try_at
         )
 
     async def _take_newest(self) -> None:
-        """Let a card show what it ought to show by now."""
+        """Bring a card to its newest content."""
         queued = self._queued
         if queued.form is not Form.CARD or queued.target is None:
             return
@@ -150,14 +148,14 @@ class Posting:
             now=self._posts.now(),
             channel_id=posted.channel_id,
             ts=posted.ts,
-            # What was found shows what it was sent with, which may be older.
+            # The message that was found has the content it was sent with, which may be older.
             shown=None if found else self._fingerprint,
         )
         self._posts.note_accepted(self.destination, mark)
         return found is None
 
     async def _look(self, destination: Destination) -> MessageRef | None:
-        """Return the message of an earlier attempt, if there may be one and it is found."""
+        """Return the message of an earlier attempt, if one is in doubt and is found."""
         if not self.in_doubt or self._is_searched_for:
             return None
         try:

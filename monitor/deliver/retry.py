@@ -1,6 +1,6 @@
-"""What becomes of a notification or an edit that its destination did not take.
+"""What happens next to a notification or an edit that its destination did not accept.
 
-Pure: an error, what was tried and the time go in, the next step comes out. The worker carries it
+Pure: an error, the attempt and the time go in, the next step comes out. The worker carries it
 out. `jitter` is a random number in [0, 1), so that many waits do not end at the same instant.
 """
 
@@ -13,14 +13,14 @@ from enum import Enum, auto
 from monitor.errors import DestinationRejected, DestinationUnavailable, Refusal
 
 PROBE_CREDENTIALS = timedelta(seconds=30)
-"""How often a token or a webhook that was refused is tried again."""
+"""The pause before a token or a webhook that was refused is tried again."""
 PROBE_CHANNEL = timedelta(minutes=5)
-"""How often a destination that takes nothing is tried again."""
+"""The pause before a destination that refuses everything is tried again."""
 BEFORE_LOOKING = timedelta(seconds=2)
-"""A post whose answer never came may still be on its way: looking at once could miss it."""
+"""A post whose answer never came may still arrive: searching at once could miss it."""
 _LONGEST_BACKOFF_SECONDS = 300.0
 _GIVE_UP_UNKNOWN_AFTER = timedelta(minutes=15)
-# From here on two to that power is beyond the longest wait by far.
+# Two to this power is far longer than the longest wait.
 _MOST_DOUBLINGS = 16
 
 
@@ -40,9 +40,9 @@ class Affected(Enum):
 
     NOTHING_ELSE = auto()
     DESTINATION = auto()
-    """All that is for this destination: it takes nothing, and that is to be reported."""
+    """All messages for this destination: it refuses everything, which is to be reported."""
     EDITS = auto()
-    """Every edit: what stopped this one is the same for all cards."""
+    """Every edit: the limit that stopped this one holds for all cards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +76,10 @@ class SetAside:
 
 @dataclass(frozen=True, slots=True)
 class LoseCard:
-    """Post a new card in place of one that is not there any more."""
+    """Post a new card in place of one that was removed from Slack."""
 
     reply: Wait
-    """What a reply that did not find it does, to be sent into the thread of the new one."""
+    """How long a reply to the old card waits before it is sent into the new one's thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,17 +142,17 @@ def _after_refusal(refusal: Refusal, attempt: Attempt, now: datetime, jitter: fl
         case Refusal.UNKNOWN if is_edit or _may_yet_pass(attempt.unknown_since, now):
             return Wait(later, in_doubt=in_doubt)
         case Refusal.CARD if attempt.kind is not Kind.POST:
-            # Should the new card take no replies either, the wait keeps the channel from filling.
+            # If the new card takes no replies either, waiting keeps the channel from filling.
             return LoseCard(Wait(later, in_doubt=in_doubt))
         case Refusal.MESSAGE | Refusal.UNKNOWN | Refusal.CARD | Refusal.QUOTA:
             return SetAside()
 
 
 def _may_yet_pass(since: datetime | None, now: datetime) -> bool:
-    """Whether a refusal that we do not understand may yet end by itself.
+    """Whether a refusal for an unknown reason may still end by itself.
 
-    It may be about the message or about all of Slack. So the post waits a while, which holds up
-    its own destination only, and is then set aside, so that no word that Slack invents silences
-    a channel for ever. While all posts are refused, no more than one is set aside in that time.
+    The reason may concern the message or all of Slack. So the post waits a while, which delays
+    its own destination only, and is then set aside, so that a new error code of Slack does not
+    silence a channel for ever. While all posts are refused, one is set aside in that time.
     """
     return since is None or now - since < _GIVE_UP_UNKNOWN_AFTER

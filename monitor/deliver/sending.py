@@ -12,7 +12,7 @@ from monitor.model import Message, MessageRef
 
 
 class Destination(Protocol):
-    """A place that takes notifications. Every method raises `DestinationError` only."""
+    """A channel or webhook. Its methods raise no error but `DestinationError`."""
 
     keeps_cards: bool
 
@@ -28,7 +28,7 @@ class Destination(Protocol):
 
 
 class Sending(Protocol):
-    """One post or one edit that is due: how it is sent, and how the outcome is written down."""
+    """One post or one edit that is due: how it is sent, and how the outcome is stored."""
 
     is_edit: bool
 
@@ -42,21 +42,21 @@ class Sending(Protocol):
 
     @property
     def log_fields(self) -> Mapping[str, str]:
-        """What tells it apart in the log."""
+        """The fields that identify it in the log."""
 
     def attempt(
         self, error: DestinationUnavailable | DestinationRejected, *, is_plain_text: bool
     ) -> Attempt:
-        """Return what was tried, for `next_step`, now that it ended in this error."""
+        """Return the attempt that ended in this error, for `next_step`."""
 
     async def begin(self) -> None:
-        """Write down that an attempt begins, where that matters after a crash."""
+        """Store that an attempt begins, where that matters after a crash."""
 
     async def send(self, destination: Destination, *, is_plain_text: bool) -> bool:
-        """Send it; returns whether the destination took it now, rather than earlier."""
+        """Send it; returns False if an earlier attempt turns out to have arrived."""
 
     async def finish(self) -> None:
-        """Write down that it is done."""
+        """Store that it is done."""
 
     async def wait(self, step: Wait, reason: str) -> None: ...
 

@@ -1,7 +1,7 @@
-"""Slack as a destination: posts, edits, and looks whether a post arrived.
+"""Slack as a destination: posts, edits, and searches for posts in doubt.
 
-It sends once and never again by itself: when to try again is for the outbox to decide, so
-slack-sdk's own retries are off. Limits, codes and behaviour: https://docs.slack.dev/reference
+It never retries: the outbox decides when to try again, so slack-sdk's own retries are off.
+Limits, codes and behaviour: https://docs.slack.dev/reference
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _WORKSPACE_URL = re.compile(r"https?://[\w.:-]+/?", re.ASCII)
 _MOST_PAGES = 5
 _LOOK_UP_WITHIN_SECONDS = 5.0
 
-# slack-sdk writes every request down at debug level, a webhook's secret URL included.
+# slack-sdk logs every request at debug level, with a webhook's secret URL.
 _SILENT = logging.getLogger(f"{__name__}.sdk")
 _SILENT.disabled = True
 
@@ -117,10 +117,10 @@ class SlackClient:
         return f"{self._workspace_url.rstrip('/')}/archives/{message.channel_id}/p{ts}"
 
     async def users_of(self, emails: Collection[str]) -> Mapping[str, str]:
-        """Return Slack's ids of people by their e-mail addresses; leaves out whom it has not.
+        """Return Slack's ids of people by their e-mail addresses; leaves out unknown ones.
 
-        Needs the scope users:read.email. A name that cannot be found must not hold up a message:
-        each is asked for once, and only briefly.
+        Needs the scope users:read.email. A missing name must not delay a message: each is asked
+        for once, with a short time-out.
         """
         if self._token is None:
             return {}
@@ -177,8 +177,8 @@ class SlackChannel:
     ) -> MessageRef | None:
         """Look for a message by its notification's key.
 
-        Raises CannotLook where the token may not read, DestinationUnavailable to look later, and
-        DestinationRejected where the token is not taken at all.
+        Raises CannotLook where the token may not read, DestinationUnavailable to search later, and
+        DestinationRejected where the token is refused.
         """
         channel_id = thread.channel_id if thread else await self._channel_id()
         arguments = {
@@ -249,7 +249,7 @@ class SlackChannel:
                 raise
             raise CannotLook(str(error)) from error
         except DestinationUnavailable as error:
-            # Where one page a minute is allowed, to begin anew each time would never end.
+            # Where one page a minute is allowed, starting again each time would never end.
             if is_first or error.retry_after is None:
                 raise
             raise CannotLook(str(error)) from error
@@ -288,7 +288,7 @@ class SlackWebhook:
 
 
 def _content(message: Message) -> dict[str, Any]:
-    """Return what every kind of message sends: nothing in it may ping, link or unfurl."""
+    """Return the arguments of every kind of message: nothing may ping, link or unfurl."""
     return {
         "text": message.text,
         "blocks": list(message.blocks),

@@ -1,4 +1,4 @@
-"""What Slack's answers and failures mean: each becomes a `DestinationError` that says what is next.
+"""What Slack's answers and failures mean: each becomes the `DestinationError` for what is next.
 
 The codes are those of https://docs.slack.dev/reference/methods and, for incoming webhooks, of
 https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
@@ -70,15 +70,15 @@ _REFUSALS: Mapping[str, Refusal] = {
 TOKEN_CODES = frozenset(
     "invalid_auth not_authed token_revoked token_expired account_inactive".split()
 )
-"""Those of a token that is not taken at all, whatever is asked."""
+"""Those of a token that Slack refuses for every call."""
 _RATE = frozenset({"ratelimited", "rate_limited"})
 _PASSING = frozenset(
     "service_unavailable team_added_to_org external_channel_migrating update_failed"
     " rollup_error".split()
 )
 _IN_DOUBT = frozenset({"internal_error", "fatal_error", "request_timeout"})
-# An answer without a code is not Slack's own, or not all of it. These leave open whether
-# the call was carried out; of the others some will not go away by themselves.
+# An answer without a code is not from Slack itself, or incomplete. With these statuses the call
+# may have been carried out; some of the others will not end by themselves.
 _DOUBTFUL = frozenset({200, 201, 202, 204, 408, 502, 504})
 _WORDLESS: Mapping[int, Refusal] = {
     **dict.fromkeys((401, 403, 404, 410), Refusal.CREDENTIALS),
@@ -87,7 +87,7 @@ _WORDLESS: Mapping[int, Refusal] = {
 
 
 async def judged(what: str, call: Awaitable[T], *, is_post: bool = False) -> T:
-    """Make a call; whatever goes wrong becomes a `DestinationError` that says what happens next."""
+    """Make a call; any failure becomes a `DestinationError` that says what happens next."""
     try:
         return await call
     except DestinationError:
@@ -135,12 +135,12 @@ def _api_error(what: str, error: SlackApiError, *, is_post: bool) -> Destination
 
 
 def webhook_error(status: int, headers: Mapping[str, str], body: str) -> DestinationError:
-    """Return what an incoming webhook's answer means that is not the one of a success."""
+    """Return the error that a webhook's answer means, if it is not that of a success."""
     return _verdict("the incoming webhook", status, _webhook_code(body), headers, is_post=True)
 
 
 def _webhook_code(body: str) -> str:
-    """Return the code of a webhook's answer: plain text, or JSON from what stands before it."""
+    """Return the code of a webhook's answer: plain text, or JSON from a proxy before it."""
     with contextlib.suppress(ValueError, AttributeError):
         return str(json.loads(body).get("error") or "")
     words = body.strip()

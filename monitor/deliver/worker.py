@@ -2,7 +2,7 @@
 
 A destination that fails never delays another: each has a queue of its own. Within a queue posts
 go out strictly in order, and edits give way to posts. Nothing here decides who is notified of
-what, and nothing is forgotten: whatever goes wrong is written down with the time of the next try.
+what, and nothing is lost: every failure is stored with the time of the next attempt.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from monitor.store import StoreThread
 log = structlog.get_logger(__name__)
 
 _AFTER_STORE_ERROR_SECONDS = 5.0
-# So often it looks for what another process wrote, such as `outbox retry`.
+# How often the outbox is read for rows of another process, such as `outbox retry`.
 _IDLE_SECONDS = 5.0
 
 
@@ -81,28 +81,28 @@ class Delivery:
         self.turned_at = time.monotonic()
 
     def wake(self) -> None:
-        """Say that the outbox may hold something new."""
+        """Wake the loop: the outbox may have new rows."""
         news, self._news = self._news, asyncio.Event()
         news.set()
 
     async def hurry(self) -> None:
-        """Try everything anew: after a start, and where the clock that it waits by was set."""
+        """Check all queues again: after a start, and after the clock was set."""
         self._pacer.release_edits()
         self._posts.forget_unknown()
         await self._store.call(self._store.outbox.hurry, self._now() + BEFORE_LOOKING)
         self.wake()
 
     def stop(self) -> None:
-        """Finish what is in hand and begin nothing more."""
+        """Finish the attempts under way and begin no more."""
         self._stopping.set()
         self.wake()
 
     async def run(self) -> None:
-        """Deliver until stopped; what is in hand then is finished. Cancelled, it is not."""
+        """Deliver until stopped; attempts under way are then finished, unless this is cancelled."""
         async with asyncio.TaskGroup() as queues:
             while not self._stopping.is_set():
                 self.turned_at = time.monotonic()
-                # Taken before the look at the outbox: what comes in meanwhile is not missed.
+                # Cleared before the outbox is read: a row that is added meanwhile is not missed.
                 news = self._news
                 try:
                     wait = await self._open_queues(queues)
@@ -118,7 +118,7 @@ class Delivery:
     async def drain(self) -> None:
         """Deliver what is due now, then return: for a single pass without the loop.
 
-        Raises what goes wrong on our own side, once the other destinations are done.
+        Raises errors of our own side, once the other destinations are done.
         """
         while not self._stopping.is_set():
             due, _ = await self._store.call(self._store.outbox.due_destinations, self._now())
@@ -130,7 +130,7 @@ class Delivery:
                     raise error
 
     async def _open_queues(self, queues: asyncio.TaskGroup) -> float:
-        """Begin to empty the queues with something due; returns how long the loop may sleep."""
+        """Start the queues that have something due; returns how long the loop may sleep."""
         now = self._now()
         due, next_due = await self._store.call(self._store.outbox.due_destinations, now)
         for name in due:
@@ -165,7 +165,7 @@ class Delivery:
 
     async def _deliver_next(self, name: str) -> bool:
         """Send the next post that is due, or else an edit; returns whether there was one."""
-        # Taken before the look at the outbox, as in `run`.
+        # Cleared before the outbox is read, as in `run`.
         news = self._news
         await self._posts.mark_accepted(name)
         posting = await self._posts.next(name)
@@ -183,25 +183,25 @@ class Delivery:
         return True
 
     async def _edit(self, editing: Editing, news: asyncio.Event) -> None:
-        """Make an edit, unless it has to wait or a post comes in before its turn."""
+        """Make an edit, unless it has to wait or a post is added before its turn."""
         if (held_until := self._pacer.edits_held_until(self._now())) is not None:
             await editing.hold(held_until)
         elif (wait := self._pacer.seconds_to_edit()) > 0:
-            # While an edit waits for its turn, a post that comes in goes first.
+            # A post that is added while an edit waits for its turn goes first.
             await _wait(news, wait)
         else:
             self._pacer.note_edit()
             await self._attempt(editing)
 
     async def _pause(self, seconds: float) -> None:
-        """Wait, but not beyond a request to stop."""
+        """Wait, but end at a request to stop."""
         if seconds > 0:
             await _wait(self._stopping, seconds)
 
     # One attempt
 
     async def _attempt(self, sending: Sending) -> None:
-        """Send a post or an edit, and do whatever its outcome calls for."""
+        """Send a post or an edit, and carry out the next step."""
         destination = self._destination_for(sending.destination)
         if destination is None:
             until = self._now() + PROBE_CHANNEL
@@ -219,8 +219,8 @@ class Delivery:
         except (DestinationUnavailable, DestinationRejected) as error:
             failure = error
         else:
-            # Before it is marked: what is found after a crash in between says nothing of what
-            # the destination takes by now.
+            # Before it is marked: after a crash in between, a post that is found does not show that
+            # the destination accepts messages now.
             if is_new:
                 await self.health.accepted(sending.destination, is_edit=sending.is_edit)
             else:
@@ -243,7 +243,7 @@ class Delivery:
                     self._pacer.hold_edits(step.until)
                 await sending.wait(step, reason)
                 if step.affected is Affected.DESTINATION:
-                    # Should it die before this, the next attempt is refused as well.
+                    # After a crash before this, the next attempt is refused again.
                     await self.health.refused(sending.destination, reason)
             case LoseCard():
                 await sending.lose_card(step, reason)

@@ -50,7 +50,7 @@ class App:
         if server is not None:
             await server.start()
             log.info("listening", port=server.port)
-        # Beside the polls, which a Slack or a disk that hangs must not hold up.
+        # Concurrent with the polls: a slow Slack or disk must not delay them.
         checking_token = asyncio.create_task(self._check_slack_token(), name="check Slack's token")
         closing = asyncio.create_task(self._try_to_close_removed(), name="close cards")
         try:
@@ -69,13 +69,13 @@ class App:
             log.error("cards_not_closed", error=str(error))
 
     async def close_removed(self) -> None:
-        """Mark the cards of what no watch leads to any more: nothing updates them from now on."""
+        """Mark the cards that no watch leads to any more, as nothing updates them from now on."""
         await close_cards(self.context, frozenset(self.registry.watched()))
 
     async def _check_slack_token(self) -> None:
-        """Find out at the start, and not at the first failure, whether Slack takes the token.
+        """Check at the start, not at the first message, whether Slack accepts the token.
 
-        Until it does it is asked again and again: there may be nothing to send for long.
+        The check is repeated until it does: there may be nothing to send for a long time.
         """
         if self.config.slack.bot_token is None:
             return
@@ -95,7 +95,7 @@ class App:
         """Poll every watch once, and send what is due; returns those that could not be polled."""
         failed: list[Target] = []
         polled: set[Target] = set()
-        # What a list leads to is polled after it, and so on.
+        # The finds of a list are polled after it, and so on.
         while due := [one for one in self.registry.pollers if one.watch.target not in polled]:
             outcomes = await asyncio.gather(*(one.poll() for one in due))
             targets = [one.watch.target for one in due]

@@ -45,7 +45,7 @@ from monitor.watch.registry import Registry
 log = structlog.get_logger(__name__)
 
 _STUCK_AFTER_SECONDS = 60.0
-"""Beyond the time that a poll may take."""
+"""Added to the time that a poll may take."""
 
 
 def nuon_client(config: Config) -> NuonClient:
@@ -92,12 +92,12 @@ async def build(
     """Open the store and the connections; raises StoreError where the store cannot be had.
 
     `jumped` is how far the clock behind `now` was set ahead, in all; without it, the machine's.
-    `keep_secret` is called with each secret that is learnt while watching, `decided` with who is
-    notified of what by each poll that has news.
+    `keep_secret` is called with each secret that is learnt while polling, `decided` with the
+    dispatch of each poll that has events.
     """
     jumped = jumped or WallClock().jumped
     async with AsyncExitStack() as stack:
-        # Looking through a large file takes a while, in which signals have to be heard.
+        # Checking a large file takes a while, in which signals must be handled.
         opening = partial(Store.open, config.store.url, now=now(), replaces_damaged=True)
         store = StoreThread(await asyncio.to_thread(opening))
         stack.push_async_callback(store.aclose)
@@ -146,7 +146,7 @@ async def build(
             jumped=jumped,
             has_news=delivery.wake,
             decided=decided,
-            # What was not polled any more, or not sent, by then: better twice than never.
+            # Ends that were not polled or sent by then: better notified twice than never.
             forgot_before=lost.since - config.poll.settled_interval if lost else None,
         )
         registry = await _registry(config, context)
@@ -193,7 +193,7 @@ async def build(
 
 
 def _fallbacks(config: Config, destinations: Destinations) -> tuple[str, ...]:
-    """Return where it is reported that some other destination refuses, the best one first."""
+    """Return where to report that another destination refuses, the best one first."""
     default = config.slack.channel if config.slack.webhook_url is None else None
     return tuple(
         dict.fromkeys((*([default] if default else []), *destinations.default_destinations))
@@ -201,7 +201,7 @@ def _fallbacks(config: Config, destinations: Destinations) -> tuple[str, ...]:
 
 
 async def _registry(config: Config, context: Context) -> Registry:
-    """Return all that is polled: what is configured, and what its lists led to before."""
+    """Return all that is polled: configured targets, and the finds of their lists."""
     registry = Registry(context)
     for entry in config.watch:
         watch = Watch(entry.target, settings_of(config, entry))

@@ -11,7 +11,7 @@ K = TypeVar("K", bound=Hashable)
 
 
 class DueQueue(Generic[K]):
-    """A heap of due times. What is taken is not due again until it is put back."""
+    """A heap of due times. An item that is taken is not due again until it is planned again."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, K]] = []
@@ -21,7 +21,7 @@ class DueQueue(Generic[K]):
         return len(self._heap)
 
     def put(self, key: K, due: float) -> None:
-        """Plan something that is not planned yet."""
+        """Plan an item that is not planned yet."""
         self._serial += 1
         heapq.heappush(self._heap, (due, self._serial, key))
 
@@ -39,9 +39,9 @@ class DueQueue(Generic[K]):
 
 
 def following(due: float, interval: float, now: float) -> float:
-    """Return the time after `due` in steps of an interval that is not past: missed ones are one.
+    """Return the first time from `now` on that is a whole number of intervals after `due`.
 
-    The rhythm holds: being late once does not move what comes after.
+    Missed times are made up for once only, and being late does not shift later times.
     """
     if due + interval > now:
         return due + interval
@@ -49,8 +49,8 @@ def following(due: float, interval: float, now: float) -> float:
 
 
 def spread(name: str, interval: float) -> float:
-    """Return when in its first interval something begins, always the same for one name.
+    """Return when in its first interval a watch is polled, always the same for one name.
 
-    So a thousand watches do not knock at once, neither at the start nor later.
+    This spreads the requests of a thousand watches, at the start and later.
     """
     return interval * (crc32(name.encode()) / 2**32)

@@ -1,4 +1,4 @@
-"""The monitor seen from outside, read only: `/healthz`, `/readyz`, `/metrics`.
+"""The HTTP endpoints of the monitor, read only: `/healthz`, `/readyz`, `/metrics`.
 
 Alive means that polls are being completed; ready, that the platform and Slack can be reached
 as well. A daemon that is alive and not ready needs a person, not a restart.
@@ -30,7 +30,7 @@ class Check:
 
 
 class StatusSource(Protocol):
-    """Answers what the pages ask; each answer is cheap and certain."""
+    """What the pages show; each answer is quick."""
 
     def alive(self) -> tuple[Check, ...]: ...
 
@@ -40,7 +40,7 @@ class StatusSource(Protocol):
 
 
 class HealthServer:
-    """Serves what a source says on one address."""
+    """Serves the findings of a source on one address."""
 
     def __init__(self, address: tuple[str, int], source: StatusSource, metrics: Metrics) -> None:
         self._address = address
@@ -50,7 +50,7 @@ class HealthServer:
         self.port = 0
 
     async def start(self) -> None:
-        """Listen; raises MonitorError where the address cannot be had."""
+        """Listen; raises MonitorError where the address cannot be bound."""
         app = web.Application()
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
@@ -64,7 +64,7 @@ class HealthServer:
             await web.TCPSite(self._runner, host, port).start()
         except OSError as error:
             await self._runner.cleanup()
-            # asyncio repeats the address before it comes to the reason.
+            # asyncio puts the address before the reason.
             reason = (error.strerror or str(error)).rpartition(": ")[2]
             raise MonitorError(
                 f"cannot listen on {host}:{port}, {reason}: set http.listen to a free address,"

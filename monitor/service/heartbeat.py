@@ -1,7 +1,7 @@
-"""A dead man's switch: an address that is asked every minute, and raises the alarm when it is not.
+"""A dead man's switch: an address that is called every minute, and raises an alarm when it is not.
 
-It beats only while the daemon is alive, so that a monitor that is stuck or dead is noticed
-by somebody else.
+It is called only while the daemon is alive, so that a monitor that is stuck or dead is noticed
+elsewhere.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _TIMEOUT = aiohttp.ClientTimeout(total=15)
 
 
 class Heartbeat:
-    """Beats at one address, which is a secret: whoever knows it can keep the switch quiet."""
+    """Calls one address, which is a secret: anybody who knows it can suppress the alarm."""
 
     def __init__(self, url: str, is_alive: Callable[[], bool]) -> None:
         self._url = url
         self._is_alive = is_alive
 
     async def beat(self) -> None:
-        """Ask the address once, unless stuck; failing is logged and nothing more."""
+        """Call the address once, unless the daemon is stuck; a failure is only logged."""
         if not self._is_alive():
             log.error("no_heartbeat", reason="the daemon is stuck")
             return
@@ -34,7 +34,7 @@ class Heartbeat:
                 aiohttp.ClientSession(timeout=_TIMEOUT, trust_env=True) as session,
                 session.get(self._url, allow_redirects=False) as answer,
             ):
-                if answer.status >= HTTPStatus.MULTIPLE_CHOICES:  # a redirect has not beaten either
+                if answer.status >= HTTPStatus.MULTIPLE_CHOICES:  # a redirect is no success either
                     log.warning("heartbeat_refused", status=answer.status)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             log.warning("heartbeat_failed", error=type(error).__name__)

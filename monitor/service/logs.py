@@ -1,8 +1,8 @@
 """Logging, configured once per process: a stable event name and fields, on text or as JSON.
 
-Whatever a field holds, an entry stays one line without control characters (on a terminal a
-traceback has its lines), and none of the configuration's secrets is in it. An entry that
-cannot be written is lost: what is logged about must not fail with the log.
+An entry is one line without control characters, whatever its fields contain (on a terminal a
+traceback has its lines), and contains no secret of the configuration. An entry that cannot be
+written is lost: a failure to log must not stop the daemon.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def configure(
 
 
 class _Tolerant(io.TextIOBase):
-    """A stream whose reader may leave and whose disk may be full."""
+    """A stream that may be closed by its reader, or whose disk may be full."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -87,7 +87,7 @@ class _Tolerant(io.TextIOBase):
 
 
 class _Cleaner:
-    """Takes secrets and control characters out of every field."""
+    """Removes secrets and control characters from every field."""
 
     def __init__(self, secrets: Collection[str], *, keeps_lines: bool) -> None:
         self._secrets = secrets

@@ -1,4 +1,4 @@
-"""What the configuration says, as the values that polls, decisions and messages work with.
+"""The configuration, as the values that polls, decisions and messages work with.
 
 Nothing is opened, read or remembered here.
 """
@@ -33,9 +33,9 @@ Shorter ones are words such as `/ping`, which would be blotted out all over the 
 
 
 def secrets_of(config: Config) -> tuple[str, ...]:
-    """Return every secret of a configuration, for whoever keeps them out of its output.
+    """Return every secret of a configuration, to keep them out of all output.
 
-    Of a secret address also the path and the password: libraries name these alone.
+    Of a secret address also the path and the password: libraries log these by themselves.
     """
     values = (
         config.nuon.api_token,
@@ -69,14 +69,14 @@ def templates_of(config: Config) -> MessageTemplates:
 
 
 def settings_of(config: Config, entry: WatchEntry) -> WatchSettings:
-    """Return how an entry's target is watched, and all that it leads to."""
+    """Return the settings of an entry, for its target and all targets that it leads to."""
     return WatchSettings(
         entry=Named(entry.target.id, entry.name or ""),
         default_destinations=(destination_of_entry(config, entry),),
         labels=entry.labels,
         interval=entry.interval or config.poll.interval,
         settled_interval=config.poll.settled_interval,
-        # What the store has forgotten by then would be news.
+        # A target that the store has pruned by then would be news again.
         forget_after=min(config.poll.forget_after, config.store.keep),
         limit=entry.limit,
         names=NamePatterns(entry.include, entry.exclude),

@@ -1,4 +1,4 @@
-"""What the daemon says of itself when it is probed, gathered from the parts that know."""
+"""What `/healthz`, `/readyz` and `/metrics` report, gathered from the parts of the daemon."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MOST_SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Probes:
-    """Answers what the pages of `health` ask."""
+    """The source of the pages that `health` serves."""
 
     registry: Registry
     daemon: Daemon
@@ -34,7 +34,7 @@ class Probes:
     metrics: Metrics
     now: Callable[[], datetime]
     stuck_after_seconds: float
-    """How long no poll may complete until the daemon is taken for stuck."""
+    """How long no poll may complete before the daemon counts as stuck."""
     destinations: frozenset[str]
     """The channels of the watches, one of which has to take messages."""
     configuration_problem: Callable[[], str | None]
@@ -44,7 +44,7 @@ class Probes:
         return all(check.problem is None for check in self.alive())
 
     def alive(self) -> tuple[Check, ...]:
-        """Check what only a restart can mend."""
+        """Check what only a restart can repair."""
         overdue = self.daemon.overdue()
         is_stuck = overdue > self.stuck_after_seconds
         return (Check("polls", f"no poll completed for {overdue:.0f} s" if is_stuck else None),)
@@ -69,7 +69,7 @@ class Probes:
     def _watches_problem(self) -> str | None:
         """Return which watches of the configuration lead to nothing on the platform.
 
-        What a list led to may be deleted: nobody has to do anything about that.
+        A find of a list may be deleted: nobody has to do anything about that.
         """
         named = (one.watch.target for one in self.registry.pollers if one.watch.found_in is None)
         missing = [
@@ -83,9 +83,9 @@ class Probes:
         return "; ".join([*missing[:_MOST_SHOWN], *more]) or None
 
     def _slack_problem(self) -> str | None:
-        """Return what keeps everybody from being notified.
+        """Return why nobody can be notified.
 
-        That one channel refuses is reported in another: it is a problem only where all do.
+        One channel that refuses is reported in another: it is a problem only if all refuse.
         """
         if self.delivery.health.problem is not None:
             return self.delivery.health.problem

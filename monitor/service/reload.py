@@ -1,9 +1,9 @@
 """The daemon for as long as its process lives: started, and restarted with a new configuration.
 
 A reload is a restart inside the process. The new configuration is read and checked whole; then
-the daemon ends in order, as on SIGTERM, and is built anew. All that it knows is in the store,
-so that nothing is lost or notified twice. A configuration that cannot be used leaves the old
-one running, and is reported by the log, `/readyz` and a metric for as long as it is there.
+the daemon ends in order, as on SIGTERM, and is built again. Its whole state is in the store, so
+that nothing is lost or notified twice. With an invalid configuration the old one keeps running;
+the log, `/readyz` and a metric report it until it is valid again.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from monitor.service.scheduler import stop_on_signals
 log = structlog.get_logger(__name__)
 
 _LOOK_EVERY_SECONDS = 10.0
-"""Between two looks at the files: by content, so that a swapped link counts as well."""
+"""How often the files are compared: by content, so that a changed link counts as well."""
 
 
 class ControlSignals:
-    """What the process was asked for: to end, or to read its configuration anew."""
+    """What signals asked the process for: to end, or to read its configuration again."""
 
     def __init__(self) -> None:
         self.is_to_stop = False
@@ -77,7 +77,7 @@ class Service:
         self._secrets: dict[str, None] = {}
         self._refused: Config | None = None
         self.problem: str | None = None
-        """Why the configuration in the file is not the one that runs; None while it is."""
+        """Why the configuration in the file is not in use; None while it is."""
 
     async def run(self) -> None:
         """Run until asked to end; raises MonitorError where the first daemon cannot begin."""
@@ -87,7 +87,7 @@ class Service:
             try:
                 config, before = await self._live(config), config
             except StoreDamaged:
-                raise  # a restart is for whoever runs the process, at a pace of his own
+                raise  # the process manager restarts it, at its own pace
             except MonitorError as error:
                 if self._is_leaving_anyway(error):
                     break
@@ -100,7 +100,7 @@ class Service:
 
     async def _live(self, config: Config) -> Config | None:
         """Run one daemon; returns the configuration of the next one, None if there is none."""
-        # An old secret may yet be in a late entry.
+        # A late log entry may still contain an old secret.
         self._secrets.update(dict.fromkeys(secrets_of(config)))
         logs.configure(config.log.level, config.log.format, secrets=self._secrets)
         for sentence in warnings(config):
@@ -123,7 +123,7 @@ class Service:
             return await waiting
 
     async def _next(self, config: Config) -> Config | None:
-        """Wait until another configuration is to be used; None once it is time to end."""
+        """Wait for another valid configuration; None once the process is to end."""
         while True:
             await self._signals.wait(self._look_every)
             if self._signals.is_to_stop:
@@ -143,13 +143,13 @@ class Service:
                 log.info("configuration_accepted_again")
 
     def _is_leaving_anyway(self, error: MonitorError) -> bool:
-        """Whether the end was asked for while a daemon tried in vain to begin."""
+        """Whether a signal to end came while a daemon failed to start."""
         if self._signals.is_to_stop:
             log.warning("stopped_while_starting", error=str(error))
         return self._signals.is_to_stop
 
     def _complain(self, problem: str) -> None:
-        """Log what is wrong, once for as long as it stays the same."""
+        """Log an error once, for as long as it stays the same."""
         if problem != self.problem:
             log.error("configuration_refused", problems=problem.splitlines())
         self.problem = problem

@@ -36,13 +36,13 @@ _FLUSH_EVERY = 30.0
 _PRUNE_EVERY = 3600.0
 _HEARTBEAT_EVERY = 60.0
 _TAKE_SILENCES_EVERY = 3.0
-# The first time after the first polls, so that what is sent shows the state of now.
+# First after the first polls, so that messages show the current state.
 _SEND_DUE_EVERY = 10.0
 _LOOK_AT_CLOCK_EVERY = 1.0
 _START_WITHIN = 5.0
 """All watches are polled once in the first seconds, however long their interval."""
 _FINISH_WITHIN = 6.0
-"""How long polls and deliveries in hand may take once the daemon is to stop."""
+"""How long polls and deliveries under way may take once the daemon is to stop."""
 _CANCEL_WITHIN = 1.0
 _DELIVERY_MAY_TAKE = 60.0
 """How long one round of the delivery may last: one request that waits for its time-out."""
@@ -57,10 +57,10 @@ class _Every(IntervalTrigger):  # type: ignore[misc]  # APScheduler 3 has no typ
 
 
 def rouse(scheduler: AsyncIOScheduler) -> None:
-    """Run at once what waits for longer than its interval.
+    """Run at once every job that would wait longer than its interval.
 
-    APScheduler goes by the time of day: the clock was set back since it planned such a job, and
-    it would wait until it is that late again.
+    APScheduler uses the time of day: if the clock was set back since it planned a job, it would
+    wait until that time comes again.
     """
     now = datetime.now(UTC)
     for job in scheduler.get_jobs():
@@ -69,7 +69,7 @@ def rouse(scheduler: AsyncIOScheduler) -> None:
 
 
 class Daemon:
-    """Polls every watch when it is due and delivers what comes of it, until stopped."""
+    """Polls every watch when it is due and delivers the notifications, until stopped."""
 
     def __init__(
         self,
@@ -105,15 +105,15 @@ class Daemon:
         self._flushed: dict[Target, datetime] = {}
         self._stopping = asyncio.Event()
         self.problem: str | None = None
-        """Why results cannot be stored at present; None while the store takes them."""
+        """Why results cannot be stored at present; None while they can."""
         self.beat: Callable[[], Awaitable[None]] | None = None
         """Called every minute, where a heartbeat is configured."""
 
     async def run(self) -> None:
-        """Run until `stop`; then finish what is in hand, for a few seconds at most.
+        """Run until `stop`; then finish what is under way, for a few seconds at most.
 
-        Raises StoreDamaged when the store turned out to be damaged meanwhile. Nothing can be
-        stored then, and so nothing be notified only once; the next start sets the file aside.
+        Raises StoreDamaged if the store turned out to be damaged meanwhile: nothing can be stored
+        then, so notifications would be repeated; the next start sets the file aside.
         """
         for poller in self._registry.pollers:
             self._begin(poller)
@@ -142,10 +142,10 @@ class Daemon:
         self._stopping.set()
 
     def overdue(self) -> float:
-        """Return for how many seconds something that should have happened has not.
+        """Return for how many seconds a poll or a round of the delivery is overdue.
 
-        Where many polls wait for a platform that hangs, each waits long, and yet one after
-        the other completes: so it counts how long none of them has.
+        While the platform does not answer, each of many polls waits long, and yet one after the
+        other completes: so the time since the last one counts.
         """
         now = time.monotonic()
         waits = [now - self._delivery.turned_at - _DELIVERY_MAY_TAKE]
@@ -175,15 +175,15 @@ class Daemon:
         for job, seconds in jobs:
             scheduler.add_job(job, _Every(seconds=seconds, timezone=UTC))
         if self.beat is not None:
-            # The first at once, or a restart would leave a gap.
+            # The first call at once: a restart must not leave a gap.
             trigger = _Every(seconds=_HEARTBEAT_EVERY, timezone=UTC)
             scheduler.add_job(self.beat, trigger, next_run_time=datetime.now(UTC))
         return scheduler
 
     async def _follow_clock(self, scheduler: AsyncIOScheduler) -> None:
-        """Rouse APScheduler and the outbox when the clock was set: both go by the time of day.
+        """Wake APScheduler and the outbox when the clock was set: both use the time of day.
 
-        After a clock was set back by a day, they would wait for that long.
+        After a clock was set back by a day, they would wait a day longer.
         """
         known = self._jumped()
         while True:
@@ -252,7 +252,7 @@ class Daemon:
             self._flushed.update(fresh)
 
     async def _prune(self) -> None:
-        # Neither a clock that was set ahead nor a time without a daemon makes anything old.
+        # Time that the clock skipped, or that passed without a daemon, does not count as age.
         age = self._keep + self._not_running_for + max(self._jumped(), timedelta(0))
         with self._logged("prune"):
             watched = frozenset(self._registry.watched())
@@ -267,7 +267,7 @@ class Daemon:
         await self._by_the_clock(self._timers.send_due)
 
     async def _by_the_clock(self, look: Callable[[], Awaitable[None]]) -> None:
-        """Look at the time; what the store refuses now is tried again at the next look."""
+        """Run a timer; if the store fails, the next run tries again."""
         try:
             await look()
         except StoreError as error:

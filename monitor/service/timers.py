@@ -34,7 +34,7 @@ class Timers:
         self._digests = tuple({one.name: one for one in digests}.values())
 
     async def take_silences(self) -> None:
-        """Make those silences the active ones that people have set since, and no others."""
+        """Read which silences are active now."""
         context = self._context
         silences = await context.store.call(context.store.silences.load, since=context.now())
         if context.active_silences.take(silences):
@@ -108,7 +108,7 @@ class Timers:
         facts = digest.with_names(facts, called.names)
         messages: tuple[Notification, ...] = ()
         if digest.is_worth_sending(one.timetable, facts):
-            # By a clock that was set, the same time may come again, with other news.
+            # After the clock was set back, the same time may come again, with other news.
             key = f"digest/{issue.until:%Y-%m-%dT%H:%MZ}/{now:%Y%m%dT%H%M%S.%fZ}/{one.name}"
             messages = (Notification(key, one.destination, Form.MESSAGE, render.digest(facts)),)
         await context.store.call(
@@ -118,7 +118,7 @@ class Timers:
         context.has_news()
 
     async def _accounts(self, one: Digest, issue: Issue) -> list[Account]:
-        """Look at the rollouts one by one: all of a week at once may be more than fits."""
+        """Read the rollouts one by one: those of a week may not fit into memory at once."""
         context = self._context
         notified = await context.store.call(
             context.store.history.notified_targets, one.destination, issue.since

@@ -1,7 +1,7 @@
 """How far the time of day was set while this process ran: by hand, by NTP, by a paused machine.
 
-The rest of the program goes by the time of day, which is what people read and what a store
-outlives a process with. Whoever waits by it asks here whether it can be believed.
+The rest of the program uses the time of day, which people read and which is stored beyond the
+life of a process. Code that waits by it learns here how far it was set.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 _NOTICEABLE_SECONDS = 30.0
-"""What is less does no harm, and neither is a leap second news."""
+"""Smaller differences, a leap second among them, do no harm and are ignored."""
 
 
 def utc_now() -> datetime:
@@ -20,13 +20,13 @@ def utc_now() -> datetime:
 
 
 def seconds_awake_or_asleep() -> float:
-    """Return seconds on a clock that nobody sets; where it can, it counts a machine's sleep."""
+    """Return seconds on a clock that cannot be set; on Linux it counts a machine's sleep."""
     # Of Linux only. https://man7.org/linux/man-pages/man2/clock_gettime.2.html
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class WallClock:
-    """Compares the time of day with a clock that nobody sets; both give seconds."""
+    """Compares the time of day with a clock that cannot be set; both give seconds."""
 
     def __init__(
         self,
