@@ -5,6 +5,7 @@ from __future__ import annotations
 from monitor.decide.alert_book import TROUBLES, UNDER_WAY, AlertBook
 from monitor.decide.diff import Difference
 from monitor.decide.progress import has_parts_that_wait, reason_of, units_of
+from monitor.kinds.causes import cause_of
 from monitor.model import Alert, Entity, EventKind, Level, Phase, Reason, ReasonKind
 
 
@@ -106,4 +107,4 @@ def _update_wait(
 def _explanation(entity: Entity, description: str) -> Reason:
     """Return what explains a problem: what says most of it now, else what was known then."""
     explanation = reason_of(entity) if entity.phase in TROUBLES else ""
-    return Reason(description=explanation or description)
+    return Reason(description=explanation or cause_of(description))

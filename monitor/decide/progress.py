@@ -11,12 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from typing import NamedTuple
 
 import msgspec
 
 from monitor.kinds import profile_of
+from monitor.kinds.causes import cause_of, says_nothing
+from monitor.kinds.parts import BUILD, WORKFLOW
 from monitor.kinds.profile import Agreement
-from monitor.model import Entity, Level, Phase, is_refusal, phase_of
+from monitor.model import Entity, Kind, Level, Phase, is_refusal, phase_of
 
 
 class KeyedUnit(msgspec.Struct, frozen=True, gc=False):
@@ -185,17 +188,43 @@ def reason_of(entity: Entity) -> str:
     """Return why something failed, or what it waits for: what says most below it, or itself.
 
     What failed deep down is the reason of what failed above it, where it says more than that
-    it failed; of several at one depth the latest speaks.
+    it failed: of the parts a job rather than a workflow, and that rather than a build; then what
+    is explained the deepest, then the latest.
     """
+    informative = _informative(entity, entity.phase)
+    if informative is not None:
+        return informative.cause
     candidates = [
-        (level, entity_below.created_at or _EARLIEST, entity_below.description)
-        for level, entity_below in _below(entity, 0)
-        if entity_below.phase is entity.phase and entity_below.description.strip()
+        (level, below.created_at or _EARLIEST, below.description)
+        for level, below in _below(entity, 0)
+        if below.phase is entity.phase and below.description.strip()
     ]
-    informative = [
-        one for one in candidates if one[2].strip().rstrip(".").lower() not in _SAYS_NOTHING
-    ]
-    return max(informative or candidates, key=lambda one: one[:2], default=(0, _EARLIEST, ""))[2]
+    description = max(candidates, key=lambda one: one[:2], default=(0, _EARLIEST, ""))[2]
+    return cause_of(description)
+
+
+class _Explanation(NamedTuple):
+    """What explains an entity: the words, and how far below it they stand."""
+
+    cause: str
+    depth: int = 0
+
+
+def _informative(entity: Entity, phase: Phase) -> _Explanation | None:
+    """Return what says most of why something came to a phase; None where nothing says it."""
+    best: tuple[int, int, datetime] | None = None
+    found: _Explanation | None = None
+    for child in entity.children:
+        below = _informative(child, phase)
+        if below is None:
+            continue
+        rank = _RANKS.get(child.kind, _HIGHEST_RANK)
+        key = rank, below.depth, child.created_at or _EARLIEST
+        if best is None or key >= best:
+            best, found = key, _Explanation(below.cause, below.depth + 1)
+    if found is None and entity.phase is phase and not says_nothing(entity.description):
+        return _Explanation(cause_of(entity.description))
+    return found
 
 
 def has_parts_that_wait(level: Level, entity: Entity) -> bool:
@@ -208,15 +237,9 @@ def has_parts_that_wait(level: Level, entity: Entity) -> bool:
     return level is Level.STEP and any(u.phase is Phase.WAITING for u in units_of(entity))
 
 
-# How the platform's own code describes a failure that is described elsewhere (December 2025).
-_SAYS_NOTHING = frozenset(
-    {
-        *("failed", "error", "step failed", "job failed", "job did not succeed", "unknown error"),
-        *("unable to deploy", "unable to sync", "unable to execute runner job", "internal error"),
-        *("error while executing steps", "release step errored", "install deploy failed"),
-        "step failed, review the error in logs and try again",
-    }
-)
+_HIGHEST_RANK = 2
+# A workflow repeats what its job said, and a build is that of many deploys.
+_RANKS: Mapping[Kind, int] = {BUILD: 0, WORKFLOW: 1}
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 

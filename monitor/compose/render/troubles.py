@@ -11,6 +11,7 @@ from monitor.compose.render.lines import ABSENT, Advice, Item
 from monitor.compose.render.pages import Page, page_of_step
 from monitor.compose.render.phases import FAILED, MARKS, TROUBLES, says_of
 from monitor.decide.progress import Stage, alert_key_of, has_parts_that_wait, reason_of
+from monitor.kinds.causes import cause_of
 from monitor.model import Alert, Entity, EventKind, Kind, Level, Phase, ReasonKind, phase_of
 
 _RETRIED = 5
@@ -125,7 +126,7 @@ def _units_in_trouble(
 
 def _reason_of(unit: Entity) -> str:
     """Return what explains a unit; most have nothing below them that could."""
-    return reason_of(unit) if unit.children else unit.description.strip()
+    return reason_of(unit) if unit.children else cause_of(unit.description).strip()
 
 
 def _is_over_and_done(layout: Layout, stage: Stage) -> bool:
