@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import msgspec
@@ -18,6 +19,7 @@ from monitor.simulation.answers import Detail, Document, Mark, record
 from monitor.simulation.builds import Builds
 from monitor.simulation.cast import Cast, chance_of, id_of, install_of, related_id
 from monitor.simulation.deploys import write_deploy
+from monitor.simulation.dialects.installer import write_app, write_configs
 from monitor.simulation.dialects.release import release_row
 from monitor.simulation.dialects.run import branch_run, install_group_runs, latest_run, run_id_of
 from monitor.simulation.flows import write_approval, write_flow, write_row, write_rows
@@ -86,6 +88,10 @@ class Org:
         return answers.install(cast, install_id, name, BEGINNING)
 
     def app(self, app_id: str) -> Document:
+        """Return an app with its newest configs, where an installer's life makes it some."""
+        for rollout, seconds in self._newest_first("installer"):
+            with suppress(LookupError):
+                return write_app(rollout, app_id, seconds)
         return answers.app(self._cast(lambda cast: cast.app_id == app_id), BEGINNING)
 
     def component(self, component_id: str) -> Document:
@@ -192,6 +198,13 @@ class Org:
     def apps(self) -> list[Document]:
         casts = {cast.app_id: cast for cast in self._casts()}
         return [answers.app(cast, BEGINNING) for cast in casts.values()]
+
+    def app_configs(self, app_id: str) -> list[Document]:
+        for rollout, seconds in self._newest_first("installer"):
+            with suppress(LookupError):
+                return write_configs(rollout, app_id, seconds)
+        self._cast(lambda cast: cast.app_id == app_id)
+        return []
 
     def branches(self, app_id: str | None = None) -> list[Document]:
         casts = {c.branch_id: c for c in self._casts() if app_id in (None, c.app_id)}

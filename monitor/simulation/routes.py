@@ -114,6 +114,10 @@ def _app(org: Org, request: web.Request) -> web.Response:
     return json_of(org.app(_of(request)))
 
 
+def _app_configs(org: Org, request: web.Request) -> web.Response:
+    return _page(request, org.app_configs(_of(request)))
+
+
 def _component(org: Org, request: web.Request) -> web.Response:
     return json_of(org.component(_of(request)))
 
@@ -177,6 +181,7 @@ IN_TODAY: Mapping[str, Answer] = {
 IN_BOTH: Mapping[str, Answer] = {
     "/v1/apps": _apps,
     "/v1/apps/{id}": _app,
+    "/v1/apps/{id}/configs": _app_configs,
     "/v1/components/builds/{id}": _build,
     "/v1/components/{id}": _component,
     "/v1/installs/{id}": _install,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from monitor.simulation.answers import Detail, Document, commit, record, without_zeros
+from monitor.simulation.answers import Detail, Document, commit, record, without, without_zeros
 from monitor.simulation.cast import Cast, cast_of, id_of, related_id
 from monitor.simulation.fat_app import AppRelations
 from monitor.simulation.flows import BRANCHES, flow_of, write_flow
@@ -98,7 +98,7 @@ class InstallerDialect(Dialect):
         missing = rollout.missing_at(seconds)
         detail = rollout.scenario.detail
         apps = [
-            _write_app(rollout, index, seconds)
+            _write_app_of_installer(rollout, index, seconds)
             for index, step in enumerate(rollout.steps)
             if step.life and step.life[0].at <= seconds and step.id not in missing
         ]
@@ -167,7 +167,8 @@ def _app(release: Rollout, index: int) -> Step:
     ]
     units = [_config(step, index, deploy) for deploy in step.deploys]
     for deploy in step.deploys:
-        if _has_flow(release, step, deploy):
+        # The thin answers have a config's branch, and not what the branch's workflows do.
+        if _has_flow(release, step, deploy) and not release.is_thin:
             flow = _flow(release, index, deploy)
             units.append(Deploy(flow.id, "", "", flow.life, flow.subject))
     return replace(
@@ -248,11 +249,44 @@ def _flow(rollout: Rollout, index: int, deploy: Deploy) -> Flow:
     )
 
 
-def _write_app(rollout: Rollout, index: int, seconds: float) -> Document:
+def _write_app_of_installer(rollout: Rollout, index: int, seconds: float) -> Document:
+    """Write an app as an installer's answer has it: a real server loads none of its relations."""
+    if rollout.is_thin:
+        app = _write_app(rollout, index, seconds, [])
+        return without(app, "notifications_config", *_FAT_RELATIONS) | {"app_configs": None}
+    return _write_app(rollout, index, seconds, _write_configs(rollout, index, seconds))
+
+
+_FAT_RELATIONS = ("input_config", "runner_config", "sandbox_config")
+
+
+def write_app(rollout: Rollout, app_id: str, seconds: float) -> Document:
+    """Write an app as its own route answers; LookupError while it is not there."""
+    index = _index_of(rollout, app_id, seconds)
+    newest = write_configs(rollout, app_id, seconds)[:_CONFIGS_OF_AN_APP]
+    return _write_app(rollout, index, seconds, newest)
+
+
+_CONFIGS_OF_AN_APP = 3
+
+
+def write_configs(rollout: Rollout, app_id: str, seconds: float) -> list[Document]:
+    """Write an app's configs, newest first; LookupError while the app is not there."""
+    index = _index_of(rollout, app_id, seconds)
+    return _write_configs(rollout, index, seconds, has_workflows=False)[::-1]
+
+
+def _index_of(rollout: Rollout, app_id: str, seconds: float) -> int:
+    for index, step in enumerate(rollout.steps):
+        if step.id == app_id and step.life and step.life[0].at <= seconds:
+            return index
+    raise LookupError(app_id)
+
+
+def _write_app(rollout: Rollout, index: int, seconds: float, configs: list[Document]) -> Document:
     step, cast = rollout.steps[index], _cast(rollout, index)
     life = rollout.marks(step.life, seconds)
     now, detail = life[-1], rollout.scenario.detail
-    configs = _write_configs(rollout, index, seconds)
     if detail is Detail.THIN:
         return {"id": step.id, "status": now.status, "app_configs": configs or None}
     document = record(cast, cast.app_id, life[0].at, now.at) | {
@@ -279,9 +313,14 @@ def _write_app(rollout: Rollout, index: int, seconds: float) -> Document:
     return without_zeros(document, unless=detail is Detail.FAT)
 
 
-def _write_configs(rollout: Rollout, index: int, seconds: float) -> list[Document]:
+def _write_configs(
+    rollout: Rollout, index: int, seconds: float, *, has_workflows: bool = True
+) -> list[Document]:
+    """Write an app's configs, oldest first."""
     missing = rollout.missing_at(seconds)
     branch = _branch(rollout, index, seconds)
+    if not has_workflows:
+        branch = without(branch, "workflows")
     return [
         _write_config(rollout, _cast(rollout, index), config, branch, seconds)
         for config in rollout.steps[index].deploys

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
 from monitor.simulation.answers import Shape
+from monitor.simulation.audit import audit
 from monitor.simulation.deploys import GENERIC_REASONS
 from monitor.simulation.platform import SimulatedPlatform
-from monitor.simulation.scenarios import BUILD_ERROR, SCENARIOS, Rollout
+from monitor.simulation.scenarios import BUILD_ERROR, FAILS, SCENARIOS, Rollout, timeline
+from monitor.simulation.slack import Channel
+from tests.support import documents
 from tests.support.clock import Clock
 from tests.support.documents import contradictions, documented_deploy
 from tests.support.timelines import deploys_of, play
@@ -152,3 +156,45 @@ def test_a_release_can_fail_in_a_step_that_goes_on_creating_deploys_for_ever() -
     assert (done["status"], broken["status"]) == ("active", "creating_install_deploys")
     assert later["status"] == "queued"
     assert [deploy["status"] for deploy in broken["install_deploys"]] == ["queued"]
+
+
+# An installer
+
+
+@pytest.mark.parametrize("name", ["happy", "retry", "fat"])
+def test_an_installer_has_neither_the_configs_of_its_apps_nor_their_webhooks(name: str) -> None:
+    rollout = thin(name, dialect="installer")
+    state = rollout.state_at(rollout.settles_after)
+
+    assert [app["app_configs"] for app in state["apps"]] == [None] * len(rollout.steps)
+    assert all("notifications_config" not in app for app in state["apps"])
+    assert list(contradictions(state, documents.installer())) == []
+
+
+async def test_an_apps_own_route_has_its_three_newest_configs_and_another_all_of_them(
+    platform: SimulatedPlatform, client: httpx.AsyncClient, clock: Clock
+) -> None:
+    rollout = platform.rollout(platform.add("failure", dialect="installer"))
+    clock.advance(rollout.settles_after)
+    app_id = rollout.steps[1].id
+
+    app = await read(client, f"/v1/apps/{app_id}")
+    configs = await read(client, f"/v1/apps/{app_id}/configs?limit=100")
+
+    assert list(contradictions(app, documents.installer()["apps"][0])) == []
+    assert [config["version"] for config in configs] == list(range(2008, 2000, -1))
+    assert app["app_configs"] == configs[:3]
+    assert configs[5]["status"] == "error"
+    assert "helm upgrade timed out" in configs[5]["status_description"]
+    assert configs[0]["app_branch"]["name"] == "main"
+    assert "sha" in configs[0]["vcs_connection_commit"]
+    assert app["notifications_config"]["slack_webhook_url"].startswith("https://")
+
+
+def test_of_configs_those_have_to_be_told_that_no_newer_one_has_pushed_out() -> None:
+    channel = Channel("C0THIN", "releases")
+    newest = replace(SCENARIOS["failure"], steps=(2, 2), courses={(2, 2): FAILS})
+    rollout = timeline(newest, 1, dialect="installer", shape=Shape.THIN)
+
+    assert audit(thin("failure", dialect="installer"), channel).lost == ()
+    assert audit(rollout, channel).lost == ("version 2002 failed",)
