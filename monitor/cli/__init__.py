@@ -124,7 +124,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _usage(error: click.ClickException) -> str:
-    """Say in one line what click says in four."""
+    """Return click's message in one line instead of four."""
     context = error.ctx if isinstance(error, click.UsageError) else None
     if context is None:
         return error.format_message()
@@ -136,8 +136,8 @@ def _complain(sentence: str) -> None:
 
 
 def _cannot_write(error: OSError) -> int:
-    """Be quiet where the reader has left, as `head` does, and say what else went wrong."""
-    # What is left in the buffer must not be tried again when the interpreter ends.
+    """Ignore that the reader has closed the pipe, as `head` does; report other errors."""
+    # The interpreter must not try to write the rest of the buffer again when it ends.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if not isinstance(error, BrokenPipeError):
         where = error.filename or "the output"

@@ -37,7 +37,7 @@ _STATES = {
 
 
 class _Change(NamedTuple):
-    """What became of something. `way` are the platform's own words for it."""
+    """The status that something reached. `way` are the platform's own words on the way there."""
 
     words: str
     reason: str
@@ -81,7 +81,7 @@ def command(config_path: Path | None, target_id: str, *, is_json: bool, limit: i
 
 
 def _completed(beginning: str, known: tuple[str, ...]) -> str:
-    """Return the one known id that begins so; MonitorError says what there is instead."""
+    """Return the one known id that begins so; MonitorError lists candidates."""
     from monitor.errors import MonitorError
     from monitor.text import join_names, plain
 
@@ -166,7 +166,7 @@ def _lines(moment: tuple[_Entry, ...], names: Mapping[str, str]) -> Iterator[Tex
 
 
 def _seen_lines(seen: list[PastTransition], names: Mapping[str, str]) -> Iterator[Text]:
-    """Yield what changed; what went the same way at once shares a line."""
+    """Yield what changed; equal changes at the same time share a line."""
     from rich.text import Text
 
     from monitor.text import join_names
@@ -203,7 +203,7 @@ def _fact_change(way: list[PastTransition]) -> _Change:
 
 
 def _status_change(way: list[PastTransition]) -> _Change:
-    """Say in plain words what it came to; the platform's own words stand beside it."""
+    """Return the outcome in plain words; the platform's own words are shown beside it."""
     from monitor.kinds import kind_of_part
     from monitor.model import Phase, phase_of
     from monitor.text import plain
@@ -230,7 +230,7 @@ def _status_change(way: list[PastTransition]) -> _Change:
 
 
 def _notification_line(sent: PastNotification) -> Text:
-    """Write what was sent by its first words, as its readers see them."""
+    """Return the first words of a message, as its readers see them."""
     from rich.text import Text
 
     from monitor.compose.terminal import plain_text

@@ -95,7 +95,7 @@ def _write(file: Path) -> None:
     from monitor.errors import MonitorError
 
     try:
-        # For its owner alone: tokens will stand in it.
+        # Readable by its owner only: it will contain tokens.
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:
         raise MonitorError(

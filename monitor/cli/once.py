@@ -64,12 +64,12 @@ async def _learn_workspace(app: App) -> None:
     from monitor.errors import DestinationError
 
     if app.config.slack.bot_token is not None:
-        with suppress(DestinationError):  # whatever is wrong, delivery will say
+        with suppress(DestinationError):  # delivery will report the error
             await app.slack.check_token()
 
 
 async def _show(config: Config) -> int:
-    """Poll on a copy of the store, and print what stands in its outbox afterwards, and why."""
+    """Poll on a copy of the store, and print what is in its outbox afterwards, and why."""
     import tempfile
 
     from monitor.deliver.destinations import Destinations
@@ -100,7 +100,7 @@ async def _show(config: Config) -> int:
 
 
 def _edits(cards: Cards, destination: str) -> list[Edit]:
-    """Return every edit that is due, each taken for made, which only a copy can bear."""
+    """Return every edit that is due, and mark each as made: for a copy of the store only."""
     from monitor.service.wall_clock import utc_now
 
     edits = []
@@ -111,7 +111,7 @@ def _edits(cards: Cards, destination: str) -> list[Edit]:
 
 
 def _polled(config: Config, failures: Sequence[Target]) -> str:
-    """Say how many watches came through, and how many of what their lists led to did not."""
+    """Return how many watches were polled, and how many finds of their lists were not."""
     named = [entry.target for entry in config.watch]
     failed = sum(target in failures for target in named)
     counted = (
@@ -139,13 +139,13 @@ class _Reason:
 
     @property
     def is_kept(self) -> bool:
-        """Whether somebody is not told now, or nobody at all."""
+        """Whether somebody is not notified now, or nobody at all."""
         verdict = self.verdict
         return bool(verdict.held or verdict.waiting or verdict.silence) or not verdict.recipients
 
 
 def _reasons(known: Names, decided: list[tuple[Snapshot, Dispatch]]) -> list[_Reason]:
-    """Return why; what is decided of many parts alike is one reason."""
+    """Return why; parts with the same decision share a reason."""
     from monitor.cli.support.verdict_words import verdict_words
     from monitor.text import join_names
 
@@ -186,7 +186,7 @@ _FORMS = {"card": " · the card", "reply": " · reply in the card's thread"}
 
 
 def _print_kept(reasons: list[_Reason]) -> None:
-    """Print what is not told now, and why."""
+    """Print what is not notified now, and why."""
     from rich.text import Text
 
     from monitor.cli.support.drawing import indented, outcome_lines, prefixed

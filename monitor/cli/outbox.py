@@ -96,7 +96,7 @@ def _entries(store: Store) -> Iterator[_Entry]:
 
 
 def _with_those_before(store: Store, id_: int) -> list[int]:
-    """Return an id with those held up that it waits for; none where nothing has that id."""
+    """Return an id and the waiting ones before it; none where no row has that id."""
     entries = list(_entries(store))
     destination = next(
         (entry.queued.destination for entry in entries if entry.queued.id == id_), None

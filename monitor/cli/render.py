@@ -103,7 +103,7 @@ def _of_known(config: Config, target_id: str, *, is_webhook: bool) -> list[Sheet
 
 
 def _newest(known: Known) -> Event:
-    """Return what was told last of a rollout in which nothing is in trouble."""
+    """Return the last event of a rollout without active alerts."""
     from monitor.model import Event, Level, Reason, ReasonKind
 
     root, ended = known.snapshot.root, known.state.ended
@@ -128,7 +128,7 @@ def _of_sample(config: Config, kind: str, event: EventKind, *, is_webhook: bool)
         raise click.UsageError(f"Of {kind} there is never {event}, only {kinds}")
     entry = next((one for one in config.watch if one.target.kind == kind), config.watch[0])
     settings = settings_of(config, entry)
-    if entry.target.kind != kind:  # what that entry finds has a title of its own
+    if entry.target.kind != kind:  # the finds of that entry have titles of their own
         watch = Watch(made.snapshot.target, settings, found_in=entry.target)
     else:
         watch = Watch(made.snapshot.target, settings)
@@ -217,7 +217,7 @@ _FORMS = {
 
 
 def _view(config: Config, known: Known, silences: Sequence[Silence]) -> View:
-    """Return what the messages are drawn from, the user's own words and silences among it."""
+    """Return what the messages are drawn from, with the user's templates and silences."""
     import msgspec
 
     from monitor.decide.dispatch import dispatch

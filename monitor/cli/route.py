@@ -110,7 +110,7 @@ def _open(config: Config, stack: ExitStack, *, needs_it: bool) -> Store | None:
         return None
 
 
-# What is said of it: docs/json.md says what each field means
+# For programs: docs/json.md says what each field means
 
 
 def _page(query: RouteQuery, verdict: Verdict) -> dict[str, Any]:

@@ -161,7 +161,7 @@ def _words(option: str, given: str) -> str:
 
 
 def _of_id(id_: str | None, knowledge: Knowledge, config: Config) -> Iterable[tuple[str, str]]:
-    """Return what an id names as a pattern; UsageError where nobody knows that."""
+    """Return an id as a pattern with its key; UsageError for an unknown id."""
     from monitor.text import plain
 
     if not id_:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from monitor.store import StoredTarget
 
 _EVERY_SECONDS = 2.0
-"""Between two looks into the store with --watch."""
+"""How often the store is read with --watch."""
 
 _LAST_SEEN = ("status", "phase", "description", "attempt", "ended", "polled_at", "changed_at")
 
@@ -159,7 +159,7 @@ def _refresh(config: Config, screen: Console, *, is_all: bool) -> NoReturn:
             time.sleep(_EVERY_SECONDS)
             try:
                 table = StatusTable(config, _look(config), is_all)
-            except StoreError as error:  # a daemon that starts may be at work on the file
+            except StoreError as error:  # a daemon that starts may be changing the file
                 live.update(Group(table, Text(f"⚠ {plain(str(error), 300)}")), refresh=True)
                 time.sleep(_EVERY_SECONDS)
 
@@ -182,7 +182,7 @@ def _print_changes(config: Config, screen: Console, *, is_all: bool) -> NoReturn
 
 
 def _news(config: Config, view: View) -> object:
-    """Return what is worth another table: not that time went by."""
+    """Return what makes another table worth printing: not that time passed."""
     from monitor.cli.support.status_table import warnings
 
     page = _page(view)

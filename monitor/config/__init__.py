@@ -2,8 +2,8 @@
 
 Four layers, the higher ones first: variables that begin with `NUON_MONITOR_`, the file, the
 variables that the platform's and Slack's own tools read, the defaults. pydantic-settings
-merges them. What it would pass over in silence (a missing file, an unknown variable) is
-looked for here, and whatever is wrong is said at once, in one `ConfigError`.
+merges them. What pydantic-settings ignores (a missing file, an unknown variable) is checked
+here, and all problems are reported together, in one `ConfigError`.
 
 A secret's value is in no message and in no `repr`.
 """

@@ -1,7 +1,7 @@
-"""Reads one value of the configuration, whatever was written; raises ValueError for mistakes.
+"""Reads one value of the configuration, of any type; raises ValueError for mistakes.
 
-What a mistake is called is for the types in `values`: only where there is more to say than
-what a type expects does an error here say it.
+The types in `values` have the sentences for mistakes: an error here has a text only where
+there is more to say than what the type expects.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _SHOWN_LIMIT = 80
 TEMPLATE_LIMIT = 500
 
 _MOST_ENTRIES = 10
-"""Of a table whose entries all have to fit into a message."""
+"""For a table whose entries all have to fit into a message."""
 
 _DURATION = re.compile(
     r"(?:(?P<days>[0-9]{1,5})d)?(?:(?P<hours>[0-9]{1,9})h)?(?:(?P<minutes>[0-9]{1,9})m)?"
     r"(?:(?P<seconds>[0-9]{1,9})s)?(?:(?P<milliseconds>[0-9]{1,9})ms)?"
 )
-# A date further away than this may not exist any more for Python.
+# Python may not be able to represent a date further away than this.
 _LONGEST_DURATION = timedelta(days=36_500)
 _UNITS = (
     ("d", timedelta(days=1)),
@@ -72,7 +72,7 @@ def format_duration(duration: timedelta) -> str:
 
 
 def shown(value: object) -> str:
-    """Write a value as a message can bear it: short, on one line, nothing unprintable."""
+    """Write a value for an error message: short, on one line, nothing unprintable."""
     if isinstance(value, Mapping):
         return "a table"
     if isinstance(value, list | tuple):
@@ -90,7 +90,7 @@ def as_duration(value: object) -> timedelta:
 
 
 def _is_one_word(text: str) -> bool:
-    """Whether a text can stand in a header or a URL as it is: printable ASCII, no spaces."""
+    """Whether a text can be used in a header or a URL unchanged: printable ASCII, no spaces."""
     return text.isascii() and text.isprintable() and text != "" and " " not in text
 
 
@@ -173,7 +173,7 @@ def as_zone(value: object) -> ZoneInfo:
     try:
         return ZoneInfo(value if isinstance(value, str) else "")
     except (ValueError, LookupError, OSError):
-        pass  # raised below, without what the operating system said
+        pass  # raised below, without the text of the operating system
     known = [name for name in available_timezones() if "/" in name]
     nearest = difflib.get_close_matches(str(value), known, n=1)
     hint = f"; did you mean {nearest[0]}?" if nearest else ""
@@ -205,7 +205,7 @@ def checked_channel(text: str) -> str:
 
 
 def split_web_url(text: str) -> SplitResult:
-    """Take an http or https URL apart; raises ValueError for what is none."""
+    """Parse an http or https URL; raises ValueError for anything else."""
     parts = urlsplit(text)
     if not _is_one_word(text) or parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("not an http or https URL with a host")
@@ -215,7 +215,7 @@ def split_web_url(text: str) -> SplitResult:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether a URL leads to this very machine."""
+    """Whether a URL leads to this machine."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback

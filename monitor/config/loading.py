@@ -56,7 +56,7 @@ _PREFIX = "NUON_MONITOR_"
 _CONFIG_VARIABLE = "NUON_MONITOR_CONFIG"
 _USUAL_FILES = (Path("monitor.toml"), Path("/etc/nuon-monitor/monitor.toml"))
 
-# What other tools read; each counts only where the configuration sets nothing.
+# The variables of other tools; each counts only where the configuration sets nothing.
 _BORROWED_VARIABLES: Mapping[str, tuple[str, str]] = {
     "NUON_API_URL": ("nuon", "api_url"),
     "NUON_API_TOKEN": ("nuon", "api_token"),
@@ -74,7 +74,7 @@ _KUBERNETES_VARIABLE = re.compile(
     re.DOTALL,
 )
 
-# What no configuration can be without, for commands that only ask the platform.
+# What is required even for commands that only ask the platform.
 _STAND_INS: Mapping[str, Any] = {
     "slack": {"webhook_url": "https://hooks.slack.com/services/none"},
     "watch": [{"approvals": True}],
@@ -94,7 +94,7 @@ _LOCATION = re.compile(r"\[\[[a-z]+\]\]|(?<![\w/])[a-z]+\.[a-z_]+\b")
 class Config(BaseSettings):
     """The whole configuration, complete and free of contradictions.
 
-    Raises ConfigError, with every problem, however it is made; `load_config` makes it from the
+    However it is made, it raises ConfigError with every problem; `load_config` makes it from the
     file and the environment.
     """
 
@@ -123,7 +123,7 @@ class Config(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take the layers that `load_config` hands in; `os.environ` never counts by itself."""
+        """Use the layers that `load_config` passes; `os.environ` is never read directly."""
         given = init_settings()
         return tuple(
             InitSettingsSource(settings_cls, layer) for layer in given.get("layers", (given,))
@@ -171,9 +171,8 @@ def load_config(
 ) -> Config:
     """Read the configuration from the file that `find_config` finds and from `environ`.
 
-    With `only`, these sections alone count, whatever else is missing or wrong: the others of
-    the value mean nothing. Raises ConfigError with every problem at once, each at the place
-    where it can be mended.
+    With `only`, just these sections are read and checked; ignore the others of the result.
+    Raises ConfigError with every problem at once, each with the location to correct.
     """
     file = find_config(path, environ)
     environment, names, unknown_variables = _from_environment(environ)
@@ -212,7 +211,7 @@ def _exists(path: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError:
-        return True  # something is there; reading it will say what is wrong
+        return True  # it exists; reading it will say what is wrong
     return True
 
 
@@ -247,7 +246,7 @@ def _variables() -> dict[str, tuple[str, ...]]:
 def _from_environment(
     environ: Mapping[str, str],
 ) -> tuple[dict[str, Any], dict[str, str], tuple[Problem, ...]]:
-    """Return what our own variables set, their names by the places of these, and unknown ones."""
+    """Return what our own variables set, their names by location, and unknown ones."""
     variables = _variables()
     tables: dict[str, Any] = {}
     names: dict[str, str] = {}
@@ -283,7 +282,7 @@ def _typed(keys: tuple[str, ...], text: str) -> object:
 def _borrowed(
     environ: Mapping[str, str], *higher_layers: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return what only the variables of other tools set, and their names by its places."""
+    """Return what only the variables of other tools set, and their names by location."""
     tables: dict[str, Any] = {}
     for variable, (section, key) in _BORROWED_VARIABLES.items():
         if environ.get(variable):
@@ -301,8 +300,8 @@ def _borrowed(
 def _unless_set(lower: Mapping[str, Any], higher: Mapping[str, Any]) -> dict[str, Any]:
     """Return a layer without what a higher one sets.
 
-    Of keys that exclude each other, one hides all: a token from the environment takes the
-    place of the token's file that the document names.
+    Of keys that exclude each other, one overrides all: a token from the environment replaces
+    the token's file that the document names.
     """
     kept: dict[str, Any] = {}
     for section, table in lower.items():
@@ -318,7 +317,7 @@ def _unless_set(lower: Mapping[str, Any], higher: Mapping[str, Any]) -> dict[str
 
 
 def _with_secret_files(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
-    """Return the tables with the secrets that they name files for, and what could not be read."""
+    """Return the tables with the secrets read from files, and which files could not be read."""
     tables = dict(given)
     problems = []
     for section, alternatives in ALTERNATIVES.items():
@@ -338,7 +337,7 @@ def _with_secret_files(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[P
 def _with_secrets(
     keys: tuple[int | str, ...], given: object, alternatives: tuple[str, ...]
 ) -> tuple[object, list[Problem]]:
-    """Return one table with the secrets that it names files for, and what could not be read."""
+    """Return one table with the secrets read from files, and which files could not be read."""
     table = table_of(given)
     present = keys_set(table, alternatives)
     problems = []

@@ -1,4 +1,4 @@
-"""Mistakes in a configuration: what pydantic refuses, in our words, and contradictions."""
+"""Mistakes in a configuration: pydantic's errors in our words, and contradictions."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ _MATCHES = tuple(Match.model_fields)
 
 
 def refusal(detail: ErrorDetails, given: Mapping[str, Any], root: type[BaseModel]) -> Problem:
-    """Put what pydantic found into our words; the refused value is only in those of `expects`."""
+    """Translate pydantic's error; only sentences of `expects` may quote the refused value."""
     keys = detail["loc"]
-    if keys[-1] == "[key]":  # which is how pydantic says that a name in a table is at fault
+    if keys[-1] == "[key]":  # pydantic's way to say that a key of a table is wrong
         keys = keys[:-1]
     location = location_of(keys)
     match detail["type"]:
@@ -67,13 +67,13 @@ def refusal(detail: ErrorDetails, given: Mapping[str, Any], root: type[BaseModel
             expected = f'expected a list such as ["…", "…"], found {shown(detail["input"])}'
         case "missing":
             expected = f"missing: each {location_of(keys[:1])} needs one"
-        case _:  # all that is left: a section is no table
+        case _:  # the only case left: a section is no table
             expected = "expected a table with keys"
     return Problem(location, expected)
 
 
 def _secret_location(keys: tuple[int | str, ...], given: Mapping[str, Any]) -> str:
-    """Name the place of a value, or of the key that names the file it was read from."""
+    """Return the location of a value, or of the key that names its file."""
     holder: Any = given
     for key in keys[:-1]:
         holder = holder[key] if isinstance(key, int) else table_of(holder).get(key)
@@ -163,7 +163,7 @@ def _route_contradictions(given: Mapping[str, Any], slack: Mapping[str, Any]) ->
 def _drop_contradictions(
     keys: tuple[int | str, ...], route: Mapping[str, Any]
 ) -> Iterator[Problem]:
-    """Yield what is wrong with where a route leads, or with its leading nowhere."""
+    """Yield mistakes in the destination of a route, or in its having none."""
     if route.get("drop") is True:
         for key in (*ROUTE_DESTINATIONS, "mention", "continue", "min_failed", "lasting"):
             if route.get(key):
@@ -219,7 +219,7 @@ def _has_only_a_webhook(slack: Mapping[str, Any]) -> bool:
 def stray_webhooks(given: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield each webhook that is not Slack's: it is a secret, and messages would go astray.
 
-    Where `slack.api_url` leads to something else, a webhook may lead there too, or to loopback.
+    Where `slack.api_url` is another host, a webhook may be there too, or on loopback.
     """
     slack = table_of(given.get("slack"))
     for keys, table in ((("slack",), slack), *tables_in(given, "route").items()):
@@ -242,7 +242,7 @@ def stray_webhooks(given: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def unsound_templates(given: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield each mistake within [templates], of what has the right type there."""
+    """Yield each mistake in the templates of [templates] that have the right type."""
     templates = table_of(given.get("templates"))
     if not templates:
         return

@@ -52,17 +52,17 @@ WATCH_KINDS: Mapping[str, WatchKind | Finder] = {
     for key, behind in kind.watched_keys()
     if behind.watched_by is not None
 }
-"""The keys of a [[watch]] that say what is watched, with what each stands for.
+"""The keys of a [[watch]] that say what is watched, with the kind that each means.
 
 A watch has exactly one of them.
 """
 FINDING_KINDS = tuple(
     key for key in WATCH_KINDS if key in FINDERS or KINDS[key].lists_of is not None
 )
-"""Those that find by themselves what there is to follow."""
+"""The keys of lists, whose rows are followed."""
 
 WHOLE_ORG = "org"
-"""The id of a target of which there is one for the whole organisation."""
+"""The id of a target that an organisation has one of."""
 
 LISTS = ("watch", "route", "quiet", "digest")
 """The sections that are written as [[…]], any number of times."""
@@ -97,9 +97,9 @@ class Slack(_Section):
     webhook_url: SecretUrl | None = None
     webhook_url_file: SecretFile | None = None
     channel: Channel | None = None
-    """Of all watches that name none; for a bot token only."""
+    """The channel of watches that name none; for a bot token only."""
     use_app_webhooks: Flag = False
-    """Whether an app's news also go to the webhook that the platform holds for it."""
+    """Whether an app's events also go to the webhook that the platform holds for it."""
     api_url: Annotated[BaseUrl, AfterValidator(lambda url: f"{url}/")] = "https://slack.com/api/"
     """With one slash at its end."""
 
@@ -109,9 +109,9 @@ class Poll(_Section):
 
     interval: Duration = timedelta(seconds=15)
     settled_interval: Duration = timedelta(minutes=5)
-    """Of what is finished, which may still be retried."""
+    """The interval for settled targets, which may still be retried."""
     forget_after: Duration = timedelta(days=7)
-    """How long after something is finished its polls cease."""
+    """How long after its end a target is no longer polled."""
     unreachable_after: Count = 3
     """Polls that fail in a row before people are notified."""
 
@@ -136,10 +136,10 @@ else:
 
 
 class Watch(_WatchKeys):
-    """What is to be observed: one thing, or what there is of its kind."""
+    """What to watch: one target, or all that a list finds."""
 
     include: tuple[Pattern, ...] = ()
-    """The names of what is followed; none of them means all."""
+    """Patterns for the names of what is followed; none means all."""
     exclude: tuple[Pattern, ...] = ()
     limit: Count = 20
     """How many at most are followed at one time."""
@@ -179,7 +179,7 @@ class Route(_Section):
     """Who is notified of what. The first route that fits is the last unless it `continues`."""
 
     name: Line | None = None
-    """By which quiet windows and `route test` refer to it."""
+    """The name that quiet windows and `route test` use for it."""
     events: tuple[Event, ...] = ()
     """None of them means all."""
     match: Match = Field(default_factory=Match)
@@ -204,7 +204,7 @@ class Quiet(_Section):
     """On which it begins."""
     begins: TimeOrDate = Field(alias="from")
     ends: TimeOrDate = Field(alias="to")
-    """A time of day that is not after `begins` is one of the next day."""
+    """A time of day that is not after `begins` is on the next day."""
     zone: Zone = ZoneInfo("UTC")
     then: Annotated[Literal["summary", "drop"], expects('"summary" or "drop"')] = "summary"
     routes: tuple[Line, ...] = ()
@@ -252,7 +252,7 @@ class Digest(_Section):
 
 
 class Templates(_Section):
-    """Words of the user's own, in Jinja2; `load_config` returns none that is not sound."""
+    """The user's own templates, in Jinja2; `load_config` refuses invalid ones."""
 
     title: Template | None = None
     fields: Annotated[Mapping[Line, Template], Few, Frozen] = Field(

@@ -1,4 +1,4 @@
-"""The configuration before it is checked: tables of keys, and the names of their places."""
+"""The configuration before it is checked: tables of keys, and the names of their locations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def is_table(given: object) -> bool:
 
 
 def table_of(given: object) -> dict[str, Any]:
-    """Return a section as the keys that were set; none for what is no section."""
+    """Return the keys that were set in a section; none for anything else."""
     if not isinstance(given, BaseModel):
         return dict(given) if isinstance(given, dict) else {}
     return {
@@ -30,7 +30,7 @@ def table_of(given: object) -> dict[str, Any]:
 
 
 def tables_in(given: Mapping[str, Any], name: str) -> dict[tuple[str, int], dict[str, Any]]:
-    """Return the tables of a list such as [[watch]], by their places; skips what is no table."""
+    """Return the tables of a list such as [[watch]], by location; skips anything else."""
     rows = given.get(name, ())
     if not isinstance(rows, list | tuple):
         return {}
@@ -43,7 +43,7 @@ def keys_set(table: Mapping[str, Any], keys: Iterable[str]) -> tuple[str, ...]:
 
 
 def location_of(keys: tuple[int | str, ...]) -> str:
-    """Name a place as people find it in the file: `poll.interval`, `[[watch]] #2 interval`."""
+    """Write a location as people find it in the file: `poll.interval`, `[[watch]] #2 interval`."""
     match keys:
         case (str(section),):
             return f"[[{section}]]" if section in LISTS else f"[{section}]"
@@ -59,7 +59,7 @@ def _path(keys: Iterable[int | str]) -> str:
 
 
 def model_at(root: type[BaseModel], keys: Iterable[int | str]) -> type[BaseModel]:
-    """Return the model whose keys belong at a place."""
+    """Return the model whose keys belong at a location."""
     model = root
     for key in keys:
         if isinstance(key, str):
@@ -70,7 +70,7 @@ def model_at(root: type[BaseModel], keys: Iterable[int | str]) -> type[BaseModel
 
 
 def known_keys(root: type[BaseModel], keys: Iterable[int | str]) -> tuple[str, ...]:
-    """Return the keys that can be set at a place, as they are written."""
+    """Return the keys that can be set at a location, as they are written."""
     fields = model_at(root, keys).model_fields
     return tuple(field.alias or name for name, field in fields.items())
 

@@ -1,7 +1,7 @@
 """The types of the keys: durations, ids, addresses, secrets, each with what it expects in words.
 
-A type here reads one value and refuses whatever else is written there. What is wrong between
-two keys is for `mistakes`.
+A type here reads one value and refuses all others. Mistakes that concern two keys are checked
+in `mistakes`.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ DAYS: tuple[_Day, ...] = get_args(_Day)
 
 
 def expects(phrase: str, *, hides_value: bool = False) -> WrapValidator:
-    """Refuse whatever the type refuses, with a sentence of ours.
+    """Replace pydantic's error of a type by a sentence of ours.
 
-    pydantic's own sentences speak to programmers, and may quote a secret.
+    pydantic's own sentences are for programmers, and may quote a secret.
     """
 
     def validate(value: Any, inner: ValidatorFunctionWrapHandler) -> Any:
@@ -150,7 +150,7 @@ Some = AfterValidator(checked_some)
 Few = AfterValidator(checked_few)
 """For a table whose entries all have to fit into a message."""
 Patterns = Annotated[tuple[Pattern, ...], BeforeValidator(as_patterns), Some]
-"""Of which any may fit; a single one is written without a list."""
+"""Patterns of which any may match; a single one is written without a list."""
 Event = Annotated[EventKind, expects(one_of(EventKind))]
 Day = Annotated[_Day, expects(one_of(DAYS))]
 TimeOfDay = Annotated[

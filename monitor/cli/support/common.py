@@ -22,7 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
 _WIDE = 160
-"""Columns where there is no terminal: a reader that is a program cuts nothing off."""
+"""Columns without a terminal: nothing is cut off for a program."""
 
 with_config: Callable[[F], F] = click.option(
     "-c",
@@ -65,7 +65,7 @@ def log_to_stderr(config: Config) -> None:
 def console() -> Console:
     """Return a console on stdout that fits the terminal; honours NO_COLOR and FORCE_COLOR.
 
-    What is no terminal has room for whole lines, unless COLUMNS says otherwise.
+    Without a terminal lines are not cut, unless COLUMNS says otherwise.
     """
     import sys
 
@@ -97,7 +97,7 @@ def ago(then: datetime, now: datetime) -> str:
 
 
 def part_names(known: Names, snapshot: Snapshot) -> dict[str, str]:
-    """Return what people call the parts of a rollout, by the parts' ids and by their places."""
+    """Return what people call the parts of a rollout, by id and by alert key."""
     from monitor.decide.progress import alert_key_of
     from monitor.kinds import profile_of
     from monitor.model import Level

@@ -44,7 +44,7 @@ def draw(
 
 
 def indented(sentence: str, *, style: str = "") -> RenderableType:
-    """Return a sentence whose lines all stand a little to the right."""
+    """Return a sentence with all its lines indented."""
     return Padding(Text(plain(sentence, 2000), style=style), (0, 0, 0, 2), expand=False)
 
 

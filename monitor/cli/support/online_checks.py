@@ -1,6 +1,6 @@
-"""What `check --online` asks the platform and Slack, and what it makes of the answers.
+"""What `check --online` asks the platform and Slack, and how it reads the answers.
 
-Which version a platform is says little of what it serves: its routes are tried.
+The version of a platform does not show what it serves: its routes are tried.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ async def ask(config: Config) -> bool:
 
 
 class _Client(Source, Protocol):
-    """The platform, and the git reference that it says in every answer, if it does."""
+    """The platform, and the git reference in each of its answers, if there is one."""
 
     @property
     def api_version(self) -> str | None: ...
@@ -67,7 +67,7 @@ class _Platform:
         return any(self.routes.get(one) is False for one in needed)
 
     def doubt(self, kind: str) -> NuonError | None:
-        """Return why it cannot be told whether a kind is served."""
+        """Return why it is not known whether a kind is served."""
         answer = self.routes[kind]
         return None if isinstance(answer, bool) or self.lacks(kind) else answer
 
@@ -93,7 +93,7 @@ async def _ask_platform(config: Config, source: _Client) -> bool:
 
 
 async def _serves(source: Source, kind: str) -> bool | NuonError:
-    """Return whether there is such a route, or why that cannot be told."""
+    """Return whether there is such a route, or why that is not known."""
     has_two_ids = WATCH_KINDS[kind].watched_by is WatchedBy.BRANCH_ID
     path = WATCH_KINDS[kind].path(f"{_NOBODY}/{_NOBODY}" if has_two_ids else _NOBODY)
     try:

@@ -37,7 +37,7 @@ class TargetStatus(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One target, with what the store knows of it; `found_by` is the list that led to it."""
+    """One target, with its state in the store; `found_by` is the list that it was found in."""
 
     target: Target
     entry: Watch
@@ -46,7 +46,7 @@ class Row:
     outage: Outage | None
     title: str
     summary: str
-    """Its state, in the words of its card."""
+    """The headline of its card."""
     names: Mapping[str, str]
     """Of its parts, where any is in trouble."""
 
@@ -56,7 +56,7 @@ class Row:
 
     @property
     def troubles(self) -> tuple[Alert, ...]:
-        """The alerts that say something of their own: a part that failed speaks for its whole."""
+        """The alerts to show, without the failure of a parent of which a unit has failed."""
         if self.watched is None:
             return ()
         units, others = _by_level(self.alerts, progress.AlertKeys(self.watched.snapshot.root))
@@ -108,7 +108,7 @@ def _by_level(
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """All that the store says at one moment; `rows` as the configuration has them, then finds."""
+    """The state of the store at one time; `rows` in the order of the configuration, then finds."""
 
     rows: tuple[Row, ...]
     counts: Counts
@@ -124,7 +124,7 @@ def look(config: Config, now: datetime) -> View:
 
 
 class _Reader:
-    """Brings together what the configuration names and what the store knows of it."""
+    """Joins the entries of the configuration with their states in the store."""
 
     def __init__(self, config: Config, store: Store) -> None:
         self._store = store
@@ -137,12 +137,12 @@ class _Reader:
         )
 
     def rows(self) -> Iterator[Row]:
-        """Yield what is watched by its id, then what lists led to; each target once."""
+        """Yield what is watched by its id, then the finds of lists; each target once."""
         finds = self._store.finds.load()
         listings = {find.listing for find in finds}
         for entry in self._entries.values():
             row = self._row(entry.target, entry, None)
-            # A list is no row of its own where what it led to has rows.
+            # A list is no row of its own where its finds have rows.
             if entry.target not in listings or row.watched is not None or row.outage is not None:
                 yield row
         yield from self._rows_of_finds(finds)

@@ -1,4 +1,4 @@
-"""What `route test` asks: an event, from what was typed of it and what the store knows."""
+"""What `route test` asks: an event, made of the options and of what the store knows."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class RouteQuery:
 
     @property
     def is_of_outage(self) -> bool:
-        """Whether it is about what the monitor itself sees, which no hours and silences hide."""
+        """Whether it is about an outage, which quiet windows and silences do not hide."""
         return _is_outage(self.subject.event, self.subject.level)
 
     @property
@@ -88,7 +88,7 @@ class RouteQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What was typed of an event."""
+    """An event as the options describe it."""
 
     event: str
     target_id: str | None
@@ -112,9 +112,9 @@ class Asked:
 
 
 def route_query_of(config: Config, store: Store | None, asked: Asked, at: datetime) -> RouteQuery:
-    """Return what is asked; what was typed goes before what is known.
+    """Return what is asked; options override what the store knows.
 
-    Raises UsageError for a watch or an install that there is not, MonitorError for a target.
+    Raises UsageError for an unknown watch or install, MonitorError for an unknown target.
     """
     entry = _entry(config, asked.watch) if asked.watch is not None else None
     if asked.target_id is not None and store is not None:
@@ -138,7 +138,7 @@ def route_query_of(config: Config, store: Store | None, asked: Asked, at: dateti
 
 
 def _is_outage(event: EventKind, level: Level) -> bool:
-    """Whether the monitor notifies of it as what it cannot see, rather than as what it saw."""
+    """Whether this is an event of an outage rather than of a snapshot."""
     return event in _OUTAGE_EVENTS or (event is EventKind.REMOVED and level is Level.ROLLOUT)
 
 
@@ -162,7 +162,7 @@ def _of_watch(watch: Watch, store: Store | None, asked: Asked) -> Subject:
 def _of_nothing_known(
     config: Config, store: Store | None, asked: Asked
 ) -> tuple[Subject, tuple[str, ...]]:
-    """Return the subject of what was only typed; an outage is then that of the platform."""
+    """Return the subject of options alone; an outage is then that of the platform."""
     destinations = Destinations(config).default_destinations
     if asked.kind in _OUTAGE_EVENTS:
         return subject_of_outage(asked.kind, None), destinations
@@ -179,7 +179,7 @@ def _made_up(store: Store | None, asked: Asked) -> Subject:
 
 
 def _differences(store: Store | None, asked: Asked) -> dict[str, Any]:
-    """Return the fields of a subject that were typed."""
+    """Return the fields of a subject that options give."""
     named = {
         "app": _named(store, asked.app),
         "component": _named(store, asked.component),
@@ -222,7 +222,7 @@ def _entry(config: Config, word: str) -> WatchEntry:
 def _seen(known: Known, asked: Asked, at: datetime) -> Subject:
     """Return what is known of a target, or of the part that is meant.
 
-    A trouble that stands comes first: it has lasted for a while, and was told to some.
+    An active alert comes first: it has an age, and destinations that were notified of it.
     """
     meant = _meant(known, asked)
     ids = {entity.id for _, entity in meant}
@@ -234,7 +234,7 @@ def _seen(known: Known, asked: Asked, at: datetime) -> Subject:
             return replace(subject, event=asked.kind, age=age)
     if asked.level == "part" and asked.install is None:
         raise click.UsageError("Say of which part: --install NAME")
-    # An install may be worked at by several steps.
+    # Several steps may work on one install.
     level, entity = meant[0 if asked.install is None else -1]
     return subject_of(known.scene, Event(asked.kind, level, entity))
 

@@ -1,7 +1,7 @@
-"""A small built-in rollout of every kind, and how each kind of event comes about in it.
+"""A small built-in rollout of every kind, and how each kind of event happens in it.
 
-What a story brings is decided by the code that decides on real rollouts: so a sample says
-what the daemon would say.
+The events of a story are decided by the code that decides on real rollouts: so a sample shows
+what the daemon would send.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def sample(kind: str, event: EventKind, now: datetime) -> Sample | None:
 
 
 class _Moment(NamedTuple):
-    """What one poll of a story has led to."""
+    """The result of one poll of a story."""
 
     snapshot: Snapshot
     state: TargetState
@@ -209,7 +209,7 @@ def _step(profile: KindProfile, cast: _Cast, number: int, word: str, begun_at: d
 
 
 def _unit(kind: Kind, cast: _Cast, at: tuple[int, int], letter: str, begun_at: datetime) -> Entity:
-    """Build a unit that stands `at` a step's number and its place there."""
+    """Build a unit; `at` is its step's number and its position there."""
     number, position = at
     key = f"{number}{position}"
     is_at_install = not cast.units

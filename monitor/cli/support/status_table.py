@@ -1,4 +1,4 @@
-"""The table of `nuon-monitor status`: trouble first, and legible across a room."""
+"""The table of `nuon-monitor status`: trouble first, legible from a distance."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from monitor.text import duration_words, plain
 
 _ALERTS_SHOWN = 3
 _LATE = timedelta(minutes=2)
-"""Beyond an interval: the store hears of polls that bring nothing every half minute only."""
+"""Added to an interval: the times of polls without news are stored every half minute only."""
 
 _WIDE = 120
-"""Columns from which on an id stands beside what it is of, not below."""
+"""Columns from which on an id is beside its title, not below."""
 _NARROW = 60
-"""Columns below which everything stands below."""
+"""Columns below which all cells are below each other."""
 _WIDEST_NAME = 32
 _CELLS = 10
 
@@ -90,7 +90,7 @@ def _urgency(row: Row) -> tuple[TargetStatus, float]:
 
 @dataclass(frozen=True, slots=True)
 class _Columns:
-    """How wide each column is: the same in all groups, so that they stand below each other."""
+    """How wide each column is: the same in all groups, so that these are aligned."""
 
     width: int
     name: int

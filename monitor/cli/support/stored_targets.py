@@ -1,4 +1,4 @@
-"""What the store knows of a target, put together as the daemon does it for its decisions."""
+"""A target as the store knows it, assembled as the daemon does for its decisions."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class Knowledge:
         return tuple(map(self._known, self._seen.values()))
 
     def named(self, beginning: str) -> Known:
-        """Return the one target whose id begins so; MonitorError says what there is instead."""
+        """Return the one target whose id begins so; MonitorError lists candidates."""
         begun = [one for one in self._seen.values() if one.target.id.startswith(beginning)]
         exact = [one for one in begun if one.target.id == beginning]
         if len(found := exact or begun) == 1:

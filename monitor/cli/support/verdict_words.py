@@ -1,4 +1,4 @@
-"""Why an event goes where it goes, in sentences: one for everything that was looked at."""
+"""Why an event goes where it goes, in sentences: one for each step of a verdict."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from monitor.text import counted, duration_words, join_names, plain, quoted
 _SHOWN = 60
 """Characters of a name."""
 
-# What becomes of an event at a route; `{where}` is its destination, `{who}` who is mentioned.
+# The decision on an event at a route; `{where}` is its destination, `{who}` who is mentioned.
 _SENTENCES: Mapping[Decision, str] = {
     Decision.DROPPED: "dropped",
     Decision.NOTIFIED: "told in {where}{who}",

@@ -17,7 +17,7 @@ from monitor.compose.terminal import draw_blocks, plain_text
 from monitor.text import duration_words
 
 _LONGEST_SILENCE = timedelta(minutes=1)
-"""A CI system may end a job that says nothing for long."""
+"""A CI system may end a job without output."""
 
 _MARKS = {SUCCEEDED: ("✓", "bold green"), FAILED: ("✗", "bold red")}
 _UNDECIDED = ("⚠", "bold magenta")
@@ -86,7 +86,7 @@ def _with_addresses(element: dict[str, Any]) -> dict[str, Any]:
 
 
 class LiveDisplay:
-    """The card as it stands, redrawn in place, and how long it has been waited for."""
+    """The current card, redrawn in place, and how long the command has waited."""
 
     def __init__(self, screen: Console, timeout: timedelta | None) -> None:
         self._live = Live(console=screen, get_renderable=lambda: self, refresh_per_second=2)

@@ -1,6 +1,6 @@
 """Following one rollout poll by poll, with nothing but the platform: what `wait` is made of.
 
-What happens and whether it hangs is decided by what decides for the daemon; nothing is stored.
+Events and stalls are decided by the same code as in the daemon; nothing is stored.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from monitor.text import duration_words, plain
 SUCCEEDED, FAILED, UNDECIDED = 0, 1, 3
 
 _UNREACHABLE_AFTER = 3
-"""Polls that must fail in a row before it is said."""
+"""Polls that must fail in a row before the target is reported as unreachable."""
 _LONGEST_PAUSE = timedelta(minutes=1)
 
 
@@ -75,7 +75,7 @@ def end_of(root: Entity, state: TargetState, *, waits_for_approval: bool) -> End
 
 
 class Follower:
-    """Looks at one rollout; remembers what it saw last."""
+    """Polls one rollout; keeps its last snapshot."""
 
     def __init__(
         self,
@@ -143,7 +143,7 @@ class Follower:
         is_waiting = any(alert.kind is EventKind.WAITING for alert in self._seen.state.alerts)
         return End(UNDECIDED, f"{in_time}: {'waits for a person' if is_waiting else 'under way'}")
 
-    # What can be seen at all
+    # Reachability
 
     def _failed(self, error: NuonError) -> Look:
         self._retry_after = 0.0
