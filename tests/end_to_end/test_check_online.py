@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -48,6 +49,11 @@ class Checked:
         """Return the mark and the finding of one line."""
         (line,) = (line for line in self.lines if line[2:].startswith(f"{subject}: "))
         return line[:2] + line[2:].removeprefix(f"{subject}: ")
+
+    def named(self, target_id: str) -> str:
+        """Return the line about what has this id and a name."""
+        (line,) = (line for line in self.lines if f" ({target_id}): " in line)
+        return line
 
 
 class Checker:
@@ -264,8 +270,9 @@ async def test_what_has_a_status_shows_it(place: Place, check: Checker) -> None:
     checked = await check.simulated(place, f'release = "{release}"', f'workflow = "{run}"')
 
     assert checked.is_well
-    assert checked.of(f"release {release}") == "✓ active"
-    assert checked.of(f"workflow {run}") == "✓ success"
+    component = place.platform.rollout(release).cast.component_name
+    assert checked.named(release) == f"✓ release {component} ({release}): active"
+    assert re.fullmatch(rf"✓ workflow \w+ .+ \({run}\): success", checked.named(run))
 
 
 async def test_what_has_no_end_shows_what_it_holds(place: Place, check: Checker) -> None:
@@ -274,7 +281,7 @@ async def test_what_has_no_end_shows_what_it_holds(place: Place, check: Checker)
     checked = await check.simulated(place, f'installer = "{installer}"', "approvals = true")
 
     assert checked.is_well
-    assert checked.of(f"installer {installer}").split()[2:] in (["app"], ["apps"])
+    assert re.fullmatch(r"✓ installer \w.* \(int\w+\): \d+ apps?", checked.named(installer))
     assert checked.of("approvals org") == "✓ 0 workflows"
 
 
@@ -289,7 +296,9 @@ async def test_a_watch_that_finds_things_says_what_it_would_find_now(
     checked = await check.simulated(place, f'app = "{app_id}"')
 
     assert checked.is_well
-    assert checked.of(f"app {app_id}") == "✓ 5 releases in the last 7d, 1 in flight"
+    assert checked.named(app_id) == (
+        f"✓ app Storefront ({app_id}): 5 releases in the last 7d, 1 in flight"
+    )
 
 
 async def test_what_settled_long_ago_is_not_counted_and_not_read(check: Checker) -> None:
@@ -302,7 +311,13 @@ async def test_what_settled_long_ago_is_not_counted_and_not_read(check: Checker)
     rows = [released(days, "active") for days in range(200)]
     rows[5] = released(5, "executing_release_steps")
     rows[8] = released(8, "queued")
-    answers = {**OLD_ROUTES, "/v1/apps/app1/releases": rows, "/v1/apps/app2/releases": rows[20:]}
+    answers = {
+        **OLD_ROUTES,
+        "/v1/apps/app1": {"id": APP, "name": "Storefront"},
+        "/v1/apps/app1/releases": rows,
+        "/v1/apps/app2": {"id": "app2"},
+        "/v1/apps/app2/releases": rows[20:],
+    }
     async with SmallPlatform(answers) as platform:
         checked = await check.small(
             platform,
@@ -310,9 +325,9 @@ async def test_what_settled_long_ago_is_not_counted_and_not_read(check: Checker)
             'app = "app2"',
         )
 
-    assert checked.of(f"app {APP}") == (
-        "✓ 8 releases in the last 7d, 2 in flight, at most 1 of them followed at one time,"
-        " before include and exclude"
+    assert checked.named(APP) == (
+        "✓ app Storefront (app1): 8 releases in the last 7d, 2 in flight, at most 1 of them"
+        " followed at one time, before include and exclude"
     )
     assert checked.of("app app2") == "✓ nothing in the last 7d"
     assert sum("/v1/apps/app1/releases" in path for path in platform.asked) == 2

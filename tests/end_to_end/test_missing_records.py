@@ -5,6 +5,7 @@ A list answers 200 and `[]` for any id: only the record says whether there is su
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from monitor.cli.support import read_status
+from monitor.cli.support.online_checks import ask
 from monitor.config import WATCH_KINDS, Config, load_config
 from monitor.deliver.pace import Pace
 from monitor.kinds.profile import WatchedBy
@@ -67,6 +69,13 @@ WATCHED = {
     ),
     "app_branch": Watched("app1/abr1", BRANCH, {"id": "abr1"}, {f"{BRANCH}/runs": []}),
 }
+_DEPLOY = {"id": "dpl1", "status": "queued", "component_name": "Storefront"}
+NAMES: Mapping[str, Mapping[str, object]] = {
+    "release": {"release_steps": [{"id": "rel2", "install_deploys": [_DEPLOY]}]},
+    "workflow": {"type": "drift_run", "metadata": {"workflow-name-suffix": "Storefront"}},
+    "installer": {"metadata": {"name": "Storefront"}},
+}
+"""Where it has its name, if not in `name`."""
 ROUTES = dict.fromkeys(
     ("releases", "workflows", "installers", "apps", "components", "installs"), REMOVED
 )
@@ -332,3 +341,49 @@ async def test_what_a_list_led_to_may_be_deleted_and_all_is_well(scene: Scene) -
 
         assert problems(app) == {}
     assert scene.notices[-1].startswith("❓ ")
+
+
+# Asked before anything is told
+
+
+async def checked(scene: Scene, capsys: pytest.CaptureFixture[str]) -> tuple[bool, str]:
+    """Return whether `check --online` finds all well, and its line about what is watched."""
+    is_well = await ask(scene.config)
+    (line,) = (one for one in capsys.readouterr().out.splitlines() if one[2:].startswith(scene.key))
+    return is_well, line
+
+
+@every_key
+async def test_check_names_what_exists(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    named = {**scene.watched.document, **NAMES.get(scene.key, {"name": "Storefront"})}
+    scene.answer(named)
+
+    is_well, line = await checked(scene, capsys)
+
+    assert is_well
+    assert re.match(rf"✓ {scene.key} (\w+ )*Storefront \({scene.watched.id}\): ", line)
+
+
+@every_key
+async def test_check_says_what_to_do_about_what_does_not_exist(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene.answer(REMOVED)
+
+    is_well, line = await checked(scene, capsys)
+
+    assert not is_well
+    assert line.startswith(f"✗ {scene.key} {scene.watched.id}: no such {scene.key}: check the id")
+
+
+@every_list
+@every_doubt
+async def test_check_says_of_a_list_alone_that_it_proves_nothing(
+    scene: Scene, doubt: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene.answer(doubt)
+
+    is_well, line = await checked(scene, capsys)
+
+    assert is_well
+    assert "nothing in the last 7d; whether there is such a thing at all cannot be told" in line

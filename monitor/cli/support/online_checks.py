@@ -8,25 +8,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Protocol
+from datetime import timedelta
+from typing import NamedTuple, Protocol
 
 import click
 import msgspec
 
 from monitor.cli.support.common import report
-from monitor.config import WATCH_KINDS, Config, Watch, format_duration
+from monitor.cli.support.watched_now import watched_now
+from monitor.config import WATCH_KINDS, Config, Watch
 from monitor.deliver.destinations import Destinations
 from monitor.errors import DestinationError, NuonError, NuonNotFound, NuonRejected
-from monitor.kinds import FINDERS, KINDS, explained, found_by
+from monitor.kinds import explained, found_by
 from monitor.kinds.profile import WatchedBy
-from monitor.kinds.wire import Memo, parse
-from monitor.model import Found, Target
-from monitor.platform.fetch import gather, located, pages
+from monitor.kinds.wire import parse
 from monitor.platform.source import Source
 from monitor.service.build import nuon_client, slack_client
-from monitor.service.wall_clock import utc_now
-from monitor.text import counted, join_names, plain
+from monitor.text import join_names, plain
 
 _NOBODY = "0" * 26
 """An id that nothing has: a platform that serves the route says that there is no such record."""
@@ -87,9 +85,9 @@ async def _ask_platform(config: Config, source: _Client) -> bool:
     seen = await asyncio.gather(
         *(_look(source, platform, entry, config.poll.forget_after) for entry in config.watch)
     )
-    for entry, (is_well, finding) in zip(config.watch, seen, strict=True):
-        report(is_well=is_well, subject=str(entry.target), finding=finding)
-    return all(is_well for is_well, _ in seen)
+    for one in seen:
+        report(is_well=one.is_well, subject=one.subject, finding=one.words)
+    return all(one.is_well for one in seen)
 
 
 async def _serves(source: Source, kind: str) -> bool | NuonError:
@@ -138,21 +136,32 @@ def _kinds_words(platform: _Platform) -> str:
     return "; ".join(words)
 
 
+class _Finding(NamedTuple):
+    """What a watch is, and whether it works."""
+
+    is_well: bool
+    subject: str
+    words: str
+
+
 async def _look(
     source: Source, platform: _Platform, entry: Watch, forget_after: timedelta
-) -> tuple[bool, str]:
+) -> _Finding:
     """Return whether a watch works, and what it shows now."""
     target = entry.target
+    subject = str(target)
     if platform.lacks(target.kind):
-        return False, f"this platform does not serve it; {_instead(platform, target.kind)}"
+        words = f"this platform does not serve it; {_instead(platform, target.kind)}"
+        return _Finding(False, subject, words)
     try:
-        if target.kind in KINDS:
-            return True, await _shown(source, target)
-        return True, await _found(source, entry, forget_after)
+        seen = await watched_now(source, entry, forget_after)
     except NuonError as error:
         if _is_missing_route(error):
-            return False, f"{error}; {_instead(platform, target.kind)}"
-        return False, str(explained(error, target, was_seen=False))
+            return _Finding(False, subject, f"{error}; {_instead(platform, target.kind)}")
+        return _Finding(False, subject, str(explained(error, target, was_seen=False)))
+    if seen.name:
+        subject = f"{target.kind} {plain(seen.name, 100)} ({target.id})"
+    return _Finding(True, subject, seen.words)
 
 
 def _instead(platform: _Platform, kind: str) -> str:
@@ -162,50 +171,6 @@ def _instead(platform: _Platform, kind: str) -> str:
         return f"it serves nothing that stands in for it: is nuon.api_url right? {served}"
     *others, last = fitting[:_MOST_STAND_INS]
     return f"watch {' or '.join(filter(None, (', '.join(others), last)))} instead"
-
-
-async def _shown(source: Source, target: Target) -> str:
-    """Return the state of something with a tree of its own."""
-    kind = KINDS[target.kind]
-    seen = await gather(source, kind, target.id)
-    root = kind.decode(seen.main.body, target.id, Memo(), seen.beside)
-    if root.kind.is_perpetual:
-        return counted(len(root.children), kind.profile.terms.step)
-    return root.status or "no status yet"
-
-
-async def _found(source: Source, entry: Watch, forget_after: timedelta) -> str:
-    """Return what a list would lead to now."""
-    horizon = utc_now() - forget_after
-    rows = await _rows(source, entry.target, horizon)
-    in_flight = sum(not row.is_over for row in rows)
-    recent = [row for row in rows if not row.is_over or _is_since(horizon, row)]
-    span = f"in the last {format_duration(forget_after)}"
-    if not recent:
-        return f"nothing {span}"
-    words = [f"{counted(len(recent), recent[0].target.kind)} {span}", f"{in_flight:,} in flight"]
-    if in_flight > entry.limit:
-        words.append(f"at most {entry.limit:,} of them followed at one time")
-    if entry.include or entry.exclude:
-        words.append("before include and exclude")
-    return ", ".join(words)
-
-
-async def _rows(source: Source, target: Target, horizon: datetime) -> tuple[Found, ...]:
-    """Return the rows of a list, up to the first page on which all are too old."""
-    finder = FINDERS[target.kind]
-    rows: dict[Target, Found] = {}
-    path = finder.path(await located(source, finder, target.id))
-    async for page in pages(source, path):
-        on_page = finder.decode(page.body, target.id)
-        rows.update((row.target, row) for row in on_page)
-        if not any(_is_since(horizon, row) for row in on_page):
-            break
-    return tuple(rows.values())
-
-
-def _is_since(horizon: datetime, row: Found) -> bool:
-    return row.created_at is None or row.created_at >= horizon
 
 
 def _is_missing_route(error: NuonError) -> bool:

@@ -1,0 +1,109 @@
+"""What a watch leads to at this moment, asked of the platform and of nothing else."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import msgspec
+
+from monitor.compose import render
+from monitor.config import WATCH_KINDS, Watch, format_duration
+from monitor.errors import NuonError, NuonNotFound
+from monitor.kinds import FINDERS, KINDS
+from monitor.kinds.profile import WatchedBy
+from monitor.kinds.wire import Memo, parse
+from monitor.model import Found, Snapshot, Target, TargetState
+from monitor.platform.fetch import gather, located, pages
+from monitor.platform.lookups import Names
+from monitor.platform.source import Source
+from monitor.service.wall_clock import utc_now
+from monitor.text import counted
+
+
+class Shown(NamedTuple):
+    """What something is called, empty where that is not known, and how it stands."""
+
+    name: str
+    words: str
+
+
+async def watched_now(source: Source, entry: Watch, forget_after: timedelta) -> Shown:
+    """Return what an entry of the configuration leads to; raises NuonError."""
+    if entry.target.kind in KINDS:
+        return await _of_tree(source, entry.target)
+    return await _of_list(source, entry, forget_after)
+
+
+async def _of_tree(source: Source, target: Target) -> Shown:
+    """Return the state of something with a tree of its own, whose document is its record."""
+    kind = KINDS[target.kind]
+    seen = await gather(source, kind, target.id)
+    root = kind.decode(seen.main.body, target.id, Memo(), seen.beside)
+    words = root.status or "no status yet"
+    if root.kind.is_perpetual:
+        words = counted(len(root.children), kind.profile.terms.step)
+    if WATCH_KINDS[target.kind].watched_by is WatchedBy.WHOLE_ORG:
+        return Shown("", words)
+    snapshot, state = Snapshot(target, utc_now(), root), TargetState(utc_now())
+    called = await Names(source, None, utc_now).called(render.shown_ids(snapshot, state))
+    if not (root.name or called.names.get(root.component_id)):
+        return Shown("", words)
+    view = render.View(snapshot, state, render.Links("", ""), names=called.names, apps=called.apps)
+    return Shown(render.title_of(view), words)
+
+
+async def _of_list(source: Source, entry: Watch, forget_after: timedelta) -> Shown:
+    """Return what a list is of, and what it would lead to now."""
+    finder = FINDERS[entry.target.kind]
+    identifier = await located(source, finder, entry.target.id)
+    found = await _found(source, entry, finder.path(identifier), forget_after)
+    try:
+        answer = await source.get(finder.record(identifier))
+        record = parse(answer.body, _record_decoder)
+    except NuonNotFound:
+        raise
+    except NuonError as doubt:
+        return Shown("", f"{found}; whether there is such a thing at all cannot be told: {doubt}")
+    return Shown(record.display_name or record.name or "", found)
+
+
+class _Record(msgspec.Struct):
+    name: str | None = None
+    display_name: str | None = None
+
+
+_record_decoder = msgspec.json.Decoder(_Record)
+
+
+async def _found(source: Source, entry: Watch, path: str, forget_after: timedelta) -> str:
+    """Return what a list would lead to now."""
+    horizon = utc_now() - forget_after
+    rows = await _rows(source, entry.target, path, horizon)
+    in_flight = sum(not row.is_over for row in rows)
+    recent = [row for row in rows if not row.is_over or _is_since(horizon, row)]
+    span = f"in the last {format_duration(forget_after)}"
+    if not recent:
+        return f"nothing {span}"
+    words = [f"{counted(len(recent), recent[0].target.kind)} {span}", f"{in_flight:,} in flight"]
+    if in_flight > entry.limit:
+        words.append(f"at most {entry.limit:,} of them followed at one time")
+    if entry.include or entry.exclude:
+        words.append("before include and exclude")
+    return ", ".join(words)
+
+
+async def _rows(source: Source, target: Target, path: str, horizon: datetime) -> tuple[Found, ...]:
+    """Return the rows of a list, up to the first page on which all are too old."""
+    finder = FINDERS[target.kind]
+    rows: dict[Target, Found] = {}
+    async for page in pages(source, path):
+        on_page = finder.decode(page.body, target.id)
+        rows.update((row.target, row) for row in on_page)
+        if not any(_is_since(horizon, row) for row in on_page):
+            break
+    return tuple(rows.values())
+
+
+def _is_since(horizon: datetime, row: Found) -> bool:
+    return row.created_at is None or row.created_at >= horizon
