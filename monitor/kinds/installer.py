@@ -1,19 +1,27 @@
 """An installer: the apps that it offers, and their configs (`GET /v1/installers/{installer_id}`).
 
 An installer has no end. Its apps stand where a rollout's steps do, and below each app are the
-versions of its config and the workflows of its branches.
+versions of its config and the workflows of its branches, which the app's own document has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple
+from collections.abc import Iterator
+from typing import Final
 
 import msgspec
 
 from monitor.errors import MalformedAnswer
-from monitor.kinds import fields, objects, sharing, tree, wire
-from monitor.kinds.profile import DashboardPage, KindProfile, Terms, WatchKind, page_of_app
+from monitor.kinds import fields, installer_configs, objects, sharing, wire
+from monitor.kinds.installer_configs import APP_CONFIG
+from monitor.kinds.profile import (
+    DashboardPage,
+    KindProfile,
+    LastSeen,
+    Terms,
+    WatchKind,
+    page_of_app,
+)
 from monitor.model import Entity, Kind, Target, status_words
 
 NAME = "installer"
@@ -25,12 +33,6 @@ APP: Final = Kind(
         RUNNING="provisioning deprovisioning delete_queued", SUCCEEDED="active", FAILED="error"
     ),
     is_condition=True,
-)
-APP_CONFIG: Final = Kind(
-    "app config",
-    status_words(
-        PENDING="pending", RUNNING="syncing", SUCCEEDED="active", FAILED="error", ENDED="outdated"
-    ),
 )
 
 
@@ -63,20 +65,6 @@ PROFILE: Final = KindProfile(
 _BOOKKEEPING = frozenset({"id", "installer_id", "created_by_id", "created_at", "updated_at"})
 
 
-class _Branch(objects.Row, gc=False):
-    name: object = None
-    workflows: list[objects.Workflow | objects.NonObject] | objects.NoList = None
-
-
-class _Config(objects.Stated, gc=False):
-    app_id: object = None
-    version: object = None
-    cli_version: object = None
-    app_branch: _Branch | objects.NonObject = None
-    app_branch_id: object = None
-    vcs_connection_commit: objects.Commit | objects.NonObject = None
-
-
 class _App(objects.Stated, gc=False):
     """An app. As a rule `app_configs` is null: the platform loads no configs for an installer."""
 
@@ -96,29 +84,15 @@ class _Installer(objects.Row, gc=False):
     apps: list[_App | objects.NonObject] | objects.NoList = None
 
 
-class _Notifications(msgspec.Struct, gc=False):
-    slack_webhook_url: object = None
+class _Apps(msgspec.Struct, gc=False):
+    """An installer by nothing but its apps."""
 
-
-class _AppWithSecret(msgspec.Struct, gc=False):
     id: object = None
-    notifications_config: _Notifications | objects.NonObject = None
-
-
-class _InstallerWithSecrets(msgspec.Struct, gc=False):
-    apps: list[_AppWithSecret | objects.NonObject] | objects.NoList = None
-
-
-class Parsed(NamedTuple):
-    """What is made of one config: itself, and the workflows of its branch."""
-
-    config: Entity
-    workflows: tuple[Entity, ...]
+    apps: list[installer_configs.AppRecord | objects.NonObject] | objects.NoList = None
 
 
 _decoder = msgspec.json.Decoder(_Installer)
-_config_decoder = msgspec.json.Decoder(_Config | objects.NonObject)
-_secrets_decoder = msgspec.json.Decoder(_InstallerWithSecrets)
+_apps_decoder = msgspec.json.Decoder(_Apps)
 
 
 def path(installer_id: str) -> str:
@@ -129,19 +103,22 @@ def path(installer_id: str) -> str:
 def decode(
     body: bytes,
     installer_id: str,
-    memo: wire.Memo[Parsed | None],
-    _beside: wire.Beside = wire.NOTHING_BESIDE,
+    memo: installer_configs.Memo,
+    beside: wire.Beside = wire.NOTHING_BESIDE,
 ) -> Entity:
-    """Read an installer; raises MalformedAnswer, also for a document about another one."""
+    """Read an installer; raises MalformedAnswer, also for a document about another one.
+
+    What its apps' own documents say of their configs is added, where they could be had.
+    """
     document = wire.parse(body, _decoder)
     if document.id != installer_id:
         about = fields.text(document.id, 60)
         raise MalformedAnswer(f"the answer is about {about!r}, not about {installer_id!r}")
     metadata = document.metadata if isinstance(document.metadata, dict) else {}
     shown = {name: value for name, value in metadata.items() if name not in _BOOKKEEPING}
-    apps = wire.in_order(
-        _app(row, memo) for row in fields.rows(document.apps, _App) if fields.text(row.id)
-    )
+    rows = (row for row in fields.rows(document.apps, _App) if fields.text(row.id))
+    seen: set[sharing.Key] = {(INSTALLER, installer_id)}
+    apps = sharing.once(wire.in_order(_app(row, memo) for row in rows), seen)
     return Entity(
         kind=INSTALLER,
         id=installer_id,
@@ -149,15 +126,18 @@ def decode(
         created_at=wire.read_time(document.created_at),
         updated_at=wire.read_time(document.updated_at),
         facts=fields.facts_of(**{"type": document.type, **shown}),
-        children=sharing.once(apps, {(INSTALLER, installer_id)}),
+        children=tuple(
+            installer_configs.with_own_units(
+                app, installer_configs.own_record(app.id, beside), memo, seen
+            )
+            for app in apps
+        ),
     )
 
 
-def _app(row: _App, memo: wire.Memo[Parsed | None]) -> Entity:
+def _app(row: _App, memo: installer_configs.Memo) -> Entity:
     identifier = fields.text(row.id)
     status = fields.raw_status(APP, row)
-    parts = row.app_configs if isinstance(row.app_configs, list) else []
-    configs = [one for part in parts if (one := memo.get(part, _config)) is not None]
     return Entity(
         kind=APP,
         id=identifier,
@@ -176,49 +156,28 @@ def _app(row: _App, memo: wire.Memo[Parsed | None]) -> Entity:
             cloud_platform=row.cloud_platform,
             runner_type=row.runner_type,
         ),
-        children=_units(configs),
+        children=installer_configs.units(row.app_configs, memo),
     )
 
 
-def _units(configs: Iterable[Parsed]) -> tuple[Entity, ...]:
-    """Return configs and workflows, the newest last; several configs can be of one branch."""
-    return (
-        *wire.in_order(one.config for one in configs),
-        *wire.in_order(workflow for one in configs for workflow in one.workflows),
-    )
+def questions(
+    body: bytes, installer_id: str, _beside: wire.Beside, _last_seen: LastSeen
+) -> tuple[wire.Question, ...]:
+    """Return where the configs of its apps are; raises MalformedAnswer.
+
+    In each poll, as a sync leaves no trace in the installer's own document.
+    """
+    document = wire.parse(body, _apps_decoder)
+    if document.id != installer_id:
+        return ()
+    asked = (wire.Question(installer_configs.path_of_app(key)) for key, _ in _records(document))
+    return tuple(dict.fromkeys(asked))
 
 
-def _config(part: msgspec.Raw) -> Parsed | None:
-    row = wire.parse(part, _config_decoder, "an app config")
-    if not isinstance(row, _Config) or not fields.text(row.id):
-        return None
-    branch = row.app_branch if isinstance(row.app_branch, _Branch) else _Branch()
-    branch_id = fields.text(branch.id) or fields.text(row.app_branch_id)
-    status = fields.raw_status(APP_CONFIG, row)
-    commit = row.vcs_connection_commit
-    config = Entity(
-        kind=APP_CONFIG,
-        id=fields.text(row.id),
-        status=status.status,
-        description=status.description,
-        name=f"version {fields.number(row.version)}",
-        created_at=wire.read_time(row.created_at),
-        updated_at=wire.read_time(row.updated_at),
-        status_at=status.at,
-        history=status.history,
-        revision=fields.sha(commit),
-        app_id=fields.text(row.app_id),
-        slot="config",
-        facts=fields.commit_facts(commit)
-        + fields.facts_of(cli_version=row.cli_version, branch=branch.name),
-    )
-    workflows = tuple(
-        # The branch's id rather than its name, which can be changed, or be "config".
-        msgspec.structs.replace(tree.workflow(one), slot=f"branch {branch_id}")
-        for one in fields.rows(branch.workflows, objects.Workflow)
-        if fields.text(one.id)
-    )
-    return Parsed(config, workflows)
+def _records(document: _Apps) -> Iterator[tuple[str, installer_configs.AppRecord]]:
+    for app in fields.rows(document.apps, installer_configs.AppRecord):
+        if key := fields.text(app.id):
+            yield key, app
 
 
 def lists_of(root: Entity) -> tuple[Target, ...]:
@@ -226,20 +185,17 @@ def lists_of(root: Entity) -> tuple[Target, ...]:
     return tuple(Target("app", app.id) for app in root.children)
 
 
-def webhooks(body: bytes) -> dict[str, str]:
+def webhooks(body: bytes, beside: wire.Beside = wire.NOTHING_BESIDE) -> dict[str, str]:
     """Return the Slack webhook that the platform has for each app, by the app's id.
 
     Each is a secret, which is why no tree holds one. Raises MalformedAnswer.
     """
-    return dict(_webhooks(wire.parse(body, _secrets_decoder)))
-
-
-def _webhooks(document: _InstallerWithSecrets) -> Iterator[tuple[str, str]]:
-    for app in fields.rows(document.apps, _AppWithSecret):
-        config = app.notifications_config
-        url = config.slack_webhook_url if isinstance(config, _Notifications) else None
-        if isinstance(url, str) and url and fields.text(app.id):
-            yield fields.text(app.id), url
+    found: dict[str, str] = {}
+    for key, app in _records(wire.parse(body, _apps_decoder)):
+        own = installer_configs.own_record(key, beside)
+        if url := app.webhook or (own.webhook if own else ""):
+            found[key] = url
+    return found
 
 
 WATCH_KIND: Final = WatchKind(
@@ -253,6 +209,7 @@ WATCH_KIND: Final = WatchKind(
     ),
     stand_ins=("app", "app_branch"),
     id_prefix="int",
+    questions=questions,
     lists_of=lists_of,
     webhooks=webhooks,
 )

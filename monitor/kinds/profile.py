@@ -177,8 +177,9 @@ class WatchKind:
     Answers are found beside the others, and may lead to more questions."""
     lists_of: Callable[[Entity], tuple[Target, ...]] | None = None
     """The lists that are to be watched because of what its tree holds."""
-    webhooks: Callable[[bytes], Mapping[str, str]] | None = None
-    """The webhooks that the platform holds for apps, by the apps' ids: secrets, never kept."""
+    webhooks: Callable[[bytes, Beside], Mapping[str, str]] | None = None
+    """The webhooks that the platform holds for apps, by the apps' ids, given all documents:
+    secrets, never kept."""
 
     def watched_keys(self) -> Iterator[tuple[str, WatchKind | Finder]]:
         """Yield its own name and those of the lists that lead to it, with what each stands for."""

@@ -44,7 +44,8 @@ class Question(NamedTuple):
     """A document that explains something, such as why a deploy failed; never needed.
 
     `subject` is what it explains, as that is now: while it is the same, the answer is asked for
-    again at growing intervals only. None for what moves by itself: asked again in each poll.
+    again at growing intervals only. None for what moves by itself: asked again in each poll, and
+    at growing intervals where it cannot be had.
     """
 
     path: str

@@ -35,6 +35,8 @@ _ASK_AGAIN_AFTER_SECONDS = 30.0
 _ASK_FOR_MISSING_AGAIN_AFTER_SECONDS = 600.0
 """Of what the platform does not have, or does not show to us."""
 _LONGEST_PAUSE_SECONDS = 3600.0
+_LONGEST_PAUSE_OF_MOVING_SECONDS = 300.0
+"""Of what moves by itself, where it does not come though it is there: it holds up every poll."""
 
 
 @dataclass(slots=True)
@@ -122,7 +124,7 @@ class Explanations:
                 continue
             if asked is None or asked.subject != question.subject:
                 new.append(question)
-            elif question.subject is None or now >= asked.asked_at + asked.pause:
+            elif now >= asked.asked_at + asked.pause:
                 again.append((asked.turn, question))
         again.sort(key=lambda one: one[0])
         return new + [question for _, question in again]
@@ -141,26 +143,39 @@ class Explanations:
     def _note(self, question: Question, task: asyncio.Task[Answer]) -> None:
         """Remember an answer, or that there is none; raises what is no answer's fault."""
         before = self._asked.get(question.path)
-        pause = _ASK_AGAIN_AFTER_SECONDS
-        if before is not None and before.subject == question.subject:
-            pause = min(before.pause * 2, _LONGEST_PAUSE_SECONDS)
         answer: Answer | None = None
+        is_missing = False
         if task.cancelled():
             log.debug("explanation_missing", path=question.path, error="no answer in time")
         elif (error := task.exception()) is None:
             answer = task.result()
         elif isinstance(error, NuonError):
             log.debug("explanation_missing", path=question.path, error=str(error))
-            if isinstance(error, NuonNotFound | NuonRejected):
-                pause = max(pause, _ASK_FOR_MISSING_AGAIN_AFTER_SECONDS)
+            is_missing = isinstance(error, NuonNotFound | NuonRejected)
         else:
             raise error
+        pause = _pause(question, before, has_answer=answer is not None, is_missing=is_missing)
         if answer is None and before is not None:
             answer = before.answer  # what it said of an earlier state is better than nothing
         self._turn += 1
         self._asked[question.path] = _Asked(
             question.subject, answer, self._turn, asked_at=self._clock(), pause=pause
         )
+
+
+def _pause(
+    question: Question, before: _Asked | None, *, has_answer: bool, is_missing: bool
+) -> float:
+    """Return how long to wait before the same is asked again, in seconds."""
+    moves = question.subject is None
+    if moves and has_answer:
+        return 0.0
+    first = _ASK_FOR_MISSING_AGAIN_AFTER_SECONDS if is_missing else _ASK_AGAIN_AFTER_SECONDS
+    if before is None or before.subject != question.subject:
+        return first
+    is_awaited = moves and not is_missing
+    longest = _LONGEST_PAUSE_OF_MOVING_SECONDS if is_awaited else _LONGEST_PAUSE_SECONDS
+    return max(first, min(before.pause * 2, longest))
 
 
 def documents_of(answers: Mapping[str, Answer | None]) -> dict[str, Document | None]:

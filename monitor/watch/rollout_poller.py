@@ -175,7 +175,8 @@ class RolloutPoller:
             return
         if gathered.fingerprint != self._webhooks_of:
             self._webhooks_of = gathered.fingerprint
-            for app_id in channels.learn(self._kind.webhooks(gathered.main.body)):
+            known = self._kind.webhooks(gathered.main.body, gathered.beside)
+            for app_id in channels.learn(known):
                 log.warning("app_webhook_refused", app=app_id, reason="not one of Slack's hosts")
 
     # After an answer

@@ -13,7 +13,8 @@ from monitor.decide.dispatch import Dispatch, Plan, Scene, dispatch
 from monitor.decide.routing import Rule
 from monitor.decide.verdicts import Silence
 from monitor.decide.windows import Once, Then, Window
-from monitor.kinds.installer import APP, APP_CONFIG, INSTALLER
+from monitor.kinds.installer import APP, INSTALLER
+from monitor.kinds.installer_configs import APP_CONFIG
 from monitor.model import (
     Entity,
     EventKind,

@@ -130,6 +130,33 @@ async def test_what_moves_by_itself_is_asked_again_in_each_poll_but_once_in_one(
     assert asker.platform.take_asked() == ["/workflow", "/build", "/workflow", "/workflow"]
 
 
+@pytest.mark.parametrize(
+    ("error", "pauses"),
+    [
+        (NuonUnavailable("away"), [30, 60, 120, 240, 300, 300]),
+        (NuonNotFound("none"), [600, 1200, 2400, 3600, 3600]),
+    ],
+    ids=["unavailable", "not found"],
+)
+async def test_what_moves_by_itself_and_cannot_be_had_holds_up_few_polls(
+    error: NuonError, pauses: list[int]
+) -> None:
+    asker = Asker([Question("/app")])
+    asker.platform.answers["/app"] = error
+    polls = []
+
+    for second in range(0, sum(pauses) + 15, 15):
+        await asker.poll()
+        polls += [second for _ in asker.platform.take_asked()]
+    asker.platform.answers["/app"] = b"there"
+    await asker.poll(after=3600)
+    asker.platform.take_asked()
+
+    assert [late - early for early, late in pairwise(polls)] == pauses
+    await asker.poll()
+    assert asker.platform.take_asked() == ["/app"]
+
+
 async def test_an_answer_may_lead_to_another_question() -> None:
     asker = Asker(
         [Question("/deploy", "error")],

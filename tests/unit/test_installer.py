@@ -14,6 +14,7 @@ from monitor.decide.progress import units_of
 from monitor.errors import MalformedAnswer
 from monitor.kinds import KINDS, installer
 from monitor.kinds.installer import APP, INSTALLER
+from monitor.kinds.installer_configs import Parsed
 from monitor.kinds.parts import WORKFLOW
 from monitor.kinds.stored import encode_snapshot
 from monitor.kinds.wire import Memo
@@ -66,7 +67,7 @@ def workflow_row(identifier: str, status: str = "in-progress", **fields: Any) ->
     }
 
 
-def read(document: Row, memo: Memo[installer.Parsed | None] | None = None) -> Entity:
+def read(document: Row, memo: Memo[Parsed | None] | None = None) -> Entity:
     return installer.decode(json.dumps(document).encode(), ID, memo or Memo())
 
 
@@ -196,7 +197,7 @@ def test_the_order_of_lists_changes_nothing() -> None:
 
 def test_what_did_not_change_is_not_read_again() -> None:
     document = installer_row(app_row(config_row(1), config_row(2)))
-    memo: Memo[installer.Parsed | None] = Memo()
+    memo: Memo[Parsed | None] = Memo()
     before = read(document, memo)
     document["apps"][0]["app_configs"].append(config_row(3))
 

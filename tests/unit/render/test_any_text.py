@@ -22,7 +22,8 @@ from monitor.compose.render import (
 from monitor.compose.templates import FilledTemplates
 from monitor.kinds import every_part
 from monitor.kinds.approvals import APPROVALS
-from monitor.kinds.installer import APP, APP_CONFIG, INSTALLER
+from monitor.kinds.installer import APP, INSTALLER
+from monitor.kinds.installer_configs import APP_CONFIG
 from monitor.kinds.parts import APPROVAL, DEPLOY, WORKFLOW, WORKFLOW_STEP
 from monitor.kinds.release import RELEASE, RELEASE_STEP
 from monitor.kinds.run import BRANCH_RUN, INSTALL_GROUP, INSTALL_RUN

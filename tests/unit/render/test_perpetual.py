@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from monitor.compose import render
-from monitor.kinds.installer import APP_CONFIG
+from monitor.kinds.installer_configs import APP_CONFIG
 from monitor.kinds.parts import APPROVAL, WORKFLOW
 from monitor.model import Entity, EventKind, Level, Reason, ReasonKind
 from tests.support.block_kit import drawn
