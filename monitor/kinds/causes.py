@@ -47,10 +47,10 @@ def cause_of(reason: str) -> str:
     All of it, word for word: `dial tcp 10.0.0.1:443: i/o timeout` is one cause. Where nothing
     follows them, it is the reason as it came.
     """
-    place = 0
-    while found := _WRAPPER.match(reason, place):
-        place = found.end()
-    rest = reason[place:].lstrip()
+    end = 0
+    while found := _WRAPPER.match(reason, end):
+        end = found.end()
+    rest = reason[end:].lstrip()
     return rest or reason
 
 

@@ -41,8 +41,8 @@ DEFAULT, ONCALL = "#releases", "#oncall"
 HERE = Mention(MentionKind.HERE)
 
 
-class Desk:
-    """A release that is watched, routed by a plan: what each destination is told, look by look."""
+class RoutedRelease:
+    """A release that is watched, routed by a plan: what each destination is sent, poll by poll."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ def silence(until: float, **patterns: str) -> Silence:
 
 
 def test_without_routes_the_default_destination_is_notified_of_everything() -> None:
-    book = Desk()
+    book = RoutedRelease()
     book.look(rolling("executing"), 0)
 
     assert told(book.look(rolling("error"), 1)) == {DEFAULT: ["failed"]}
@@ -120,7 +120,7 @@ def test_without_routes_the_default_destination_is_notified_of_everything() -> N
 
 
 def test_a_route_takes_what_is_its_own_and_leaves_the_rest() -> None:
-    book = Desk(Rule(destination=ONCALL, events=FAILING, mentions=(HERE,)))
+    book = RoutedRelease(Rule(destination=ONCALL, events=FAILING, mentions=(HERE,)))
     book.look(rolling("executing"), 0)
 
     failed = book.look(rolling("error"), 1)
@@ -132,7 +132,9 @@ def test_a_route_takes_what_is_its_own_and_leaves_the_rest() -> None:
 
 
 def test_the_card_stands_where_the_beginning_is_told() -> None:
-    book = Desk(Rule(destination="#checkout", matcher=Matcher({"component": ("checkout-*",)})))
+    book = RoutedRelease(
+        Rule(destination="#checkout", matcher=Matcher({"component": ("checkout-*",)}))
+    )
 
     book.look(rolling("executing"), 0)
 
@@ -140,7 +142,7 @@ def test_the_card_stands_where_the_beginning_is_told() -> None:
 
 
 def test_two_watches_that_lead_to_one_release_are_both_told_once() -> None:
-    book = Desk(
+    book = RoutedRelease(
         Rule(destination=ONCALL, events=FAILING, continues=True),
         default_destinations=(DEFAULT, "#other"),
     )
@@ -152,7 +154,7 @@ def test_two_watches_that_lead_to_one_release_are_both_told_once() -> None:
 
 
 def test_an_apps_own_webhook_is_told_of_that_app_too() -> None:
-    book = Desk()
+    book = RoutedRelease()
     root = release("executing_release_steps", step(1, "polling_install_deploys"), app_id="app1")
 
     found = book.look(root, 0, app_destinations={"app1": "webhook of app app1"})
@@ -174,7 +176,9 @@ def test_an_apps_own_webhook_is_told_of_that_app_too() -> None:
     ],
 )
 def test_a_failed_install_is_known_by_all_that_routes_can_ask_for(key: str, pattern: str) -> None:
-    book = Desk(Rule(destination=ONCALL, events=FAILING, matcher=Matcher({key: (pattern,)})))
+    book = RoutedRelease(
+        Rule(destination=ONCALL, events=FAILING, matcher=Matcher({key: (pattern,)}))
+    )
     scene = {
         "names": {"a": "acme", "app1": "Shop"},
         "apps": {"cmp1": "app1"},
@@ -200,7 +204,7 @@ def test_a_failed_config_is_known_by_the_app_that_it_belongs_to() -> None:
         app = Entity(APP, "app1", "active", name="Shop", app_id="app1", children=(config,))
         return Entity(INSTALLER, "int1", name="Acme", children=(app,))
 
-    book = Desk(Rule(destination="#shop", matcher=Matcher({"app": ("app1",)})))
+    book = RoutedRelease(Rule(destination="#shop", matcher=Matcher({"app": ("app1",)})))
     book.look(installer("syncing"), 0)
 
     assert told(book.look(installer("error"), 1)) == {"#shop": ["failed"]}
@@ -210,7 +214,7 @@ def test_a_failed_config_is_known_by_the_app_that_it_belongs_to() -> None:
 
 
 def test_what_recovers_by_itself_wakes_nobody() -> None:
-    book = Desk(Rule(destination=ONCALL, events=FAILING, lasting=timedelta(minutes=5)))
+    book = RoutedRelease(Rule(destination=ONCALL, events=FAILING, lasting=timedelta(minutes=5)))
     book.look(rolling("executing"), 0)
 
     assert told(book.look(rolling("error"), 1)) == {}
@@ -219,7 +223,7 @@ def test_what_recovers_by_itself_wakes_nobody() -> None:
 
 
 def test_what_lasts_is_told_once_its_time_has_come() -> None:
-    book = Desk(Rule(destination=ONCALL, events=FAILING, lasting=timedelta(minutes=5)))
+    book = RoutedRelease(Rule(destination=ONCALL, events=FAILING, lasting=timedelta(minutes=5)))
     book.look(rolling("executing"), 0)
     book.look(rolling("error"), 1)
     (alert,) = book.state.alerts
@@ -232,7 +236,7 @@ def test_what_lasts_is_told_once_its_time_has_come() -> None:
 
 
 def test_the_first_failures_wait_until_enough_installs_have_failed() -> None:
-    book = Desk(Rule(destination=ONCALL, events=FAILING, min_failed=2))
+    book = RoutedRelease(Rule(destination=ONCALL, events=FAILING, min_failed=2))
     book.look(rolling("executing", "executing"), 0)
 
     assert told(book.look(rolling("error", "executing"), 1)) == {}
@@ -240,7 +244,7 @@ def test_the_first_failures_wait_until_enough_installs_have_failed() -> None:
 
 
 def test_the_failure_of_the_whole_speaks_for_the_parts_that_waited() -> None:
-    book = Desk(Rule(destination=ONCALL, events=FAILING, min_failed=3))
+    book = RoutedRelease(Rule(destination=ONCALL, events=FAILING, min_failed=3))
     book.look(rolling("executing"), 0)
     book.look(rolling("error"), 1)
 
@@ -254,7 +258,7 @@ def test_the_failure_of_the_whole_speaks_for_the_parts_that_waited() -> None:
 
 
 def test_what_happens_in_a_quiet_window_is_kept_for_its_summary() -> None:
-    book = Desk(windows=[quiet(1, 20)])
+    book = RoutedRelease(windows=[quiet(1, 20)])
     book.look(rolling("executing"), 0)
 
     found = book.look(rolling("error"), 2)
@@ -267,7 +271,7 @@ def test_what_happens_in_a_quiet_window_is_kept_for_its_summary() -> None:
 
 @pytest.mark.parametrize("then", list(Then))
 def test_what_still_fails_when_a_window_ends_is_told_then(then: Then) -> None:
-    book = Desk(windows=[quiet(1, 20, then)])
+    book = RoutedRelease(windows=[quiet(1, 20, then)])
     book.look(rolling("executing"), 0)
     book.look(rolling("error"), 2)
 
@@ -279,7 +283,7 @@ def test_what_still_fails_when_a_window_ends_is_told_then(then: Then) -> None:
 
 @pytest.mark.parametrize(("then", "lines"), [(Then.SUMMARY, 1), (Then.DROP, 0)])
 def test_only_a_window_with_a_summary_keeps_what_is_over_by_its_end(then: Then, lines: int) -> None:
-    book = Desk(windows=[quiet(1, 20, then)])
+    book = RoutedRelease(windows=[quiet(1, 20, then)])
     book.look(rolling("executing"), 0)
 
     failed = book.look(rolling("error"), 2)
@@ -294,7 +298,7 @@ def test_only_a_window_with_a_summary_keeps_what_is_over_by_its_end(then: Then, 
 
 
 def test_what_is_silenced_is_told_to_nobody_and_said_on_the_card() -> None:
-    book = Desk()
+    book = RoutedRelease()
     book.look(rolling("executing"), 0)
     book.silences = [silence(20, install="a")]
 
@@ -305,7 +309,7 @@ def test_what_is_silenced_is_told_to_nobody_and_said_on_the_card() -> None:
 
 
 def test_what_still_fails_when_a_silence_ends_is_told_then() -> None:
-    book = Desk()
+    book = RoutedRelease()
     book.look(rolling("executing"), 0)
     book.silences = [silence(20, install="a")]
     book.look(rolling("error"), 1)
@@ -316,7 +320,7 @@ def test_what_still_fails_when_a_silence_ends_is_told_then() -> None:
 
 
 def test_a_silence_over_one_install_leaves_the_others_loud() -> None:
-    book = Desk()
+    book = RoutedRelease()
     book.look(rolling("executing", "executing"), 0)
     book.silences = [silence(20, install="a")]
 
@@ -326,7 +330,7 @@ def test_a_silence_over_one_install_leaves_the_others_loud() -> None:
 
 
 def test_a_silence_over_the_whole_release_is_said_before_anything_fails() -> None:
-    book = Desk()
+    book = RoutedRelease()
     book.silences = [silence(20, rollout=RELEASE_ID)]
 
     found = book.look(rolling("executing"), 0)
@@ -359,7 +363,7 @@ _LIVES = st.lists(st.sampled_from(["executing", "error", "active"]), min_size=1,
 def test_no_sink_is_told_of_one_failure_twice(
     life: list[str], rules: list[Rule], window: Window | None
 ) -> None:
-    book = Desk(*rules, windows=[window] if window else [])
+    book = RoutedRelease(*rules, windows=[window] if window else [])
     notified: dict[str, int] = {}
 
     for minute, status in enumerate(["executing", *life, life[-1], life[-1]]):
@@ -374,7 +378,7 @@ def test_no_sink_is_told_of_one_failure_twice(
 
 
 def test_a_plan_without_rules_tells_what_policy_decided_and_no_more() -> None:
-    book = Desk()
+    book = RoutedRelease()
     life = ["executing", "error", "executing", "error", "active"]
 
     found = [told(book.look(rolling(status), n)) for n, status in enumerate(life)]
