@@ -1,8 +1,8 @@
 """An app branch run: one commit of an app's config, rolled out to ordered groups of installs.
 
-The run is a workflow (`GET /v1/workflows/{workflow_id}`) that holds the branch run and the plan
-of its install groups. Which installs a group works at is a second document, and what became of
-each install is the install's own workflow: that is asked for where it says more than the group.
+The run is a workflow (`GET /v1/workflows/{workflow_id}`) that holds the branch run. Which installs
+a group works at is a second document. What was planned is said by the branch, and what became of
+each install by the install's own workflow: these are asked for where they say more.
 """
 
 from __future__ import annotations
@@ -12,11 +12,22 @@ from typing import Final
 import msgspec
 
 from monitor.errors import MalformedAnswer, NuonNotFound
-from monitor.kinds import fields, run_branch, run_groups, sharing, tree, wire, workflow_words
+from monitor.kinds import (
+    fields,
+    run_branch,
+    run_groups,
+    run_steps,
+    sharing,
+    tree,
+    wire,
+    workflow_words,
+)
 from monitor.kinds.parts import WHOLE_WORKFLOW
 from monitor.kinds.profile import (
+    DashboardPage,
     Finder,
     KindProfile,
+    LastSeen,
     Terms,
     WatchedBy,
     WatchKind,
@@ -34,8 +45,9 @@ from monitor.kinds.run_documents import (
     workflow_list,
     workflow_path,
 )
-from monitor.kinds.run_groups import INSTALL_GROUP, INSTALL_RUN
-from monitor.kinds.wire import Beside, Wanted
+from monitor.kinds.run_groups import INSTALL_GROUP
+from monitor.kinds.run_installs import INSTALL_RUN
+from monitor.kinds.wire import Beside, Question, Wanted
 from monitor.model import Entity, Found, Kind, Phase, Target, phase_of, status_words
 
 NAME = "run"
@@ -45,6 +57,14 @@ BRANCH_RUN: Final = Kind(
     # A change that the branch ignores is never attempted, which is no failure.
     WHOLE_WORKFLOW | status_words(ENDED="not-attempted"),
 )
+
+
+def page(run: Entity) -> DashboardPage:
+    """Return the page of a run, or else of its app."""
+    branch = ("apps", run.app_id, "branches", run.fact("app_branch_id"))
+    return DashboardPage("Open run", ((*branch, "runs", run.id), ("apps", run.app_id)))
+
+
 PROFILE: Final = KindProfile(
     root=BRANCH_RUN,
     step=INSTALL_GROUP,
@@ -52,6 +72,7 @@ PROFILE: Final = KindProfile(
     terms=Terms(step="group", unit="install"),
     titles=("{app} ({name})",),
     unit_names=("{install}",),
+    page=page,
     unit_page=page_of_install,
 )
 
@@ -86,14 +107,16 @@ def decode(
     workflow, run = _read(body, run_id)
     branch = run_branch.branch_of(workflow, run, beside)
     commit = run.vcs_connection_commit
-    raw_status = _status_of(workflow, run)
-    groups = run_groups.install_groups(run, beside, memo)
+    whole = tree.workflow(workflow)
+    status = _status_of(whole, run)
+    steps = run_steps.run_steps(run_id, whole)
+    groups = run_groups.install_groups(run, steps.at_groups, beside, memo)
     created_at = wire.read_time(run.created_at)
     return Entity(
         kind=BRANCH_RUN,
         id=run_id,
-        status=raw_status.status,
-        description=raw_status.description,
+        status=status.status,
+        description=status.description,
         name=fields.text(branch.name),
         created_at=created_at or wire.read_time(workflow.created_at),
         updated_at=newest_time(run.updated_at, run.completed_at, workflow.updated_at),
@@ -108,28 +131,39 @@ def decode(
             run_type=run.run_type,
             event_type=run.event_type,
             no_config_changes="true" if run.no_config_changes is True else None,
+            app_branch_id=run_branch.id_of(workflow, run),
         ),
         plan_only=_is_preview(workflow, run),
-        children=sharing.once(groups, {(BRANCH_RUN, run_id)}),
+        children=sharing.once((*steps.own, *groups), {(BRANCH_RUN, run_id)}),
     )
 
 
 def further(body: bytes, run_id: str, beside: Beside, seen: Entity | None) -> tuple[Wanted, ...]:
-    """Return what else a run needs: its app, its groups, and the workflows of its installs."""
+    """Return what else a run needs: its app, which the path of its groups needs, and these."""
     workflow, run = _read(body, run_id)
     branch_run_id, branch_id = fields.text(run.id), run_branch.id_of(workflow, run)
     if not branch_run_id:
         return ()
+    branch = _branch_path(workflow, run, beside, seen)
+    if not branch:
+        return _app_of(branch_id, beside)
+    return (Wanted(f"{branch}{run_groups.path_of_groups(branch_run_id)}"),)
+
+
+def questions(
+    body: bytes, run_id: str, beside: Beside, last_seen: LastSeen
+) -> tuple[Question, ...]:
+    """Return what explains a run: its branch's plan, and the workflows of its installs."""
+    workflow, run = _read(body, run_id)
+    branch = _branch_path(workflow, run, beside, last_seen.root)
+    return run_groups.questions(branch, run, beside, last_seen.root) if branch else ()
+
+
+def _branch_path(workflow: RunWorkflow, run: Run, beside: Beside, seen: Entity | None) -> str:
+    """Return the path of a run's branch; empty while its app is not known."""
     app_id = fields.text(run_branch.branch_of(workflow, run, beside).app_id)
     app_id = app_id or (seen.app_id if seen else "")
-    if not app_id:
-        return _app_of(branch_id, beside)
-    branch = run_branch.branch_path(app_id, branch_id)
-    groups = f"{branch}{run_groups.path_of_groups(branch_run_id)}"
-    if groups not in beside:
-        return (Wanted(groups),)
-    wanted = run_groups.worth_asking(run_groups.group_runs_of(run, beside) or {}, seen)
-    return tuple(Wanted(path(workflow_id), is_needed=False) for workflow_id in wanted)
+    return run_branch.branch_path(app_id, run_branch.id_of(workflow, run)) if app_id else ""
 
 
 def _app_of(branch_id: str, beside: Beside) -> tuple[Wanted, ...]:
@@ -154,24 +188,23 @@ def _is_preview(workflow: RunWorkflow, run: Run) -> bool:
     return is_preview or run.plan_only is True or workflow.plan_only is True
 
 
-def _status_of(document: RunWorkflow, run: Run) -> wire.Status:
-    """Read a run's status. That it waits for a person is said by its workflow alone."""
-    workflow = tree.workflow(document)
-    whole = wire.Status(workflow.status, workflow.description, workflow.status_at, workflow.history)
+def _status_of(whole: Entity, run: Run) -> wire.Status:
+    """Read a run's status, beside which `whole` is its workflow.
+
+    The platform writes `success` for any end of the workflow but two, also for one that is parked
+    and waits for a person (its public source, 2026): only the workflow says what the run does.
+    """
     status = fields.raw_status(BRANCH_RUN, run)
-    waiting = workflow_words.waiting_in(workflow)
-    is_left_open = not phase_of(BRANCH_RUN, status.status).is_terminal
-    if not status.status or (is_left_open and waiting is None and workflow.phase is Phase.FAILED):
-        status = whole
+    waiting = workflow_words.waiting_in(whole)
     phase = phase_of(BRANCH_RUN, status.status)
-    if phase.is_terminal:
-        failed = [
-            one.description
-            for one in workflow_words.steps_of(workflow)
-            if phase is one.phase is Phase.FAILED
-        ]
-        reasons = (fields.text(run.error_message), status.description, *reversed(failed))
-        return msgspec.structs.replace(status, description=next(filter(None, reasons), ""))
+    says_success = phase is Phase.SUCCEEDED
+    is_wrong = says_success and whole.status and whole.phase is not Phase.SUCCEEDED
+    is_left_open = not phase.is_terminal and waiting is None and whole.phase is Phase.FAILED
+    if not status.status or is_wrong or is_left_open:
+        status = wire.Status(whole.status, whole.description, whole.status_at, whole.history)
+    has_ended = phase_of(BRANCH_RUN, status.status).is_terminal
+    if has_ended and not (says_success and waiting is not None):
+        return msgspec.structs.replace(status, description=_reason(whole, run, status))
     if waiting is not None:
         is_approval = waiting.status == "approval-awaiting"
         word = "awaiting_approval" if is_approval else waiting.status
@@ -181,6 +214,17 @@ def _status_of(document: RunWorkflow, run: Run) -> wire.Status:
     if run.awaiting_approval is True:
         return msgspec.structs.replace(status, status="awaiting_approval")
     return status
+
+
+def _reason(whole: Entity, run: Run, status: wire.Status) -> str:
+    phase = phase_of(BRANCH_RUN, status.status)
+    failed = [
+        step.description
+        for step in workflow_words.steps_of(whole)
+        if phase is step.phase is Phase.FAILED
+    ]
+    reasons = (fields.text(run.error_message), status.description, *reversed(failed))
+    return next(filter(None, reasons), "")
 
 
 # What finds runs
@@ -223,7 +267,7 @@ def _found(workflow: RunWorkflow) -> Found:
     names = (branch.name, workflow.owner_name, run.run_type, workflow.type)
     return Found(
         target=Target(NAME, fields.text(workflow.id)),
-        is_over=phase_of(BRANCH_RUN, _status_of(workflow, run).status).is_terminal,
+        is_over=phase_of(BRANCH_RUN, _status_of(tree.workflow(workflow), run).status).is_terminal,
         created_at=created_at or wire.read_time(workflow.created_at),
         names=tuple(dict.fromkeys(filter(None, map(fields.text, names)))),
         ids=tuple(filter(None, (fields.text(branch.app_id),))),
@@ -253,4 +297,5 @@ WATCH_KIND: Final = WatchKind(
         )
     },
     further=further,
+    questions=questions,
 )

@@ -9,19 +9,22 @@ import msgspec
 from monitor.kinds import fields, objects, wire
 
 
-class Branch(objects.Row, gc=False):
-    app_id: object = None
-    name: object = None
-
-
 class PlannedGroup(objects.Row, gc=False):
     name: object = None
     order: object = None
     install_ids: list[objects.NonObject] | objects.NoList = None
 
 
-class Plan(msgspec.Struct, gc=False):
+class Plan(objects.Row, gc=False):
+    """The config of a branch: which groups of installs it is rolled out to, in which order."""
+
     install_groups: list[PlannedGroup | objects.NonObject] | objects.NoList = None
+
+
+class Branch(objects.Row, gc=False):
+    app_id: object = None
+    name: object = None
+    configs: list[Plan | objects.NonObject] | objects.NoList = None
 
 
 class Run(objects.Stated, gc=False):
@@ -29,6 +32,7 @@ class Run(objects.Stated, gc=False):
 
     app_branch: Branch | objects.NonObject = None
     app_branch_config: Plan | objects.NonObject = None
+    app_branch_config_id: object = None
     app_branch_id: object = None
     awaiting_approval: object = None
     base_branch: object = None
@@ -60,8 +64,10 @@ class Install(msgspec.Struct, gc=False):
     """How one install fares in a group. The runbooks that follow the deploy count apart."""
 
     install_id: object = None
+    reason: object = None
     runbooks: list[Runbook | objects.NonObject] | objects.NoList = None
     status: object = None
+    superseded_by_run_id: object = None
     workflow_id: object = None
 
 

@@ -145,6 +145,14 @@ def parse(
         raise MalformedAnswer(f"{what} is nested too deeply to be read") from error
 
 
+def optional(body: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T | None:
+    """Read a document that only adds to another one; None where nothing can be made of it."""
+    try:
+        return parse(body, decoder)
+    except MalformedAnswer:
+        return None
+
+
 def present(rows: Iterable[T | None] | None) -> list[T]:
     """Return a list's entries, for a list that may be null and may hold nulls."""
     return [row for row in rows or () if row is not None]

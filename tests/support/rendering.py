@@ -9,7 +9,9 @@ from monitor.kinds.approvals import APPROVALS
 from monitor.kinds.installer import APP, INSTALLER
 from monitor.kinds.parts import WORKFLOW, WORKFLOW_STEP
 from monitor.kinds.release import RELEASE
-from monitor.kinds.run import BRANCH_RUN, INSTALL_GROUP, INSTALL_RUN
+from monitor.kinds.run import BRANCH_RUN
+from monitor.kinds.run_groups import INSTALL_GROUP
+from monitor.kinds.run_installs import INSTALL_RUN
 from monitor.model import (
     Alert,
     Entity,

@@ -26,7 +26,9 @@ from monitor.kinds.installer import APP, INSTALLER
 from monitor.kinds.installer_configs import APP_CONFIG
 from monitor.kinds.parts import APPROVAL, DEPLOY, WORKFLOW, WORKFLOW_STEP
 from monitor.kinds.release import RELEASE, RELEASE_STEP
-from monitor.kinds.run import BRANCH_RUN, INSTALL_GROUP, INSTALL_RUN
+from monitor.kinds.run import BRANCH_RUN
+from monitor.kinds.run_groups import INSTALL_GROUP
+from monitor.kinds.run_installs import INSTALL_RUN
 from monitor.kinds.workflow import STEP_GROUP
 from monitor.model import (
     Alert,
