@@ -19,6 +19,7 @@ from monitor.kinds.profile import LastSeen
 from monitor.kinds.run import BRANCH_RUN
 from monitor.kinds.wire import Beside, Document, Memo, Wanted
 from monitor.model import Entity, Phase, Snapshot, Target
+from monitor.platform.explanations import Explanations
 from monitor.platform.fetch import gather
 from tests.benchmarks import fuzz
 from tests.support.clock import NOON
@@ -60,7 +61,9 @@ def run_row(status: str = "running", *, steps: tuple[Row, ...] = (), **fields: A
     }
     return workflow_row(
         RUN_ID,
-        "in-progress",
+        {"success": "success", "failed": "error", "cancelled": "cancelled"}.get(
+            status, "in-progress"
+        ),
         *steps,
         owner_id="brn1",
         owner_type="app_branches",
@@ -75,7 +78,7 @@ def group_row(
     return {
         "id": f"{group}-try{attempt}",
         "install_group_id": group,
-        "install_group_name": group,
+        "install_group_name": {"grp1": "canary", "grp2": "fleet"}.get(group, group),
         "status": {"status": status, "status_human_description": f"{len(installs)} installs"},
         "created_at": f"2026-07-01T12:{attempt:02}:00Z",
         "total_installs": len(installs),
@@ -107,6 +110,10 @@ class Platform:
     more: frozenset[str] = frozenset()
     asked: list[str] = field(default_factory=list)
     seen: Snapshot | None = None
+    now: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.explanations = Explanations(self, KINDS["run"], lambda: self.now)
 
     async def get(self, path: str, params: object = None) -> Answer:
         self.asked.append(path)
@@ -118,8 +125,9 @@ class Platform:
     async def poll(self) -> Entity:
         """Ask and read as a cycle does, and remember what was seen."""
         self.asked.clear()
-        seen = self.seen.root if self.seen else None
-        gathered = await gather(self, KINDS["run"], RUN_ID, LastSeen(seen))
+        self.now += 15
+        last_seen = LastSeen(self.seen.root if self.seen else None)
+        gathered = await gather(self, KINDS["run"], RUN_ID, last_seen, self.explanations)
         root = run.decode(gathered.main.body, RUN_ID, Memo(), gathered.beside)
         snapshot = Snapshot(Target("run", RUN_ID), NOON, root)
         self.seen = keep_absent(self.seen, snapshot)
@@ -155,8 +163,8 @@ async def test_groups_stand_in_the_order_of_the_plan_begun_or_not() -> None:
     root = await platform(group_row(install_row(1), install_row(2))).poll()
 
     assert [(g.id, g.name, g.status, g.planned) for g in root.children] == [
-        ("grp1", "canary", "in-progress", ("inl1", "inl2")),
-        ("grp2", "fleet", "", ("inl3", "inl4")),
+        ("canary", "canary", "in-progress", ("inl1", "inl2")),
+        ("fleet", "fleet", "", ("inl3", "inl4")),
     ]
 
 
@@ -180,6 +188,7 @@ async def test_a_run_is_told_with_its_commit_and_its_author() -> None:
         ("author_name", "Robin"),
         ("branch", "main"),
         ("run_type", "git-run"),
+        ("app_branch_id", "brn1"),
     )
 
 
@@ -194,7 +203,7 @@ async def test_a_group_that_chose_its_installs_by_labels_counts_those_it_works_a
 
     root = await platform(group).poll()
 
-    assert [g.id for g in root.children] == ["grp1", "grp2", "grp9"]
+    assert [g.id for g in root.children] == ["canary", "fleet", "grp9"]
     assert root.children[2].planned == ("inl8", "inl9")
 
 
@@ -569,7 +578,7 @@ async def test_the_order_of_lists_changes_nothing() -> None:
         group_row(install_row(3), install_row(4), group="grp2", attempt=3),
     ]
     one = platform(*rows, inw1=workflow_row("inw1", "error", failed, step_row("success")))
-    other = copy.deepcopy(one)
+    other = Platform(copy.deepcopy(one.answers))
     shuffled = other.answers[GROUP_RUNS]
     shuffled.reverse()
     for row in shuffled:

@@ -30,13 +30,16 @@ FAILED = ("failed", "failed")
 _ENDS: Mapping[str, tuple[str, str]] = {
     "approval-denied": ("was not approved", "were not approved"),
     "approval-expired": ("was not approved in time", "were not approved in time"),
+    "auto-skipped": ("was skipped", "were skipped"),
     "cancelled": ("was cancelled", "were cancelled"),
     "discarded": ("was discarded", "were discarded"),
     "drifted": ("found drift", "found drift"),
     "expired": ("expired", "expired"),
     "not-attempted": ("was not attempted", "were not attempted"),
     "outdated": ("is outdated", "are outdated"),
+    "superseded": ("was superseded", "were superseded"),
     "timed-out": ("timed out", "timed out"),
+    "user-skipped": ("was skipped by a person", "were skipped by a person"),
     "warning": ("ended with a warning", "ended with a warning"),
 }
 _APPROVAL = ("waits for an approval", "wait for an approval")
@@ -46,6 +49,7 @@ _WAITS: Mapping[str, tuple[str, str]] = {
     "pending-approval": _APPROVAL,
     "awaiting-user-run": ("waits for a person to run it", "wait for a person to run them"),
     "failed-pending-retry": ("failed and waits for a retry", "failed and wait for a retry"),
+    "pending_customer": ("waits for its customer", "wait for their customers"),
 }
 _A_PERSON = ("waits for a person", "wait for a person")
 
