@@ -27,6 +27,7 @@ def note_changes(book: AlertBook, difference: Difference) -> None:
     if book.root.kind.is_perpetual:
         _note_changes_of_perpetual(book, difference)
         return
+    kind_of_steps = profile_of(book.root).step
     first_phase: dict[str, Phase | None] = {}
     for transition in difference.transitions:
         first_phase.setdefault(transition.entity.id, transition.phase_before)
@@ -34,6 +35,8 @@ def note_changes(book: AlertBook, difference: Difference) -> None:
             continue
         if book.was_replaced(transition):
             continue
+        if transition.level is Level.STEP and transition.entity.kind != kind_of_steps:
+            continue  # what only leads up to the steps is shown by the card
         reason = _reason_of_progress(transition, first_phase[transition.entity.id])
         if reason is not None:
             book.add(EventKind.PROGRESSED, transition.level, transition.entity, reason)
@@ -48,12 +51,15 @@ def _reason_of_progress(transition: Transition, was: Phase | None) -> Reason | N
         return Reason(kind, status=entity.status)
     if transition.level is not Level.DETAIL and phase is Phase.UNKNOWN:
         return Reason(ReasonKind.UNKNOWN_STATUS, status=entity.status)
-    return _reason_of_step(was, phase) if transition.level is Level.STEP else None
+    return _reason_of_step(was, entity) if transition.level is Level.STEP else None
 
 
-def _reason_of_step(was: Phase | None, phase: Phase) -> Reason | None:
+def _reason_of_step(was: Phase | None, step: Entity) -> Reason | None:
+    phase = step.phase
     if phase is Phase.SUCCEEDED:
         return Reason(ReasonKind.DONE)
+    if phase is Phase.ENDED:
+        return Reason(ReasonKind.ENDED, status=step.status)
     has_begun = phase is Phase.RUNNING and was in (None, Phase.PENDING)
     return Reason(ReasonKind.BEGUN) if has_begun else None
 

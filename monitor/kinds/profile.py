@@ -77,8 +77,9 @@ class Terms:
 
     step: str = "step"
     unit: str = "install"
+    further_step: str = "step"
     further_unit: str = "part"
-    """A unit whose kind is not the profile's `unit`."""
+    """What those are called whose kind is not the profile's `step` or `unit`."""
 
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})

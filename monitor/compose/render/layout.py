@@ -148,7 +148,9 @@ class Layout:
         if not name:
             return f"{self.terms.step} {index + 1} of {len(self.stages)}"
         is_plain = self.root.kind.is_perpetual or self._says_so_itself(name)
-        return name if is_plain else f"{self.terms.step} {name}"
+        is_further = step.kind != self.profile.step
+        noun = self.terms.further_step if is_further else self.terms.step
+        return name if is_plain else f"{noun} {name}"
 
     def last_steps_words(self, count: int) -> str:
         """Return what the last steps are called, as one says it of several."""

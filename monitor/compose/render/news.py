@@ -90,7 +90,8 @@ def _words_for_start(layout: Layout) -> str:
     if layout.root.kind.is_perpetual:
         return "is watched from now on"
     progress, terms = layout.progress, layout.terms
-    steps = counted(len(layout.stages), terms.step)
+    kinds = [stage.step.kind for stage in layout.stages]
+    steps = counted(kinds.count(layout.profile.step), terms.step)
     of_what = f": {counted(progress.total, terms.unit)} in {steps}" if progress.total else ""
     return f"has begun{of_what}"
 
