@@ -195,12 +195,9 @@ def _status_of(whole: Entity, run: Run) -> wire.Status:
     and waits for a person (its public source, 2026): only the workflow says what the run does.
     """
     status = fields.raw_status(BRANCH_RUN, run)
+    says_success = phase_of(BRANCH_RUN, status.status) is Phase.SUCCEEDED
     waiting = workflow_words.waiting_in(whole)
-    phase = phase_of(BRANCH_RUN, status.status)
-    says_success = phase is Phase.SUCCEEDED
-    is_wrong = says_success and whole.status and whole.phase is not Phase.SUCCEEDED
-    is_left_open = not phase.is_terminal and waiting is None and whole.phase is Phase.FAILED
-    if not status.status or is_wrong or is_left_open:
+    if not status.status or _is_contradicted(status, whole, is_waiting=waiting is not None):
         status = wire.Status(whole.status, whole.description, whole.status_at, whole.history)
     has_ended = phase_of(BRANCH_RUN, status.status).is_terminal
     if has_ended and not (says_success and waiting is not None):
@@ -214,6 +211,14 @@ def _status_of(whole: Entity, run: Run) -> wire.Status:
     if run.awaiting_approval is True:
         return msgspec.structs.replace(status, status="awaiting_approval")
     return status
+
+
+def _is_contradicted(status: wire.Status, whole: Entity, *, is_waiting: bool) -> bool:
+    """Whether a run's workflow says that the run ended otherwise, or has not ended."""
+    phase = phase_of(BRANCH_RUN, status.status)
+    if phase is Phase.SUCCEEDED:
+        return bool(whole.status) and whole.phase is not Phase.SUCCEEDED
+    return not phase.is_terminal and not is_waiting and whole.phase is Phase.FAILED
 
 
 def _reason(whole: Entity, run: Run, status: wire.Status) -> str:
