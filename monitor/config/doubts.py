@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import timedelta
 from urllib.parse import urlsplit
 
 from monitor.config.checks import format_duration, is_loopback
 from monitor.config.loading import Config
-from monitor.config.sections import WATCH_KINDS, Slack
+from monitor.config.sections import Slack
 from monitor.config.tables import location_of
-from monitor.kinds.profile import WatchedBy
-from monitor.model import Target
-
-# What the platform's ids begin with, by its public source of December 2025.
-_ID_PREFIXES: Mapping[str, str] = {
-    **{behind.id_prefix: key.replace("_", " ") for key, behind in WATCH_KINDS.items()},
-    "org": "org",
-    "dpl": "install deploy",
-    "bld": "build",
-    "iws": "workflow step",
-    "job": "runner job",
-    "iar": "action workflow run",
-}
-_PLATFORM_ID = re.compile(r"([a-z]{3})[a-z0-9]{23}")
 
 _GENTLE_INTERVAL = timedelta(seconds=5)
 
@@ -33,7 +18,6 @@ def warnings(config: Config) -> tuple[str, ...]:
     """Return what is allowed, but probably not meant."""
     return (
         *_interval_warnings(config),
-        *_id_warnings(config),
         *_connection_warnings(config),
         *_slack_warnings(config.slack),
     )
@@ -61,33 +45,6 @@ def _interval_warnings(config: Config) -> Iterator[str]:
         yield "poll.settled_interval: shorter than poll.interval, so what is settled is polled more"
     if config.stall.after < poll.interval:
         yield "stall.after: shorter than poll.interval, so what merely waits for a poll is told"
-
-
-def _id_warnings(config: Config) -> Iterator[str]:
-    ids = [
-        (location_of(("watch", index, watch.target.kind)), kind, id_)
-        for index, watch in enumerate(config.watch)
-        for kind, id_ in _ids_of(watch.target)
-    ]
-    if config.nuon.org_id:
-        ids.append(("nuon.org_id", "org", config.nuon.org_id))
-    for location, kind, id_ in ids:
-        match = _PLATFORM_ID.fullmatch(id_)
-        looks_like = _ID_PREFIXES.get(match[1], kind) if match else kind
-        if looks_like != kind:
-            yield f"{location}: {id_} looks like the id of another kind: {looks_like}"
-
-
-def _ids_of(target: Target) -> tuple[tuple[str, str], ...]:
-    """Return the platform's ids that a target is made of, each with the kind it ought to have."""
-    match WATCH_KINDS[target.kind].watched_by:
-        case WatchedBy.WHOLE_ORG:
-            return ()
-        case WatchedBy.BRANCH_ID:
-            app, _, branch = target.id.rpartition("/")
-            return ("app", app), ("app branch", branch)
-        case _:
-            return ((target.kind, target.id),)
 
 
 def _connection_warnings(config: Config) -> Iterator[str]:

@@ -17,6 +17,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from monitor.config.ids import ids_of_other_kinds
 from monitor.config.mistakes import (
     ALTERNATIVES,
     ROUTE_DESTINATIONS,
@@ -142,6 +143,7 @@ class Config(BaseSettings):
             details = error.errors(include_url=False)
             problems += [refusal(detail, tables, cls) for detail in details]
         problems += contradictions(given)
+        problems += ids_of_other_kinds(given)
         problems += stray_webhooks(tables)
         problems += unsound_templates(tables)
         if config is None or problems:

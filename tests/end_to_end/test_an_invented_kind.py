@@ -172,7 +172,7 @@ async def test_every_command_knows_it(harbour: Harbour) -> None:
     assert "the fleet Harbour" in status.out
     assert "south failed: no water under the keel  sailing → aground" in history.out
     assert check.out == "The configuration is well formed: 1 watch.\n"
-    assert f"✓ fleet {FLEET}: sailing" in online.out
+    assert f"✓ fleet the fleet Harbour ({FLEET}): sailing" in online.out
     assert "the fleet Harbour" in waited.out
     assert "region" in sample.out
 
@@ -184,5 +184,6 @@ async def test_a_mistake_about_it_is_named(harbour: Harbour) -> None:
     harbour.file.write_text(harbour.file.read_text().replace("fleet =", "fleets ="))
     refused = await harbour.run("check")
 
-    assert "looks like the id of another kind: release" in check.err + check.out
+    meant = f"rel{FLEET[3:]}"
+    assert f'{meant} is a release\'s id; did you mean release = "{meant}"?' in check.err
     assert "unknown key; did you mean fleet?" in refused.err

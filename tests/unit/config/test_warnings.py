@@ -36,71 +36,6 @@ WARNINGS: dict[str, tuple[str, dict[str, str], list[str]]] = {
         ACCESS,
         ["stall.after: shorter than poll.interval, so what merely waits for a poll is told"],
     ),
-    "an install's id as a release": (
-        WATCH.replace("rel1", "inl0123456789abcdefghijklm"),
-        ACCESS,
-        [
-            (
-                "[[watch]] #1 release: inl0123456789abcdefghijklm looks like the id of another"
-                " kind: install"
-            )
-        ],
-    ),
-    "ids of other kinds all over": (
-        """
-        [slack]
-        channel = "#ops"
-        [[watch]]
-        app = "cmp0123456789abcdefghijklm"
-        [[watch]]
-        component = "app0123456789abcdefghijklm"
-        [[watch]]
-        installer = "inl0123456789abcdefghijklm"
-        [[watch]]
-        install = "int0123456789abcdefghijklm"
-        [[watch]]
-        workflow = "iws0123456789abcdefghijklm"
-        [[watch]]
-        app_branch = "abr0123456789abcdefghijklm/app0123456789abcdefghijklm"
-        """,
-        ACCESS,
-        [
-            f"[[watch]] #{number} {key}: {id_} looks like the id of another kind: {kind}"
-            for number, key, id_, kind in (
-                (1, "app", "cmp0123456789abcdefghijklm", "component"),
-                (2, "component", "app0123456789abcdefghijklm", "app"),
-                (3, "installer", "inl0123456789abcdefghijklm", "install"),
-                (4, "install", "int0123456789abcdefghijklm", "installer"),
-                (5, "workflow", "iws0123456789abcdefghijklm", "workflow step"),
-                (6, "app_branch", "abr0123456789abcdefghijklm", "app branch"),
-                (6, "app_branch", "app0123456789abcdefghijklm", "app"),
-            )
-        ],
-    ),
-    "ids of the right kinds": (
-        """
-        [slack]
-        channel = "#ops"
-        [[watch]]
-        app = "app0123456789abcdefghijklm"
-        [[watch]]
-        component = "cmp0123456789abcdefghijklm"
-        [[watch]]
-        installer = "int0123456789abcdefghijklm"
-        [[watch]]
-        install = "inl0123456789abcdefghijklm"
-        [[watch]]
-        workflow = "inw0123456789abcdefghijklm"
-        [[watch]]
-        app_branch = "app0123456789abcdefghijklm/abr0123456789abcdefghijklm"
-        [[watch]]
-        app_branch = "abr0123456789abcdefghijklm"
-        [[watch]]
-        approvals = true
-        """,
-        ACCESS,
-        [],
-    ),
     "a route's unencrypted webhook": (
         f"""{WATCH}
         [slack]
@@ -115,11 +50,6 @@ WARNINGS: dict[str, tuple[str, dict[str, str], list[str]]] = {
                 " https does not"
             )
         ],
-    ),
-    "an app's id as an org": (
-        WATCH,
-        ACCESS | {"NUON_ORG_ID": "app0123456789abcdefghijklm"},
-        ["nuon.org_id: app0123456789abcdefghijklm looks like the id of another kind: app"],
     ),
     "an unencrypted platform": (
         WATCH + '[nuon]\napi_url = "http://nuon.internal"\n',
