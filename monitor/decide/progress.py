@@ -1,4 +1,4 @@
-"""How a rollout stands: its units counted, what is in trouble, how long it took and will take.
+"""The progress of a rollout: units counted, active problems, how long it took and will take.
 
 Pure, and drawn from the tree alone: durations are between the platform's own times, so that
 the same snapshot always reads the same.
@@ -51,7 +51,7 @@ class Progress:
 
 
 def alert_key_of(level: Level, entity: Entity, step: Entity | None) -> str:
-    """Return the key under which an entity's troubles are kept."""
+    """Return the key under which an entity's alerts are stored."""
     if level is Level.UNIT and step is not None:
         return f"{step.id}/{entity.work}"
     return entity.id
@@ -76,7 +76,7 @@ def units_of(step: Entity) -> tuple[Entity, ...]:
 
 
 class AlertKeys:
-    """Finds the place of an entity and what stands at a place, and only when asked."""
+    """Maps entities to alert keys and back, built when it is first used."""
 
     def __init__(self, root: Entity) -> None:
         self._root = root
@@ -84,7 +84,7 @@ class AlertKeys:
         self._found: dict[str, tuple[Level, Entity]] | None = None
 
     def alert_key(self, level: Level, entity: Entity) -> str:
-        """Return an entity's place in this tree."""
+        """Return an entity's alert key."""
         if level is not Level.UNIT:
             return entity.id
         if self._steps is None:
@@ -92,7 +92,7 @@ class AlertKeys:
         return alert_key_of(level, entity, self._steps.get(entity.id))
 
     def entity(self, alert_key: str) -> tuple[Level, Entity] | None:
-        """Return what stands at a place, the newest where there are several."""
+        """Return the entity with an alert key, the newest where there are several."""
         if self._found is None:
             self._found = {
                 found.key: (Level.UNIT, found.unit)
@@ -145,7 +145,7 @@ def add_up(parts: tuple[Progress, ...]) -> Progress:
 
 
 def starter_of(root: Entity, people: Mapping[str, str]) -> str:
-    """Return who started a rollout, by e-mail; empty where that cannot be said."""
+    """Return who started a rollout, by e-mail; empty where that is not known."""
     starter = root.created_by
     return people.get(starter, "") if is_account(starter) else starter
 
@@ -228,7 +228,7 @@ def _informative(entity: Entity, phase: Phase) -> _Explanation | None:
 
 
 def has_parts_that_wait(level: Level, entity: Entity) -> bool:
-    """Whether what it waits for is said by its own steps or units: then they speak for it."""
+    """Whether its own steps or units have the reason why it waits: then theirs is shown."""
     if level is Level.ROLLOUT:
         return any(
             step.phase is Phase.WAITING or has_parts_that_wait(Level.STEP, step)
@@ -238,7 +238,7 @@ def has_parts_that_wait(level: Level, entity: Entity) -> bool:
 
 
 _HIGHEST_RANK = 2
-# A workflow repeats what its job said, and a build is that of many deploys.
+# A workflow repeats the error of its job, and a build belongs to many deploys.
 _RANKS: Mapping[Kind, int] = {BUILD: 0, WORKFLOW: 1}
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 

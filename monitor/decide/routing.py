@@ -36,8 +36,8 @@ _ENDS_OF_PROBLEMS = frozenset({EventKind.RECOVERED, EventKind.REACHABLE})
 class Rule:
     """A route. Without a destination nobody is notified; without events it is for all of them.
 
-    `min_failed` keeps back failures of parts until so many installs have failed; that the
-    rollout itself has failed is not kept back. `lasting` keeps back what fails, stalls or
+    `min_failed` keeps back failures of parts until so many installs have failed, but not the
+    failure of the rollout itself. `lasting` keeps back what fails, stalls or
     waits until it has lasted so long.
     """
 

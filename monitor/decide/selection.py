@@ -1,8 +1,8 @@
 """Which rows of a list to follow from now on. Pure.
 
-Only what is in flight, or began while the list was watched, is followed: what settled long
-ago is neither told nor polled. Rows are known by their ids, wherever they stand: they shift
-between two pages, and come in any order.
+Only rows in flight, or that began while the list was watched, are followed: one that settled
+long ago is neither reported nor polled. Rows are known by their ids: they shift between two
+pages, and come in any order.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ def note_stalls(book: AlertBook, stall_rules: StallRules) -> None:
 def _begin_stalls(book: AlertBook, stalled: Mapping[str, Reason]) -> None:
     for alert_key, reason in stalled.items():
         active = book.alert(alert_key, EventKind.STALLED)
-        # Silence is no news of what is stalled already, even if our clock went back.
+        # Nothing new happened to what is stalled already, even if our clock went back.
         if active is None or reason.kind not in (ReasonKind.QUIET, active.reason.kind):
             book.begin(EventKind.STALLED, alert_key, *book.part(alert_key), reason)
 

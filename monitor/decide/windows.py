@@ -1,4 +1,4 @@
-"""Quiet windows: when what happens is held or dropped instead of being told at once. Pure.
+"""Quiet windows: when events are held or dropped instead of being sent at once. Pure.
 
 A weekly window is read off the wall clock of its zone. A local time that comes twice, because
 the clocks go back, counts when it comes first; one that is skipped counts as the moment of the
@@ -23,7 +23,7 @@ EVERY_DAY = frozenset(range(7))
 
 
 class Then(StrEnum):
-    """What becomes of what happens in a window. What stands at its end is told either way."""
+    """What to do with events in a window. Alerts still active at its end are sent either way."""
 
     SUMMARY = "summary"
     DROP = "drop"

@@ -23,7 +23,7 @@ def message_fingerprint(message: Message) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A posted card that shows something else than it ought to; `attempts` failed so far."""
+    """A posted card that is out of date; `attempts` at editing it have failed so far."""
 
     target: Target
     attempt: int

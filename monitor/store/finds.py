@@ -1,4 +1,4 @@
-"""What lists led to: since when each list is watched, and which finds are followed."""
+"""Lists and their finds: since when each list is watched, and which finds are followed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from monitor.store.tables import find, insert_into, listing, replace_into
 
 @dataclass(frozen=True, slots=True)
 class Find:
-    """Something that a list led to. `is_new` says that it began while the list was watched.
+    """A target that was found in a list. `is_new` says that it began while the list was watched.
 
     What is not followed had finished: it is not polled until the list shows that it goes on.
     """
@@ -28,7 +28,7 @@ class Find:
 
 
 class Finds:
-    """The part of the store that keeps what lists led to."""
+    """The part of the store that keeps lists and their finds."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -46,7 +46,7 @@ class Finds:
         return began_at
 
     def load(self, of: Target | None = None) -> tuple[Find, ...]:
-        """Return what one list led to, or all lists without one, the earliest first."""
+        """Return the finds of one list, or without one of all lists, the earliest first."""
         wanted = select(find).order_by(find.c.found_at, find.c.target_id)
         if of is not None:
             wanted = wanted.where(_is_of(of))

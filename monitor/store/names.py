@@ -1,4 +1,4 @@
-"""What ids are called, as the platform last said it."""
+"""The names of ids, as the platform last gave them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def called(known: Mapping[str, Name]) -> Called:
 
 
 class Names:
-    """The part of the store that keeps what ids are called, so that each is looked up once."""
+    """The part of the store that keeps the names of ids, so that each is looked up once."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
