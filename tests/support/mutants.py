@@ -112,8 +112,8 @@ MUTANTS = (
     ),
     Mutant(
         "what lies below a failure does not explain it",
-        "for level, entity_below in _below(entity, 0)",
-        "for level, entity_below in [(0, entity)]",
+        "for level, below in _below(entity, 0)",
+        "for level, below in [(0, entity)]",
         "test_rollouts.py::"
         "test_a_failure_is_told_with_the_reason_that_only_something_deep_down_gives",
     ),
