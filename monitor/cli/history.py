@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _Entry: TypeAlias = "PastTransition | PastNotification"
 
+_ANSWERED_BY = "answered_by"
+"""The fact that says who answered an approval: an e-mail address, or the id of an account."""
 _IDS_SHOWN = 5
 _NAMES_SHOWN = 6
 _LINES_OF_A_REPLY = 3
@@ -67,6 +69,7 @@ def command(config_path: Path | None, target_id: str, *, is_json: bool, limit: i
             entries = store.history.load(target_id)
         watched = known.get(target_id)
         names = part_names(store.names, watched.snapshot) if watched else {}
+        names |= store.names.of(_who_answered(entries))
     left_out = len(entries) - limit if limit is not None else 0
     entries = entries[max(0, left_out) :]
     if is_json:
@@ -78,6 +81,13 @@ def command(config_path: Path | None, target_id: str, *, is_json: bool, limit: i
     if not entries and watched is not None:
         since = watched.changed_at
         click.echo(f"Nothing has changed since it was first seen, {since:%Y-%m-%d %H:%M:%S} UTC.")
+
+
+def _who_answered(entries: tuple[_Entry, ...]) -> list[str]:
+    from monitor.store import PastTransition
+
+    changes = [entry for entry in entries if isinstance(entry, PastTransition)]
+    return [change.after for change in changes if change.fact == _ANSWERED_BY]
 
 
 def _completed(beginning: str, known: tuple[str, ...]) -> str:
@@ -176,7 +186,7 @@ def _seen_lines(seen: list[PastTransition], names: Mapping[str, str]) -> Iterato
         ways.setdefault((entry.entity_id, entry.fact), []).append(entry)
     together: dict[_Change, list[str]] = {}
     for way in ways.values():
-        change = _fact_change(way) if way[0].fact else _status_change(way)
+        change = _fact_change(way, names) if way[0].fact else _status_change(way)
         together.setdefault(change, []).append(_name(way[0], names))
     for change, of_them in together.items():
         yield Text.assemble(
@@ -194,12 +204,14 @@ def _name(entry: PastTransition, names: Mapping[str, str]) -> str:
     return names.get(entry.entity_id) or own
 
 
-def _fact_change(way: list[PastTransition]) -> _Change:
-    from monitor.text import plain
+def _fact_change(way: list[PastTransition], names: Mapping[str, str]) -> _Change:
+    from monitor.text import plain, with_article
 
     fact = plain(way[0].fact.replace("_", " "), 60)
     values = [plain(value, 200, fallback="") for value in (way[0].before or "", way[-1].after)]
-    return _Change(f"has another {fact}" if values[0] else f"has a {fact}", values[1])
+    if way[0].fact == _ANSWERED_BY:
+        return _Change(f"was answered by {plain(names.get(way[-1].after, values[1]), 200)}", "")
+    return _Change(f"has another {fact}" if values[0] else f"has {with_article(fact)}", values[1])
 
 
 def _status_change(way: list[PastTransition]) -> _Change:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from monitor.decide.progress import email_of
 from monitor.decide.verdicts import Silence
 from monitor.model import Reason, ReasonKind
 from monitor.text import plain
@@ -26,6 +27,9 @@ _PHRASES: Mapping[ReasonKind, str] = {
     ReasonKind.TRIED_AGAIN: "is being tried again",
     ReasonKind.SUCCEEDED_AFTER_FAILING: "succeeded after failing",
     ReasonKind.WENT_ON: "went on after waiting",
+    ReasonKind.APPROVED: "was approved{by}{note}",
+    ReasonKind.DENIED: "was not approved{by}{note}",
+    ReasonKind.SENT_BACK: "was sent back for another plan{by}{note}",
     ReasonKind.WAITS_NO_LONGER: "waits no longer",
     ReasonKind.MOVES_AGAIN: "moves again",
     ReasonKind.NEW_STATUS: "is {status}",
@@ -45,22 +49,29 @@ _PHRASES: Mapping[ReasonKind, str] = {
     ),
     ReasonKind.DISAGREES: "says that it succeeded, but not all of its parts did",
 }
-_VERBS_OF_MANY: Mapping[str, str] = {"is": "are", "has": "have"}
+_VERBS_OF_MANY: Mapping[str, str] = {"is": "are", "has": "have", "was": "were"}
+_NOBODY: Mapping[str, str] = {}
 
 
-def phrase_of(reason: Reason) -> str:
-    """Return what continues the name of one thing; empty where the platform says nothing."""
-    return _filled(_PHRASES[reason.kind], reason)
+def phrase_of(reason: Reason, people: Mapping[str, str] = _NOBODY) -> str:
+    """Return what continues the name of one thing; empty where the platform says nothing.
+
+    `people` are the e-mails of accounts: one that is not known is not named.
+    """
+    return _filled(_PHRASES[reason.kind], reason, people)
 
 
-def phrase_of_many(reason: Reason) -> str:
+def phrase_of_many(reason: Reason, people: Mapping[str, str] = _NOBODY) -> str:
     """Return what continues the names of several things."""
     verb, _, rest = _PHRASES[reason.kind].partition(" ")
-    return _filled(f"{_VERBS_OF_MANY.get(verb, verb)} {rest}".rstrip(), reason)
+    return _filled(f"{_VERBS_OF_MANY.get(verb, verb)} {rest}".rstrip(), reason, people)
 
 
-def _filled(phrase: str, reason: Reason) -> str:
+def _filled(phrase: str, reason: Reason, people: Mapping[str, str]) -> str:
+    by, note = email_of(reason.by, people), reason.description.strip()
     return phrase.format(
+        by=f" by {by}" if by else "",
+        note=f": {note}" if note else "",
         description=reason.description,
         status=reason.status,
         before=reason.before,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from monitor.decide import answers
 from monitor.decide.alert_book import TROUBLES, UNDER_WAY, AlertBook
 from monitor.decide.diff import Difference
-from monitor.decide.progress import has_parts_that_wait, reason_of, units_of
+from monitor.decide.progress import has_parts_that_wait, units_of
 from monitor.kinds.causes import cause_of
 from monitor.model import Alert, Entity, EventKind, Level, Phase, Reason, ReasonKind
 
@@ -101,10 +102,12 @@ def _update_wait(
     elif waiting is not None:
         book.drop(alert_key, EventKind.WAITING)
         if phase in UNDER_WAY or phase is Phase.SUCCEEDED:
-            book.add(EventKind.PROGRESSED, level, entity, Reason(ReasonKind.WENT_ON))
+            _, before = book.alert_keys_before.entity(alert_key) or (level, None)
+            reason = answers.why_it_went_on(before, entity)
+            book.add(EventKind.PROGRESSED, level, entity, reason)
 
 
 def _explanation(entity: Entity, description: str) -> Reason:
     """Return what explains a problem: what says most of it now, else what was known then."""
-    explanation = reason_of(entity) if entity.phase in TROUBLES else ""
-    return Reason(description=explanation or cause_of(description))
+    explanation = answers.explanation_of(entity)
+    return explanation if explanation != Reason() else Reason(description=cause_of(description))

@@ -146,13 +146,17 @@ def add_up(parts: tuple[Progress, ...]) -> Progress:
 
 def starter_of(root: Entity, people: Mapping[str, str]) -> str:
     """Return who started a rollout, by e-mail; empty where that is not known."""
-    starter = root.created_by
-    return people.get(starter, "") if is_account(starter) else starter
+    return email_of(root.created_by, people)
 
 
-def is_account(starter: str) -> bool:
+def email_of(person: str, people: Mapping[str, str]) -> str:
+    """Return a person's e-mail; empty where all that is known is the id of an account."""
+    return people.get(person, "") if is_account(person) else person
+
+
+def is_account(person: str) -> bool:
     """Whether this is the id of an account, not an e-mail address."""
-    return starter.startswith("acc") and "@" not in starter
+    return person.startswith("acc") and "@" not in person
 
 
 def is_in_agreement(root: Entity) -> bool:

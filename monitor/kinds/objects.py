@@ -147,8 +147,13 @@ class Artifact(Row, gc=False):
 
 
 class Response(msgspec.Struct, gc=False):
+    """What a person answered. Of who it was most versions of the platform give the id alone."""
+
     type: object = None
     note: object = None
+    created_at: object = None
+    created_by: Account | NonObject = None
+    created_by_id: object = None
 
 
 class Approval(Row, gc=False):
@@ -173,6 +178,9 @@ class Step(Stated, gc=False):
     execution_type: object = None
     started_at: object = None
     step_target_id: object = None
+    retried: object = None
+    retryable: object = None
+    skippable: object = None
     approval: Approval | NonObject = None
     policy_validation: Policy | NonObject = None
 

@@ -262,7 +262,9 @@ def _steps(row: objects.Step, path: Path) -> Entity:
         path,
         status=status,
         name=name,
+        workflow_id=path[-2],
         slot=f"{number(row.group_idx)}/{words.without_retries(name)}" if name else "",
+        facts=words.remedies_of(row),
         children=by_creation(
             answered,
             (msgspec.structs.replace(one, status=status.status) for one in open_ones),
@@ -282,13 +284,17 @@ def _began_at(row: objects.Step, step: Entity) -> datetime | None:
 def _approvals(row: objects.Approval, path: Path) -> Entity:
     response = row.response if isinstance(row.response, objects.Response) else objects.Response()
     answer = text(response.type)
+    # What the platform approves by itself it does in the name of who started the workflow.
+    by = "" if answer == "auto-approve" else email(response.created_by)
+    by_id = "" if answer == "auto-approve" else text(response.created_by_id)
     return Entity(
         kind=APPROVAL,
         id=path[-1],
         status=words.answer_of(answer),
         description=text(response.note),
         created_at=wire.read_time(row.created_at),
-        facts=facts_of(type=row.type),
+        status_at=wire.read_time(response.created_at),
+        facts=facts_of(type=row.type, answer=answer, answered_by=by or by_id),
     )
 
 

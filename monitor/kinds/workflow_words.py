@@ -158,8 +158,28 @@ def is_given_up(row: objects.Workflow) -> bool:
 
 
 def as_given_up(part: Entity) -> Entity:
-    """Return a part of a workflow that is given up: what waited for a retry has failed."""
-    return msgspec.structs.replace(part, status="error") if part.status == wire.PARKED else part
+    """Return a part of a workflow that is given up: what waited for a retry has failed.
+
+    Nobody can have it tried again.
+    """
+    facts = tuple((name, _NO if name in _REMEDIES else value) for name, value in part.facts)
+    if part.status == wire.PARKED:
+        return msgspec.structs.replace(part, status="error", facts=facts)
+    return msgspec.structs.replace(part, facts=facts) if facts != part.facts else part
+
+
+_REMEDIES = ("retryable", "skippable")
+_YES, _NO = "true", "false"
+
+
+def remedies_of(row: objects.Step) -> tuple[tuple[str, str], ...]:
+    """Return what a person can do about a step once it fails, as facts.
+
+    Where that has passed they say so: a fact that is merely missing would stand as it was.
+    """
+    has_passed = row.retried is True or _metadata_of(row).are_over
+    can_be = _NO if has_passed else _YES
+    return tuple((name, can_be) for name in _REMEDIES if getattr(row, name) is True)
 
 
 def _is_good(word: str) -> bool:

@@ -26,6 +26,12 @@ class ReasonKind(StrEnum):
     SUCCEEDED_AFTER_FAILING = "succeeded after failing"
     WENT_ON = "went on"
     """It waited for a person, and goes on."""
+    APPROVED = "approved"
+    """It waited for an approval, and has it (`by`, and `description`, the note)."""
+    DENIED = "denied"
+    """It waited for an approval, and was refused it (`by`, `description`)."""
+    SENT_BACK = "sent back"
+    """It waited for an approval, and is to be planned anew (`by`, `description`)."""
     WAITS_NO_LONGER = "waits no longer"
     """A list of what waits does not name it any more."""
     MOVES_AGAIN = "moves again"
@@ -56,6 +62,7 @@ class ReasonKind(StrEnum):
 class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
     """Why there is an event or an alert. The arguments are foreign text, as it came.
 
+    `by` is who did it: an e-mail address, or the id of an account.
     Nothing may be decided by `description`: what the platform says is for people.
     """
 
@@ -65,4 +72,5 @@ class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
     before: str = ""
     fact: str = ""
     value: str = ""
+    by: str = ""
     ends: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from monitor.config import load_config
 from monitor.model import Target
 from monitor.service.app import App
 from monitor.simulation.slack import plain_text
+from tests.support.processes import command
 from tests.support.small_platform import TOKEN, SmallPlatform
 from tests.support.world import World, a_world
 
@@ -163,6 +165,118 @@ async def test_nobody_waits_for_what_was_stopped(end: str, word: str) -> None:
     parked = a_status(word, **PARKED)
     code, words = await waited(a_workflow(parked, a_step(parked)))
     assert (code, words.partition(": ")[2]) == (3, "waits for a person")
+
+
+# Answers
+
+
+APPROVAL = {"id": "iwa1", "type": "helm_approval"}
+ROBIN = "accr0b1n2m3x8c4b6n1z5w0y2a"
+ANSWERS: dict[str, tuple[str, str, str]] = {
+    "approved": ("approve", "approved", "was approved"),
+    "denied": ("deny", "approval-denied", "was not approved"),
+    "sent back": ("retry", "approval-retry", "was sent back for another plan"),
+}
+"""What is answered, what the step comes to, and what is said of it."""
+
+
+def asked(status: Row, **approval: Any) -> Row:
+    return a_step(status, name="sync and plan api", approval=APPROVAL | approval)
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+@pytest.mark.parametrize("is_named", [True, False])
+async def test_who_answered_an_approval_is_told_with_the_note(
+    tmp_path: Path, answer: str, *, is_named: bool
+) -> None:
+    word, status, says = ANSWERS[answer]
+    who = {"created_by": {"email": "robin@example.com"}} if is_named else {"created_by_id": ROBIN}
+    response = {"type": word, "note": "looks <right>", **who}
+    async with a_scene(tmp_path) as scene:
+        accounts = [{"id": ROBIN, "email": "robin@example.com"}]
+        scene.platform.answers["/v1/orgs/current/accounts"] = accounts
+        await scene.look(a_workflow(a_status("in-progress"), asked(a_status("approval-awaiting"))))
+        whole = a_status("error" if answer == "denied" else "in-progress")
+        posts = await scene.look(a_workflow(whole, asked(a_status(status), response=response)))
+
+        whole_line = f"sync and plan api {says} by robin@example.com: looks <right>"
+        assert whole_line in "\n".join(posts)
+    set_by = tmp_path / "monitor.toml"
+    told = await command("history", "--config", str(set_by), WORKFLOW_ID, folder=tmp_path)
+    assert "was answered by robin@example.com" in told.out
+    assert "looks <right>" in told.out
+
+
+# What can be done
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        ({"retryable": True, "skippable": True}, "It can be retried or skipped."),
+        ({"retryable": True}, "It can be retried."),
+        ({"skippable": True, "retryable": False}, "It can be skipped."),
+        ({}, ""),
+        ({"retryable": "odd", "skippable": 7}, ""),
+    ],
+)
+@pytest.mark.parametrize("status", [a_status("error"), a_status("failed-pending-retry")])
+async def test_what_can_be_done_about_a_failure_is_told_where_it_is(
+    tmp_path: Path, status: Row, flags: Row, says: str
+) -> None:
+    async with a_scene(tmp_path) as scene:
+        await scene.look(a_workflow(a_status("in-progress"), a_step(a_status("in-progress"))))
+        (told,) = await scene.look(a_workflow(status, a_step(status, **flags)))
+
+        for text in (told, scene.card):
+            assert (says in text) if says else ("It can be" not in text)
+        page = f"/installs/{INSTALL_ID}/workflows/{WORKFLOW_ID}?panel=iws1"
+        (card,) = scene.world.cards(WORKFLOW_ID)
+        assert (page in json.dumps(card.blocks)) is bool(says)
+
+
+async def test_nothing_can_be_done_about_what_was_stopped(tmp_path: Path) -> None:
+    flags = {"retryable": True, "skippable": True}
+    parked, stopped = a_status("error", **PARKED), a_status("error", **PARKED, stopped=True)
+    async with a_scene(tmp_path) as scene:
+        await scene.look(a_workflow(parked, a_step(parked, **flags)))
+        assert "It can be retried or skipped." in scene.card
+        await scene.look(a_workflow(stopped, a_step(stopped, **flags)))
+
+        assert "It can be" not in scene.card
+
+
+# Customers' values
+
+
+SECRETS = {"RUNENV_X": "s3cr3t-of-the-customer", "changed_input_values": '{"db":"hunter2-db"}'}
+
+
+@pytest.mark.parametrize("word", ["in-progress", "error", "failed-pending-retry", "drifted"])
+async def test_values_of_customers_in_metadata_are_nowhere(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], word: str
+) -> None:
+    named = {"runbook_name": "rotate certificates"}
+    status = {
+        "status": word,
+        "created_at_ts": 1764590400,
+        "metadata": {**SECRETS, "awaiting_retry": True},
+        "history": [{"status": "pending", "created_at_ts": 1764590399, "metadata": SECRETS}],
+    }
+    step = a_step(status, metadata=SECRETS, links=SECRETS, retryable=True)
+    async with a_scene(tmp_path) as scene:
+        for fields in ({"type": "runbook_run"}, {"type": "runbook_run", "finished": True}):
+            whole = a_workflow(status, step, metadata=SECRETS | named, **fields)
+            await scene.look(whole)
+        posts = [plain_text(post) + json.dumps(post.blocks) for post in scene.world.channel.posts]
+        assert "runbook rotate certificates" in "\n".join(posts)
+    logs = "".join(capfd.readouterr())
+    files = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+    for secret in (*SECRETS, "s3cr3t-of-the-customer", "hunter2-db"):
+        assert secret not in "\n".join(posts)
+        assert secret not in logs
+        assert secret.encode() not in files
 
 
 # Drift

@@ -83,6 +83,7 @@ def test_a_full_answer_is_read_with_all_that_is_shown() -> None:
             id=f"iws-{name}",
             name=name,
             status=status,
+            workflow_id=WORKFLOW_ID,
             slot=f"{slot}/{name}",
             **fields,
         )

@@ -135,6 +135,8 @@ def shown_ids(
         "" if root.fact("message") else root.build_id,
         root.install_id,
         root.created_by if progress.is_account(root.created_by) else "",
+        *(event.reason.by for event in events if progress.is_account(event.reason.by)),
+        *(alert.reason.by for alert in state.alerts if progress.is_account(alert.reason.by)),
     )
     wanted = dict.fromkeys((*of_what, *list(installs)[:_MOST_NAMES_WANTED]))
     wanted.pop("", None)

@@ -25,6 +25,14 @@ class Links:
     def component(self, app_id: str, component_id: str) -> str | None:
         return self.to("apps", app_id, "components", component_id)
 
+    def step(self, install_id: str, workflow_id: str, step_id: str) -> str | None:
+        """Return the page of a workflow's step, which only an install's workflow has."""
+        url = self.to("installs", install_id, "workflows", workflow_id)
+        if url is None or not step_id or len(step_id) > URL_LIMIT:
+            return None
+        url = f"{url}?panel={quote(step_id, safe='', errors='replace')}"
+        return url if len(url) <= URL_LIMIT else None
+
     def to(self, *segments: str) -> str | None:
         """Return the page at a path behind the organisation's id."""
         path = (self.org_id, *segments)

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from monitor.compose.phrases import phrase_of, phrase_of_many
+from monitor.compose.render.failures import failure_of, remedy_for
 from monitor.compose.render.headlines import failure_words, success_words
 from monitor.compose.render.layout import Layout
 from monitor.compose.render.lines import ABSENT, Item
 from monitor.compose.render.pages import OPEN, Page, page_of_rollout, page_of_step
-from monitor.compose.render.phases import FAILED, MARKS, says_of, waits
+from monitor.compose.render.phases import MARKS, waits
 from monitor.compose.render.steps import not_attempted, units_of
 from monitor.compose.render.troubles import advice_on
 from monitor.decide import progress
@@ -78,9 +79,11 @@ def _rollout_item(
         return Item(1, "🔵", _words_for_start(layout), subject=title)
     if kind is EventKind.FAILED:
         if root.phase is not Phase.FAILED:  # it is under way again already
-            return Item(1, "❌", "failed", reason=phrase_of(event.reason), subject=title)
-        of_steps = (phrase_of(e.reason) for e in failed.values() if e.level is Level.STEP)
-        reason = "" if is_explained else next(filter(None, of_steps), phrase_of(event.reason))
+            failure = failure_of(layout, root, event.reason)
+            return Item(1, "❌", "failed", reason=failure.reason, subject=title)
+        of_steps = [event for event in failed.values() if event.level is Level.STEP]
+        reasons = (failure_of(layout, e.entity, e.reason).reason for e in (*of_steps, event))
+        reason = "" if is_explained else next(filter(None, reasons), "")
         tail = _words_for_not_attempted(layout)
         return Item(1, "❌", failure_words(layout), reason=reason, subject=title, tail=tail)
     return _parent_item(layout, event, title)
@@ -125,7 +128,8 @@ def _step_tail(layout: Layout, event: Event, stage: progress.Stage) -> str:
 
 def _parent_item(layout: Layout, event: Event, subject: str) -> Item:
     """Return the line for a step or the rollout."""
-    rank, lead, phrase = _RANKS[event.kind], _lead(layout, event), phrase_of(event.reason)
+    rank, lead = _RANKS[event.kind], _lead(layout, event)
+    phrase = phrase_of(event.reason, layout.view.people)
     match event.kind:
         case EventKind.STALLED:
             alert = _alert_of(layout, event)
@@ -133,18 +137,19 @@ def _parent_item(layout: Layout, event: Event, subject: str) -> Item:
             return Item(rank, "⚠", phrase, subject=subject, lead=lead, advice=advice)
         case EventKind.WAITING:
             one, _ = waits(event.entity)
-            return Item(rank, "✋", one, reason=phrase, subject=subject, lead=lead)
+            advice = remedy_for(layout, event.entity)
+            return Item(rank, "✋", one, reason=phrase, subject=subject, lead=lead, advice=advice)
         case EventKind.FAILED:
-            one, _ = _ends(event.entity)
-            return Item(rank, "✗", one, reason=phrase, subject=subject)
+            failure, advice = (
+                failure_of(layout, event.entity, event.reason),
+                remedy_for(layout, event.entity),
+            )
+            return Item(
+                rank, "✗", failure.one, reason=failure.reason, subject=subject, advice=advice
+            )
         case _:
             mark = _mark(event)
             return Item(rank, mark, phrase, subject=subject, lead=lead)
-
-
-def _ends(entity: Entity) -> tuple[str, str]:
-    """Return how something ended badly, also where it has moved on since."""
-    return says_of(entity) if entity.phase is Phase.FAILED else FAILED
 
 
 def _mark(event: Event) -> str:
@@ -164,14 +169,19 @@ def _mark(event: Event) -> str:
 def _units_item(layout: Layout, events: Sequence[Event]) -> Item:
     """Return the line for units of which the same is to be told."""
     event, units = events[0], tuple(event.entity for event in events)
-    rank, lead, phrase = _RANKS[event.kind], _lead(layout, event), phrase_of(event.reason)
-    tail = ABSENT if event.entity.is_absent else ""
+    rank, lead, people = _RANKS[event.kind], _lead(layout, event), layout.view.people
+    phrase, tail = phrase_of(event.reason, people), ABSENT if event.entity.is_absent else ""
     if event.kind in (EventKind.FAILED, EventKind.WAITING):
         is_failure = event.kind is EventKind.FAILED
-        one, many = _ends(event.entity) if is_failure else waits(event.entity)
+        one, many, reason = (
+            failure_of(layout, event.entity, event.reason)
+            if is_failure
+            else (*waits(event.entity), phrase)
+        )
         mark = MARKS[Phase.FAILED if is_failure else Phase.WAITING]
-        return Item(rank, mark, one, many, phrase, units, lead=lead, tail=tail)
-    many = phrase_of_many(event.reason)
+        advice = remedy_for(layout, event.entity)
+        return Item(rank, mark, one, many, reason, units, lead=lead, tail=tail, advice=advice)
+    many = phrase_of_many(event.reason, people)
     return Item(rank, _mark(event), phrase, many, units=units, lead=lead, tail=tail)
 
 

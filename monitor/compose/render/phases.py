@@ -43,12 +43,13 @@ _ENDS: Mapping[str, tuple[str, str]] = {
     "warning": ("ended with a warning", "ended with a warning"),
 }
 _APPROVAL = ("waits for an approval", "wait for an approval")
+_RETRY = ("failed and waits for a retry", "failed and wait for a retry")
 _WAITS: Mapping[str, tuple[str, str]] = {
     "approval-awaiting": _APPROVAL,
     "awaiting_approval": _APPROVAL,
     "pending-approval": _APPROVAL,
     "awaiting-user-run": ("waits for a person to run it", "wait for a person to run them"),
-    "failed-pending-retry": ("failed and waits for a retry", "failed and wait for a retry"),
+    "failed-pending-retry": _RETRY,
     "pending_customer": ("waits for its customer", "wait for their customers"),
 }
 _A_PERSON = ("waits for a person", "wait for a person")
@@ -79,3 +80,7 @@ def waits(entity: Entity) -> tuple[str, str]:
 
 def awaits_approval(entity: Entity) -> bool:
     return waits(entity) is _APPROVAL
+
+
+def awaits_retry(entity: Entity) -> bool:
+    return entity.phase is Phase.WAITING and waits(entity) is _RETRY

@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
 from monitor.compose.phrases import phrase_of
+from monitor.compose.render.failures import failure_of, remedy_for
 from monitor.compose.render.layout import Layout
 from monitor.compose.render.lines import ABSENT, Advice, Item
 from monitor.compose.render.pages import Page, page_of_step
 from monitor.compose.render.phases import FAILED, MARKS, TROUBLES, says_of
+from monitor.decide.answers import explanation_of
 from monitor.decide.progress import Stage, alert_key_of, has_parts_that_wait, reason_of
 from monitor.kinds.causes import cause_of
-from monitor.model import Alert, Entity, EventKind, Kind, Level, Phase, ReasonKind, phase_of
+from monitor.model import Alert, Entity, EventKind, Kind, Level, Phase, Reason, ReasonKind, phase_of
 
 _RETRIED = 5
 
@@ -87,20 +89,20 @@ def _words_for_unit(layout: Layout, alert_key: str) -> str:
 def _troubles_of_units(layout: Layout, shown_elsewhere: AbstractSet[str]) -> Iterator[Item]:
     """Yield the units in trouble: those that say the same are told in one line."""
     retried = {
-        alert.alert_key: phrase_of(alert.reason)
+        alert.alert_key: phrase_of(alert.reason, layout.view.people)
         for alert in layout.view.state.alerts
         if alert.kind is EventKind.FAILED and alert.is_retrying
     }
-    alike: dict[tuple[Kind, str, str, bool, str | None], list[Entity]] = {}
+    alike: dict[tuple[Kind, str, Reason, bool, str | None], list[Entity]] = {}
     for stage in layout.stages:
         if _is_over_and_done(layout, stage):
             continue
         for unit, failure in _units_in_trouble(stage, retried):
             if unit.id not in shown_elsewhere:
-                key = (unit.kind, unit.status, _reason_of(unit), unit.is_absent, failure)
+                key = (unit.kind, unit.status, _explained(unit), unit.is_absent, failure)
                 alike.setdefault(key, []).append(unit)
     for (_, _, reason, _, failure), together in alike.items():
-        yield _trouble_of_units(tuple(together), reason, failure)
+        yield _trouble_of_units(layout, tuple(together), reason, failure)
 
 
 def _units_in_trouble(
@@ -129,22 +131,33 @@ def _reason_of(unit: Entity) -> str:
     return reason_of(unit) if unit.children else cause_of(unit.description).strip()
 
 
+def _explained(unit: Entity) -> Reason:
+    """Return what explains a unit, who refused it included."""
+    if unit.children and unit.phase is Phase.FAILED:
+        return explanation_of(unit)
+    return Reason(description=_reason_of(unit))
+
+
 def _is_over_and_done(layout: Layout, stage: Stage) -> bool:
     """Whether it was part of something that has no end, and is not any more."""
     return stage.step.is_absent and layout.root.kind.is_perpetual
 
 
-def _trouble_of_units(units: tuple[Entity, ...], reason: str, failure: str | None) -> Item:
+def _trouble_of_units(
+    layout: Layout, units: tuple[Entity, ...], explanation: Reason, failure: str | None
+) -> Item:
     """Return the line for units with the same trouble; `failure` is one that is retried."""
     unit = units[0]
     tail = ABSENT if unit.is_absent else ""
-    if unit.phase in TROUBLES:
-        one, many = says_of(unit)
-        rank, mark = TROUBLES[unit.phase], MARKS[unit.phase]
-    else:
+    if unit.phase not in TROUBLES:
         one, many = "failed and is being tried again", "failed and are being tried again"
-        rank, mark, reason = _RETRIED, "↻", failure or ""
-    return Item(rank, mark, one, many, reason, units, tail=tail)
+        return Item(_RETRIED, "↻", one, many, failure or "", units, tail=tail)
+    one, many = says_of(unit)
+    reason = explanation.description
+    if unit.phase is Phase.FAILED:
+        one, many, reason = failure_of(layout, unit, explanation)
+    rank, mark, advice = TROUBLES[unit.phase], MARKS[unit.phase], remedy_for(layout, unit)
+    return Item(rank, mark, one, many, reason, units, tail=tail, advice=advice)
 
 
 def _troubles_of_parents(layout: Layout, shown_elsewhere: AbstractSet[str]) -> Iterator[Item]:
@@ -161,10 +174,10 @@ def _troubles_of_parents(layout: Layout, shown_elsewhere: AbstractSet[str]) -> I
             is_explained |= step.phase is Phase.FAILED
             if step.id not in shown_elsewhere:
                 subject = layout.step_words(index)
-                yield _trouble_of_parent(step, subject, page_of_step(layout, step))
+                yield _trouble_of_parent(layout, step, subject, page_of_step(layout, step))
     is_shown = root.id in shown_elsewhere or _is_shown_already(root, is_explained=is_explained)
     if root.phase in TROUBLES and not is_shown:
-        yield _trouble_of_parent(root, f"the {root.kind}")
+        yield _trouble_of_parent(layout, root, f"the {root.kind}")
 
 
 def _is_shown_already(root: Entity, *, is_explained: bool) -> bool:
@@ -190,7 +203,9 @@ def _speak_for(stage: Stage) -> bool:
             )
 
 
-def _trouble_of_parent(entity: Entity, subject: str, page: Page | None = None) -> Item:
+def _trouble_of_parent(
+    layout: Layout, entity: Entity, subject: str, page: Page | None = None
+) -> Item:
     phase, reason = entity.phase, reason_of(entity)
     one, many = says_of(entity)
     has_no_reason = (one, many) == FAILED and not reason
@@ -202,4 +217,5 @@ def _trouble_of_parent(entity: Entity, subject: str, page: Page | None = None) -
         subject=subject,
         tail=", the platform gives no reason" if has_no_reason else "",
         page=page,
+        advice=remedy_for(layout, entity),
     )
