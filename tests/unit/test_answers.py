@@ -11,7 +11,8 @@ from monitor.compose.phrases import phrase_of, phrase_of_many
 from monitor.decide.answers import explanation_of, why_it_went_on
 from monitor.kinds.parts import APPROVAL, DEPLOY, RUNNER_JOB, SANDBOX_RUN, WORKFLOW, WORKFLOW_STEP
 from monitor.kinds.run import BRANCH_RUN
-from monitor.kinds.run_groups import INSTALL_GROUP, INSTALL_RUN
+from monitor.kinds.run_groups import INSTALL_GROUP
+from monitor.kinds.run_installs import INSTALL_RUN
 from monitor.kinds.workflow import STEP_GROUP
 from monitor.model import Entity, Kind, Reason, ReasonKind
 from tests.support.clock import NOON

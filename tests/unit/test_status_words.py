@@ -111,8 +111,17 @@ WORDS: Mapping[str, Words] = {
     "workflow step": PART,
     "approval": PART,
     "policy validation": PART,
-    "install group": PART,
-    "install run": PART | {ENDED: f"{PART[ENDED]} superseded"},
+    # A group that was skipped is not rolled out to.
+    "install group": PART
+    | {
+        SUCCEEDED: "success active approved noop no-drift",
+        ENDED: f"{PART[ENDED]} user-skipped auto-skipped superseded",
+    },
+    "install run": PART
+    | {
+        WAITING: f"{PART[WAITING]} pending_customer",
+        ENDED: f"{PART[ENDED]} superseded",
+    },
     "app": {
         RUNNING: "provisioning deprovisioning delete_queued",
         SUCCEEDED: "active",
