@@ -1,4 +1,4 @@
-"""Workflows: how the platform writes them, and the one that each install deploy has.
+"""Workflows, as the platform writes them: whole, their steps and their groups.
 
 The shape is that of a deploy's `workflow` in the public document of a release. What the
 platform of 2026 adds to it (`owner_name`, `step_groups`, …) is written as well.
@@ -6,7 +6,7 @@ platform of 2026 adds to it (`owner_name`, `step_groups`, …) is written as wel
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from monitor.simulation.answers import (
@@ -17,15 +17,14 @@ from monitor.simulation.answers import (
     composite_status,
     record,
     time_of,
+    without,
     without_zeros,
 )
-from monitor.simulation.cast import Cast, id_of, related_id
-from monitor.simulation.life import Deploy, Flow, Life, Occurrence, Rollout, Row
+from monitor.simulation.cast import related_id
+from monitor.simulation.life import Flow, Life, Occurrence, Rollout, Row
 from monitor.simulation.relations import Relations
-from monitor.simulation.truth import Thing
 
 INSTALLS, BRANCHES = "installs", "app_branches"
-GENERIC_REASON = "Step failed, review the error in logs and try again."
 
 _ENDS = frozenset({"success", "error", "cancelled"})
 _ENDS_OF_ROWS = _ENDS | {
@@ -53,6 +52,8 @@ def write_flow(
     detail, cast = rollout.scenario.detail, rollout.cast
     life = rollout.marks(flow.life, seconds)
     steps = write_rows(rollout, flow, seconds) if has_steps else []
+    if rollout.is_thin:
+        steps = [without(row, "policy_validation") for row in steps]
     finished_at = _finished_at(rollout, flow, seconds)
     if detail is Detail.THIN:
         thin = {
@@ -84,7 +85,8 @@ def write_flow(
         document |= {"owner_name": flow.owner_name, "step_groups": groups}
     if detail is Detail.FAT:
         relations = Relations(cast, flow.id, life, flow.owner_id)
-        document |= relations.of_a_workflow() | {
+        document |= {} if rollout.is_thin else relations.of_a_workflow()
+        document |= {
             "created_by": relations.account(),
             "links": {"ui": f"/{cast.org_id}/installs/{flow.owner_id}"},
             "status": {"history": [], "metadata": {"step_idx": 1}} | document["status"],
@@ -150,7 +152,15 @@ def write_row(rollout: Rollout, flow: Flow, row: Row, seconds: float) -> Documen
             "policy_validation": relations.policy_validation(),
             "approval": relations.approval() | (document["approval"] or {"response": {}}),
         }
+    elif row.approval and document["approval"]:
+        document["policy_validation"] = _write_policy(rollout, flow, row, life)
     return without_zeros(document, unless=detail is Detail.FAT) | {"group_retry_idx": 0}
+
+
+def _write_policy(rollout: Rollout, flow: Flow, row: Row, life: Sequence[Mark]) -> Document:
+    """Write what the policies said of a plan."""
+    policy = Relations(rollout.cast, row.id, life, flow.owner_id).policy_validation()
+    return policy | {"install_workflow_step_id": row.id}
 
 
 def write_approval(rollout: Rollout, row: Row, seconds: float) -> Document | None:
@@ -173,12 +183,26 @@ def write_approval(rollout: Rollout, row: Row, seconds: float) -> Document | Non
     }
     response = _response([o.status for o in life if o.at >= asked.at])
     if response:
-        document["response"] = {"id": related_id("iwr", row.id), "type": response, "note": ""}
+        document["response"] = _write_response(rollout, row, response, asked.at)
     return document
 
 
 _ASKING = frozenset({"checking-plan", "approval-awaiting"})
 _GOES_ON = frozenset({"approved", "in-progress", "success"})
+
+
+_NOTES = {"approve": "the plan looks right", "deny": "not during the sale"}
+
+
+def _write_response(rollout: Rollout, row: Row, response: str, since: float) -> Document:
+    """Write who answered an approval, with their note: nobody where it needed no person."""
+    at = next(o.at for o in row.life if o.at >= since and o.status not in _ASKING)
+    document = record(rollout.cast, related_id("iwr", row.id), rollout.moment(at)) | {
+        "install_workflow_step_approval_id": related_id("iwa", row.id),
+        "note": _NOTES.get(response, ""),
+        "type": response,
+    }
+    return document | ({"created_by": account(rollout.cast)} if response in _NOTES else {})
 
 
 def _response(words: list[str]) -> str:
@@ -226,7 +250,7 @@ def _has_ended(last: Occurrence, later: Occurrence | None) -> bool:
     if last.status == "success" and later is not None and later.status in _ENDS:
         return True
     is_final = later is None or later.status == "retrying"
-    return is_final and _is_end(last)
+    return is_final and (_is_end(last) or "retries_exhausted" in last.metadata)
 
 
 def _is_end(occurrence: Occurrence) -> bool:
@@ -267,123 +291,3 @@ def _name(flow: Flow, *, has_ended: bool) -> str:
     """Return a name as the platform derives it: another one once it has ended, or none."""
     before, after = _TITLES.get(flow.type, ("", ""))
     return f"{after if has_ended else before} ({flow.subject})".strip()
-
-
-# What an install's workflow makes of each status of its deploy: what is said of the
-# workflow, and of the row that is at work: the plan's until it is applied.
-_FLOW_WORDS = {
-    "": ("pending", ""),
-    "queued": ("pending", ""),
-    "pending": ("pending", ""),
-    "planning": ("in-progress", "checking-plan"),
-    "pending-approval": ("approval-awaiting", "approval-awaiting"),
-    "syncing": ("in-progress", "in-progress"),
-    "executing": ("in-progress", "in-progress"),
-    "active": ("success", "success"),
-    "error": ("error", "error"),
-    "cancelled": ("cancelled", "cancelled"),
-    "noop": ("success", "auto-skipped"),
-    "approval-denied": ("error", "approval-denied"),
-}
-_STOPS = frozenset({"error", "cancelled", "approval-denied"})
-
-
-def flow_of(deploy: Deploy, cast: Cast, flow_id: str) -> Flow:
-    """Return the workflow of an install deploy: a plan that may ask, and its apply."""
-    life: list[Occurrence] = []
-    plan: list[Occurrence] = []
-    apply_: list[Occurrence] = []
-    for o in deploy.life:
-        whole, part = _FLOW_WORDS.get(o.status, ("in-progress", o.status))
-        life.append(_made_of(o, Thing.WORKFLOW, flow_id, whole))
-        if not part:
-            continue
-        if o.status in ("executing", "syncing") and not _is_approved(plan):
-            plan.append(_made_of(o, Thing.WORKFLOW_STEP, "", "approved"))
-        is_planned = _is_approved(plan)
-        (apply_ if is_planned else plan).append(_made_of(o, Thing.WORKFLOW_STEP, "", part))
-        if not is_planned and o.status in _STOPS:
-            apply_.append(_made_of(o, Thing.WORKFLOW_STEP, "", "not-attempted", is_failed=False))
-        elif not is_planned and part == "auto-skipped":
-            apply_.append(_made_of(o, Thing.WORKFLOW_STEP, "", part, is_failed=False))
-    created = _made_of(deploy.life[0], Thing.WORKFLOW_STEP, "", "pending")
-    return Flow(
-        id=flow_id,
-        owner_id=deploy.install_id,
-        owner_type=INSTALLS,
-        owner_name=deploy.work,
-        type="manual_deploy",
-        subject=cast.component_name,
-        life=tuple(life),
-        rows=(
-            Row(
-                id=id_of("iws", f"{flow_id} plan"),
-                name=f"sync and plan {cast.component_name}",
-                index=0,
-                group=0,
-                life=(created, *plan),
-                execution_type="approval",
-                approval="helm_approval",
-                target_id=deploy.id,
-                target_type="install_deploys",
-            ),
-            Row(
-                id=id_of("iws", f"{flow_id} apply"),
-                name=f"apply {cast.component_name}",
-                index=1,
-                group=0,
-                life=(created, *apply_),
-                target_id=deploy.id,
-                target_type="install_deploys",
-            ),
-        ),
-    )
-
-
-def _is_approved(plan: Sequence[Occurrence]) -> bool:
-    return bool(plan) and plan[-1].status == "approved"
-
-
-def _made_of(
-    o: Occurrence, kind: Thing, entity_id: str, status: str, *, is_failed: bool = True
-) -> Occurrence:
-    """Return what a workflow or its step says when something happens to its deploy."""
-    made = replace(o, kind=kind, id=entity_id, status=status, cause="")
-    if status == "error" and is_failed:
-        return failed(made, o) if kind is Thing.WORKFLOW_STEP else failed_flow(made, o)
-    if status == "success" and kind is Thing.WORKFLOW:
-        return replace(made, description="successfully executed workflow")
-    return made
-
-
-def failed(made: Occurrence, o: Occurrence) -> Occurrence:
-    """Return how a workflow's step says that it failed: deep down where there is a cause."""
-    if not o.cause:
-        return made
-    metadata = {
-        "reason": GENERIC_REASON,
-        "err_message": f"error executing step: unable to execute step: {o.cause}",
-    }
-    return replace(made, description="Step failed", metadata=metadata)
-
-
-def failed_flow(made: Occurrence, o: Occurrence) -> Occurrence:
-    """Return how a workflow says that it failed."""
-    return replace(
-        made,
-        description="error while executing steps",
-        metadata={"error_message": o.cause or o.description},
-    )
-
-
-def install_flows(rollout: Rollout, kind: str) -> Iterator[Flow]:
-    """Yield the workflow of each install deploy of a release; `kind` sets their ids apart."""
-    for step in rollout.steps:
-        for deploy in step.deploys:
-            yield flow_of(deploy, rollout.cast, flow_id_of(deploy, kind))
-
-
-def flow_id_of(deploy: Deploy, kind: str) -> str:
-    """Return the id of an install deploy's workflow."""
-    own = related_id("inw", deploy.id)
-    return own if kind == "release" else id_of("inw", f"{kind} {own}")

@@ -38,6 +38,7 @@ class Stage:
     shortest: float = 0.0
     longest: float = 0.0
     cause: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class Scenario:
     `delays` and all times are in seconds; `age` is how long ago the release began when it
     is added to a platform, `retried_after` how long after its error an admin retries it.
     In the step `breaks_in` the platform itself fails once it has made the first deploy.
+    `skips` are steps that are passed over, each with the word for it that workflows have.
     `removals` are steps that leave all answers so long after the release was created.
     """
 
@@ -80,6 +82,7 @@ class Scenario:
     courses: Mapping[tuple[int, int], Course] = field(default_factory=dict)
     delays: Mapping[int, float] = field(default_factory=dict)
     removals: Mapping[int, float] = field(default_factory=dict)
+    skips: Mapping[int, str] = field(default_factory=dict)
     preparation: tuple[Stage, ...] = PREPARATION
     breaks_in: int | None = None
     retried_after: float | None = None
@@ -229,6 +232,11 @@ class Dialect(ABC):
         """Return the install deploys that the platform makes for it, by their ids."""
         return {d.id: d for step in rollout.played.steps for d in step.deploys}
 
+    def further_changes(self, rollout: Rollout) -> Iterable[float]:
+        """Return when its document changes though nothing happens to its parts."""
+        del rollout
+        return ()
+
     def casts(self, rollout: Rollout) -> tuple[Cast, ...]:
         """Return one cast for each app that it is about."""
         return (rollout.cast,)
@@ -327,4 +335,5 @@ class Rollout:
     def _changes(self) -> list[float]:
         borders = (border for gap in self.gaps for border in (gap.begins, gap.ends))
         lasting = (border for border in borders if border < math.inf)
-        return sorted([*(o.at for o in self.occurrences), *lasting])
+        further = self.dialect.further_changes(self)
+        return sorted([*(o.at for o in self.occurrences), *lasting, *further])

@@ -21,7 +21,8 @@ from monitor.simulation.cast import Cast, chance_of, id_of, install_of, related_
 from monitor.simulation.deploys import write_deploy
 from monitor.simulation.dialects.installer import write_app, write_configs
 from monitor.simulation.dialects.release import release_row
-from monitor.simulation.dialects.run import branch_run, install_group_runs, latest_run, run_id_of
+from monitor.simulation.dialects.run import branch_config, branch_run, latest_run
+from monitor.simulation.dialects.run_groups import install_group_runs, run_id_of
 from monitor.simulation.flows import write_approval, write_flow, write_row, write_rows
 from monitor.simulation.life import Flow, Rollout
 from monitor.simulation.relations import usual_build
@@ -117,10 +118,13 @@ class Org:
                 return write_deploy(rollout, deploy, seconds)
         raise LookupError(deploy_id)
 
-    def branch(self, app_id: str, branch_id: str) -> Document:
+    def branch(self, app_id: str, branch_id: str, *, has_config: bool = False) -> Document:
+        """Return a branch; only where it is asked for with its newest config, and so its plan."""
         for branch in self.branches(app_id):
             if branch["id"] == branch_id:
-                return branch
+                runs = self._runs(app_id, branch_id)
+                configs = [branch_config(rollout) for rollout, _ in runs[:1]]
+                return branch | ({"configs": configs} if has_config else {})
         raise LookupError(branch_id)
 
     def run(self, app_id: str, branch_id: str, run_id: str) -> bytes:

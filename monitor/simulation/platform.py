@@ -50,6 +50,7 @@ from monitor.simulation.scenarios import (
     DIALECTS,
     ORG_ID,
     SCENARIOS,
+    SCENARIOS_OF_TODAY,
     Clock,
     Rollout,
     Scenario,
@@ -58,6 +59,8 @@ from monitor.simulation.scenarios import (
 )
 
 TOKEN = "nuon-s3cret-simulated"  # noqa: S105 - opens nothing but the simulation
+EVERY_SCENARIO: Mapping[str, Scenario] = {**SCENARIOS, **SCENARIOS_OF_TODAY}
+"""All that can be added by its name."""
 _GIT_REF = "5f1c0de5f1c0de5f1c0de5f1c0de5f1c0de5f1c0"
 _REMEMBERED_REQUESTS = 10_000
 
@@ -160,7 +163,7 @@ class SimulatedPlatform:
         A dialect is a kind of target: release, run, workflow or installer. ValueError if the
         same scenario with the same seed is there already.
         """
-        played = SCENARIOS[scenario] if isinstance(scenario, str) else scenario
+        played = EVERY_SCENARIO[scenario] if isinstance(scenario, str) else scenario
         begins_at = self.clock.now() + timedelta(seconds=starts_in - played.age)
         own_seed = self._seed + len(self._rollouts) if seed is None else seed
         rollout = timeline(
@@ -345,14 +348,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m monitor.simulation.platform",
         description="A simulated Nuon platform on loopback.",
-        epilog="\n".join(f"  {name:16} {each.summary}" for name, each in SCENARIOS.items()),
+        epilog="\n".join(f"  {name:16} {each.summary}" for name, each in EVERY_SCENARIO.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--port", type=int, default=0, help="default: a free one")
     parser.add_argument(
         "--scenario",
         action="append",
-        choices=SCENARIOS,
+        choices=EVERY_SCENARIO,
         metavar="NAME",
         help="what to run, see below; may be repeated; default: demo",
     )

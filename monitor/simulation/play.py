@@ -125,7 +125,7 @@ class _Play:
     def _run(self) -> None:
         now = 0.0
         for stage in self._scenario.preparation:
-            self._report(now, stage.status, stage.description, stage.cause)
+            self._report(now, stage)
             now += self._lasting(stage)
         if self._life[-1].status == "error":
             return
@@ -133,17 +133,26 @@ class _Play:
         if failed is None or self._scenario.retried_after is None:
             return
         now = self._life[-1].at + self._scenario.retried_after
-        self._report(now, "provisioning", "provisioning deploys")
+        self._report(now, Stage("provisioning", "provisioning deploys"))
         self._execute(now + self._soon(), self._steps[self._steps.index(failed) :])
 
     def _execute(self, now: float, steps: Sequence[_OpenStep]) -> _OpenStep | None:
         """Run steps one after another; return the one that failed."""
         gives_up_at = now + GIVES_UP_AFTER
-        self._report(now, "executing_release_steps", f"executing {len(self._steps)} release steps")
+        steps_in_all = len(self._steps)
+        self._report(
+            now, Stage("executing_release_steps", f"executing {steps_in_all} release steps")
+        )
         for step in steps:
+            if self._is_skipped(step):
+                self._set(step, now, "skipped", "the step was skipped")
+                now += self._soon()
+                continue
             self._run_step(step, now + self._soon())
             if self._is_broken(step):
-                self._report(step.life[-1].at + self._soon(), "error", "release step errored")
+                self._report(
+                    step.life[-1].at + self._soon(), Stage("error", "release step errored")
+                )
                 return None
             end = self._end_of(step)
             if end is None or end.at > gives_up_at:
@@ -151,9 +160,9 @@ class _Play:
             step.life.append(end)
             now = end.at + self._soon()
             if end.status == "error":
-                self._report(now, "error", "release step errored")
+                self._report(now, Stage("error", "release step errored"))
                 return step
-        self._report(now, "active", "release succeeded")
+        self._report(now, Stage("active", "release succeeded"))
         return None
 
     def _run_step(self, step: _OpenStep, now: float) -> None:
@@ -177,6 +186,9 @@ class _Play:
             if self._is_broken(step):
                 return
         self._set(step, now + self._soon(), "polling_install_deploys", f"polling {work}")
+
+    def _is_skipped(self, step: _OpenStep) -> bool:
+        return not step.installs or self._steps.index(step) + 1 in self._scenario.skips
 
     def _is_broken(self, step: _OpenStep) -> bool:
         """Whether the platform fails while it makes the deploys of a step, and leaves it so."""
@@ -212,6 +224,7 @@ class _Play:
                     stage.description,
                     install_id,
                     stage.cause,
+                    stage.metadata,
                 )
             )
             now += self._lasting(stage)
@@ -239,9 +252,17 @@ class _Play:
         )
         return tuple(Gap(at, at + self._chance.uniform(30, 50), ids) for at, ids in times)
 
-    def _report(self, now: float, status: str, description: str, cause: str = "") -> None:
+    def _report(self, now: float, stage: Stage) -> None:
         self._life.append(
-            Occurrence(now, Thing.RELEASE, self._id, status, description, cause=cause)
+            Occurrence(
+                now,
+                Thing.RELEASE,
+                self._id,
+                stage.status,
+                stage.description,
+                cause=stage.cause,
+                metadata=stage.metadata,
+            )
         )
 
     @staticmethod

@@ -135,7 +135,8 @@ def _branches_of_app(org: Org, request: web.Request) -> web.Response:
 
 
 def _branch(org: Org, request: web.Request) -> web.Response:
-    return json_of(org.branch(*_branch_of(request)))
+    has_config = request.query.get("latest_config") == "true"
+    return json_of(org.branch(*_branch_of(request), has_config=has_config))
 
 
 def _runs(org: Org, request: web.Request) -> web.Response:

@@ -41,6 +41,7 @@ __all__ = [
     "HELM_ERROR",
     "ORG_ID",
     "SCENARIOS",
+    "SCENARIOS_OF_TODAY",
     "Clock",
     "Course",
     "Deploy",
@@ -136,6 +137,10 @@ STRANGE = Course(
 )
 DRAGS_ON = Course(
     (_QUEUED, _PLANNING, Stage("executing", "applying the deploy plan", 6000, 6600), _ACTIVE)
+)
+SUPERSEDED = Course(
+    (_QUEUED, _PLANNING, Stage("superseded", "a newer run took the install over")),
+    is_awaited=False,
 )
 OVERLOOKED = Course(
     (_QUEUED, _PLANNING, Stage("executing", "applying the deploy plan", 1500, 1800), _ACTIVE),
@@ -306,6 +311,62 @@ SCENARIOS: Mapping[str, Scenario] = {
         ),
     )
 }
+
+_PARKED = Stage("failed-pending-retry", "waiting for a retry", 240, 420, cause=BUILD_ERROR)
+SCENARIOS_OF_TODAY: Mapping[str, Scenario] = {
+    scenario.name: scenario
+    for scenario in (
+        Scenario(
+            name="parked",
+            summary="the build fails and waits until a person retries it; then all is well",
+            steps=(4, 4),
+            preparation=(PREPARATION[0], _PARKED, PREPARATION[1]),
+        ),
+        Scenario(
+            name="stopped",
+            summary="the build fails, waits for a retry, and a person stops it all instead",
+            steps=(4, 4),
+            preparation=(
+                PREPARATION[0],
+                _PARKED,
+                Stage("error", "stopped", cause=BUILD_ERROR, metadata={"stopped": True}),
+            ),
+        ),
+        Scenario(
+            name="exhausted",
+            summary="the build fails, waits for a retry, and nobody may retry it any more",
+            steps=(4, 4),
+            preparation=(
+                PREPARATION[0],
+                _PARKED,
+                Stage(
+                    "error",
+                    "retries exhausted",
+                    cause=BUILD_ERROR,
+                    metadata={"retries_exhausted": True},
+                ),
+            ),
+        ),
+        Scenario(
+            name="skipped-group",
+            summary="a person skips the second of three groups",
+            steps=(4, 4, 4),
+            skips={2: "user-skipped"},
+        ),
+        Scenario(
+            name="empty-group",
+            summary="the second of three groups has no installs",
+            steps=(4, 0, 4),
+        ),
+        Scenario(
+            name="superseded",
+            summary="a newer run takes over one of the installs",
+            steps=(4, 4),
+            courses={(2, 3): SUPERSEDED},
+        ),
+    )
+}
+"""What runs and workflows go through and releases cannot; a run's row calls most of it success."""
 
 ASKS_FIRST = Scenario(
     name="asks-first",

@@ -100,12 +100,13 @@ _WORDS: Mapping[Thing, Mapping[Meaning, str]] = {
     # That a run waits for a person is a field of its own beside its status.
     Thing.BRANCH_RUN: {
         Meaning.OPEN: "pending running",
-        Meaning.ASKS: "awaiting_approval",
+        Meaning.ASKS: "awaiting_approval failed-pending-retry",
         Meaning.GOOD_END: "success",
         Meaning.BAD_END: "failed cancelled",
     },
     Thing.INSTALL_GROUP: _PART,
-    Thing.INSTALL_RUN: _PART,
+    # A newer run took an install over.
+    Thing.INSTALL_RUN: _PART | {Meaning.OTHER_END: f"{_PART[Meaning.OTHER_END]} superseded"},
     Thing.WORKFLOW: _WHOLE,
     Thing.STEP_GROUP: _PART,
     Thing.WORKFLOW_STEP: _PART,

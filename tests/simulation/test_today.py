@@ -297,7 +297,7 @@ async def test_a_run_can_wait_for_a_person_as_a_whole(
     assert (workflow["status"]["status"], run["status"]) == ("approval-awaiting", "running")
     assert "awaiting_approval" not in run
     assert branch["latest_run"]["awaiting_approval"] is True
-    (plan,) = workflow["steps"]
+    *_, plan = workflow["steps"]
     assert plan["status"]["status"] == "approval-awaiting"
     assert plan["approval"]["id"] in {row["id"] for row in pending}
     clock.advance(600)

@@ -13,7 +13,8 @@ from dataclasses import replace
 from monitor.simulation.answers import Detail, Document, commit, record, without, without_zeros
 from monitor.simulation.cast import Cast, cast_of, id_of, related_id
 from monitor.simulation.fat_app import AppRelations
-from monitor.simulation.flows import BRANCHES, flow_of, write_flow
+from monitor.simulation.flows import BRANCHES, write_flow
+from monitor.simulation.install_flows import flow_of
 from monitor.simulation.life import Deploy, Dialect, Flow, Gap, Life, Occurrence, Rollout, Step
 from monitor.simulation.truth import Thing
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from monitor.simulation.answers import Detail, Document, go_duration, record, without_zeros
 from monitor.simulation.deploys import write_deploy_row
-from monitor.simulation.flows import install_flows
+from monitor.simulation.install_flows import install_flows
 from monitor.simulation.life import Dialect, Flow, Rollout, Step
 from monitor.simulation.released import released_build
 

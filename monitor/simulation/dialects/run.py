@@ -6,52 +6,34 @@ and another one for each retry; the reason of a failure stands in the install's 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import pairwise
 
 from monitor.simulation.answers import (
     Detail,
     Document,
     account,
     commit,
-    composite_status,
     record,
     time_of,
+    without,
     without_zeros,
 )
-from monitor.simulation.cast import id_of, related_id
-from monitor.simulation.flows import BRANCHES, flow_id_of, install_flows, with_pauses, write_flow
-from monitor.simulation.life import (
-    Deploy,
-    Dialect,
-    Flow,
-    Gap,
-    Life,
-    Occurrence,
-    Rollout,
-    Row,
-    Step,
-)
+from monitor.simulation.cast import chance_of, id_of, related_id
+from monitor.simulation.dialects.run_flow import ASKS, PARKED, flow_of_run, reason_of
+from monitor.simulation.dialects.run_groups import planned_group, run_id_of
+from monitor.simulation.flows import write_flow
+from monitor.simulation.install_flows import flow_id_of, install_flows
+from monitor.simulation.life import Deploy, Dialect, Flow, Gap, Life, Occurrence, Rollout, Step
 from monitor.simulation.truth import Thing
 
-_ASKS = "awaiting_approval"
-"""What is told of a run that waits for a person; the platform has it as a field, not a status."""
 _RUN = {
     "queued": "pending",
-    "pending-approval": _ASKS,
+    "pending-approval": ASKS,
     "provisioning": "running",
     "executing_release_steps": "running",
     "active": "success",
     "error": "failed",
-}
-_FLOW = {
-    "pending": "pending",
-    _ASKS: "approval-awaiting",
-    "running": "in-progress",
-    "success": "success",
-    "failed": "error",
 }
 _GROUP = {
     "creating_install_deploys": "in-progress",
@@ -72,7 +54,9 @@ _INSTALL = {
     "error": "error",
     "approval-denied": "error",
     "cancelled": "cancelled",
+    "superseded": "superseded",
 }
+_ROW = {ASKS: "running", PARKED: "success"}
 _GROUP_NAMES = ("canary", "early-adopters", "europe", "americas", "apac", "everyone-else")
 
 
@@ -107,14 +91,20 @@ class RunDialect(Dialect):
         document = write_flow(rollout, rollout.flows[0], seconds)
         return document | {"app_branch_runs": [branch_run(rollout, seconds)]}
 
+    def further_changes(self, rollout: Rollout) -> Iterator[float]:
+        for row in rollout.flows[0].rows:
+            yield from (o.at for o in row.life)
+        if rollout.is_thin:
+            yield from (o.at - _EARLY for o in rollout.life if o.status == "success")
+
     def flows(self, rollout: Rollout) -> tuple[Flow, ...]:
         """Return the run's own workflow first, then those of the installs."""
-        return (_flow(rollout), *install_flows(rollout.played, self.kind))
+        return (flow_of_run(rollout), *install_flows(rollout.played, self.kind))
 
 
 def latest_run(rollout: Rollout, seconds: float) -> Document:
     """Write a branch's `latest_run`: the one place that says that a run waits for a person."""
-    asks = rollout.marks(rollout.life, seconds)[-1].status == _ASKS
+    asks = rollout.marks(rollout.life, seconds)[-1].status == ASKS
     return branch_run(rollout, seconds) | ({"awaiting_approval": True} if asks else {})
 
 
@@ -123,14 +113,14 @@ def branch_run(rollout: Rollout, seconds: float, *, has_branch: bool = False) ->
     cast = rollout.cast
     life = rollout.marks(rollout.life, seconds)
     now = life[-1]
-    status = "running" if now.status == _ASKS else now.status
-    groups = [_planned(step, index) for index, step in enumerate(rollout.steps)]
-    # Not in their order: that is what `order` is for.
-    plan: Document = {"id": related_id("abc", rollout.id), "install_groups": groups[::-1]}
+    status = _row_status(rollout, seconds)
+    plan = branch_config(rollout)
+    if rollout.is_thin:
+        plan = without(plan, "install_groups")
     if rollout.scenario.detail is Detail.THIN:
         thin: Document = {"id": run_id_of(rollout), "status": status}
-        return thin | {"app_branch_config": plan}
-    has_ended = now.status in ("success", "failed")
+        return thin | {"app_branch_config": without(plan, "created_at", "updated_at")}
+    has_ended = status in ("success", "failed")
     has_begun = now.status != "pending"
     began = next((m.at for m in life if m.status != "pending"), now.at)
     document = record(cast, run_id_of(rollout), life[0].at, now.at) | {
@@ -148,7 +138,7 @@ def branch_run(rollout: Rollout, seconds: float, *, has_branch: bool = False) ->
         "vcs_connection_commit": commit(cast, life[0].at),
         "started_at": time_of(began) if has_begun else "",
         "completed_at": time_of(now.at) if has_ended else "",
-        "error_message": now.description if now.status == "failed" else "",
+        "error_message": _error_message(rollout, seconds) if status == "failed" else "",
     }
     if has_branch:
         document["app_branch"] = {
@@ -159,31 +149,45 @@ def branch_run(rollout: Rollout, seconds: float, *, has_branch: bool = False) ->
     return without_zeros(document)
 
 
-def install_group_runs(rollout: Rollout, seconds: float) -> list[Document]:
-    """Write the rows of the install groups that have begun, oldest first."""
-    missing = rollout.missing_at(seconds)
-    rows = [
-        _group_run(rollout, step, attempt, index, seconds)
-        for step in rollout.steps
-        for index, attempt in enumerate(attempts_of(step))
-        if attempt[0].at <= seconds and step.id not in missing
-    ]
-    return sorted(rows, key=lambda row: str(row.get("created_at", "")))
+def branch_config(rollout: Rollout) -> Document:
+    """Write the config of a branch that a run goes by, with the plan of its install groups."""
+    groups = [planned_group(step, index) for index, step in enumerate(rollout.steps)]
+    config_id = related_id("abc", rollout.id)
+    made = without(record(rollout.cast, config_id, rollout.begins_at), "created_by_id")
+    # Not in their order: that is what `order` is for.
+    return made | {"install_groups": groups[::-1]}
 
 
-def run_id_of(rollout: Rollout) -> str:
-    """Return the id of the run itself, which is not that of its workflow."""
-    return related_id("abu", rollout.id)
+_EARLY = 20.0
+"""Seconds by which a row says `success` before its workflow does."""
 
 
-def attempts_of(step: Step) -> list[Life]:
-    """Return a group's life, cut where it was tried again."""
-    begins = [i for i, o in enumerate(step.life) if _is_new(step.life, i)]
-    return [step.life[i:j] for i, j in pairwise([*begins, len(step.life)])]
+def _row_status(rollout: Rollout, seconds: float) -> str:
+    """Return the word in a run's row, which takes any end but two for a success.
+
+    So a run that is parked until somebody retries it, or that nobody may retry any more, has
+    the same word as one that went well, and that one has it before its workflow is at its end.
+    """
+    now = rollout.marks(rollout.life, seconds)[-1]
+    if now.status == "failed" and "retries_exhausted" in now.metadata:
+        return "success"
+    soon = rollout.marks(rollout.life, seconds + _EARLY)[-1]
+    if rollout.is_thin and soon.status == "success":
+        return "success"
+    return _ROW.get(now.status, now.status)
 
 
-def _is_new(life: Life, index: int) -> bool:
-    return index == 0 or life[index - 1].status == "error"
+_ERROR_MESSAGES = (
+    "workflow completed with errors",
+    "error while executing steps",
+    "workflow execution failed: activity error (type: ExecuteStep, scheduledEventID: 41): {reason}",
+)
+
+
+def _error_message(rollout: Rollout, seconds: float) -> str:
+    """Return what a run says of its failure: mostly that there was one."""
+    message = chance_of("error message", rollout.id).choice(_ERROR_MESSAGES)
+    return message.format(reason=reason_of(rollout, seconds))
 
 
 def _whole(life: Life, workflow_id: str) -> Iterator[Occurrence]:
@@ -221,174 +225,3 @@ def _install(deploy: Deploy) -> Deploy:
         for o in deploy.life
     )
     return replace(deploy, id=flow_id, life=life)
-
-
-def _flow(rollout: Rollout) -> Flow:
-    """Return the run's own workflow: the plan, then a step for each attempt at a group."""
-    cast = rollout.cast
-    flow = [
-        replace(o, kind=Thing.WORKFLOW, status=_FLOW.get(o.status, o.status)) for o in rollout.life
-    ]
-    rows = [
-        Row(
-            id=id_of("iws", f"{rollout.id} plan"),
-            name="plan install groups",
-            index=0,
-            group=0,
-            life=tuple(_plan(rollout)),
-            execution_type="approval",
-            approval="app_branch_plan",
-            target_id=run_id_of(rollout),
-            target_type="app_branch_runs",
-        )
-    ]
-    for number, step in enumerate(rollout.steps, start=1):
-        rows.extend(_rows(rollout, step, number))
-    return Flow(
-        id=rollout.id,
-        owner_id=cast.branch_id,
-        owner_type=BRANCHES,
-        owner_name=cast.branch_name,
-        type="app_branches_manual_update",
-        subject=cast.branch_name,
-        life=with_pauses(tuple(flow), [step.life for step in rollout.steps]),
-        rows=tuple(rows),
-        is_run=True,
-    )
-
-
-def _plan(rollout: Rollout) -> Iterator[Occurrence]:
-    """Yield the life of the step before all groups."""
-    begun = replace(rollout.life[0], kind=Thing.WORKFLOW_STEP, status="in-progress")
-    yield begun
-    asked = next((o for o in rollout.life if o.status == _ASKS), None)
-    if asked is not None:
-        yield replace(begun, at=asked.at, status="approval-awaiting", description="")
-    ended = _planned_at(rollout)
-    status = "success" if asked is None else "approved"
-    yield replace(
-        begun,
-        at=ended.at,
-        status="error" if ended.status == "failed" else status,
-        description=ended.description,
-    )
-
-
-def _planned_at(rollout: Rollout) -> Occurrence:
-    return next(o for o in rollout.life if o.status not in ("pending", _ASKS))
-
-
-def _rows(rollout: Rollout, step: Step, number: int) -> Iterator[Row]:
-    planned = _planned_at(rollout)
-    attempts = attempts_of(step)
-    if planned.status == "failed":
-        return
-    for index, attempt in enumerate(attempts or [()]):
-        row_id = id_of("iws", f"{step.id} {index}")
-        pending = Occurrence(planned.at, Thing.WORKFLOW_STEP, row_id, "pending")
-        life = [replace(o, kind=Thing.WORKFLOW_STEP, id=row_id) for o in attempt]
-        if index:
-            life.insert(0, replace(pending, at=attempt[0].at))
-        else:
-            life.insert(0, pending)
-        if index + 1 < len(attempts):
-            at = attempts[index + 1][0].at
-            life.append(replace(pending, at=at, status="discarded"))
-        yield Row(
-            id=row_id,
-            name=f"deploy to {step.name}" + (f" (retry {index})" if index else ""),
-            index=number,
-            group=number,
-            life=tuple(life),
-            target_id=_group_run_id(step, index),
-            target_type="install_group_runs",
-        )
-
-
-def _group_run_id(step: Step, index: int) -> str:
-    return id_of("igr", f"{step.id} {index}")
-
-
-def _planned(step: Step, index: int) -> Document:
-    planned = {
-        "id": step.id,
-        "name": step.name,
-        "order": index,
-        "max_parallel": len(step.install_ids),
-        "install_ids": list(step.install_ids),
-    }
-    return without_zeros(planned)
-
-
-# The statuses of installs that a group's row knows; what waits or was cancelled it takes
-# to be on its way.
-_KNOWN = {"success": "success", "error": "error", "": ""}
-
-
-def _group_run(rollout: Rollout, step: Step, attempt: Life, index: int, seconds: float) -> Document:
-    cast, missing = rollout.cast, rollout.missing_at(seconds)
-    marks = rollout.marks(attempt, seconds)
-    # How an install ended is seen later than its own workflow has it, but once all are done.
-    lags = rollout.scenario.status_lags and marks[-1].status == "in-progress"
-    seen = [
-        (deploy, _seen_status(deploy, seconds, lags=lags))
-        for deploy in _deploys_of(step, index, seconds)
-        if deploy.id not in missing
-    ]
-    statuses = [status for _, status in seen]
-    done, failed = statuses.count("success"), statuses.count("error")
-    words = f"{done}/{len(step.install_ids)} installs deployed"
-    words += f" ({failed} failed)" if failed else ""
-    marks[-1] = replace(marks[-1], description=words)
-    installs = [
-        without_zeros(
-            {
-                "install_id": deploy.install_id,
-                "workflow_id": deploy.id,
-                "phase": "deploy",
-            }
-        )
-        | {"status": status}
-        for deploy, status in seen
-    ]
-    if rollout.scenario.detail is Detail.THIN:
-        return {
-            "id": _group_run_id(step, index),
-            "install_group_id": step.id,
-            "created_at": time_of(marks[0].at),
-            "status": {"status": marks[-1].status},
-            "installs": installs or None,
-        }
-    has_ended = marks[-1].status in ("success", "error")
-    return without_zeros(
-        record(cast, _group_run_id(step, index), marks[0].at, marks[-1].at)
-        | {
-            "app_branch_run_id": run_id_of(rollout),
-            "install_group_id": step.id,
-            "install_group": _planned(step, rollout.steps.index(step)),
-            "install_group_name": step.name,
-            "status": composite_status(cast, marks),
-            "installs": installs,
-            "total_installs": len(step.install_ids),
-            "completed_installs": done,
-            "failed_installs": failed,
-            "started_at": time_of(marks[0].at),
-            "completed_at": time_of(marks[-1].at) if has_ended else "",
-        }
-    )
-
-
-def _deploys_of(step: Step, index: int, seconds: float) -> list[Deploy]:
-    """Return the deploys of one attempt: a retry takes over what went well before."""
-    attempts = attempts_of(step)
-    begins = attempts[index][0].at
-    ends = attempts[index + 1][0].at if index + 1 < len(attempts) else math.inf
-    there = [d for d in step.deploys if d.life[0].at <= seconds and d.life[0].at < ends]
-    return [d for d in there if d.life[0].at >= begins or d.life[-1].status != "error"]
-
-
-def _seen_status(deploy: Deploy, seconds: float, *, lags: bool) -> str:
-    statuses = [o.status for o in deploy.life if o.at <= seconds]
-    if lags and len(statuses) > 1:
-        statuses.pop()
-    return _KNOWN.get(statuses[-1], "in-progress")

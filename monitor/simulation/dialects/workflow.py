@@ -12,7 +12,8 @@ from itertools import count, pairwise, zip_longest
 
 from monitor.simulation.answers import Document
 from monitor.simulation.cast import id_of, install_of
-from monitor.simulation.flows import INSTALLS, failed, with_pauses, write_flow
+from monitor.simulation.flows import INSTALLS, with_pauses, write_flow
+from monitor.simulation.install_flows import failed
 from monitor.simulation.life import (
     Deploy,
     Dialect,
@@ -42,6 +43,7 @@ _GROUP = {
     "polling_install_deploys": "in-progress",
     "active": "success",
     "error": "error",
+    "skipped": "user-skipped",
 }
 _STEP = {
     "": "",

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from monitor.simulation.answers import Shape
 from monitor.simulation.platform import SimulatedPlatform
 from tests.support.clock import Clock, clock_at
 
@@ -23,7 +24,23 @@ async def platform(clock: Clock) -> AsyncIterator[SimulatedPlatform]:
 
 
 @pytest.fixture
-async def client(platform: SimulatedPlatform) -> AsyncIterator[httpx.AsyncClient]:
-    headers = {"Authorization": f"Bearer {platform.token}", "X-Nuon-Org-ID": platform.org_id}
-    async with httpx.AsyncClient(base_url=platform.base_url, headers=headers) as client:
+async def thin_platform(clock: Clock) -> AsyncIterator[SimulatedPlatform]:
+    async with SimulatedPlatform(clock, shape=Shape.THIN) as platform:
+        yield platform
+
+
+@pytest.fixture
+async def thin(thin_platform: SimulatedPlatform) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(thin_platform) as client:
         yield client
+
+
+@pytest.fixture
+async def client(platform: SimulatedPlatform) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(platform) as client:
+        yield client
+
+
+def client_of(platform: SimulatedPlatform) -> httpx.AsyncClient:
+    headers = {"Authorization": f"Bearer {platform.token}", "X-Nuon-Org-ID": platform.org_id}
+    return httpx.AsyncClient(base_url=platform.base_url, headers=headers)

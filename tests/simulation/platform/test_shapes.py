@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -27,19 +26,13 @@ BELOW_A_DEPLOY = {
 }
 
 
-def thin(name: str, *, dialect: str = "release") -> Rollout:
+def thin_life(name: str, *, dialect: str = "release") -> Rollout:
     return play(name, dialect=dialect, shape=Shape.THIN)
 
 
 def last_moment(rollout: Rollout) -> float:
     deleted = rollout.scenario.deleted_after
     return rollout.settles_after if deleted is None else deleted - 1
-
-
-@pytest.fixture
-async def platform(clock: Clock) -> AsyncIterator[SimulatedPlatform]:
-    async with SimulatedPlatform(clock, shape=Shape.THIN) as platform:
-        yield platform
 
 
 async def read(client: httpx.AsyncClient, path: str) -> Any:
@@ -59,7 +52,7 @@ def test_the_same_happens_whatever_the_answers_have_of_it(name: str, dialect: st
     def life_of(rollout: Rollout) -> list[tuple[float, str, str]]:
         return [(o.at, o.id, o.status) for o in rollout.occurrences]
 
-    assert life_of(thin(name, dialect=dialect)) == life_of(documented)
+    assert life_of(thin_life(name, dialect=dialect)) == life_of(documented)
 
 
 # A release
@@ -67,14 +60,14 @@ def test_the_same_happens_whatever_the_answers_have_of_it(name: str, dialect: st
 
 @pytest.mark.parametrize("name", QUICK)
 def test_nothing_that_belongs_to_a_deploy_is_below_it(name: str) -> None:
-    rollout = thin(name)
+    rollout = thin_life(name)
     for deploy in deploys_of(rollout.state_at(last_moment(rollout) / 2)).values():
         assert BELOW_A_DEPLOY.isdisjoint(deploy)
 
 
 @pytest.mark.parametrize("name", ["failure", "deep", "retry"])
 def test_a_failed_deploy_says_only_that_it_failed(name: str) -> None:
-    rollout = thin(name)
+    rollout = thin_life(name)
     failed = [o.at for o in rollout.occurrences if o.cause]
     for at in failed:
         descriptions = {d["status_description"] for d in deploys_of(rollout.state_at(at)).values()}
@@ -83,7 +76,7 @@ def test_a_failed_deploy_says_only_that_it_failed(name: str) -> None:
 
 
 def test_the_workflow_of_some_deploys_is_an_empty_text() -> None:
-    deploys = deploys_of(thin("demo").state_at(9e5)).values()
+    deploys = deploys_of(thin_life("demo").state_at(9e5)).values()
     ids = [deploy["workflow_id"] for deploy in deploys]
 
     assert ids == [deploy["install_workflow_id"] for deploy in deploys]
@@ -91,21 +84,21 @@ def test_the_workflow_of_some_deploys_is_an_empty_text() -> None:
 
 
 async def test_why_a_deploy_failed_is_known_to_its_job_or_to_its_workflow(
-    platform: SimulatedPlatform, client: httpx.AsyncClient, clock: Clock
+    thin_platform: SimulatedPlatform, thin: httpx.AsyncClient, clock: Clock
 ) -> None:
     known_to = {"job": 0, "workflow": 0}
-    targets = [platform.add("failure", seed=seed) for seed in range(12)]
+    targets = [thin_platform.add("failure", seed=seed) for seed in range(12)]
     clock.advance(9e5)
 
     for target_id in targets:
-        state = await read(client, f"/v1/releases/{target_id}")
+        state = await read(thin, f"/v1/releases/{target_id}")
         (failed,) = (d for d in deploys_of(state).values() if d["status"] == "error")
         path = f"/v1/installs/{failed['install_id']}/deploys/{failed['id']}"
-        (job,) = (await read(client, path))["runner_jobs"]
+        (job,) = (await read(thin, path))["runner_jobs"]
         if "helm upgrade timed out" in job["status_description"]:
             known_to["job"] += 1
             continue
-        workflow = await read(client, f"/v1/workflows/{failed['workflow_id']}")
+        workflow = await read(thin, f"/v1/workflows/{failed['workflow_id']}")
         (row,) = (r for r in workflow["steps"] if r["status"]["status"] == "error")
         assert "helm upgrade timed out" in row["status"]["metadata"]["err_message"]
         known_to["workflow"] += 1
@@ -116,17 +109,17 @@ async def test_why_a_deploy_failed_is_known_to_its_job_or_to_its_workflow(
 @pytest.mark.parametrize("name", ["happy", "retry", "hang", "fat"])
 @pytest.mark.parametrize("dialect", ["release", "workflow", "run"])
 async def test_a_deploys_own_route_has_what_belongs_to_it_with_the_documents_types(
-    platform: SimulatedPlatform,
-    client: httpx.AsyncClient,
+    thin_platform: SimulatedPlatform,
+    thin: httpx.AsyncClient,
     clock: Clock,
     name: str,
     dialect: str,
 ) -> None:
-    rollout = platform.rollout(platform.add(name, dialect=dialect))
+    rollout = thin_platform.rollout(thin_platform.add(name, dialect=dialect))
     clock.advance(rollout.settles_after)
     for deploy in list(rollout.deploys.values())[:3]:
         path = f"/v1/installs/{deploy.install_id}/deploys/{deploy.id}"
-        answer = await read(client, path)
+        answer = await read(thin, path)
 
         assert list(contradictions(answer, documented_deploy())) == []
         assert answer["component_build"]["vcs_connection_commit"]["sha"] == rollout.cast.commit
@@ -135,7 +128,7 @@ async def test_a_deploys_own_route_has_what_belongs_to_it_with_the_documents_typ
         assert job.keys() >= {"runner_id", "outputs"}
         assert answer.keys() >= {"log_stream", "oci_artifact", "component_name"}
         elsewhere = f"/v1/installs/inl{'x' * 23}/deploys/{deploy.id}"
-        assert (await client.get(elsewhere)).status_code == 404
+        assert (await thin.get(elsewhere)).status_code == 404
 
 
 @pytest.mark.parametrize("shape", Shape)
@@ -149,7 +142,7 @@ def test_a_release_has_its_build_and_that_knows_why_it_failed(shape: Shape) -> N
 
 
 def test_a_release_can_fail_in_a_step_that_goes_on_creating_deploys_for_ever() -> None:
-    state = thin("broken-step").state_at(9e5)
+    state = thin_life("broken-step").state_at(9e5)
     done, broken, later = sorted(state["release_steps"], key=lambda step: str(step["created_at"]))
 
     assert state["status"] == "error"
@@ -163,7 +156,7 @@ def test_a_release_can_fail_in_a_step_that_goes_on_creating_deploys_for_ever() -
 
 @pytest.mark.parametrize("name", ["happy", "retry", "fat"])
 def test_an_installer_has_neither_the_configs_of_its_apps_nor_their_webhooks(name: str) -> None:
-    rollout = thin(name, dialect="installer")
+    rollout = thin_life(name, dialect="installer")
     state = rollout.state_at(rollout.settles_after)
 
     assert [app["app_configs"] for app in state["apps"]] == [None] * len(rollout.steps)
@@ -172,14 +165,14 @@ def test_an_installer_has_neither_the_configs_of_its_apps_nor_their_webhooks(nam
 
 
 async def test_an_apps_own_route_has_its_three_newest_configs_and_another_all_of_them(
-    platform: SimulatedPlatform, client: httpx.AsyncClient, clock: Clock
+    thin_platform: SimulatedPlatform, thin: httpx.AsyncClient, clock: Clock
 ) -> None:
-    rollout = platform.rollout(platform.add("failure", dialect="installer"))
+    rollout = thin_platform.rollout(thin_platform.add("failure", dialect="installer"))
     clock.advance(rollout.settles_after)
     app_id = rollout.steps[1].id
 
-    app = await read(client, f"/v1/apps/{app_id}")
-    configs = await read(client, f"/v1/apps/{app_id}/configs?limit=100")
+    app = await read(thin, f"/v1/apps/{app_id}")
+    configs = await read(thin, f"/v1/apps/{app_id}/configs?limit=100")
 
     assert list(contradictions(app, documents.installer()["apps"][0])) == []
     assert [config["version"] for config in configs] == list(range(2008, 2000, -1))
@@ -196,5 +189,5 @@ def test_of_configs_those_have_to_be_told_that_no_newer_one_has_pushed_out() -> 
     newest = replace(SCENARIOS["failure"], steps=(2, 2), courses={(2, 2): FAILS})
     rollout = timeline(newest, 1, dialect="installer", shape=Shape.THIN)
 
-    assert audit(thin("failure", dialect="installer"), channel).lost == ()
+    assert audit(thin_life("failure", dialect="installer"), channel).lost == ()
     assert audit(rollout, channel).lost == ("version 2002 failed",)
