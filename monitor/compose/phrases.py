@@ -26,6 +26,7 @@ _PHRASES: Mapping[ReasonKind, str] = {
     ReasonKind.UNKNOWN_STATUS: "has a status that is not known here: {status}",
     ReasonKind.TRIED_AGAIN: "is being tried again",
     ReasonKind.SUCCEEDED_AFTER_FAILING: "succeeded after failing",
+    ReasonKind.SUCCEEDED_INSTEAD: "is {status}; {before} had failed",
     ReasonKind.WENT_ON: "went on after waiting",
     ReasonKind.APPROVED: "was approved{by}{note}",
     ReasonKind.DENIED: "was not approved{by}{note}",

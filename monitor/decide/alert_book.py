@@ -51,14 +51,19 @@ class AlertBook:
         return self.alert_keys.entity(alert_key) or (Level.ROLLOUT, self.root)
 
     def was_replaced(self, transition: Transition) -> bool:
-        """Whether another unit had its place before: what becomes of it is no news."""
-        if transition.level is not Level.UNIT or transition.before is None:
+        """Whether a later unit had its place before: what becomes of it is no news."""
+        if transition.level is not Level.UNIT:
             return False
-        if not self.alert_keys_before.are_shared:
+        is_known = transition.before is not None
+        if is_known and not self.alert_keys_before.are_shared:
             return False
         alert_key = self.alert_keys.alert_key(Level.UNIT, transition.entity)
-        current = self.alert_keys_before.entity(alert_key)
-        return current is not None and current[1].id != transition.entity.id
+        found = self.alert_keys_before.entity(alert_key)
+        if found is None or found[1].id == transition.entity.id:
+            return False
+        # What is seen for the first time can be an earlier one: of an app's configs the platform
+        # shows the three newest, and one of these may be deleted.
+        return is_known or _position(transition.entity) < _position(found[1])
 
     def remember(self, **changes: object) -> None:
         """Change what is known of the target."""
@@ -73,7 +78,12 @@ class AlertBook:
     ) -> None:
         """Begin an alert."""
         self.alerts[alert_key, kind] = Alert(
-            alert_key, kind, since=self.now, notified_at=self.now, reason=reason
+            alert_key,
+            kind,
+            since=self.now,
+            notified_at=self.now,
+            reason=reason,
+            entity_id=entity.id,
         )
         self.events.append(Event(kind, level, entity, reason, alert_key=alert_key))
 
@@ -127,3 +137,8 @@ class AlertBook:
             alerts=tuple(self.alerts.values()),
             event_count=self.state.event_count + len(self.events),
         )
+
+
+def _position(unit: Entity) -> tuple[bool, datetime | None, str]:
+    """Return what the units of a step are in order by."""
+    return unit.created_at is None, unit.created_at, unit.id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 from monitor.decide.alert_book import TROUBLES, AlertBook
 from monitor.decide.diff import Difference
@@ -12,10 +12,12 @@ from monitor.model import (
     Alteration,
     Entity,
     EventKind,
+    Kind,
     Level,
     Phase,
     Reason,
     ReasonKind,
+    Snapshot,
     Transition,
 )
 
@@ -70,22 +72,45 @@ def _note_changes_of_perpetual(book: AlertBook, difference: Difference) -> None:
         if alteration.level is Level.ROLLOUT:
             reason = _reason_of_fact(alteration)
             book.add(EventKind.PROGRESSED, alteration.level, alteration.entity, reason)
-    for transition in _transitions_of_parts(book.root, difference):
+    for transition in _transitions_of_parts(book, difference):
         change = _reason_of_change(transition)
         if change is not None:
             book.add(EventKind.PROGRESSED, transition.level, transition.entity, change)
 
 
-def _transitions_of_parts(root: Entity, difference: Difference) -> Iterator[Transition]:
+def _transitions_of_parts(book: AlertBook, difference: Difference) -> Iterator[Transition]:
     """Yield what the steps and their units came to, but for problems: these have alerts."""
-    current = {unit.id for step in root.children for unit in units_of(step)}
-    kind_of_units = profile_of(root).unit
+    current = {unit.id: step.id for step in book.root.children for unit in units_of(step)}
+    kind_of_units = profile_of(book.root).unit
+    with_units = _steps_with(kind_of_units, book.before)
     for transition in difference.transitions:
         entity = transition.entity
         is_unit = entity.kind == kind_of_units and entity.id in current
         is_part = transition.level is Level.STEP or is_unit
-        if is_part and transition.is_current and entity.phase not in TROUBLES:
-            yield transition
+        if not (is_part and transition.is_current) or entity.phase in TROUBLES:
+            continue
+        if is_unit and current[entity.id] not in with_units and _was_there(book.before, transition):
+            continue
+        yield transition
+
+
+def _steps_with(kind: Kind, before: Snapshot | None) -> Set[str]:
+    """Return the ids of the steps that had units of a kind."""
+    steps = before.root.children if before else ()
+    return {step.id for step in steps if any(unit.kind == kind for unit in step.children)}
+
+
+def _was_there(before: Snapshot | None, transition: Transition) -> bool:
+    """Whether what is seen for the first time is over and older than the last look.
+
+    The units of a step can be in a document of its own, which could not be had at first: what
+    they had come to by then is no change. The platform's time is compared with ours.
+    """
+    entity = transition.entity
+    if before is None or not entity.phase.is_terminal:
+        return False
+    at = entity.status_at or entity.created_at
+    return at is None or at <= before.taken_at
 
 
 def _reason_of_fact(alteration: Alteration) -> Reason:

@@ -82,12 +82,21 @@ def _follow_failure(
         # Where the try is over by now, its end says all of it.
         book.withdraw(ReasonKind.TRIED_AGAIN, failed.alert_key)
         if level is Level.UNIT or book.root.kind.is_perpetual:
-            reason = Reason(ReasonKind.SUCCEEDED_AFTER_FAILING)
-            book.add_recovery(failed, level, entity, reason)
+            book.add_recovery(failed, level, entity, _reason_of_recovery(book, failed, entity))
     elif phase in UNDER_WAY and not failed.is_retrying:
         book.change(failed, is_retrying=True)
         if level is Level.UNIT and not book.root.kind.is_perpetual:
             book.add(EventKind.PROGRESSED, level, entity, Reason(ReasonKind.TRIED_AGAIN))
+
+
+def _reason_of_recovery(book: AlertBook, failed: Alert, entity: Entity) -> Reason:
+    """Return how a failure was made good: what has a name of its own did not fail itself."""
+    if book.root.kind.is_perpetual and failed.entity_id not in ("", entity.id):
+        names = (one.name for _, one in book.root.walk() if one.id == failed.entity_id)
+        name = next(names, "")
+        if name and name != entity.name:
+            return Reason(ReasonKind.SUCCEEDED_INSTEAD, status=entity.status, before=name)
+    return Reason(ReasonKind.SUCCEEDED_AFTER_FAILING)
 
 
 def _update_wait(

@@ -49,7 +49,8 @@ class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
     """An active problem: people are notified of it once, and reminded of it.
 
     `alert_key` says what has the problem (see `progress.alert_key_of`): an install keeps its
-    key when another deploy takes over. `is_retrying` marks something that failed, is under way
+    key when another deploy takes over. `entity_id` says with which of them it began; empty where
+    that was not recorded. `is_retrying` marks something that failed, is under way
     again, and has not succeeded yet. `notified_destinations` have been notified of it; None
     where that was not recorded. With `is_kept_back` further destinations may have to be notified,
     at `look_again_at` or when something changes.
@@ -60,6 +61,7 @@ class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
     since: datetime
     notified_at: datetime
     reason: Reason = _UNEXPLAINED
+    entity_id: str = ""
     is_retrying: bool = False
     notified_destinations: tuple[str, ...] | None = None
     is_kept_back: bool = False

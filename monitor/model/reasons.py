@@ -24,6 +24,8 @@ class ReasonKind(StrEnum):
 
     TRIED_AGAIN = "tried again"
     SUCCEEDED_AFTER_FAILING = "succeeded after failing"
+    SUCCEEDED_INSTEAD = "succeeded instead"
+    """It took the place of another that had failed (`status`, `before`: what that is called)."""
     WENT_ON = "went on"
     """It waited for a person, and goes on."""
     APPROVED = "approved"

@@ -55,7 +55,7 @@ def audit(
     excused = set(story.brief()) | (set() if knows_waits else _waits(expected))
     lost = [line for line in expected - lines if line not in excused]
     repeated = [line for line in lines if lines[line] > max(expected[line], 1)]
-    false = [line for line in lines if line not in expected and line not in story.successors]
+    false = [line for line in lines if line not in expected]
     return Audit(sum(lines.values()), tuple(lost), tuple(repeated), tuple(false))
 
 
@@ -109,16 +109,6 @@ class _Story:
                     yield f"{deploy.work} succeeded after failing"
 
     @cached_property
-    def successors(self) -> frozenset[str]:
-        """What may be told as well: a newer version of a config makes an earlier failure good."""
-        return frozenset(
-            f"{deploy.work} succeeded after failing"
-            for step in self._rollout.steps
-            for deploy in step.deploys
-            if deploy.life[0].kind is Thing.APP_CONFIG and _makes_good(deploy, step)
-        )
-
-    @cached_property
     def works(self) -> Mapping[str, str]:
         """What units work at, by every name that it goes by."""
         if self._rollout.dialect.unit == "install":
@@ -165,14 +155,6 @@ def _of_unit(deploy: Deploy, failed: set[str]) -> Iterator[str]:
             yield f"{deploy.work} succeeded after failing"
         elif meaning is Meaning.ASKS:
             yield f"{deploy.work} waits for an approval"
-
-
-def _makes_good(deploy: Deploy, step: Step) -> bool:
-    """Whether a config was its app's newest when it succeeded, and another had failed."""
-    done = _first_at(deploy, "active")
-    if done is None or _is_overtaken(deploy, step, by=done):
-        return False
-    return any(o.status == "error" and o.at < done for c in _configs(step) for o in c.life)
 
 
 def _failed_overtaken(deploy: Deploy, step: Step) -> bool:

@@ -74,6 +74,13 @@ def commit_words(commit: Commit, budget: Budget) -> str:
     return f"from {plain(commit.revision, budget.name)}" if commit.revision else ""
 
 
+def source_words(entity: Entity, budget: Budget) -> str:
+    """Return which commit of which branch something was made from; empty where neither is known."""
+    branch = plain(entity.fact("branch"), budget.name, fallback="")
+    commit = commit_words(commit_of(entity), budget)
+    return " ".join(filter(None, (commit, branch and f"on {branch}")))
+
+
 def message_words(commit: Commit, budget: Budget) -> str:
     """Return a commit's message by its first line, and its author; empty without a message."""
     message = first_line(commit.message, min(_MESSAGE_LIMIT, budget.words))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from monitor.compose.phrases import phrase_of, phrase_of_many
+from monitor.compose.render.budget import BUDGETS
+from monitor.compose.render.facts import source_words
 from monitor.compose.render.failures import failure_of, remedy_for
 from monitor.compose.render.headlines import failure_words, success_words
 from monitor.compose.render.layout import Layout
@@ -15,7 +17,7 @@ from monitor.compose.render.phases import MARKS, waits
 from monitor.compose.render.steps import not_attempted, units_of
 from monitor.compose.render.troubles import advice_on
 from monitor.decide import progress
-from monitor.model import Alert, Entity, Event, EventKind, Level, Phase
+from monitor.model import Alert, Entity, Event, EventKind, Level, Phase, ReasonKind
 from monitor.text import counted, duration_words, short_id
 
 _RANKS: Mapping[EventKind, int] = {
@@ -37,6 +39,7 @@ def news_of(layout: Layout, events: Sequence[Event]) -> list[Item]:
 
     A failure that has failed parts of its own among the events is told with these.
     """
+    events = list(_each_once(events))
     failed = {event.entity.id: event for event in events if event.kind is EventKind.FAILED}
     explained = _explained(layout.root, failed)
     items: list[Item] = []
@@ -57,6 +60,15 @@ def news_of(layout: Layout, events: Sequence[Event]) -> list[Item]:
             items.append(_step_item(layout, event))
     items.extend(_units_item(layout, together) for together in alike.values())
     return sorted(items, key=lambda one: (one.rank, -len(one.units)))
+
+
+def _each_once(events: Sequence[Event]) -> Iterator[Event]:
+    """Yield the events, but of what is said to be well again not its new status as well."""
+    recovered = {event.entity.id for event in events if event.kind is EventKind.RECOVERED}
+    for event in events:
+        is_repeated = event.reason.kind is ReasonKind.NEW_STATUS and event.entity.id in recovered
+        if not is_repeated:
+            yield event
 
 
 def _explained(root: Entity, failed: Mapping[str, Event]) -> set[str]:
@@ -170,7 +182,8 @@ def _units_item(layout: Layout, events: Sequence[Event]) -> Item:
     """Return the line for units of which the same is to be told."""
     event, units = events[0], tuple(event.entity for event in events)
     rank, lead, people = _RANKS[event.kind], _lead(layout, event), layout.view.people
-    phrase, tail = phrase_of(event.reason, people), ABSENT if event.entity.is_absent else ""
+    phrase = phrase_of(event.reason, people)
+    tail = f"{_source(layout, units)}{ABSENT if event.entity.is_absent else ''}"
     if event.kind in (EventKind.FAILED, EventKind.WAITING):
         is_failure = event.kind is EventKind.FAILED
         one, many, reason = (
@@ -183,6 +196,14 @@ def _units_item(layout: Layout, events: Sequence[Event]) -> Item:
         return Item(rank, mark, one, many, reason, units, lead=lead, tail=tail, advice=advice)
     many = phrase_of_many(event.reason, people)
     return Item(rank, _mark(event), phrase, many, units=units, lead=lead, tail=tail)
+
+
+def _source(layout: Layout, units: Sequence[Entity]) -> str:
+    """Return what a version of something without an end was made from: what is new about it."""
+    if not layout.root.kind.is_perpetual or len(units) > 1:
+        return ""
+    words = source_words(units[0], BUDGETS[0])
+    return f" · {words}" if words else ""
 
 
 def _lead(layout: Layout, event: Event) -> str:

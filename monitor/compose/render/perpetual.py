@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from monitor.compose.render.blocks import WORD_LIMIT, Line, bold, date, line
 from monitor.compose.render.budget import Budget
-from monitor.compose.render.facts import commit_of, commit_words, message_words
+from monitor.compose.render.facts import commit_of, message_words, source_words
 from monitor.compose.render.layout import Layout
 from monitor.compose.render.lines import ABSENT
 from monitor.compose.render.pages import behind, page_of_step, page_of_unit
@@ -136,8 +136,8 @@ def _step_words(layout: Layout, stage: progress.Stage, budget: Budget) -> Iterat
         failed, _ = FAILED
         word = failed if newest.phase is Phase.FAILED else _status_word(newest, budget.name)
         yield f"{name} {word}".strip()
-        commit = commit_of(newest)
-        yield from filter(None, (commit_words(commit, budget), message_words(commit, budget)))
+        message = message_words(commit_of(newest), budget)
+        yield from filter(None, (source_words(newest, budget), message))
 
 
 # What waits
