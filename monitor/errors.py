@@ -67,16 +67,27 @@ class NuonUnavailable(NuonError):
         self.retry_after = retry_after
 
 
+class Unserved(StrEnum):
+    """Why there is no answer at a path, whatever the id in it."""
+
+    ROUTE = "route"
+    """The platform, which says that it is one, has no such path: it is of another version."""
+    FEATURE = "feature"
+    """It has, but not for this organisation."""
+    ADDRESS = "address"
+    """What answers does not say that it is the platform."""
+
+
 class NuonRejected(NuonError):
-    """The platform refuses, and will until a person acts.
+    """The platform refuses, and will until a person acts; `unserved` if it does for any id."""
 
-    `is_missing_route`: it has no such path at all, whatever the id. Then it is a platform of
-    another version, or something else answers at this address.
-    """
-
-    def __init__(self, message: str, *, is_missing_route: bool = False) -> None:
+    def __init__(self, message: str, *, unserved: Unserved | None = None) -> None:
         super().__init__(message)
-        self.is_missing_route = is_missing_route
+        self.unserved = unserved
+
+    @property
+    def is_missing_route(self) -> bool:
+        return self.unserved is not None
 
 
 class NuonNotFound(NuonError):

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from monitor.errors import MalformedAnswer, NuonError, NuonNotFound
+from monitor.errors import MalformedAnswer, NuonError, NuonNotFound, NuonRejected, Unserved
 from monitor.model import EventKind, Named, Outage, Subject, Target, Watch
 
 PLATFORM = "platform"
@@ -62,6 +62,12 @@ def subject_of_outage(kind: EventKind, watch: Watch | None) -> Subject:
     )
 
 
+def _is_unserved(error: NuonError) -> bool:
+    """Whether the platform itself answers that it does not serve what is watched."""
+    unserved = error.unserved if isinstance(error, NuonRejected) else None
+    return unserved in (Unserved.ROUTE, Unserved.FEATURE)
+
+
 @dataclass(slots=True)
 class _Failures:
     since: datetime
@@ -88,7 +94,7 @@ class Reachability:
 
     @property
     def has_seen(self) -> bool:
-        """Whether the platform answered any poll since the start, even with "not found"."""
+        """Whether the platform answered any poll since the start, if only that it has no such."""
         return self._has_seen
 
     def outage_of(self, target: Target) -> Outage | None:
@@ -111,14 +117,15 @@ class Reachability:
         failures = self._failures.setdefault(target, _Failures(now, self._next_moment()))
         failures.count += 1
         is_removed = isinstance(error, NuonNotFound)
-        self._has_seen |= is_removed
+        is_answered = is_removed or _is_unserved(error)
+        self._has_seen |= is_answered
         if failures.count < self._unreachable_after:
             return None
         reported = self.outage_of(target)
         if reported is not None and (reported.kind is EventKind.REMOVED or not is_removed):
             return None
         is_its_own = (
-            is_removed or isinstance(error, MalformedAnswer) or self._seen_at > failures.began
+            is_answered or isinstance(error, MalformedAnswer) or self._seen_at > failures.began
         )
         subject = target if is_its_own else None
         if subject is None and self.platform_outage is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from monitor.errors import NuonError, NuonNotFound, NuonRejected
+from monitor.errors import NuonError, NuonNotFound, NuonRejected, Unserved
 from monitor.kinds import approvals, installer, release, run, workflow
 from monitor.kinds.parts import COMMON_PARTS
 from monitor.kinds.profile import Finder, KindProfile, WatchedBy, WatchKind
@@ -64,10 +64,10 @@ def explained(error: NuonError, target: Target, *, was_seen: bool) -> NuonError:
     """
     kind = found_by(target.kind)
     if isinstance(error, NuonRejected) and error.is_missing_route:
-        return NuonRejected(f"{error}. {kind.served}", is_missing_route=True)
+        return NuonRejected(f"{error}. {kind.served}", unserved=error.unserved)
     if isinstance(error, NuonNotFound) and kind.watched_by is WatchedBy.WHOLE_ORG:
         # A list is no record: a platform without it takes its name for the id of a workflow.
-        return NuonRejected(kind.served, is_missing_route=True)
+        return NuonRejected(kind.served, unserved=Unserved.ROUTE)
     if isinstance(error, NuonNotFound) and not was_seen:
         return NuonNotFound(f"no such {target.kind}: check the id ({error})")
     return error

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from monitor.errors import MalformedAnswer, NuonRejected
+from monitor.errors import MalformedAnswer, NuonRejected, Unserved
 from monitor.kinds import fields, objects, sharing, wire
 from monitor.kinds.parts import DEPLOY
 from monitor.kinds.profile import (
@@ -246,7 +246,7 @@ def find(body: bytes, _of: str) -> tuple[Found, ...]:
     if not all(row.is_rollout for row in rows):
         raise NuonRejected(
             "what this platform calls an app's release is a bill of materials and no rollout",
-            is_missing_route=True,
+            unserved=Unserved.ROUTE,
         )
     return tuple(_found(row) for row in rows)
 

@@ -108,6 +108,7 @@ def _asked_of_apps(
         branch = wire.parse(document.body, branch_answer, "the branch")
         if isinstance(branch, Branch) and branch.id == branch_id:
             return msgspec.structs.replace(branch, app_id=app_id)
-    if missing := tuple(Wanted(path, is_needed=False) for path in paths if path not in beside):
-        return missing
+    unasked = [path for path in paths if path not in beside]
+    if unasked:
+        return tuple(Wanted(path, is_needed=False, is_proof=True) for path in unasked)
     raise NuonNotFound(f"no app has the branch {branch_id}")

@@ -34,10 +34,14 @@ NOTHING_BESIDE: Beside = {}
 
 
 class Wanted(NamedTuple):
-    """One more document; without a needed one the poll has failed, others only add to it."""
+    """One more document; without a needed one the poll has failed, others only add to it.
+
+    Of a proof a 404 is an answer as well: any other failure leaves open what it would have shown.
+    """
 
     path: str
     is_needed: bool = True
+    is_proof: bool = False
 
 
 class Question(NamedTuple):

@@ -15,7 +15,14 @@ import aiohttp
 import httpx
 import msgspec
 
-from monitor.errors import MalformedAnswer, NuonError, NuonNotFound, NuonRejected, NuonUnavailable
+from monitor.errors import (
+    MalformedAnswer,
+    NuonError,
+    NuonNotFound,
+    NuonRejected,
+    NuonUnavailable,
+    Unserved,
+)
 
 _LONGEST_RETRY_AFTER_SECONDS = 3600.0
 _EXCERPT_CHARACTERS = 200
@@ -36,7 +43,10 @@ _HINTS: Mapping[int, str] = {
     HTTPStatus.PROXY_AUTHENTICATION_REQUIRED: "the proxy wants a user: check nuon.proxy",
     HTTPStatus.UNPROCESSABLE_ENTITY: "the platform does not take this: check the watch's id",
 }
-_FEATURE_HINT = "ask whoever runs the platform to turn it on for your organisation"
+_FEATURE_HINT = (
+    "this platform does not serve it to your organisation:"
+    " ask whoever runs the platform to turn it on"
+)
 _NO_HINT = "see what the platform says"
 
 # The first that fits counts; aiohttp's own tree, the narrower ones first.
@@ -75,8 +85,12 @@ class _PlatformError(msgspec.Struct, frozen=True):
 
     @property
     def is_of_feature(self) -> bool:
-        """Whether the organisation lacks what the platform has, as app branches are for some."""
-        return (self.error or "").startswith("feature not enabled")
+        """Whether the organisation lacks what the platform has, as app branches are for some.
+
+        400 `feature not enabled: …`, on older platforms 500 `app branches feature not enabled for
+        this organization` (its public source, December 2025).
+        """
+        return "feature not enabled" in f"{self.error} {self.description}".lower()
 
 
 _error_decoder = msgspec.json.Decoder(_PlatformError)
@@ -89,6 +103,9 @@ def refusal(response: httpx.Response, path: str, body: bytes, *, token: str) -> 
     excerpt = clean((error.description or error.error or "").replace(token, "…"))
     reason = f"{_status_text(status)}: {excerpt}" if excerpt else _status_text(status)
 
+    if status >= HTTPStatus.BAD_REQUEST and error.is_of_feature:
+        reason = f"{reason}; {_FEATURE_HINT}"
+        return NuonRejected(sentence(path, reason, response), unserved=Unserved.FEATURE)
     if status in _AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         retry_after = _retry_after(response.headers.get("retry-after"), now=datetime.now(UTC))
         return NuonUnavailable(sentence(path, reason, response), retry_after=retry_after)
@@ -96,7 +113,7 @@ def refusal(response: httpx.Response, path: str, body: bytes, *, token: str) -> 
         return _not_found(response, path, reason, is_the_platforms=error.is_the_platforms)
     if status < HTTPStatus.BAD_REQUEST:
         return _no_error(response, path, reason)
-    hint = _FEATURE_HINT if error.is_of_feature else _HINTS.get(status, _NO_HINT)
+    hint = _HINTS.get(status, _NO_HINT)
     return NuonRejected(sentence(path, f"{reason}; {hint}", response))
 
 
@@ -107,8 +124,10 @@ def _not_found(
     if is_the_platforms:
         reason = f"the platform has no such record ({reason})"
         return NuonNotFound(sentence(path, reason, response))
-    reason = f"{reason}; {_missing_route(header(response, 'x-nuon-api-version'))}"
-    return NuonRejected(sentence(path, reason, response), is_missing_route=True)
+    api_version = header(response, "x-nuon-api-version")
+    reason = f"{reason}; {_missing_route(api_version)}"
+    unserved = Unserved.ADDRESS if api_version is None else Unserved.ROUTE
+    return NuonRejected(sentence(path, reason, response), unserved=unserved)
 
 
 def _no_error(response: httpx.Response, path: str, reason: str) -> NuonError:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import xxhash
 
-from monitor.errors import MalformedAnswer, NuonError
+from monitor.errors import MalformedAnswer, NuonError, NuonNotFound
 from monitor.kinds.profile import NOTHING_SEEN, Finder, LastSeen, WatchKind
 from monitor.kinds.wire import Document, Wanted
 from monitor.platform.explanations import Explanations, documents_of
@@ -113,14 +113,29 @@ async def pages(source: Source, path: str) -> AsyncIterator[Answer]:
 
 
 async def located(source: Source, finder: Finder, identifier: str) -> str:
-    """Return the id for a finder's paths; raises NuonError."""
+    """Return the id for a finder's paths; raises NuonError.
+
+    That there is none is certain only where every question that could prove it was answered.
+    """
     if finder.locate is None:
         return identifier
     beside: dict[str, Document | None] = {}
+    doubt: NuonError | None = None
     for _ in range(_MOST_QUESTIONS):
-        wanted = finder.locate(identifier, beside)
+        try:
+            wanted = finder.locate(identifier, beside)
+        except NuonNotFound as error:
+            raise doubt or error from None
         if isinstance(wanted, str):
             return wanted
-        (answer,) = await _ask(source, [wanted])
-        beside[wanted.path] = Document(answer.body, answer.next_page) if answer else None
+        try:
+            answer = await source.get(wanted.path)
+        except NuonError as error:
+            if wanted.is_needed:
+                raise
+            if wanted.is_proof and not isinstance(error, NuonNotFound):
+                doubt = doubt or error
+            beside[wanted.path] = None
+        else:
+            beside[wanted.path] = Document(answer.body, answer.next_page)
     raise MalformedAnswer(f"more than {_MOST_QUESTIONS} answers do not lead to {identifier!r}")

@@ -12,7 +12,6 @@ from monitor.decide.reachability import Reachability
 from monitor.deliver.worker import Delivery
 from monitor.errors import StoreError
 from monitor.metrics import Metrics
-from monitor.model import EventKind
 from monitor.service.health import Check
 from monitor.service.scheduler import Daemon
 from monitor.store import StoreThread
@@ -67,20 +66,19 @@ class Probes:
         return None if self.reachability.has_seen else "no poll came through yet"
 
     def _watches_problem(self) -> str | None:
-        """Return which watches of the configuration lead to nothing on the platform.
+        """Return which watches of the configuration cannot be seen, or lead to nothing.
 
         A find of a list may be deleted: nobody has to do anything about that.
         """
         named = (one.watch.target for one in self.registry.pollers if one.watch.found_in is None)
-        missing = [
+        problems = [
             f"{target}: {outage.reason}"
             for target in named
             if (outage := self.reachability.outage_of(target)) is not None
-            and outage.kind is EventKind.REMOVED
         ]
-        left_out = len(missing) - _MOST_SHOWN
+        left_out = len(problems) - _MOST_SHOWN
         more = [f"and {left_out:,} more"] if left_out > 0 else []
-        return "; ".join([*missing[:_MOST_SHOWN], *more]) or None
+        return "; ".join([*problems[:_MOST_SHOWN], *more]) or None
 
     def _slack_problem(self) -> str | None:
         """Return why nobody can be notified.

@@ -206,15 +206,33 @@ async def test_a_path_that_an_older_platform_takes_for_an_id_is_not_served(check
     )
 
 
-async def test_a_feature_that_is_not_turned_on_is_no_missing_route(check: Checker) -> None:
-    refusal = Refusal(400, "feature not enabled: app-branches", "This needs 'app-branches'")
-    answers: dict[str, Any] = {**TODAYS_ROUTES, "/v1/apps/*": refusal}
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        Refusal(400, "feature not enabled: app-branches", "This needs 'app-branches'"),
+        Refusal(500, "app branches feature not enabled for this organization"),
+    ],
+    ids=["today", "older"],
+)
+@pytest.mark.parametrize("branch", [f"{APP}/{BRANCH}", BRANCH])
+async def test_a_feature_that_is_not_turned_on_is_said_to_be_and_what_fits_instead(
+    check: Checker, refusal: Refusal, branch: str
+) -> None:
+    answers: dict[str, Any] = {
+        **TODAYS_ROUTES,
+        "/v1/apps": [{"id": APP}],
+        "/v1/apps/*": refusal,
+    }
     async with SmallPlatform(answers) as platform:
-        checked = await check.small(platform, f'app_branch = "{APP}/{BRANCH}"')
+        checked = await check.small(platform, f'app_branch = "{branch}"')
 
-    assert "cannot tell of app_branch (GET /v1/apps/" in checked.of("kinds of watch")
-    assert "This needs 'app-branches'" in checked.of(f"app_branch {APP}/{BRANCH}")
-    assert "turn it on" in checked.of(f"app_branch {APP}/{BRANCH}")
+    assert not checked.is_well
+    assert "cannot tell" not in checked.of("kinds of watch")
+    assert "app_branch" in checked.of("kinds of watch").partition("; not ")[2]
+    finding = checked.of(f"app_branch {branch}")
+    assert refusal.description in finding
+    assert "this platform does not serve it to your organisation" in finding
+    assert finding.endswith("; watch install or workflow instead")
 
 
 # Each watch

@@ -6,163 +6,30 @@ A list answers 200 and `[]` for any id: only the record says whether there is su
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from monitor.cli.support import read_status
 from monitor.cli.support.online_checks import ask
-from monitor.config import WATCH_KINDS, Config, load_config
-from monitor.deliver.pace import Pace
+from monitor.config import WATCH_KINDS
 from monitor.kinds.profile import WatchedBy
-from monitor.service.app import App
-from monitor.service.build import build
-from monitor.simulation.slack import SimulatedSlack, plain_text
 from monitor.watch import records
-from tests.support.clock import Clock, clock_at
-from tests.support.configuration import configuration
-from tests.support.small_platform import NEVER, REMOVED, TOKEN, Refusal, SmallPlatform
-
-CHANNEL = "releases"
-
-
-@dataclass(frozen=True)
-class Watched:
-    """What is watched: where its record is, and what else the platform answers."""
-
-    id: str
-    record: str
-    document: Mapping[str, object]
-    others: Mapping[str, Any]
-    """Of a list: itself, empty as it is for any id, and what leads to it."""
-
-    @property
-    def is_list(self) -> bool:
-        return bool(self.others)
-
-
-BRANCH = "/v1/apps/app1/branches/abr1"
-WATCHED = {
-    "release": Watched("rel1", "/v1/releases/rel1", {"id": "rel1", "status": "queued"}, {}),
-    "workflow": Watched(
-        "inw1",
-        "/v1/workflows/inw1",
-        {"id": "inw1", "status": {"status": "pending"}, "steps": []},
-        {},
-    ),
-    "installer": Watched("int1", "/v1/installers/int1", {"id": "int1", "apps": []}, {}),
-    "app": Watched(
-        "app1",
-        "/v1/apps/app1",
-        {"id": "app1", "name": "Storefront"},
-        {"/v1/apps/app1/releases": []},
-    ),
-    "component": Watched(
-        "cmp1", "/v1/components/cmp1", {"id": "cmp1"}, {"/v1/components/cmp1/releases": []}
-    ),
-    "install": Watched(
-        "inl1", "/v1/installs/inl1", {"id": "inl1"}, {"/v1/installs/inl1/workflows": []}
-    ),
-    "app_branch": Watched("app1/abr1", BRANCH, {"id": "abr1"}, {f"{BRANCH}/runs": []}),
-}
-_DEPLOY = {"id": "dpl1", "status": "queued", "component_name": "Storefront"}
-NAMES: Mapping[str, Mapping[str, object]] = {
-    "release": {"release_steps": [{"id": "rel2", "install_deploys": [_DEPLOY]}]},
-    "workflow": {"type": "drift_run", "metadata": {"workflow-name-suffix": "Storefront"}},
-    "installer": {"metadata": {"name": "Storefront"}},
-}
-"""Where it has its name, if not in `name`."""
-ROUTES = dict.fromkeys(
-    ("releases", "workflows", "installers", "apps", "components", "installs"), REMOVED
+from tests.support.one_watch import (
+    NAMES,
+    WATCHED,
+    Scene,
+    a_scene,
+    every_key,
+    every_list,
+    problems,
 )
-
-every_key = pytest.mark.parametrize("key", WATCHED)
-every_list = pytest.mark.parametrize("key", [key for key, it in WATCHED.items() if it.is_list])
-
-
-@dataclass
-class Scene:
-    """A platform on which one thing is watched, a Slack, and a clock that is set by hand."""
-
-    platform: SmallPlatform
-    slack: SimulatedSlack
-    clock: Clock
-    folder: Path
-    key: str
-
-    @property
-    def watched(self) -> Watched:
-        return WATCHED[self.key]
-
-    @property
-    def config(self) -> Config:
-        file = self.folder / "monitor.toml"
-        file.write_text(
-            configuration(
-                f'[[watch]]\n{self.key} = "{self.watched.id}"',
-                nuon={"api_url": self.platform.url, "org_id": "org1", "api_token": TOKEN},
-                slack={
-                    "api_url": self.slack.api_url,
-                    "bot_token": self.slack.token,
-                    "channel": f"#{CHANNEL}",
-                },
-                poll={"interval": "15s"},
-                store={"url": f"sqlite:///{self.folder}/nuon-monitor.db"},
-            )
-        )
-        return load_config(file, {})
-
-    @asynccontextmanager
-    async def monitor(self) -> AsyncIterator[App]:
-        async with build(self.config, pace=Pace(post=0, edit=0), now=self.clock.now) as app:
-            yield app
-
-    def answer(self, record: object) -> None:
-        """Let the platform answer this to the record from now on."""
-        self.platform.answers[self.watched.record] = record
-
-    async def look(self, app: App, *, times: int = 4, every: float = 15.0) -> None:
-        """Poll so often, and deliver what comes of it."""
-        for _ in range(times):
-            self.clock.advance(every)
-            await app.poll_once()
-            await app.delivery.drain()
-
-    @property
-    def said(self) -> list[str]:
-        return [plain_text(post) for post in self.slack.channel(CHANNEL).posts]
-
-    @property
-    def notices(self) -> list[str]:
-        """What was said of what can be seen, without the cards of what is."""
-        return [text for text in self.said if text[0] in "❓⚠✅"]
-
-    @property
-    def outages(self) -> list[str]:
-        """What `status` says is wrong with what is watched."""
-        view = read_status.look(self.config, self.clock.now())
-        return [row.outage.kind for row in view.rows if row.outage]
-
-    def times_asked(self) -> int:
-        """Return how often the record was asked for, and begin to count anew."""
-        times = self.platform.asked.count(self.watched.record)
-        self.platform.asked.clear()
-        return times
+from tests.support.small_platform import NEVER, REMOVED, Refusal
 
 
 @pytest.fixture
 async def scene(tmp_path: Path, key: str) -> AsyncIterator[Scene]:
-    answers = {f"/v1/{name}/*": answer for name, answer in ROUTES.items()}
-    async with (
-        SmallPlatform({**answers, **WATCHED[key].others}) as platform,
-        SimulatedSlack((CHANNEL,), rates=False) as slack,
-    ):
-        scene = Scene(platform, slack, clock_at(), tmp_path, key)
-        scene.answer(dict(scene.watched.document))
+    async with a_scene(tmp_path, key) as scene:
         yield scene
 
 
@@ -170,12 +37,6 @@ def test_every_key_that_takes_an_id_is_tried() -> None:
     keys = {key for key, it in WATCH_KINDS.items() if it.watched_by is not WatchedBy.WHOLE_ORG}
 
     assert set(WATCHED) == keys
-
-
-def problems(app: App) -> dict[str, str]:
-    """Return what `/readyz` says is wrong with the platform and the watches."""
-    checks = {check.name: check.problem for check in app.probes.ready()}
-    return {name: why for name in ("platform", "watches") if (why := checks[name])}
 
 
 @every_key
@@ -196,7 +57,7 @@ async def test_what_does_not_exist_is_said_once_in_every_place_and_once_when_it_
     async with scene.monitor() as app:
         await scene.look(app, times=12)
 
-        (said,) = scene.said
+        (said,) = scene.posted
         assert said.startswith(f"❓ {scene.key} {scene.watched.id} is not on Nuon\n")
         assert f"no such {scene.key}: check the id" in said
         assert list(problems(app)) == ["watches"]
@@ -204,7 +65,7 @@ async def test_what_does_not_exist_is_said_once_in_every_place_and_once_when_it_
         assert scene.outages == ["removed"]
     async with scene.monitor() as app:
         await scene.look(app)
-        assert len(scene.said) == 1
+        assert len(scene.posted) == 1
 
         scene.answer(dict(scene.watched.document))
         await scene.look(app)
@@ -245,7 +106,7 @@ async def test_a_record_that_cannot_be_asked_for_is_no_outage_of_its_list(
         await scene.look(app, times=12)
 
         assert problems(app) == {}
-    assert scene.said == []
+    assert scene.posted == []
     assert scene.outages == []
 
 
@@ -258,7 +119,7 @@ async def test_what_has_no_list_cannot_be_seen_without_its_record(
     async with scene.monitor() as app:
         await scene.look(app, times=12)
 
-    (said,) = scene.said
+    (said,) = scene.posted
     assert said.startswith("⚠️ Nuon cannot be seen\n")
 
 
@@ -278,7 +139,7 @@ async def test_what_is_missing_stays_so_until_the_record_is_answered(
     async with scene.monitor() as app:
         await scene.look(app)
 
-    (said,) = scene.said
+    (said,) = scene.posted
     assert said.startswith("❓ ")
     assert scene.outages == ["removed"]
 
@@ -312,7 +173,7 @@ async def test_a_record_that_does_not_come_holds_up_no_list(
     async with scene.monitor() as app:
         await scene.look(app)
 
-    assert scene.said == []
+    assert scene.posted == []
     assert scene.outages == []
 
 
@@ -326,7 +187,7 @@ async def test_what_is_found_is_followed_though_the_record_is_missing(scene: Sce
         await scene.look(app)
 
         assert [one.watch.target.id for one in app.registry.rollout_pollers] == ["rel1"]
-    assert "❓ app app1 is not on Nuon any more" in "".join(scene.said)
+    assert "❓ app app1 is not on Nuon any more" in "".join(scene.posted)
 
 
 @pytest.mark.parametrize("key", ["app"])

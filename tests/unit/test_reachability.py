@@ -13,6 +13,7 @@ from monitor.errors import (
     NuonNotFound,
     NuonRejected,
     NuonUnavailable,
+    Unserved,
 )
 from monitor.model import EventKind, Outage, Target
 from tests.support.builders import after
@@ -108,7 +109,13 @@ def test_a_success_before_the_failures_says_nothing_about_the_platform() -> None
 
 
 @pytest.mark.parametrize(
-    ("error", "kind"), [(REMOVED, EventKind.REMOVED), (BROKEN, EventKind.UNREACHABLE)]
+    ("error", "kind"),
+    [
+        (REMOVED, EventKind.REMOVED),
+        (BROKEN, EventKind.UNREACHABLE),
+        (NuonRejected("no such path", unserved=Unserved.ROUTE), EventKind.UNREACHABLE),
+        (NuonRejected("not turned on", unserved=Unserved.FEATURE), EventKind.UNREACHABLE),
+    ],
 )
 def test_an_answer_about_one_watch_is_told_of_that_one(error: NuonError, kind: EventKind) -> None:
     assert failing(reachability(), ONE, 5, error)[2:] == [
@@ -214,11 +221,22 @@ def test_it_knows_what_it_cannot_see() -> None:
     assert seer.platform_outage is None
 
 
-def test_a_record_that_is_missing_is_an_answer_all_the_same() -> None:
+@pytest.mark.parametrize("error", [REMOVED, NuonRejected("off", unserved=Unserved.FEATURE)])
+def test_that_there_is_no_such_thing_is_an_answer_all_the_same(error: NuonError) -> None:
     seer = reachability()
-    failing(seer, ONE, 1, REMOVED)
+    failing(seer, ONE, 1, error)
 
     assert seer.has_seen
+
+
+def test_an_address_that_may_be_something_else_s_is_told_of_the_platform() -> None:
+    seer = reachability()
+
+    (*_, news) = failing(seer, ONE, 3, NuonRejected("what?", unserved=Unserved.ADDRESS))
+
+    assert news is not None
+    assert news.target is None
+    assert not seer.has_seen
 
 
 def test_it_has_seen_nothing_before_the_first_success() -> None:

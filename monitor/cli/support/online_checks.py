@@ -18,7 +18,7 @@ from monitor.cli.support.common import report
 from monitor.cli.support.watched_now import watched_now
 from monitor.config import WATCH_KINDS, Config, Watch
 from monitor.deliver.destinations import Destinations
-from monitor.errors import DestinationError, NuonError, NuonNotFound, NuonRejected
+from monitor.errors import DestinationError, NuonError, NuonNotFound, NuonRejected, Unserved
 from monitor.kinds import explained, found_by
 from monitor.kinds.profile import WatchedBy
 from monitor.kinds.wire import parse
@@ -60,9 +60,14 @@ class _Platform:
         return self.routes[kind] is True and not self.lacks(kind)
 
     def lacks(self, kind: str) -> bool:
+        return any(one is False or _is_missing_route(one) for one in self._needed(kind))
+
+    def has_no_route(self, kind: str) -> bool:
+        return False in self._needed(kind)
+
+    def _needed(self, kind: str) -> tuple[bool | NuonError | None, ...]:
         # Without what a list leads to the list is of no use.
-        needed = (kind, found_by(kind).name)
-        return any(self.routes.get(one) is False for one in needed)
+        return self.routes[kind], self.routes.get(found_by(kind).name)
 
     def doubt(self, kind: str) -> NuonError | None:
         """Return why it is not known whether a kind is served."""
@@ -100,7 +105,8 @@ async def _serves(source: Source, kind: str) -> bool | NuonError:
         # A path without an id is taken for one: its last part for the id of some record.
         return _NOBODY in path
     except NuonError as error:
-        return False if _is_missing_route(error) else error
+        is_off = isinstance(error, NuonRejected) and error.unserved is Unserved.FEATURE
+        return False if _is_missing_route(error) and not is_off else error
     return True
 
 
@@ -150,7 +156,7 @@ async def _look(
     """Return whether a watch works, and what it shows now."""
     target = entry.target
     subject = str(target)
-    if platform.lacks(target.kind):
+    if platform.has_no_route(target.kind):
         words = f"this platform does not serve it; {_instead(platform, target.kind)}"
         return _Finding(False, subject, words)
     try:
@@ -173,7 +179,7 @@ def _instead(platform: _Platform, kind: str) -> str:
     return f"watch {' or '.join(filter(None, (', '.join(others), last)))} instead"
 
 
-def _is_missing_route(error: NuonError) -> bool:
+def _is_missing_route(error: object) -> bool:
     return isinstance(error, NuonRejected) and error.is_missing_route
 
 

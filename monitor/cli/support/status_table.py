@@ -162,7 +162,7 @@ def _troubles(row: Row, now: datetime) -> Iterator[Text]:
     """Yield what is wrong and since when, in a line each."""
     if (outage := row.outage) is not None:
         since = f"{outage.kind} for {duration_words(now - outage.since)}"
-        yield Text(f"{since}: {plain(outage.reason, 300)}")
+        yield Text(f"{since}: {plain(outage.reason, 600)}")
     for alert in row.troubles[:_ALERTS_SHOWN]:
         since = f"{alert.kind} for {duration_words(now - alert.since)}"
         reason = plain(phrase_of(alert.reason), 200, fallback="")

@@ -9,6 +9,9 @@ from monitor.compose.render.blocks import TITLE_LIMIT, bold, date, headed_messag
 from monitor.model import Mention, Message
 from monitor.text import duration_words, plain
 
+_REASON_LIMIT = 600
+"""In characters: what to watch instead stands at a reason's end."""
+
 
 def unreachable(
     scope_title: str, reason: str, since: datetime, mentions: Sequence[Mention] = ()
@@ -18,7 +21,12 @@ def unreachable(
         f"⚠️ {title_words(scope_title)} cannot be seen",
         [
             [
-                line("No poll has come through since ", date(since), ": ", plain(reason, 300)),
+                line(
+                    "No poll has come through since ",
+                    date(since),
+                    ": ",
+                    plain(reason, _REASON_LIMIT),
+                ),
                 line("What happens meanwhile is told as soon as it can be seen again."),
             ]
         ],
@@ -53,7 +61,7 @@ def removed(
     any_more = " any more" if was_seen else ""
     return headed_message(
         f"❓ {title_words(scope_title)} is not on Nuon{any_more}",
-        [[line("Since ", date(since), " the platform answers: ", plain(reason, 300))]],
+        [[line("Since ", date(since), " the platform answers: ", plain(reason, _REASON_LIMIT))]],
         mentions=mentions,
     )
 
@@ -65,7 +73,7 @@ def refused(channel: str, reason: str, waiting: int, since: datetime) -> Message
         f"⚠️ Cannot post to {title_words(channel)}",
         [
             [
-                line("Since ", date(since), ": ", plain(reason, 300)),
+                line("Since ", date(since), ": ", plain(reason, _REASON_LIMIT)),
                 line(f"What is for it is kept, in order: {messages} so far."),
                 line("Unarchive it, invite the app to it, or configure another channel."),
             ]

@@ -7,7 +7,14 @@ from email.utils import format_datetime
 
 import pytest
 
-from monitor.errors import MalformedAnswer, NuonError, NuonNotFound, NuonRejected, NuonUnavailable
+from monitor.errors import (
+    MalformedAnswer,
+    NuonError,
+    NuonNotFound,
+    NuonRejected,
+    NuonUnavailable,
+    Unserved,
+)
 from tests.support.faults import answer
 from tests.support.platform_client import PATH, TOKEN, failure, platform_error
 
@@ -53,7 +60,7 @@ async def test_a_404_that_is_not_the_platforms_own_means_a_platform_of_another_v
     error = await failure(answer(b"404 page not found", status=404))
 
     assert type(error) is NuonRejected
-    assert error.is_missing_route
+    assert error.unserved is Unserved.ADDRESS
     assert "this platform does not serve such a path: is it of another version" in str(error)
 
 
@@ -62,16 +69,26 @@ async def test_a_route_that_the_platform_lacks_is_told_with_what_it_was_built_fr
 
     error = await failure(answer(b"404 page not found", status=404, headers=headers))
 
+    assert isinstance(error, NuonRejected)
+    assert error.unserved is Unserved.ROUTE
     assert "this platform, built from 5f1c0de, does not serve such a path" in str(error)
 
 
-async def test_a_feature_that_the_organisation_lacks_is_no_wrong_id() -> None:
+@pytest.mark.parametrize(
+    ("status", "name"),
+    [
+        (400, "feature not enabled: app-branches"),
+        (403, "Feature not enabled"),
+        (500, "app branches feature not enabled for this organization"),
+    ],
+)
+async def test_a_feature_that_the_organisation_lacks_is_no_wrong_id(status: int, name: str) -> None:
     description = "This operation requires the 'app-branches' feature"
 
-    error = await failure(platform_error(400, "feature not enabled: app-branches", description))
+    error = await failure(platform_error(status, name, description))
 
     assert type(error) is NuonRejected
-    assert not error.is_missing_route
+    assert error.unserved is Unserved.FEATURE
     assert description in str(error)
     assert "ask whoever runs the platform to turn it on" in str(error)
     assert "check the watch's id" not in str(error)
