@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from monitor.decide.progress import reason_of
+from monitor.kinds.causes import reason_of
 from monitor.model import Entity, Phase, Reason, ReasonKind, is_refusal
 
 _IN_TROUBLE = frozenset({Phase.FAILED, Phase.WAITING})

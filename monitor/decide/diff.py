@@ -36,7 +36,8 @@ class Difference:
 
     `alterations` are facts that are not what they were. `has_moved` also holds for these and
     for a new description: something is going on, even if no status changed. A touched
-    `updated_at` alone is no movement.
+    `updated_at` alone is no movement, nor is what became known later: the reason of what has
+    ended, a detail seen for the first time, a fact that there was none of.
     """
 
     transitions: tuple[Transition, ...]
@@ -63,13 +64,28 @@ def diff(before: Snapshot | None, after: Snapshot) -> Difference:
         earlier = known.get((entity.kind, entity.id))
         if earlier is not None and earlier.facts != entity.facts:
             alterations.extend(_altered(level, earlier, entity))
-        if earlier is not None and earlier.status == entity.status:
-            has_moved |= earlier.description != entity.description
-            if earlier.status_at == entity.status_at:
-                continue
-        transitions.extend(_steps_between(level, earlier, entity))
-    has_moved = has_moved or bool(transitions) or bool(alterations)
+        has_moved |= _is_described_anew(earlier, entity)
+        if _is_same_status(earlier, entity):
+            continue
+        changed = tuple(_steps_between(level, earlier, entity))
+        has_moved |= bool(changed) and (earlier is not None or level is not Level.DETAIL)
+        transitions.extend(changed)
+    is_perpetual = after.root.kind.is_perpetual
+    has_moved |= any(alteration.before or is_perpetual for alteration in alterations)
     return Difference(tuple(transitions), has_moved, tuple(alterations))
+
+
+def _is_same_status(earlier: Entity | None, entity: Entity) -> bool:
+    if earlier is None:
+        return False
+    return earlier.status == entity.status and earlier.status_at == entity.status_at
+
+
+def _is_described_anew(earlier: Entity | None, entity: Entity) -> bool:
+    """Whether something that has not ended says something else of the same status."""
+    if earlier is None or earlier.status != entity.status or entity.phase.is_terminal:
+        return False
+    return earlier.description != entity.description
 
 
 def _altered(level: Level, earlier: Entity, entity: Entity) -> Iterator[Alteration]:

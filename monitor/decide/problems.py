@@ -65,9 +65,12 @@ def update_alerts(
         return  # a part with its own rollout's id: that key is taken
     failed = book.alert(alert_key, EventKind.FAILED)
     if phase is Phase.FAILED:
+        reason = _explanation(entity, description)
         if failed is None or failed.is_retrying:
-            reason = _explanation(entity, description)
             book.begin(EventKind.FAILED, alert_key, level, entity, reason)
+        elif entity.phase is Phase.FAILED and reason != Reason():
+            # Why may become known later: no news, but what a reminder or a late message says.
+            book.change(failed, reason=reason)
     elif failed is not None:
         _follow_failure(book, failed, level, entity, phase)
     _update_wait(book, level, entity, phase, description)

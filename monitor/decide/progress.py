@@ -7,19 +7,16 @@ the same snapshot always reads the same.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
-from typing import NamedTuple
 
 import msgspec
 
 from monitor.kinds import profile_of
-from monitor.kinds.causes import cause_of, says_nothing
-from monitor.kinds.parts import BUILD, WORKFLOW
 from monitor.kinds.profile import Agreement
-from monitor.model import Entity, Kind, Level, Phase, is_refusal, phase_of
+from monitor.model import Entity, Level, Phase, is_refusal, phase_of
 
 
 class KeyedUnit(msgspec.Struct, frozen=True, gc=False):
@@ -188,49 +185,6 @@ _AGREEING: Mapping[Agreement, frozenset[Phase]] = {
 }
 
 
-def reason_of(entity: Entity) -> str:
-    """Return why something failed, or what it waits for: what says most below it, or itself.
-
-    What failed deep down is the reason of what failed above it, where it says more than that
-    it failed: of the parts a job rather than a workflow, and that rather than a build; then what
-    is explained the deepest, then the latest.
-    """
-    informative = _informative(entity, entity.phase)
-    if informative is not None:
-        return informative.cause
-    candidates = [
-        (level, below.created_at or _EARLIEST, below.description)
-        for level, below in _below(entity, 0)
-        if below.phase is entity.phase and below.description.strip()
-    ]
-    description = max(candidates, key=lambda one: one[:2], default=(0, _EARLIEST, ""))[2]
-    return cause_of(description)
-
-
-class _Explanation(NamedTuple):
-    """What explains an entity: the words, and how far below it they stand."""
-
-    cause: str
-    depth: int = 0
-
-
-def _informative(entity: Entity, phase: Phase) -> _Explanation | None:
-    """Return what says most of why something came to a phase; None where nothing says it."""
-    best: tuple[int, int, datetime] | None = None
-    found: _Explanation | None = None
-    for child in entity.children:
-        below = _informative(child, phase)
-        if below is None:
-            continue
-        rank = _RANKS.get(child.kind, _HIGHEST_RANK)
-        key = rank, below.depth, child.created_at or _EARLIEST
-        if best is None or key >= best:
-            best, found = key, _Explanation(below.cause, below.depth + 1)
-    if found is None and entity.phase is phase and not says_nothing(entity.description):
-        return _Explanation(cause_of(entity.description))
-    return found
-
-
 def has_parts_that_wait(level: Level, entity: Entity) -> bool:
     """Whether its own steps or units have the reason why it waits: then theirs is shown."""
     if level is Level.ROLLOUT:
@@ -239,18 +193,6 @@ def has_parts_that_wait(level: Level, entity: Entity) -> bool:
             for step in entity.children
         )
     return level is Level.STEP and any(u.phase is Phase.WAITING for u in units_of(entity))
-
-
-_HIGHEST_RANK = 2
-# A workflow repeats the error of its job, and a build belongs to many deploys.
-_RANKS: Mapping[Kind, int] = {BUILD: 0, WORKFLOW: 1}
-_EARLIEST = datetime.min.replace(tzinfo=UTC)
-
-
-def _below(entity: Entity, depth: int) -> Iterator[tuple[int, Entity]]:
-    yield depth, entity
-    for child in entity.children:
-        yield from _below(child, depth + 1)
 
 
 def has_units_in_flight(root: Entity) -> bool:

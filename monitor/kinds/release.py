@@ -25,7 +25,9 @@ from monitor.kinds.profile import (
     WatchKind,
     page_of_install,
 )
+from monitor.kinds.release_answers import Explained
 from monitor.kinds.release_deploys import Parsed, ReadDeploy, oldest_origin, read_deploy
+from monitor.kinds.release_questions import questions
 from monitor.model import Entity, Found, Kind, Target, phase_of, status_words
 
 NAME = "release"
@@ -102,7 +104,7 @@ def decode(
     body: bytes,
     release_id: str,
     memo: wire.Memo[Parsed],
-    _beside: wire.Beside = wire.NOTHING_BESIDE,
+    beside: wire.Beside = wire.NOTHING_BESIDE,
 ) -> Entity:
     """Read a release; raises MalformedAnswer, also for a document about another release."""
     document = wire.parse(body, _decoder)
@@ -112,8 +114,9 @@ def decode(
         # The one status that can be counted on: without it an ended release would seem retried.
         raise MalformedAnswer("the release in the answer has no status")
     read: list[ReadDeploy] = []
-    make = partial(read_deploy, builds={})
-    steps = [_step(row, memo, make, read) for row in wire.present(document.release_steps)]
+    explained = Explained(beside)
+    make = _maker(memo, explained, document.build_id or "")
+    steps = [_step(row, make, read) for row in wire.present(document.release_steps)]
     origin = oldest_origin([deploy.origin for deploy in read if deploy.origin])
     status = wire.read_status(document.status, document.status_description)
     root = Entity(
@@ -133,6 +136,22 @@ def decode(
     )
     _refuse_shared_deploys(root)
     return _each_once(root, read)
+
+
+def _maker(
+    memo: wire.Memo[Parsed], explained: Explained, build_id: str
+) -> Callable[[msgspec.Raw], Parsed]:
+    """Return what makes a deploy of a part of the answer, with what explains it."""
+    read = partial(read_deploy, builds={})
+    asked_about = explained.ids
+
+    def make(part: msgspec.Raw) -> Parsed:
+        deploy = memo.get(part, read)
+        if deploy is None or deploy.whole.id not in asked_about:
+            return deploy
+        return explained.whole(deploy, build_id)
+
+    return make if asked_about else lambda part: memo.get(part, read)
 
 
 def _refuse_shared_deploys(root: Entity) -> None:
@@ -184,11 +203,10 @@ def _once_below(step: Entity, seen: set[sharing.Key]) -> Entity:
 
 def _step(
     row: _Step,
-    memo: wire.Memo[Parsed],
     make: Callable[[msgspec.Raw], Parsed],
     read: list[ReadDeploy],
 ) -> Entity:
-    parsed = [memo.get(part, make) for part in row.install_deploys or ()]
+    parsed = [make(part) for part in row.install_deploys or ()]
     deploys = [one for one in parsed if one is not None]
     read.extend(deploys)
     return Entity(
@@ -274,6 +292,7 @@ WATCH_KIND: Final = WatchKind(
     ),
     stand_ins=("app_branch", "install", "workflow"),
     id_prefix="rel",
+    questions=questions,
     finders={
         "app": Finder(path=of_app, record=wire.record_at("/v1/apps"), decode=find, id_prefix="app"),
         "component": Finder(

@@ -111,6 +111,30 @@ def read_deploy(part: msgspec.Raw, builds: dict[bytes, Built]) -> Parsed:
     return ReadDeploy(whole, origin, _Details(common, {}))
 
 
+def explained_deploy(
+    deploy: ReadDeploy, own: ReadDeploy | None, more: tuple[Entity, ...]
+) -> ReadDeploy:
+    """Return a deploy with what other documents have of it, `own` being the one about itself.
+
+    They may be of another moment: what the deploy says itself stays as it is.
+    """
+    whole = deploy.whole
+    added = sharing.once(more, set(sharing.keys((whole,))))
+    entity = msgspec.structs.replace(
+        whole,
+        workflow_id=whole.workflow_id or (own.whole.workflow_id if own else ""),
+        children=nesting.by_creation(whole.children, added),
+    )
+    origins = [one.origin for one in (deploy, own) if one is not None and one.origin is not None]
+    origin = Origin(*map(_first, zip(*origins, strict=True))) if origins else None
+    common = frozenset([(part.kind, part.id) for part in sharing.in_common(entity.children)])
+    return ReadDeploy(entity, origin, _Details(common, {}))
+
+
+def _first(values: tuple[str, ...]) -> str:
+    return next(filter(None, values), "")
+
+
 def _built(part: msgspec.Raw, known: dict[bytes, Built]) -> Built | None:
     """Read a build, once where it is written alike."""
     written = bytes(part)

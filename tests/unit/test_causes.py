@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.decide.progress import reason_of
-from monitor.kinds.causes import cause_of, says_nothing
+from monitor.kinds.causes import cause_of, reason_of, says_nothing
 from monitor.kinds.parts import BUILD, JOB_EXECUTION, RUNNER_JOB, WORKFLOW, WORKFLOW_STEP
 from monitor.model import Entity, Kind
 from tests.support.builders import after, deploy, fixed, release, step

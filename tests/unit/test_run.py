@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from monitor.decide.diff import diff, keep_absent
-from monitor.decide.progress import progress_of, reason_of, units_of
+from monitor.decide.progress import progress_of, units_of
 from monitor.errors import MalformedAnswer, NuonError, NuonNotFound, NuonUnavailable
 from monitor.kinds import FINDERS, KINDS, run
+from monitor.kinds.causes import reason_of
 from monitor.kinds.profile import LastSeen
 from monitor.kinds.run import BRANCH_RUN
 from monitor.kinds.wire import Beside, Document, Memo, Wanted

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from monitor.decide.progress import is_in_agreement, progress_of, reason_of, units_of
+from monitor.decide.progress import is_in_agreement, progress_of, units_of
+from monitor.kinds.causes import reason_of
 from monitor.kinds.run_installs import INSTALL_RUN
 from monitor.model import Phase, phase_of
 from tests.unit.test_run import (

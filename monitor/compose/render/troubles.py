@@ -12,8 +12,8 @@ from monitor.compose.render.lines import ABSENT, Advice, Item
 from monitor.compose.render.pages import Page, page_of_step
 from monitor.compose.render.phases import FAILED, MARKS, TROUBLES, says_of
 from monitor.decide.answers import explanation_of
-from monitor.decide.progress import Stage, alert_key_of, has_parts_that_wait, reason_of
-from monitor.kinds.causes import cause_of
+from monitor.decide.progress import Stage, alert_key_of, has_parts_that_wait
+from monitor.kinds.causes import cause_of, reason_of
 from monitor.model import Alert, Entity, EventKind, Kind, Level, Phase, Reason, ReasonKind, phase_of
 
 _RETRIED = 5

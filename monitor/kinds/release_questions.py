@@ -1,0 +1,180 @@
+"""What to ask about a release beside its own answer: why deploys failed, and what is rolled out.
+
+The handler of a release loads nothing that belongs to a deploy (the platform's public source,
+December 2025), whose own reason is one of a few phrases. The deploy's route has its runner jobs,
+artifact and build; the workflow that it belongs to may know more. Nothing is asked of a deploy
+that goes well, but of one: what is rolled out is the same for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Set
+from typing import NamedTuple
+
+import msgspec
+
+from monitor.errors import MalformedAnswer
+from monitor.kinds import wire
+from monitor.kinds.causes import reason_of, says_nothing
+from monitor.kinds.fields import text
+from monitor.kinds.parts import BUILD, DEPLOY
+from monitor.kinds.profile import LastSeen
+from monitor.kinds.release_answers import Explained, build_path, deploy_path, workflow_path
+from monitor.model import Entity, Phase, phase_of
+
+
+class _Newer(msgspec.Struct, gc=False):
+    status: object = None
+
+
+class _Deploy(msgspec.Struct, gc=False):
+    """As little of a deploy as says whether to ask about it: there are ten thousand of them."""
+
+    id: str = ""
+    status: str | None = None
+    status_v2: _Newer | str | float | bool | list[msgspec.Raw] | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+    install_id: str | None = None
+    workflow_id: str | None = None
+    install_workflow_id: str | None = None
+    runner_jobs: msgspec.Raw = msgspec.Raw()
+    workflow: msgspec.Raw = msgspec.Raw()
+
+    @property
+    def word(self) -> str:
+        newer = self.status_v2.status if isinstance(self.status_v2, _Newer) else None
+        return text(newer) or self.status or ""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the answer about the release has all of it, as its public document shows."""
+        return not {bytes(self.runner_jobs), bytes(self.workflow)} <= _EMPTY
+
+
+_EMPTY = frozenset({b"", b"null", b"[]", b"{}"})
+
+
+class _Step(msgspec.Struct, gc=False):
+    id: str = ""
+    install_deploys: list[_Deploy | None] | None = None
+
+
+class _Release(msgspec.Struct, gc=False):
+    id: str = ""
+    build_id: str | None = None
+    release_steps: list[_Step | None] | None = None
+
+
+_decoder = msgspec.json.Decoder(_Release)
+
+_FAILED, _WAITING, _STALLED, _FOLLOWED, _ROLLED_OUT = range(5)
+"""Why to ask about a deploy, the most urgent first."""
+_URGENCY = {Phase.FAILED: _FAILED, Phase.WAITING: _WAITING}
+
+
+class _Asked(NamedTuple):
+    """A deploy to ask about; of equally urgent ones the oldest comes first."""
+
+    urgency: int
+    created_at: str
+    id: str
+    deploy: _Deploy
+
+
+def questions(
+    body: bytes, _release_id: str, beside: wire.Beside, last_seen: LastSeen
+) -> tuple[wire.Question, ...]:
+    """Return what to ask: of what failed, waits or is stalled first, then of what is rolled out."""
+    try:
+        release = wire.parse(body, _decoder)
+    except MalformedAnswer:
+        return ()  # it is refused where it is decoded
+    explained = Explained(beside)
+    wanted = sorted(_wanted(release, last_seen), key=lambda one: one[:3])
+    found = [q for one in wanted for q in _of_deploy(one, release.build_id or "", explained)]
+    return tuple({question.path: question for question in found}.values())
+
+
+def _wanted(release: _Release, last_seen: LastSeen) -> Iterator[_Asked]:
+    stalled, followed = last_seen.stalled, _followed(last_seen.root)
+    oldest: _Deploy | None = None
+    for step in wire.present(release.release_steps):
+        is_stalled = not stalled.isdisjoint((release.id, step.id))
+        for deploy in filter(_can_be_asked, wire.present(step.install_deploys)):
+            if oldest is None or _age(deploy) < _age(oldest):
+                oldest = deploy
+            urgency = _urgency(deploy, followed, is_stalled=is_stalled or deploy.id in stalled)
+            if urgency is not None:
+                yield _Asked(urgency, *_age(deploy), deploy)
+    if oldest is not None:
+        yield _Asked(_ROLLED_OUT, *_age(oldest), oldest)
+
+
+def _can_be_asked(deploy: _Deploy) -> bool:
+    return bool(deploy.install_id and deploy.id) and not deploy.is_whole
+
+
+def _urgency(deploy: _Deploy, followed: Set[str], *, is_stalled: bool) -> int | None:
+    phase = phase_of(DEPLOY, deploy.word)
+    if phase is Phase.SUCCEEDED:
+        return None
+    if phase in _URGENCY:
+        return _URGENCY[phase]
+    if is_stalled:
+        return _STALLED
+    return _FOLLOWED if deploy.id in followed else None
+
+
+def _age(deploy: _Deploy) -> tuple[str, str]:
+    return deploy.created_at or "", deploy.id
+
+
+def _followed(root: Entity | None) -> frozenset[str]:
+    """Return the deploys that were asked about: what moves at them is seen until they end."""
+    if root is None:
+        return frozenset()
+    return frozenset(
+        deploy.id for step in root.children for deploy in step.children if deploy.children
+    )
+
+
+def _of_deploy(asked: _Asked, build_id: str, explained: Explained) -> Iterator[wire.Question]:
+    """Yield the questions about one deploy; each answer may make another one needless."""
+    deploy = asked.deploy
+    subject = f"{deploy.word} {deploy.updated_at or ''}"
+    yield wire.Question(deploy_path(deploy.install_id or "", deploy.id), subject)
+    if asked.urgency >= _FOLLOWED:
+        return
+    parts, workflow_id = _own(deploy, explained)
+    may_be_build = asked.urgency == _FAILED and bool(build_id) and not _is_known(parts)
+    if asked.urgency == _FAILED and _says_why(parts):
+        return
+    if workflow_id:
+        yield wire.Question(workflow_path(workflow_id), subject)
+    if may_be_build and not _says_why(explained.workflows(workflow_id, deploy.id)):
+        yield wire.Question(build_path(build_id), subject)
+
+
+def _own(deploy: _Deploy, explained: Explained) -> tuple[tuple[Entity, ...], str]:
+    """Return what a deploy's own document has of it, and the id of its workflow."""
+    whole = explained.deploy(deploy.install_id or "", deploy.id)
+    known = deploy.install_workflow_id or deploy.workflow_id or ""
+    return ((), known) if whole is None else (whole.children, known or whole.workflow_id)
+
+
+def _says_why(parts: Iterable[Entity]) -> bool:
+    """Whether any of these but a build failed and says why."""
+    return any(
+        part.phase is Phase.FAILED and not says_nothing(reason_of(part))
+        for part in parts
+        if part.kind != BUILD
+    )
+
+
+def _is_known(parts: Iterable[Entity]) -> bool:
+    """Whether nothing more is to be had of a build among these: it did not fail, or says why."""
+    builds = (part for part in parts if part.kind == BUILD)
+    return any(
+        build.phase is not Phase.FAILED or not says_nothing(reason_of(build)) for build in builds
+    )
