@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,6 +23,8 @@ from tests.support.small_platform import TOKEN, SmallPlatform
 from tests.support.world import World, a_world
 
 Row = dict[str, Any]
+Answers = dict[str, Any]
+"""Documents by the paths that they are served at."""
 
 WORKFLOW_ID = "inwk2v9q7m3x8c4b6n1z5w0y2a"
 INSTALL_ID = "inlk2v9q7m3x8c4b6n1z5w0y2a"
@@ -46,32 +48,98 @@ def a_step(status: Row, **fields: Any) -> Row:
 
 @dataclass
 class Scene:
-    """A workflow that is watched: its document, and the monitor that looks at it."""
+    """What is watched: the documents about it, and the monitor that looks at them."""
 
     world: World
     platform: SmallPlatform
     app: App
+    target_id: str = WORKFLOW_ID
 
     async def look(self, document: Row, *, after: float = 15) -> list[str]:
-        """Serve a document, look once, and return what was posted because of it."""
-        self.platform.answers[f"/v1/workflows/{WORKFLOW_ID}"] = document
+        """Serve a workflow, look once, and return what was posted because of it."""
+        return await self.look_at({f"/v1/workflows/{WORKFLOW_ID}": document}, after=after)
+
+    async def look_at(self, answers: Answers, *, after: float = 15) -> list[str]:
+        self.platform.answers.update(answers)
         before = len(self.world.channel.posts)
         await self.world.look(self.app, after=after)
         return [plain_text(post) for post in self.world.channel.posts[before:]]
 
     @property
     def card(self) -> str:
-        (card,) = self.world.cards(WORKFLOW_ID)
+        (card,) = self.world.cards(self.target_id)
         return plain_text(card)
 
 
 @asynccontextmanager
-async def a_scene(folder: Path) -> AsyncIterator[Scene]:
+async def a_scene(
+    folder: Path, watch: str = f'workflow = "{WORKFLOW_ID}"', target_id: str = WORKFLOW_ID
+) -> AsyncIterator[Scene]:
     async with a_world(folder) as world, SmallPlatform() as platform:
         world.api_url = platform.url
-        world.more = f'[[watch]]\nworkflow = "{WORKFLOW_ID}"'
+        world.more = f"[[watch]]\n{watch}"
         async with world.monitor() as app:
-            yield Scene(world, platform, app)
+            yield Scene(world, platform, app, target_id)
+
+
+# The same failure in each kind of watch
+
+APP_ID, BRANCH_ID, RUN_ID = (f"{kind}k2v9q7m3x8c4b6n1z5w0y2a" for kind in ("app", "abr", "bru"))
+RELEASE_ID, OF_INSTALL = "relk2v9q7m3x8c4b6n1z5w0y2a", "inwd3pl0ym3x8c4b6n1z5w0y2a"
+BRANCH = f"/v1/apps/{APP_ID}/branches/{BRANCH_ID}"
+
+
+def workflow_in(status: Row) -> Answers:
+    return {f"/v1/workflows/{WORKFLOW_ID}": a_workflow(status, a_step(status))}
+
+
+def run_in(status: Row, *, of_install: Row | None = None) -> Answers:
+    branch = {"id": BRANCH_ID, "app_id": APP_ID, "name": "main"}
+    run = {"id": RUN_ID, "status": "running", "app_branch": branch, "app_branch_id": BRANCH_ID}
+    whole = a_workflow(
+        status,
+        owner_type="app_branches",
+        owner_id=BRANCH_ID,
+        app_branch_runs=[run],
+        type="app_branches_manual_update",
+    )
+    install = {"install_id": INSTALL_ID, "status": "in-progress", "workflow_id": OF_INSTALL}
+    group = {
+        "id": "igr1",
+        "install_group_id": "igp1",
+        "install_group_name": "eu",
+        "status": "in-progress",
+        "total_installs": 1,
+        "installs": [install],
+    }
+    own = of_install or a_status("in-progress")
+    return {
+        f"{BRANCH}/runs": [whole],
+        f"/v1/workflows/{WORKFLOW_ID}": whole,
+        f"{BRANCH}/runs/{RUN_ID}/install-group-runs": [group],
+        f"/v1/workflows/{OF_INSTALL}": a_workflow(own, a_step(own), id=OF_INSTALL),
+    }
+
+
+def install_of_run_in(status: Row) -> Answers:
+    return run_in(a_status("in-progress"), of_install=status)
+
+
+def deploy_in(status: Row) -> Answers:
+    deploy = {"id": "dpl1", "install_id": INSTALL_ID, "status": "executing", "status_v2": status}
+    step = {"id": "rel-step", "status": "polling_install_deploys", "install_deploys": [deploy]}
+    release = {"id": RELEASE_ID, "status": "executing_release_steps", "release_steps": [step]}
+    return {f"/v1/releases/{RELEASE_ID}": release}
+
+
+RUN = f'app_branch = "{APP_ID}/{BRANCH_ID}"'
+WATCHED: dict[str, tuple[str, str, Callable[[Row], Answers]]] = {
+    "workflow": (f'workflow = "{WORKFLOW_ID}"', WORKFLOW_ID, workflow_in),
+    "run": (RUN, WORKFLOW_ID, run_in),
+    "install of a run": (RUN, WORKFLOW_ID, install_of_run_in),
+    "deploy of a release": (f'release = "{RELEASE_ID}"', RELEASE_ID, deploy_in),
+}
+"""What is watched, its id, and the documents about it with a part in some status."""
 
 
 class Silent:
@@ -92,9 +160,11 @@ class Silent:
         self.end = end
 
 
-async def waited(document: Row) -> tuple[int, str]:
-    """Return the exit code of `wait` for a document, and its last words."""
-    async with SmallPlatform({f"/v1/workflows/{WORKFLOW_ID}": document}) as platform:
+async def waited(
+    answers: Answers, kind: str = "workflow", target_id: str = WORKFLOW_ID
+) -> tuple[int, str]:
+    """Return the exit code of `wait` for what is served, and its last words."""
+    async with SmallPlatform(answers) as platform:
         environment = {
             "NUON_API_URL": platform.url,
             "NUON_API_TOKEN": TOKEN,
@@ -103,7 +173,7 @@ async def waited(document: Row) -> tuple[int, str]:
         display = Silent()
         code = await wait(
             load_config(None, environment, only=("nuon", "stall")),
-            Target("workflow", WORKFLOW_ID),
+            Target(kind, target_id),
             display,
             is_kind_sure=True,
             at_most=timedelta(milliseconds=300),
@@ -118,25 +188,35 @@ async def waited(document: Row) -> tuple[int, str]:
 
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("word", ["error", "failed-pending-retry"])
+@pytest.mark.parametrize("kind", WATCHED)
 async def test_what_was_parked_and_then_stopped_is_told_once_as_failed(
-    tmp_path: Path, end: str, word: str
+    tmp_path: Path, kind: str, word: str, end: str
 ) -> None:
-    over = PARKED | ENDS[end]
-    async with a_scene(tmp_path) as scene:
-        await scene.look(a_workflow(a_status("in-progress"), a_step(a_status("in-progress"))))
-        parked = a_workflow(a_status(word, **PARKED), a_step(a_status(word, **PARKED)))
-        (waits,) = await scene.look(parked)
-        stopped = a_workflow(a_status(word, **over), a_step(a_status(word, **over)))
-        (failed,) = await scene.look(stopped)
-        later = await scene.look(stopped, after=5 * 3600)
+    watch, target_id, documents = WATCHED[kind]
+    async with a_scene(tmp_path, watch, target_id) as scene:
+        await scene.look_at(documents(a_status("in-progress")))
+        waits = await scene.look_at(documents(a_status(word, **PARKED)))
+        stopped = documents(a_status(word, **PARKED, **ENDS[end]))
+        failed = await scene.look_at(stopped)
+        later = await scene.look_at(stopped, after=60)
 
-        assert "waits for a retry" in waits
-        assert "no quota left in eu-west-1" in waits
-        assert "failed" in failed
-        assert "waits" not in failed
-        assert later == []
+        assert (len(waits), len(failed), len(later)) == (1, 1, 0)
+        assert "waits for a retry" in waits[0]
+        assert "no quota left in eu-west-1" in waits[0]
+        assert "failed" in failed[0]
+        assert "waits" not in failed[0]
         assert scene.card.startswith("❌ ")
         assert "waits" not in scene.card
+
+
+async def test_nobody_is_reminded_of_what_was_stopped(tmp_path: Path) -> None:
+    async with a_scene(tmp_path) as scene:
+        await scene.look_at(workflow_in(a_status("error", **PARKED)))
+        reminded = await scene.look_at(workflow_in(a_status("error", **PARKED)), after=5 * 3600)
+        await scene.look_at(workflow_in(a_status("error", **PARKED, stopped=True)))
+
+        assert any("still" in text for text in reminded)
+        assert await scene.look_at({}, after=5 * 3600) == []
 
 
 async def test_what_was_parked_and_is_tried_again_goes_on_and_is_no_other_attempt(
@@ -158,12 +238,14 @@ async def test_what_was_parked_and_is_tried_again_goes_on_and_is_no_other_attemp
 
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("word", ["error", "failed-pending-retry"])
-async def test_nobody_waits_for_what_was_stopped(end: str, word: str) -> None:
-    over = a_status(word, **PARKED, **ENDS[end])
+@pytest.mark.parametrize("kind", ["workflow", "run"])
+async def test_nobody_waits_for_what_was_stopped(kind: str, word: str, end: str) -> None:
+    _, target_id, documents = WATCHED[kind]
+    parked = documents(a_status(word, **PARKED))
+    stopped = documents(a_status(word, **PARKED, **ENDS[end]))
 
-    assert await waited(a_workflow(over, a_step(over))) == (1, "failed")
-    parked = a_status(word, **PARKED)
-    code, words = await waited(a_workflow(parked, a_step(parked)))
+    assert await waited(stopped, kind, target_id) == (1, "failed")
+    code, words = await waited(parked, kind, target_id)
     assert (code, words.partition(": ")[2]) == (3, "waits for a person")
 
 
@@ -235,15 +317,21 @@ async def test_what_can_be_done_about_a_failure_is_told_where_it_is(
         assert (page in json.dumps(card.blocks)) is bool(says)
 
 
-async def test_nothing_can_be_done_about_what_was_stopped(tmp_path: Path) -> None:
+@pytest.mark.parametrize("of_whole", [{}, {"stopped": True}], ids=["a step", "the whole"])
+@pytest.mark.parametrize("of_step", [PARKED, PARKED | {"stopped": True}], ids=["", "both"])
+async def test_nothing_can_be_done_about_what_was_stopped(
+    tmp_path: Path, of_whole: Row, of_step: Row
+) -> None:
     flags = {"retryable": True, "skippable": True}
-    parked, stopped = a_status("error", **PARKED), a_status("error", **PARKED, stopped=True)
+    parked = a_status("error", **PARKED)
+    is_over = bool(of_whole) or "stopped" in of_step
     async with a_scene(tmp_path) as scene:
         await scene.look(a_workflow(parked, a_step(parked, **flags)))
         assert "It can be retried or skipped." in scene.card
-        await scene.look(a_workflow(stopped, a_step(stopped, **flags)))
+        whole, step = a_status("error", **of_whole), a_status("error", **of_step)
+        await scene.look(a_workflow(whole, a_step(step, **flags)))
 
-        assert "It can be" not in scene.card
+        assert ("It can be" not in scene.card) is is_over
 
 
 # Customers' values
@@ -294,4 +382,4 @@ async def test_drift_is_the_headline_of_a_drift_check_that_found_some(tmp_path: 
         assert "drift check checkout-api" in told
         assert "found drift" in told
         assert scene.card.splitlines()[0].endswith("found drift")
-        assert await waited(found) == (1, "failed")
+        assert await waited({f"/v1/workflows/{WORKFLOW_ID}": found}) == (1, "failed")

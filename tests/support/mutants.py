@@ -65,6 +65,31 @@ MUTANTS = (
         "if newer is None or status or not isinstance(newer.status, str):",
         f"{_AUDITED}[lagging-1]",
     ),
+    Mutant(
+        "what was stopped waits for a retry",
+        "    if record.metadata.are_over:\n        return _FAILED\n",
+        "",
+        "test_ends.py::"
+        "test_what_was_parked_and_then_stopped_is_told_once_as_failed[workflow-error-stopped]",
+    ),
+    Mutant(
+        "a check that found drift has succeeded",
+        "if row.type not in _DRIFT_CHECKS:",
+        "if row.type in _DRIFT_CHECKS:",
+        "test_ends.py::test_drift_is_the_headline_of_a_drift_check_that_found_some",
+    ),
+    Mutant(
+        "what is over can still be retried",
+        "can_be = _NO if has_passed else _YES",
+        "can_be = _YES",
+        "test_ends.py::test_nothing_can_be_done_about_what_was_stopped[both-a step]",
+    ),
+    Mutant(
+        "only what was answered before is why something goes on now",
+        "if approval.id not in known]",
+        "if approval.id in known]",
+        "test_ends.py::test_who_answered_an_approval_is_told_with_the_note[True-approved]",
+    ),
     # What changed
     Mutant(
         "of a history only what was seen already is read",
