@@ -71,6 +71,7 @@ class SmallPlatform:
             return web.Response(status=404, text="404 page not found", headers=self.headers)
         if answer is NEVER:
             await self._over.wait()
+            return web.Response(status=503)
         if answer is REMOVED:
             answer = Refusal(404, "record not found", "there is no such record")
         if isinstance(answer, Refusal):
