@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from monitor.decide.selection import Choice, choose, has_begun_since, is_news
-from monitor.errors import NuonError, NuonNotFound
+from monitor.errors import NuonError
 from monitor.kinds import FINDERS
 from monitor.model import EventKind, Found, Target, Watch
 from monitor.platform.fetch import located, pages
@@ -43,7 +43,7 @@ class ListPoller:
         self._record = RecordCheck(
             context.source,
             context.now,
-            missing=NuonNotFound(outage.reason) if outage and is_missing else None,
+            missing=outage.reason if outage and is_missing else None,
         )
         self._fingerprint: bytes | None = None
         self._fingerprint_now: bytes | None = None

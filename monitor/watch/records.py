@@ -29,10 +29,8 @@ class RecordCheck:
     record is forbidden or does not come says nothing of the list, which was answered.
     """
 
-    def __init__(
-        self, source: Source, now: Callable[[], datetime], *, missing: NuonNotFound | None
-    ) -> None:
-        """`missing` says that an earlier run found no such record."""
+    def __init__(self, source: Source, now: Callable[[], datetime], *, missing: str | None) -> None:
+        """`missing` is why there was no such record for an earlier run; None where there was."""
         self._source = source
         self._now = now
         self._missing = missing
@@ -53,7 +51,7 @@ class RecordCheck:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 await self._source.get(path)
         except NuonNotFound as error:
-            self._missing = error
+            self._missing = str(error)
         except (NuonError, TimeoutError) as error:
             self._pause = min(
                 _ASK_AGAIN_FIRST * float(2 ** min(self._doubts, 16)), _ASK_AGAIN_AFTER
@@ -63,7 +61,7 @@ class RecordCheck:
         else:
             self._missing, self._doubts, self._pause = None, 0, _ASK_AGAIN_AFTER
         if self._missing is not None:
-            raise self._missing
+            raise NuonNotFound(self._missing)
 
     def _is_due(self, now: datetime) -> bool:
         # A clock that was set back since then must not hold it up for long.

@@ -173,6 +173,35 @@ MUTANTS = (
         "> rule.lasting",
         "test_routes.py::test_what_recovers_by_itself_wakes_nobody",
     ),
+    # What can be seen at all
+    Mutant(
+        "a list that is answered says that there is what it is of",
+        "            self._missing = str(error)\n",
+        "            self._missing = None\n",
+        "test_missing_records.py::"
+        "test_what_does_not_exist_is_said_once_in_every_place_and_once_when_it_does[app_branch]",
+    ),
+    Mutant(
+        "what was missing is there once its record cannot be asked for",
+        "            self._pause = min(\n",
+        "            self._missing = None\n            self._pause = min(\n",
+        "test_missing_records.py::"
+        "test_what_is_missing_stays_so_until_the_record_is_answered[forbidden-install]",
+    ),
+    Mutant(
+        "a feature that is off is an outage of the platform",
+        "(Unserved.ROUTE, Unserved.FEATURE)",
+        "(Unserved.ROUTE,)",
+        "test_unserved.py::"
+        "test_a_feature_that_is_off_is_no_outage_of_the_platform[today-app_branch]",
+    ),
+    Mutant(
+        "a branch is missing where an app could not be asked for it",
+        "raise doubt or error from None",
+        "raise error from None",
+        "test_unserved.py::"
+        "test_a_branch_is_missing_only_where_every_app_says_so[one app is forbidden-app_branch]",
+    ),
     # What reaches Slack
     Mutant(
         "a card is never edited after it was posted",
