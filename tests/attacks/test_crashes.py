@@ -22,11 +22,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from monitor.simulation.audit import audit
-from monitor.simulation.platform import SimulatedPlatform
 from monitor.simulation.platform_faults import Fault, FaultKind
 from monitor.simulation.scenarios import DIALECTS
-from monitor.simulation.slack import SimulatedSlack, plain_text
+from monitor.simulation.slack import plain_text
 from tests.support.clock import clock_at
 from tests.support.crashing import (
     FINDING_POINTS,
@@ -38,9 +36,10 @@ from tests.support.crashing import (
     Rounds,
     a_nursery,
 )
+from tests.support.expected import card_of, truth_of, unmarked
 from tests.support.long_tests import IS_LONG, long_only
 from tests.support.processes import until
-from tests.support.world import CHANNEL, World, unmarked
+from tests.support.world import World, a_world, keys_of
 
 _SETTINGS = {
     "NUON_MONITOR_POLL__INTERVAL": "50ms",
@@ -68,8 +67,7 @@ class Stage:
 
     @asynccontextmanager
     async def life(self, at: str | None = None, passing: int = 1) -> AsyncIterator[Life]:
-        self.world.config(self.target_id)
-        file = str(self.world.folder / "monitor.toml")
+        file = str(self.world.write(self.target_id))
         async with self.nursery.life(Birth(file, at, passing, settings=_SETTINGS)) as life:
             yield life
 
@@ -123,29 +121,18 @@ class Stage:
         with contextlib.closing(sqlite3.connect(file, uri=True)) as connection:
             return connection.execute(query).fetchall()
 
-    @property
-    def posted_keys(self) -> list[str]:
-        """The notifications' keys as Slack was given them, in order."""
-        return [_key(post.metadata) for post in self.world.channel.posts]
-
     async def judge(self, *, may_repeat: bool = False) -> None:
         """Compare what people read with what happened, and with what the monitor believes."""
         world, target_id = self.world, self.target_id
-        findings = audit(world.platform.rollout(target_id), world.channel)
+        findings = world.audit(target_id)
         assert (findings.lost, findings.false) == ((), ())
         assert may_repeat or findings.repeated == ()
         recorded = [key for (key,) in self.ask("SELECT key FROM notification ORDER BY id")]
-        posted = self.posted_keys
+        posted = world.keys
         assert (list(dict.fromkeys(posted)) if may_repeat else posted) == recorded
         known, _ = world.stored(target_id)
-        assert unmarked(known.root) == unmarked((await world.truth(known)).root)
-        assert tuple(world.cards(target_id)[-1].blocks) == world.card_of(target_id)
-
-
-def _key(metadata: dict[str, object] | None) -> str:
-    payload = (metadata or {}).get("event_payload")
-    assert isinstance(payload, dict)
-    return str(payload["key"])
+        assert unmarked(known.root) == unmarked((await truth_of(world, known)).root)
+        assert tuple(world.cards(target_id)[-1].blocks) == card_of(world, target_id)
 
 
 @asynccontextmanager
@@ -154,16 +141,14 @@ async def a_stage(
 ) -> AsyncIterator[Stage]:
     """Start both simulations; the platform's time goes on with each poll."""
     clock = clock_at(datetime.now(UTC))
-    platform = SimulatedPlatform(clock, reshuffle=True)
     async with (
-        SimulatedSlack((CHANNEL, "approvals"), rates=False) as slack,
-        platform,
+        a_world(folder, clock=clock, channels=("approvals",)) as world,
         a_nursery() as nursery,
     ):
-        target_id = platform.add(scenario, seed=seed, dialect=dialect)
-        rounds = Rounds(platform, (target_id,))
+        target_id = world.platform.add(scenario, seed=seed, dialect=dialect)
+        rounds = Rounds(world.platform, (target_id,))
         passing = asyncio.create_task(rounds.run())
-        yield Stage(World(clock, platform, slack, folder), target_id, rounds, nursery)
+        yield Stage(world, target_id, rounds, nursery)
         passing.cancel()
 
 
@@ -214,7 +199,7 @@ async def test_what_waits_for_a_person_is_told_once_however_often_it_is_killed(
         life = await stage.finish()
 
         posts = stage.world.slack.channel("approvals").posts
-        keys = [_key(post.metadata) for post in posts]
+        keys = keys_of(posts)
         told = "\n".join(
             plain_text(post) for post in posts if post.thread_ts not in (None, post.ts)
         )
@@ -249,7 +234,7 @@ async def test_killed_while_it_tells_of_its_sight_that_is_told_once(tmp_path: Pa
 
 
 def _of_outage(stage: Stage) -> list[str]:
-    return [key for key in stage.posted_keys if "reachable/" in key]
+    return [key for key in stage.world.keys if "reachable/" in key]
 
 
 async def test_where_history_may_not_be_read_a_post_in_doubt_is_sent_again_once_and_counted(
@@ -265,8 +250,8 @@ async def test_where_history_may_not_be_read_a_post_in_doubt_is_sent_again_once_
             await life.stop()
 
         await stage.judge(may_repeat=True)
-        (twice,) = (key for key, times in Counter(stage.posted_keys).items() if times > 1)
-        assert stage.posted_keys.count(twice) == 2
+        (twice,) = (key for key, times in Counter(stage.world.keys).items() if times > 1)
+        assert stage.world.keys.count(twice) == 2
         assert [entry["key"] for entry in life.entries("resent_in_doubt")] == [twice]
         assert 'nuon_monitor_posts_in_doubt_total{resolution="unknown"} 1.0' in counted
 
@@ -300,7 +285,7 @@ async def test_killed_two_hundred_times_nothing_is_lost_and_nothing_told_twice(
                 assert life.errors.read_text() == ""
                 looked = life.entries("searched_in_doubt")
                 figures["rollouts"] += 1
-                figures["messages"] += len(stage.posted_keys)
+                figures["messages"] += len(stage.world.keys)
                 figures["edits"] += sum(len(post.edits) for post in stage.world.channel.posts)
                 figures["in doubt, found"] += sum(bool(one["found"]) for one in looked)
                 figures["in doubt, sent again"] += sum(not one["found"] for one in looked)

@@ -29,7 +29,6 @@ from monitor.compose import render
 from monitor.compose.terminal import draw_channel
 from monitor.decide.diff import Difference
 from monitor.decide.events import decide
-from monitor.deliver.pace import Pace
 from monitor.deliver.slack import SlackClient
 from monitor.kinds import KINDS
 from monitor.kinds.wire import Memo
@@ -45,6 +44,7 @@ from tests.support import documents
 from tests.support.block_kit import complaints
 from tests.support.builders import PATIENCE
 from tests.support.clock import NOON
+from tests.support.delivery import AT_ONCE
 from tests.support.faults import FaultyServer, answer
 from tests.support.world import World, a_world
 
@@ -424,16 +424,12 @@ async def monitor_of(
     name: str | None = None,
 ) -> AsyncIterator[App]:
     """Start a monitor that is led to another platform or Slack, or calls its watch so."""
-    config = world.config(release_id)
-    api_urls = {"nuon": nuon or config.nuon.api_url, "slack": slack or config.slack.api_url}
-    changed = config.model_copy(
-        update={
-            "nuon": config.nuon.model_copy(update={"api_url": api_urls["nuon"]}),
-            "slack": config.slack.model_copy(update={"api_url": api_urls["slack"]}),
-            "watch": (config.watch[0].model_copy(update={"name": name}),),
-        }
-    )
-    async with build(changed, pace=Pace(post=0, edit=0), now=world.now) as app:
+    api_urls = {"nuon": nuon, "slack": slack}
+    own = {section: f'api_url = "{url}"' for section, url in api_urls.items() if url}
+    config = world.config(release_id, **own)
+    watch = config.watch[0].model_copy(update={"name": name})
+    changed = config.model_copy(update={"watch": (watch,)})
+    async with build(changed, pace=AT_ONCE, now=world.now) as app:
         yield app
 
 

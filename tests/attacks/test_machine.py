@@ -16,12 +16,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from monitor.simulation.audit import audit
 from monitor.store import Store
 from tests.support.clock import NOON
 from tests.support.long_tests import long_only
-from tests.support.processes import Daemon, Place, a_place, clean_environment, until
-from tests.support.world import a_world
+from tests.support.processes import Daemon, clean_environment, until
+from tests.support.world import World, a_live_world, a_world
 
 _IS_ROOT = os.geteuid() == 0
 needs_root = pytest.mark.skipif(not _IS_ROOT, reason="mounts a file system of its own")
@@ -68,27 +67,16 @@ def limited(daemon: Daemon, what: int, soft: int) -> Iterator[None]:
         resource.prlimit(pid, what, before)
 
 
-def keys(place: Place) -> list[str]:
-    posts = place.slack.channel("releases").posts
-    return [str((post.metadata or {})["event_payload"]["key"]) for post in posts]
-
-
-async def told_once_each(place: Place, release_id: str) -> None:
+async def told_once_each(world: World, release_id: str) -> None:
     """Wait until a release's failure was told, and require all else to be told exactly once."""
-    channel, rollout = place.slack.channel("releases"), place.platform.rollout(release_id)
-    await until(lambda: not audit(rollout, channel, knows_waits=False).lost)
-    findings = audit(rollout, channel, knows_waits=False)
+    await until(lambda: not world.audit(release_id, knows_waits=False).lost)
+    findings = world.audit(release_id, knows_waits=False)
     assert (findings.lost, findings.repeated, findings.false) == ((), (), ())
-    assert len(keys(place)) == len(set(keys(place)))
+    assert len(world.keys) == len(set(world.keys))
 
 
-def to_its_end(place: Place, release_id: str) -> None:
-    place.platform.clock.advance(place.platform.rollout(release_id).settles_after + 60)
-
-
-def polls(place: Place, release_id: str) -> int:
-    path = f"/v1/releases/{release_id}"
-    return sum(request.path == path for request in place.platform.requests)
+def to_its_end(world: World, release_id: str) -> None:
+    world.platform.clock.advance(world.platform.rollout(release_id).settles_after + 60)
 
 
 # The disk
@@ -99,50 +87,50 @@ async def test_a_full_disk_is_said_and_all_is_told_once_there_is_space_again(
     tmp_path: Path,
 ) -> None:
     with a_disk(tmp_path / "disk", "1m") as disk:
-        async with a_place(disk) as place:
-            release_id = place.platform.add("failure")
-            async with place.daemon(release_id) as daemon:
+        async with a_live_world(disk) as world:
+            release_id = world.platform.add("failure")
+            async with world.daemon(release_id) as daemon:
                 await daemon.logged("sent")
                 await daemon.answers("/readyz", 200)
                 filler = fill(disk)
-                to_its_end(place, release_id)
+                to_its_end(world, release_id)
 
                 said = await daemon.logged("poll_not_saved")
                 assert "the disk is full; free some space" in said["error"]
                 page = await daemon.answers("/readyz", 503)
                 assert "free some space" in page["checks"]["store"]
-                before = polls(place, release_id)
-                await until(lambda: polls(place, release_id) > before + 3)
-                assert keys(place) == keys(place)[:1]
+                before = world.polls(release_id)
+                await until(lambda: world.polls(release_id) > before + 3)
+                assert world.keys == world.keys[:1]
 
                 filler.unlink()
-                await told_once_each(place, release_id)
+                await told_once_each(world, release_id)
                 await daemon.answers("/readyz", 200)
 
 
 async def test_a_disk_that_refuses_to_write_is_survived_and_all_is_told_afterwards(
     tmp_path: Path,
 ) -> None:
-    async with a_place(tmp_path) as place:
-        release_id = place.platform.add("failure")
-        async with place.daemon(release_id) as daemon:
+    async with a_live_world(tmp_path) as world:
+        release_id = world.platform.add("failure")
+        async with world.daemon(release_id) as daemon:
             await daemon.logged("sent")
             with limited(daemon, resource.RLIMIT_FSIZE, 0):
-                to_its_end(place, release_id)
+                to_its_end(world, release_id)
                 said = await daemon.logged("poll_not_saved")
                 assert "look at its space, quota and health" in said["error"]
 
-            await told_once_each(place, release_id)
+            await told_once_each(world, release_id)
 
 
 @needs_root
 async def test_a_store_that_cannot_be_written_is_refused_in_one_line(tmp_path: Path) -> None:
     with a_disk(tmp_path / "disk", "1m", "ro"):
-        async with a_place(tmp_path) as place:
-            file = place.write(place.platform.add("happy"))
+        async with a_live_world(tmp_path) as world:
+            file = world.write(world.platform.add("happy"))
             file.write_text(file.read_text().replace("/nuon-monitor.db", "/disk/nuon-monitor.db"))
 
-            refused = await place.command("run")
+            refused = await world.command("run")
 
     assert (refused.code, refused.err.count("\n")) == (1, 1)
     assert "check the disk and who owns it" in refused.err
@@ -150,19 +138,19 @@ async def test_a_store_that_cannot_be_written_is_refused_in_one_line(tmp_path: P
 
 async def test_what_takes_a_disk_long_delays_and_loses_nothing(tmp_path: Path) -> None:
     """Another program, such as a backup, holds the file for longer than SQLite waits for it."""
-    async with a_place(tmp_path) as place:
-        release_id = place.platform.add("failure")
-        async with place.daemon(release_id) as daemon:
+    async with a_live_world(tmp_path) as world:
+        release_id = world.platform.add("failure")
+        async with world.daemon(release_id) as daemon:
             await daemon.logged("sent")
             with closing(sqlite3.connect(tmp_path / "nuon-monitor.db")) as backup:
                 backup.isolation_level = None
                 backup.execute("BEGIN IMMEDIATE")
-                to_its_end(place, release_id)
+                to_its_end(world, release_id)
                 said = await daemon.logged("poll_not_saved")
                 assert "another program keeps it locked" in said["error"]
                 assert (await daemon.page("/healthz"))[0] == 200
 
-            await told_once_each(place, release_id)
+            await told_once_each(world, release_id)
 
 
 async def test_what_slack_took_while_the_disk_was_full_is_not_sent_again(tmp_path: Path) -> None:
@@ -193,33 +181,33 @@ _NOTHING_IS_MARKED = """
 async def test_without_file_descriptors_it_waits_and_goes_on_when_there_are_some(
     tmp_path: Path,
 ) -> None:
-    async with a_place(tmp_path) as place:
-        release_id = place.platform.add("failure")
-        async with place.daemon(release_id, listen="") as daemon:
+    async with a_live_world(tmp_path) as world:
+        release_id = world.platform.add("failure")
+        async with world.daemon(release_id, http='listen = ""') as daemon:
             await daemon.logged("sent")
             with limited(daemon, resource.RLIMIT_NOFILE, 3):
                 # What was connected is not any more, and nothing can be connected anew.
-                await place.platform.stop()
-                await place.platform.start()
-                to_its_end(place, release_id)
+                await world.platform.stop()
+                await world.platform.start()
+                to_its_end(world, release_id)
                 said = await daemon.logged("poll_failed")
 
-            await told_once_each(place, release_id)
+            await told_once_each(world, release_id)
     assert "Too many open files" in said["error"]
 
 
 @long_only
 async def test_a_release_to_a_thousand_installs_needs_little_more_memory(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as place:
-        release_id = place.platform.add("large")
-        async with place.daemon(release_id, listen="") as daemon:
+    async with a_live_world(tmp_path) as world:
+        release_id = world.platform.add("large")
+        async with world.daemon(release_id, http='listen = ""') as daemon:
             await daemon.logged("sent")
             in_use = int(Path(f"/proc/{daemon.process.pid}/statm").read_text().split()[0])
             allowed = in_use * os.sysconf("SC_PAGESIZE") + (128 << 20)
             with limited(daemon, resource.RLIMIT_AS, allowed):
-                to_its_end(place, release_id)
+                to_its_end(world, release_id)
 
-                await told_once_each(place, release_id)
+                await told_once_each(world, release_id)
             assert daemon.count("poll_failed") == 0
 
 
@@ -227,13 +215,13 @@ async def test_a_release_to_a_thousand_installs_needs_little_more_memory(tmp_pat
 
 
 async def test_a_signal_while_it_still_starts_ends_it_in_order(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as place:
+    async with a_live_world(tmp_path) as world:
         with Store.open(f"sqlite:///{tmp_path}/nuon-monitor.db", now=NOON):
             pass
         with closing(sqlite3.connect(tmp_path / "nuon-monitor.db")) as backup:
             backup.isolation_level = None
             backup.execute("BEGIN IMMEDIATE")
-            async with place.daemon(place.platform.add("happy")) as daemon:
+            async with world.daemon(world.platform.add("happy")) as daemon:
                 lock = tmp_path / "nuon-monitor.db.lock"
                 await until(lambda: lock.read_text().startswith(f"{daemon.process.pid}\n"))
 
@@ -247,9 +235,9 @@ async def test_a_signal_while_it_still_starts_ends_it_in_order(tmp_path: Path) -
 async def test_terminated_at_any_moment_of_its_start_it_loses_and_repeats_nothing(
     tmp_path: Path,
 ) -> None:
-    async with a_place(tmp_path) as place:
-        release_id = place.platform.add("already-failed")
-        file = str(place.write(release_id, listen=""))
+    async with a_live_world(tmp_path) as world:
+        release_id = world.platform.add("already-failed")
+        file = str(world.write(release_id, http='listen = ""'))
         codes = set()
         for tenths in (4, 7, 11):
             process = await asyncio.create_subprocess_exec(
@@ -261,12 +249,12 @@ async def test_terminated_at_any_moment_of_its_start_it_loses_and_repeats_nothin
             process.terminate()
             async with asyncio.timeout(10):
                 codes.add(await process.wait())
-        async with place.daemon(release_id):
-            await until(lambda: len(keys(place)) == 2)
+        async with world.daemon(release_id):
+            await until(lambda: len(world.keys) == 2)
 
         # Before Python itself is ready for them, a signal ends a process in the old way.
         assert codes <= {0, -signal.SIGTERM}
-        assert len(set(keys(place))) == len(keys(place)) == 2
+        assert len(set(world.keys)) == len(world.keys) == 2
 
 
 @needs_root
@@ -274,15 +262,15 @@ async def test_as_a_containers_first_process_it_leaves_on_sigterm(tmp_path: Path
     unshare = ("unshare", "--pid", "--fork", "--kill-child")
     if subprocess.run((*unshare, "true"), capture_output=True, check=False).returncode:
         pytest.skip("no namespaces here")
-    async with a_place(tmp_path) as place:
-        file = str(place.write(place.platform.add("happy")))
+    async with a_live_world(tmp_path) as world:
+        file = str(world.write(world.platform.add("happy")))
         context = await asyncio.create_subprocess_exec(
             *(*unshare, sys.executable, "-m", "monitor", "run", "-c", file),
             stdout=asyncio.subprocess.DEVNULL,
             env=clean_environment(),
         )
         try:
-            await until(lambda: len(keys(place)) == 1)
+            await until(lambda: len(world.keys) == 1)
             children = Path(f"/proc/{context.pid}/task/{context.pid}/children").read_text().split()
             os.kill(int(children[0]), signal.SIGTERM)
             async with asyncio.timeout(10):

@@ -84,7 +84,7 @@ async def a_siege(
     async with a_world(folder) as world, FaultyServer() as server:
         release_id = world.platform.add(scenario, seed=1)
         document = msgspec.json.encode(world.platform.rollout(release_id).state_at(120))
-        world.api_url, world.nuon = server.url, nuon
+        world.own["nuon"] = f'api_url = "{server.url}"\n{nuon}'
         async with world.monitor(release_id) as app:
             siege = Siege(world, app, server, release_id, document)
             await siege.look()
@@ -293,7 +293,7 @@ async def test_a_platform_that_stays_away_is_asked_ever_more_rarely_up_to_five_m
 async def blinded(folder: Path, api_url: str) -> str:
     """Let a monitor look for a platform where there is none; returns what it tells."""
     async with a_world(folder) as world:
-        world.api_url = api_url
+        world.own["nuon"] = f'api_url = "{api_url}"'
         async with world.monitor("relnever") as app:
             for _ in range(5):
                 await world.look(app, after=1)
@@ -539,7 +539,7 @@ async def test_impossible_times_neither_hasten_nor_postpone_what_is_told(
         folder = tmp_path / "other"
         folder.mkdir()
         async with a_world(folder) as world:
-            world.api_url = siege.server.url
+            world.own["nuon"] = f'api_url = "{siege.server.url}"'
             async with world.monitor(release_id) as app:
                 await world.look(app)
                 await world.look(app, after=29 * 60)

@@ -29,11 +29,11 @@ from monitor.compose import render, terminal
 from monitor.simulation.audit import audit
 from monitor.simulation.platform import SimulatedPlatform
 from monitor.simulation.scenarios import SCENARIOS, Scenario, Stage, install_of
-from monitor.simulation.slack import Channel, Posted, SimulatedSlack, plain_text
+from monitor.simulation.slack import Channel, Posted, plain_text
 from tests.support.clock import clock_at
 from tests.support.crashing import Birth, Life, Nursery, Rounds, a_nursery
 from tests.support.processes import until
-from tests.support.world import CHANNEL, World
+from tests.support.world import CHANNEL, World, a_world
 
 _RELEASES = 500
 _AT_A_TIME = 100
@@ -264,15 +264,16 @@ async def soak(releases: int, folder: Path) -> Soak:
     """Play so many releases; what was measured and what is wrong stand in the result."""
     clock = clock_at(datetime.now(UTC))
     async with (
-        SimulatedSlack((CHANNEL,), rates=False) as slack,
-        SimulatedPlatform(clock) as platform,
+        a_world(folder, clock=clock, reshuffle=False) as world,
         a_nursery() as nursery,
     ):
-        found = Soak(World(clock, platform, slack, folder), nursery)
+        found = Soak(world, nursery)
         async with _meanwhile(found.measure()):
             for first in range(0, releases, _AT_A_TIME):
                 count = min(_AT_A_TIME, releases - first)
-                await _play(found, [_add(platform, first + i, i / count) for i in range(count)])
+                await _play(
+                    found, [_add(world.platform, first + i, i / count) for i in range(count)]
+                )
         found.judge_all()
     return found
 

@@ -15,8 +15,8 @@ from monitor.cli import main
 from monitor.cli.support.online_checks import ask
 from monitor.config import load_config
 from monitor.simulation.platform import Age
-from tests.support.processes import Place, a_place
 from tests.support.small_platform import REMOVED, TOKEN, Refusal, SmallPlatform
+from tests.support.world import World, a_live_world
 
 RELEASE, APP, BRANCH = "rel1", "app1", "abr1"
 OLD_ROUTES = {
@@ -33,9 +33,9 @@ TODAYS_ROUTES = {
 
 
 @pytest.fixture
-async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    async with a_place(tmp_path) as place:
-        yield place
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with a_live_world(tmp_path) as world:
+        yield world
 
 
 @dataclass
@@ -63,9 +63,9 @@ class Checker:
         self._file = folder / "monitor.toml"
         self._capsys = capsys
 
-    async def simulated(self, place: Place, *watches: str) -> Checked:
-        place.write(more="\n".join(f"[[watch]]\n{watch}" for watch in watches))
-        return await self._ask(place.file)
+    async def simulated(self, world: World, *watches: str) -> Checked:
+        world.write(more="\n".join(f"[[watch]]\n{watch}" for watch in watches))
+        return await self._ask(world.file)
 
     async def small(self, platform: SmallPlatform, *watches: str) -> Checked:
         self._file.write_text(
@@ -146,11 +146,11 @@ def test_a_templates_mistakes_are_said_with_the_others(
     ],
 )
 async def test_check_says_which_platform_it_found_and_what_that_serves(
-    place: Place, check: Checker, age: Age, version: str, kinds: str
+    world: World, check: Checker, age: Age, version: str, kinds: str
 ) -> None:
-    place.platform.age = age
+    world.platform.age = age
 
-    checked = await check.simulated(place, f'release = "{RELEASE}"')
+    checked = await check.simulated(world, f'release = "{RELEASE}"')
 
     assert checked.lines[0] == f"✓ platform: {version}"
     assert checked.lines[1] == f"✓ kinds of watch: {kinds}"
@@ -251,11 +251,11 @@ async def test_a_feature_that_is_not_turned_on_is_said_to_be_and_what_fits_inste
     ],
 )
 async def test_a_watch_that_the_platform_does_not_serve_is_told_which_one_fits(
-    place: Place, check: Checker, age: Age, watch: str, instead: str
+    world: World, check: Checker, age: Age, watch: str, instead: str
 ) -> None:
-    place.platform.age = age
+    world.platform.age = age
 
-    checked = await check.simulated(place, watch)
+    checked = await check.simulated(world, watch)
 
     assert not checked.is_well
     (line,) = (line for line in checked.lines if "does not serve it" in line)
@@ -274,29 +274,29 @@ async def test_a_bill_of_materials_is_not_taken_for_a_release(check: Checker) ->
     assert finding.endswith("watch app_branch, install or workflow instead")
 
 
-async def test_a_wrong_id_is_no_missing_route(place: Place, check: Checker) -> None:
-    checked = await check.simulated(place, f'release = "{RELEASE}"')
+async def test_a_wrong_id_is_no_missing_route(world: World, check: Checker) -> None:
+    checked = await check.simulated(world, f'release = "{RELEASE}"')
 
     assert not checked.is_well
     assert checked.of(f"release {RELEASE}").startswith("✗ no such release: check the id")
 
 
-async def test_what_has_a_status_shows_it(place: Place, check: Checker) -> None:
-    release = place.platform.add("already-done")
-    run = place.platform.add("already-done", dialect="workflow")
+async def test_what_has_a_status_shows_it(world: World, check: Checker) -> None:
+    release = world.platform.add("already-done")
+    run = world.platform.add("already-done", dialect="workflow")
 
-    checked = await check.simulated(place, f'release = "{release}"', f'workflow = "{run}"')
+    checked = await check.simulated(world, f'release = "{release}"', f'workflow = "{run}"')
 
     assert checked.is_well
-    component = place.platform.rollout(release).cast.component_name
+    component = world.platform.rollout(release).cast.component_name
     assert checked.named(release) == f"✓ release {component} ({release}): active"
     assert re.fullmatch(rf"✓ workflow \w+ .+ \({run}\): success", checked.named(run))
 
 
-async def test_what_has_no_end_shows_what_it_holds(place: Place, check: Checker) -> None:
-    installer = place.platform.add("already-done", dialect="installer")
+async def test_what_has_no_end_shows_what_it_holds(world: World, check: Checker) -> None:
+    installer = world.platform.add("already-done", dialect="installer")
 
-    checked = await check.simulated(place, f'installer = "{installer}"', "approvals = true")
+    checked = await check.simulated(world, f'installer = "{installer}"', "approvals = true")
 
     assert checked.is_well
     assert re.fullmatch(r"✓ installer \w.* \(int\w+\): \d+ apps?", checked.named(installer))
@@ -304,14 +304,14 @@ async def test_what_has_no_end_shows_what_it_holds(place: Place, check: Checker)
 
 
 async def test_a_watch_that_finds_things_says_what_it_would_find_now(
-    place: Place, check: Checker
+    world: World, check: Checker
 ) -> None:
-    ids = [place.platform.add("already-done") for _ in range(3)]
-    ids.append(place.platform.add("already-failed"))
-    ids.append(place.platform.add("happy", starts_in=-60))
-    app_id = place.platform.rollout(ids[0]).cast.app_id
+    ids = [world.platform.add("already-done") for _ in range(3)]
+    ids.append(world.platform.add("already-failed"))
+    ids.append(world.platform.add("happy", starts_in=-60))
+    app_id = world.platform.rollout(ids[0]).cast.app_id
 
-    checked = await check.simulated(place, f'app = "{app_id}"')
+    checked = await check.simulated(world, f'app = "{app_id}"')
 
     assert checked.is_well
     assert checked.named(app_id) == (

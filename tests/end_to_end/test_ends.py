@@ -76,7 +76,7 @@ async def a_scene(
     folder: Path, watch: str = f'workflow = "{WORKFLOW_ID}"', target_id: str = WORKFLOW_ID
 ) -> AsyncIterator[Scene]:
     async with a_world(folder) as world, SmallPlatform() as platform:
-        world.api_url = platform.url
+        world.own["nuon"] = f'api_url = "{platform.url}"'
         world.more = f"[[watch]]\n{watch}"
         async with world.monitor() as app:
             yield Scene(world, platform, app, target_id)

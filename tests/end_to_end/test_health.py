@@ -16,15 +16,15 @@ import pytest
 from aiohttp import web
 from rich.text import Text
 
-from monitor.deliver.pace import Pace
 from monitor.service.build import build
 from monitor.service.health import Check
 from monitor.service.heartbeat import Heartbeat
 from monitor.simulation.platform_faults import Fault, FaultKind
+from tests.support.delivery import AT_ONCE
 from tests.support.faults import FaultyServer, answer
-from tests.support.processes import PATIENCE, Place, a_place, command, free_port, until
+from tests.support.processes import PATIENCE, command, free_port, until
+from tests.support.world import World, a_live_world
 
-AT_ONCE = Pace(post=0, edit=0)
 CHECKS = ("polls", "platform", "watches", "slack", "store", "configuration")
 
 
@@ -51,10 +51,10 @@ class Pages:
 
 
 @asynccontextmanager
-async def serving(place: Place, scenario: str) -> AsyncIterator[Pages]:
+async def serving(world: World, scenario: str) -> AsyncIterator[Pages]:
     """Run a daemon in this process, with the pages that it serves over HTTP."""
     listen = f"127.0.0.1:{free_port()}"
-    config = place.config(place.platform.add(scenario), listen=listen)
+    config = world.config(world.platform.add(scenario), http=f'listen = "{listen}"')
     async with build(config, pace=AT_ONCE) as app, aiohttp.ClientSession() as session:
         running = asyncio.create_task(app.run())
         try:
@@ -66,7 +66,7 @@ async def serving(place: Place, scenario: str) -> AsyncIterator[Pages]:
 
 
 async def test_a_daemon_that_polls_is_alive_and_ready(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as place, serving(place, "happy") as pages:
+    async with a_live_world(tmp_path) as world, serving(world, "happy") as pages:
         ready = await pages.answers("/readyz", 200)
         alive = await pages.answers("/healthz", 200)
 
@@ -78,8 +78,8 @@ async def test_a_daemon_that_polls_is_alive_and_ready(tmp_path: Path) -> None:
 
 
 async def test_the_metrics_count_polls_and_say_that_all_is_well(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as place, serving(place, "happy") as pages:
-        await until(lambda: len(place.slack.channel("releases").posts) == 1)
+    async with a_live_world(tmp_path) as world, serving(world, "happy") as pages:
+        await until(lambda: len(world.channel.posts) == 1)
         page = await pages.answers("/metrics", 200)
 
     values = _values(page)
@@ -97,18 +97,18 @@ def _values(page: str) -> Mapping[str, float]:
 
 
 async def test_a_page_that_does_not_exist_is_not_served(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as place, serving(place, "happy") as pages:
+    async with a_live_world(tmp_path) as world, serving(world, "happy") as pages:
         assert (await pages.page("/etc"))[0] == 404
 
 
 async def test_it_is_not_ready_while_the_platform_is_down_and_stays_alive(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as place, serving(place, "happy") as pages:
+    async with a_live_world(tmp_path) as world, serving(world, "happy") as pages:
         await pages.answers("/readyz", 200)
 
-        await place.platform.stop()
+        await world.platform.stop()
         down = await pages.answers("/readyz", 503)
         assert (await pages.page("/healthz"))[0] == 200
-        await place.platform.start()
+        await world.platform.start()
 
         await pages.answers("/readyz", 200)
 
@@ -118,12 +118,12 @@ async def test_it_is_not_ready_while_the_platform_is_down_and_stays_alive(tmp_pa
 
 
 async def test_it_is_not_ready_while_the_platform_refuses_the_token(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as place, serving(place, "happy") as pages:
+    async with a_live_world(tmp_path) as world, serving(world, "happy") as pages:
         await pages.answers("/readyz", 200)
 
-        place.platform.fault = Fault(FaultKind.UNAUTHORIZED)
+        world.platform.fault = Fault(FaultKind.UNAUTHORIZED)
         refused = await pages.answers("/readyz", 503)
-        place.platform.fault = None
+        world.platform.fault = None
 
         await pages.answers("/readyz", 200)
 
@@ -134,15 +134,15 @@ async def test_it_is_not_ready_until_slack_takes_the_token_though_there_is_nothi
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("monitor.service.app._CHECK_TOKEN_EVERY_SECONDS", 0.05)
-    async with a_place(tmp_path) as place:
-        place.slack.revoke_token()
-        config = place.config(place.platform.add("already-done"))
+    async with a_live_world(tmp_path) as world:
+        world.slack.revoke_token()
+        config = world.config(world.platform.add("already-done"))
         async with build(config, pace=AT_ONCE) as app:
             running = asyncio.create_task(app.run())
             await until(lambda: _problem(app.probes.ready(), "slack") is not None)
             refused = _problem(app.probes.ready(), "slack")
 
-            place.slack.restore_token()
+            world.slack.restore_token()
 
             await until(lambda: _problem(app.probes.ready(), "slack") is None)
             app.daemon.stop()
@@ -161,8 +161,8 @@ async def test_it_is_not_alive_when_polls_no_longer_complete(
 ) -> None:
     monkeypatch.setattr("monitor.service.build._STUCK_AFTER_SECONDS", 0.2)
     may_go_on = threading.Event()
-    async with a_place(tmp_path) as place:
-        config = place.config(place.platform.add("happy"), nuon='timeout = "100ms"')
+    async with a_live_world(tmp_path) as world:
+        config = world.config(world.platform.add("happy"), nuon='timeout = "100ms"')
         async with build(config, pace=AT_ONCE) as app:
             # As on a disk that hangs: whoever needs the store waits for ever.
             disk = asyncio.create_task(app.store.call(may_go_on.wait))
@@ -180,11 +180,11 @@ async def test_it_is_not_alive_when_polls_no_longer_complete(
 
 
 async def test_a_platform_that_hangs_does_not_make_the_monitor_seem_dead(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as place:
-        releases = [place.platform.add("happy") for _ in range(20)]
+    async with a_live_world(tmp_path) as world:
+        releases = [world.platform.add("happy") for _ in range(20)]
         nuon = 'timeout = "100ms"\nmax_concurrent_requests = 1'
-        place.platform.fault = Fault(FaultKind.SLOW, delay=60)
-        async with build(place.config(*releases, nuon=nuon), pace=AT_ONCE) as app:
+        world.platform.fault = Fault(FaultKind.SLOW, delay=60)
+        async with build(world.config(*releases, nuon=nuon), pace=AT_ONCE) as app:
             running = asyncio.create_task(app.run())
             began, longest = time.monotonic(), 0.0
             while app.metrics.registry.get_sample_value(*_FAILED) != 20:
@@ -200,13 +200,13 @@ _FAILED = ("nuon_monitor_polls_total", {"outcome": "failed"})
 
 
 async def test_health_exits_with_0_while_the_daemon_is_well(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as place:
+    async with a_live_world(tmp_path) as world:
         listen = f"127.0.0.1:{free_port()}"
-        async with place.daemon(place.platform.add("happy"), listen=listen) as daemon:
+        async with world.daemon(world.platform.add("happy"), http=f'listen = "{listen}"') as daemon:
             await daemon.answers("/readyz", 200)
 
             alive, ready = await asyncio.gather(
-                place.command("health"), place.command("health", "--ready")
+                world.command("health"), world.command("health", "--ready")
             )
 
     assert (alive.code, alive.out, alive.err) == (0, "✓ polls: ok\n", "")
@@ -216,14 +216,14 @@ async def test_health_exits_with_0_while_the_daemon_is_well(tmp_path: Path) -> N
 
 
 async def test_health_says_what_is_not_ready(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as place:
+    async with a_live_world(tmp_path) as world:
         listen = f"127.0.0.1:{free_port()}"
-        place.platform.fault = Fault(FaultKind.UNAUTHORIZED)
-        async with place.daemon(place.platform.add("happy"), listen=listen) as daemon:
+        world.platform.fault = Fault(FaultKind.UNAUTHORIZED)
+        async with world.daemon(world.platform.add("happy"), http=f'listen = "{listen}"') as daemon:
             await daemon.logged("unreachable")
 
             alive, ready = await asyncio.gather(
-                place.command("health"), place.command("health", "--ready")
+                world.command("health"), world.command("health", "--ready")
             )
 
     assert alive.code == 0
@@ -232,13 +232,13 @@ async def test_health_says_what_is_not_ready(tmp_path: Path) -> None:
 
 
 async def test_health_exits_with_1_when_the_daemon_is_frozen(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as place:
+    async with a_live_world(tmp_path) as world:
         listen = f"127.0.0.1:{free_port()}"
-        async with place.daemon(place.platform.add("happy"), listen=listen) as daemon:
+        async with world.daemon(world.platform.add("happy"), http=f'listen = "{listen}"') as daemon:
             await daemon.answers("/healthz", 200)
             daemon.send(signal.SIGSTOP)
 
-            asked = await place.command("health")
+            asked = await world.command("health")
 
     assert (asked.code, asked.out) == (1, "")
     assert asked.err == (
@@ -248,10 +248,10 @@ async def test_health_exits_with_1_when_the_daemon_is_frozen(tmp_path: Path) -> 
 
 
 async def test_health_exits_with_1_where_no_daemon_is(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as place:
-        place.write(place.platform.add("happy"), listen=f"127.0.0.1:{free_port()}")
+    async with a_live_world(tmp_path) as world:
+        world.write(world.platform.add("happy"), http=f'listen = "127.0.0.1:{free_port()}"')
 
-        asked = await place.command("health")
+        asked = await world.command("health")
 
     assert (asked.code, asked.err.count("\n")) == (1, 1)
     assert "is nuon-monitor running?" in asked.err
@@ -331,9 +331,9 @@ async def test_the_heart_does_not_beat_when_the_daemon_is_stuck() -> None:
 
 async def test_the_heart_beats_as_soon_as_the_daemon_is_there(tmp_path: Path) -> None:
     switch = Switch()
-    async with switch as url, a_place(tmp_path) as place:
+    async with switch as url, a_live_world(tmp_path) as world:
         more = f'[heartbeat]\nurl = "{url}"'
-        async with place.daemon(place.platform.add("happy"), more=more) as daemon:
+        async with world.daemon(world.platform.add("happy"), more=more) as daemon:
             await until(lambda: switch.beats == 1)
 
             assert daemon.count("heartbeat_failed") == 0

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from monitor.config import Config, load_config
 from monitor.simulation.answers import Shape
 from monitor.simulation.audit import audit
 from monitor.simulation.scenarios import SCENARIOS
@@ -54,7 +53,7 @@ def app_with(*configs: Row, webhook: str = "") -> Row:
 
 
 @dataclass
-class Place:
+class Vendor:
     """A vendor's platform with one installer of one app, and the world that watches it."""
 
     world: World
@@ -75,16 +74,14 @@ class Place:
 
 
 @asynccontextmanager
-async def a_place(
-    folder: Path, app: Any, kind_of_world: type[World] = World
-) -> AsyncIterator[Place]:
-    async with a_world(folder) as base, SmallPlatform() as platform:
-        world = kind_of_world(base.clock, base.platform, base.slack, folder)
-        world.api_url, world.more = platform.url, f'[[watch]]\ninstaller = "{INSTALLER}"'
-        world.nuon = f'api_token = "{TOKEN}"\ntimeout = "300ms"'
+async def a_vendor(folder: Path, app: Any, slack: str = "") -> AsyncIterator[Vendor]:
+    async with a_world(folder) as world, SmallPlatform() as platform:
+        nuon = f'api_url = "{platform.url}"\napi_token = "{TOKEN}"\ntimeout = "300ms"'
+        world.own |= {"nuon": nuon, "slack": slack}
+        world.more = f'[[watch]]\ninstaller = "{INSTALLER}"'
         releases: dict[str, Any] = {f"{AT_APP}/releases": []}
         platform.answers = {AT_INSTALLER: installer(), AT_APP: app, **releases}
-        yield Place(world, platform)
+        yield Vendor(world, platform)
 
 
 V2 = config(2, "active")
@@ -95,24 +92,24 @@ FAILED = config(3, "error", REASON)
 async def test_a_config_that_fails_is_told_with_its_reason_and_so_is_the_version_that_follows(
     tmp_path: Path,
 ) -> None:
-    async with a_place(tmp_path, app_with(V2)) as place:
-        async with place.world.monitor() as app:
-            await place.world.look(app)
-            place.platform.answers[AT_APP] = app_with(FAILED, V2)
-            await place.world.look(app, after=15)
-            card = place.card
-        async with place.world.monitor() as app:
-            await place.world.look(app, after=15)
-            place.platform.answers[AT_APP] = app_with(config(4, "active"), FAILED, V2)
-            await place.world.look(app, after=15)
-            await place.world.look(app, after=15)
+    async with a_vendor(tmp_path, app_with(V2)) as vendor:
+        async with vendor.world.monitor() as app:
+            await vendor.world.look(app)
+            vendor.platform.answers[AT_APP] = app_with(FAILED, V2)
+            await vendor.world.look(app, after=15)
+            card = vendor.card
+        async with vendor.world.monitor() as app:
+            await vendor.world.look(app, after=15)
+            vendor.platform.answers[AT_APP] = app_with(config(4, "active"), FAILED, V2)
+            await vendor.world.look(app, after=15)
+            await vendor.world.look(app, after=15)
 
-        assert place.told == [
+        assert vendor.told == [
             f"✗ version 3 of checkout failed: {REASON} · commit 3f2a9c1 on main",
             "✓ version 4 of checkout is active; version 3 had failed · commit 3f2a9c1 on main",
         ]
         assert "version 3 failed · commit 3f2a9c1 on main" in card
-        assert "version 4 active · commit 3f2a9c1 on main" in place.card
+        assert "version 4 active · commit 3f2a9c1 on main" in vendor.card
 
 
 @pytest.mark.parametrize(
@@ -133,75 +130,67 @@ async def test_a_config_that_fails_is_told_with_its_reason_and_so_is_the_version
 async def test_an_installer_is_seen_and_nothing_told_twice_while_its_app_cannot_be(
     tmp_path: Path, instead: Any
 ) -> None:
-    async with a_place(tmp_path, app_with(FAILED, V2)) as place:
-        async with place.world.monitor() as app:
-            await place.world.look(app)
-        begun = place.told
-        place.platform.answers[AT_APP] = instead
-        async with place.world.monitor() as app:
-            place.platform.answers[AT_INSTALLER] = installer(demo_url="https://demo.example")
-            await place.world.look(app, after=15)
-            await place.world.look(app, after=15)
-            place.platform.answers[AT_APP] = app_with(config(4, "active"), FAILED, V2)
-            await place.world.look(app, after=15)
-        async with place.world.monitor() as app:
-            await place.world.look(app, after=15)
-            await place.world.look(app, after=15)
+    async with a_vendor(tmp_path, app_with(FAILED, V2)) as vendor:
+        async with vendor.world.monitor() as app:
+            await vendor.world.look(app)
+        begun = vendor.told
+        vendor.platform.answers[AT_APP] = instead
+        async with vendor.world.monitor() as app:
+            vendor.platform.answers[AT_INSTALLER] = installer(demo_url="https://demo.example")
+            await vendor.world.look(app, after=15)
+            await vendor.world.look(app, after=15)
+            vendor.platform.answers[AT_APP] = app_with(config(4, "active"), FAILED, V2)
+            await vendor.world.look(app, after=15)
+        async with vendor.world.monitor() as app:
+            await vendor.world.look(app, after=15)
+            await vendor.world.look(app, after=15)
 
         assert [line.split(" · ")[0] for line in begun] == [
             f"✗ version 3 of checkout failed: {REASON}"
         ]
-        assert [line.split(" · ")[0] for line in place.told[len(begun) :]] == [
+        assert [line.split(" · ")[0] for line in vendor.told[len(begun) :]] == [
             "● Acme has a demo url",
             "✓ version 4 of checkout is active; version 3 had failed",
         ]
-        assert "Acme" in place.card
+        assert "Acme" in vendor.card
 
 
 async def test_an_app_that_cannot_be_seen_at_first_brings_no_news_of_long_ago(
     tmp_path: Path,
 ) -> None:
-    async with a_place(tmp_path, Refusal(500, "timeout")) as place:
-        async with place.world.monitor() as app:
-            await place.world.look(app)
-        place.platform.answers[AT_APP] = app_with(V2, config(1, "outdated"))
-        async with place.world.monitor() as app:
-            await place.world.look(app, after=15)
+    async with a_vendor(tmp_path, Refusal(500, "timeout")) as vendor:
+        async with vendor.world.monitor() as app:
+            await vendor.world.look(app)
+        vendor.platform.answers[AT_APP] = app_with(V2, config(1, "outdated"))
+        async with vendor.world.monitor() as app:
+            await vendor.world.look(app, after=15)
 
-        assert place.told == []
-        assert "version 2 active" in place.card
-
-
-class WithAppWebhooks(World):
-    """Where the webhooks that the platform holds for apps may be used, too."""
-
-    def config(self, *target_ids: str) -> Config:
-        super().config(*target_ids)
-        path = self.folder / "monitor.toml"
-        path.write_text(path.read_text().replace("[slack]", "[slack]\nuse_app_webhooks = true"))
-        return load_config(path, {})
+        assert vendor.told == []
+        assert "version 2 active" in vendor.card
 
 
 @pytest.mark.parametrize(
-    ("kind_of_world", "is_used"), [(WithAppWebhooks, True), (World, False)], ids=["wanted", "not"]
+    ("slack", "is_used"),
+    [("use_app_webhooks = true", True), ("", False)],
+    ids=["wanted", "not"],
 )
 async def test_the_webhook_of_an_app_is_used_where_wanted_and_neither_stored_nor_logged(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-    kind_of_world: type[World],
+    slack: str,
     is_used: bool,
 ) -> None:
-    async with a_place(tmp_path, None, kind_of_world) as place:
-        webhook = place.world.slack.webhook_url
-        place.platform.answers[AT_APP] = app_with(V2, webhook=webhook)
-        async with place.world.monitor() as app:
-            await place.world.look(app)
-            place.platform.answers[AT_APP] = app_with(FAILED, V2, webhook=webhook)
-            await place.world.look(app, after=15)
-            place.platform.answers[AT_APP] = Refusal(403, "forbidden")
-            await place.world.look(app, after=15)
+    async with a_vendor(tmp_path, None, slack) as vendor:
+        webhook = vendor.world.slack.webhook_url
+        vendor.platform.answers[AT_APP] = app_with(V2, webhook=webhook)
+        async with vendor.world.monitor() as app:
+            await vendor.world.look(app)
+            vendor.platform.answers[AT_APP] = app_with(FAILED, V2, webhook=webhook)
+            await vendor.world.look(app, after=15)
+            vendor.platform.answers[AT_APP] = Refusal(403, "forbidden")
+            await vendor.world.look(app, after=15)
 
-        requests = [one for one in place.world.slack.requests if one.method == "webhook"]
+        requests = [one for one in vendor.world.slack.requests if one.method == "webhook"]
         assert bool(requests) == is_used
         secret = webhook.rsplit("/", 1)[-1]
         written = b"".join(file.read_bytes() for file in tmp_path.glob("nuon-monitor.db*"))

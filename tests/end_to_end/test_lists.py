@@ -69,15 +69,6 @@ def asked_of(world: World, target_id: str) -> int:
     return sum(path.endswith(f"/{target_id}") for path in requests)
 
 
-def texts(world: World) -> list[str]:
-    return [plain_text(post) for post in world.channel.posts]
-
-
-def notified_targets(world: World, target_id: str) -> str:
-    """Return all that was told of something in its threads."""
-    return "\n".join(plain_text(reply) for reply in world.replies(target_id))
-
-
 # What is followed
 
 
@@ -168,7 +159,7 @@ async def test_a_release_that_is_deleted_is_told_to_be_gone_once_and_left_alone(
             asked_of(world, target_id)
             await look_on(world, app, seconds=60)
 
-        assert sum("not on Nuon any more" in text for text in texts(world)) == 1
+        assert sum("not on Nuon any more" in text for text in world.texts) == 1
         assert asked_of(world, target_id) == 0
 
 
@@ -245,7 +236,7 @@ async def test_a_restart_goes_on_quietly_with_what_was_followed(tmp_path: Path, 
 
         assert len(world.cards(target_id)) == 1
         assert plain_text(world.cards(target_id)[0]).startswith("✅ ")
-        assert notified_targets(world, target_id).count("✅") == 1
+        assert world.thread_text(target_id).count("✅") == 1
 
 
 async def test_a_restart_in_a_platforms_outage_still_polls_what_was_followed(
@@ -268,7 +259,7 @@ async def test_what_was_told_and_forgotten_long_ago_is_not_told_again(
 ) -> None:
     async with a_world(tmp_path) as world:
         target_id = add(world, scenario=FAILS)
-        world.store = f'keep = "{keep}"'
+        world.own["store"] = f'keep = "{keep}"'
         async with world.monitor() as app:
             await look_on(world, app, seconds=7200, every=120)
         told = len(world.channel.posts)
@@ -325,7 +316,7 @@ async def test_two_lists_that_lead_to_one_release_have_one_card_of_it(tmp_path: 
             await look_on(world, app, seconds=900, every=60)
 
         assert len(world.cards(target_id)) == 1
-        assert notified_targets(world, target_id).count("✅") == 1
+        assert world.thread_text(target_id).count("✅") == 1
 
 
 async def test_two_lists_with_channels_of_their_own_have_a_card_in_each(tmp_path: Path) -> None:
@@ -391,7 +382,7 @@ async def test_a_platform_without_such_a_list_is_told_once_with_the_reason(
         async with world.monitor() as app:
             await look_on(world, app, seconds=150)
 
-        (text,) = texts(world)
+        (text,) = world.texts
         assert reason in text
 
 
@@ -403,9 +394,9 @@ async def test_a_list_that_cannot_be_read_is_told_once_and_once_when_it_can(
         world.platform.fault = Fault(FaultKind.TRUNCATED)
         async with world.monitor() as app:
             await look_on(world, app, seconds=600, every=60)
-            assert len(texts(world)) == 1
+            assert len(world.texts) == 1
             world.platform.fault = None
             await look_on(world, app, seconds=120)
 
-        assert len(texts(world)) == 2
+        assert len(world.texts) == 2
         assert world.cards(target_id) == []

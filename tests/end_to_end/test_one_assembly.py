@@ -24,17 +24,17 @@ from monitor.config import load_config
 from monitor.decide.dispatch import Dispatch
 from monitor.decide.stalls import StallRules
 from monitor.decide.verdicts import Verdict
-from monitor.deliver.worker import Pace
 from monitor.model import Event, EventKind, Level, Message, Snapshot, Target
 from monitor.service.app import App
 from monitor.service.build import build
 from monitor.service.mapping import links_of
 from monitor.simulation import routes
 from monitor.simulation.org import Org
-from monitor.simulation.platform import Age, Fault, FaultKind, SimulatedPlatform
-from monitor.simulation.slack import Posted, SimulatedSlack
+from monitor.simulation.platform import Age, Fault, FaultKind
+from monitor.simulation.slack import Posted
 from tests.support.clock import clock_at
-from tests.support.world import CHANNEL, World
+from tests.support.delivery import AT_ONCE
+from tests.support.world import CHANNEL, World, a_world
 
 KINDS = ("release", "workflow", "run")
 ONCALL = "oncall"
@@ -70,9 +70,7 @@ class Beside:
             self.decided.extend(dispatched.verdicts)
 
         config = self.world.config(*(target_ids or (self.target_id,)))
-        async with build(
-            config, pace=Pace(post=0, edit=0), now=self.world.now, decided=note
-        ) as app:
+        async with build(config, pace=AT_ONCE, now=self.world.now, decided=note) as app:
             await app.slack.check_token()
             yield app
 
@@ -88,7 +86,7 @@ class Beside:
     def says(self, *arguments: str) -> Any:
         """Return what a command says as JSON."""
         self.capsys.readouterr()
-        path = str(self.world.folder / "monitor.toml")
+        path = str(self.world.file)
         with pytest.raises(SystemExit) as ended:
             main((*arguments, "--json", "--config", path))
         said = self.capsys.readouterr()
@@ -117,11 +115,9 @@ async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     monkeypatch.setitem(routes.IN_BOTH, _ACCOUNTS, _accounts)
     monkeypatch.setitem(Age.ALL.routes, _ACCOUNTS, _accounts)
     clock = clock_at(datetime.now(UTC) - timedelta(minutes=20))
-    async with (
-        SimulatedSlack((CHANNEL, ONCALL), rates=False) as slack,
-        SimulatedPlatform(clock, reshuffle=True) as platform,
-    ):
-        yield World(clock, platform, slack, tmp_path, more=f"{WATCH}{TEMPLATES}{ROUTE}")
+    tables = f"{WATCH}{TEMPLATES}{ROUTE}"
+    async with a_world(tmp_path, clock=clock, channels=(ONCALL,), more=tables) as world:
+        yield world
 
 
 def beside(

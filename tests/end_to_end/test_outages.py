@@ -6,125 +6,80 @@ against what the simulated Slack shows.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from monitor.config import Config
-from monitor.deliver.pace import Pace
-from monitor.errors import DestinationError
 from monitor.service.app import App
-from monitor.service.build import build
 from monitor.simulation.audit import Audit, audit
-from monitor.simulation.slack import Channel, Posted
+from monitor.simulation.slack import Channel
 from monitor.store import DeliveryState, Store
+from tests.support.expected import card_of
 from tests.support.long_tests import IS_LONG
-from tests.support.world import CHANNEL, World, a_world
+from tests.support.world import CHANNEL, World, a_world, key_of
 
 POST, EDIT = "chat.postMessage", "chat.update"
 MINUTE, DAY = 60.0, 86400.0
 _DAYS = 40 if IS_LONG else 4
 
 
-@dataclass
-class Town(World):
-    """A world whose releases may have channels of their own, by their ids, and whose monitor
-    starts without Slack as well.
-    """
-
-    channel_of: dict[str, str] = field(default_factory=dict)
-
-    def config(self, *release_ids: str) -> Config:
-        config = super().config(*release_ids)
-        watches = tuple(
-            watch.model_copy(update={"channel": self.channel_of.get(watch.target.id)})
-            for watch in config.watch
-        )
-        return config.model_copy(update={"watch": watches})
-
-    @asynccontextmanager
-    async def monitor(self, *release_ids: str) -> AsyncIterator[App]:
-        pace = Pace(post=0, edit=0)
-        async with build(self.config(*release_ids), pace=pace, now=self.clock.now) as app:
-            with contextlib.suppress(DestinationError):
-                await app.slack.check_token()
-            yield app
-
-    def cards(self, release_id: str) -> list[Posted]:
-        """Return a release's cards as they stand, also those in place of one that was lost."""
-        posts = self.channel.messages
-        return [post for post in posts if release_id in key_of(post) and "/card/" in key_of(post)]
-
-    def add(self, scenario: str, *, seed: int) -> str:
-        """Add a release, a while after the one before."""
-        self.clock.advance(90)
-        return self.platform.add(scenario, seed=seed)
-
-    def judge(self, release_id: str) -> Audit:
-        """Compare what happened to one release with what was told of it, in its own channel."""
-        channel = self.slack.channel(self.channel_of.get(release_id, CHANNEL))
-        its = {post.ts: post for post in channel.posts if release_id in key_of(post)}
-        return audit(self.platform.rollout(release_id), replace(channel, by_ts=its))
-
-    def waiting(self) -> list[str]:
-        """Return the keys of what is not sent, in order."""
-        with Store.open_readonly(self.store_url) as store:
-            return [queued.key for queued in store.outbox.unsent()]
+def add(world: World, scenario: str, *, seed: int) -> str:
+    """Add a release, a while after the one before."""
+    world.clock.advance(90)
+    return world.platform.add(scenario, seed=seed)
 
 
-@asynccontextmanager
-async def a_town(folder: Path) -> AsyncIterator[Town]:
-    async with a_world(folder) as world:
-        yield Town(world.clock, world.platform, world.slack, world.folder)
+def judge(world: World, release_id: str) -> Audit:
+    """Compare what happened to one release with what was told of it, in its own channel."""
+    channel = world.slack.channel(world.channel_of.get(release_id, CHANNEL))
+    its = {post.ts: post for post in channel.posts if release_id in key_of(post)}
+    return audit(world.platform.rollout(release_id), replace(channel, by_ts=its))
+
+
+def waiting(world: World) -> list[str]:
+    """Return the keys of what is not sent, in order."""
+    with Store.open_readonly(world.store_url) as store:
+        return [queued.key for queued in store.outbox.unsent()]
 
 
 class Life:
     """A monitor through the ages: it can be restarted, and goes on where it was."""
 
-    def __init__(self, town: Town, stack: AsyncExitStack, release_ids: list[str]) -> None:
-        self._town = town
+    def __init__(self, world: World, stack: AsyncExitStack, release_ids: list[str]) -> None:
+        self._world = world
         self._stack = stack
         self.release_ids = release_ids
         self.app: App
 
     async def restart(self) -> None:
         await self._stack.aclose()
-        self.app = await self._stack.enter_async_context(self._town.monitor(*self.release_ids))
+        self.app = await self._stack.enter_async_context(self._world.monitor(*self.release_ids))
 
     async def go_on(self, seconds: float, *, every: float = MINUTE) -> None:
         for _ in range(round(seconds / every)):
-            await self._town.look(self.app, after=every)
+            await self._world.look(self.app, after=every)
 
     async def catch_up(self) -> None:
         """Go on until nothing waits; raises AssertionError where that never comes."""
         for _ in range(40):
             await self.go_on(5 * MINUTE, every=5 * MINUTE)
-            if not self._town.waiting():
+            if not waiting(self._world):
                 return
-        raise AssertionError(self._town.waiting())
+        raise AssertionError(waiting(self._world))
 
     def slack_problem(self) -> str | None:
         return next(check.problem for check in self.app.probes.ready() if check.name == "slack")
 
 
 @asynccontextmanager
-async def living(town: Town, *release_ids: str) -> AsyncIterator[Life]:
+async def living(world: World, *release_ids: str) -> AsyncIterator[Life]:
     async with AsyncExitStack() as stack:
-        life = Life(town, stack, list(release_ids))
+        life = Life(world, stack, list(release_ids))
         await life.restart()
         yield life
-
-
-def key_of(post: Posted) -> str:
-    return str(((post.metadata or {}).get("event_payload") or {}).get("key", ""))
-
-
-def keys(posts: Sequence[Posted]) -> list[str]:
-    return [key_of(post) for post in posts]
 
 
 def saying(channel: Channel, words: str) -> list[str]:
@@ -139,47 +94,47 @@ def clean(findings: Audit) -> bool:
 
 
 async def test_after_days_without_slack_all_arrives_in_order_and_once(tmp_path: Path) -> None:
-    async with a_town(tmp_path) as town:
+    async with a_world(tmp_path) as world:
         everything: list[str] = []
-        await town.slack.stop()
+        await world.slack.stop()
         for day in range(_DAYS):
             if day == _DAYS // 2:  # there again, but not well
-                await town.slack.start()
+                await world.slack.start()
                 for kind in ("500", "502", "503", "504"):
-                    town.slack.fail(kind, times=None, probability=0.4)
-                town.slack.fail("502", times=None)
+                    world.slack.fail(kind, times=None, probability=0.4)
+                world.slack.fail("502", times=None)
             scenarios = ("retry", "failure") if day % 2 else ("failure", "flicker")
-            today = [town.add(scenario, seed=day) for scenario in scenarios]
+            today = [add(world, scenario, seed=day) for scenario in scenarios]
             everything += today
-            async with living(town, *today) as life:
+            async with living(world, *today) as life:
                 await life.go_on(8 * MINUTE)
                 await life.restart()
                 await life.go_on(8 * MINUTE)
                 assert life.slack_problem() is not None
-            town.clock.advance(DAY)
-        queued = town.waiting()
+            world.clock.advance(DAY)
+        queued = waiting(world)
         assert len(queued) > 8 * _DAYS
 
-        town.slack.faults.clear()
-        async with living(town, *everything) as life:
+        world.slack.faults.clear()
+        async with living(world, *everything) as life:
             await life.catch_up()
             assert life.slack_problem() is None
 
-        assert keys(town.channel.posts) == queued
-        assert all(clean(town.judge(release_id)) for release_id in everything)
+        assert world.keys == queued
+        assert all(clean(judge(world, release_id)) for release_id in everything)
 
 
 async def test_a_storm_of_limits_on_everything_costs_nothing(tmp_path: Path) -> None:
-    async with a_town(tmp_path) as town:
-        release_id = town.add("retry", seed=1)
-        town.slack.fail("429", times=None, probability=0.7, retry_after=20)
-        async with living(town, release_id) as life:
+    async with a_world(tmp_path) as world:
+        release_id = add(world, "retry", seed=1)
+        world.slack.fail("429", times=None, probability=0.7, retry_after=20)
+        async with living(world, release_id) as life:
             await life.go_on(10 * MINUTE)
             await life.restart()
             await life.go_on(10 * MINUTE)
             await life.catch_up()
 
-        assert clean(town.judge(release_id))
+        assert clean(judge(world, release_id))
 
 
 BROKEN = {
@@ -194,36 +149,36 @@ BROKEN = {
 async def test_calls_that_break_before_or_after_they_were_read_repeat_nothing(
     tmp_path: Path, kinds: tuple[str, ...]
 ) -> None:
-    async with a_town(tmp_path) as town:
-        release_id = town.add("retry", seed=1)
-        async with living(town, release_id) as life:
+    async with a_world(tmp_path) as world:
+        release_id = add(world, "retry", seed=1)
+        async with living(world, release_id) as life:
             for number, kind in enumerate(kinds * 4, start=1):
                 for method in (POST, EDIT, "conversations.replies"):
-                    town.slack.fail(kind, method, probability=0.7)
+                    world.slack.fail(kind, method, probability=0.7)
                 await life.go_on(16 * MINUTE / len(kinds) / 4, every=30)
                 if number % (2 * len(kinds)) == 0:
                     await life.restart()
             await life.catch_up()
 
-        struck = {request.outcome for request in town.slack.requests}
+        struck = {request.outcome for request in world.slack.requests}
         assert struck >= set(kinds)
-        assert clean(town.judge(release_id))
+        assert clean(judge(world, release_id))
 
 
 async def test_a_code_that_nobody_knows_costs_nothing_when_it_passes(tmp_path: Path) -> None:
-    async with a_town(tmp_path) as town:
-        release_id = town.add("failure", seed=1)
-        async with living(town, release_id) as life:
+    async with a_world(tmp_path) as world:
+        release_id = add(world, "failure", seed=1)
+        async with living(world, release_id) as life:
             await life.go_on(3 * MINUTE)
-            town.slack.fail("error:moving_house", times=None)
+            world.slack.fail("error:moving_house", times=None)
             await life.go_on(12 * MINUTE)
             assert "moving_house" in str(life.slack_problem())
 
-            town.slack.faults.clear()
+            world.slack.faults.clear()
             await life.catch_up()
 
-        assert clean(town.judge(release_id))
-        assert tuple(town.cards(release_id)[0].blocks) == town.card_of(release_id)
+        assert clean(judge(world, release_id))
+        assert tuple(world.cards(release_id)[0].blocks) == card_of(world, release_id)
 
 
 # The token
@@ -233,26 +188,26 @@ async def test_a_code_that_nobody_knows_costs_nothing_when_it_passes(tmp_path: P
 async def test_with_a_revoked_token_all_is_kept_until_it_is_mended(
     tmp_path: Path, mended: str
 ) -> None:
-    async with a_town(tmp_path) as town:
-        release_id = town.add("failure", seed=1)
-        async with living(town, release_id) as life:
+    async with a_world(tmp_path) as world:
+        release_id = add(world, "failure", seed=1)
+        async with living(world, release_id) as life:
             await life.go_on(3 * MINUTE)
-            town.slack.revoke_token()
+            world.slack.revoke_token()
             await life.go_on(8 * MINUTE)
             await life.restart()
             await life.go_on(5 * MINUTE)
             assert "token_revoked" in str(life.slack_problem())
 
-            town.slack.restore_token()
+            world.slack.restore_token()
             if mended != "valid again":
-                town.slack.token = "xoxb-rotated"
+                world.slack.token = "xoxb-rotated"
                 await life.go_on(5 * MINUTE)
                 assert "invalid_auth" in str(life.slack_problem())
                 await life.restart()
             await life.catch_up()
 
             assert life.slack_problem() is None
-        assert clean(town.judge(release_id))
+        assert clean(judge(world, release_id))
 
 
 # A channel
@@ -261,100 +216,100 @@ async def test_with_a_revoked_token_all_is_kept_until_it_is_mended(
 async def test_a_channel_that_refuses_is_told_once_elsewhere_and_again_when_it_works(
     tmp_path: Path,
 ) -> None:
-    async with a_town(tmp_path) as town:
-        town.slack.add_channel("ops")
-        here, there = town.add("retry", seed=1), town.add("retry", seed=2)
-        town.channel_of[there] = "#ops"
-        async with living(town, here, there) as life:
+    async with a_world(tmp_path) as world:
+        world.slack.add_channel("ops")
+        here, there = add(world, "retry", seed=1), add(world, "retry", seed=2)
+        world.channel_of[there] = "#ops"
+        async with living(world, here, there) as life:
             await life.go_on(3 * MINUTE)
-            town.slack.archive("ops")
+            world.slack.archive("ops")
             for _ in range(3):
                 await life.go_on(6 * MINUTE)
                 await life.restart()
-            (told,) = saying(town.channel, "#ops")
+            (told,) = saying(world.channel, "#ops")
             assert told.startswith("⚠️ Cannot post to #ops\nSince Dec 1, 2025 12:")
             assert "Slack answered is_" in told
             assert life.slack_problem() is None
             await life.app.probes.refresh_metrics()
             assert sample(life.app, "channels_refusing") == 1
 
-            town.slack.unarchive("ops")
+            world.slack.unarchive("ops")
             await life.catch_up()
             await life.restart()
             await life.catch_up()
 
-            _, again = saying(town.channel, "#ops")
+            _, again = saying(world.channel, "#ops")
             assert again.startswith("✅ #ops takes messages again\nIt refused them for ")
             await life.app.probes.refresh_metrics()
             assert sample(life.app, "channels_refusing") == 0
-        assert clean(town.judge(here))
-        assert clean(town.judge(there))
+        assert clean(judge(world, here))
+        assert clean(judge(world, there))
 
 
 async def test_a_second_outage_of_a_channel_is_told_again(tmp_path: Path) -> None:
-    async with a_town(tmp_path) as town:
-        town.slack.add_channel("ops")
-        release_id = town.add("approval", seed=2)
-        town.channel_of[release_id] = "#ops"
-        async with living(town, release_id) as life:
+    async with a_world(tmp_path) as world:
+        world.slack.add_channel("ops")
+        release_id = add(world, "approval", seed=2)
+        world.channel_of[release_id] = "#ops"
+        async with living(world, release_id) as life:
             for _ in range(2):
                 await life.go_on(3 * MINUTE)
-                town.slack.archive("ops")
+                world.slack.archive("ops")
                 await life.go_on(4 * MINUTE)
-                town.slack.unarchive("ops")
+                world.slack.unarchive("ops")
                 await life.catch_up()
 
-        firsts = [text.split(maxsplit=1)[0] for text in saying(town.channel, "#ops")]
+        firsts = [text.split(maxsplit=1)[0] for text in saying(world.channel, "#ops")]
         assert firsts == ["⚠️", "✅", "⚠️", "✅"]
 
 
 async def test_the_only_channel_that_refuses_is_a_problem_of_the_whole(tmp_path: Path) -> None:
-    async with a_town(tmp_path) as town:
-        release_id = town.add("failure", seed=1)
-        async with living(town, release_id) as life:
+    async with a_world(tmp_path) as world:
+        release_id = add(world, "failure", seed=1)
+        async with living(world, release_id) as life:
             await life.go_on(3 * MINUTE)
-            town.slack.archive(CHANNEL)
+            world.slack.archive(CHANNEL)
             await life.go_on(10 * MINUTE)
             await life.restart()
-            assert f"{town.channel.id}: Slack answered is_" in str(life.slack_problem())
+            assert f"{world.channel.id}: Slack answered is_" in str(life.slack_problem())
 
-            town.slack.unarchive(CHANNEL)
+            world.slack.unarchive(CHANNEL)
             await life.catch_up()
 
             assert life.slack_problem() is None
-        assert saying(town.channel, "Cannot post") == []
-        assert clean(town.judge(release_id))
+        assert saying(world.channel, "Cannot post") == []
+        assert clean(judge(world, release_id))
 
 
 async def test_when_every_channel_refuses_the_news_of_it_is_neither_lost_nor_false(
     tmp_path: Path,
 ) -> None:
-    async with a_town(tmp_path) as town:
-        town.slack.add_channel("ops")
-        here, there = town.add("retry", seed=1), town.add("retry", seed=2)
-        town.channel_of[there] = "#ops"
-        async with living(town, here, there) as life:
+    async with a_world(tmp_path) as world:
+        world.slack.add_channel("ops")
+        here, there = add(world, "retry", seed=1), add(world, "retry", seed=2)
+        world.channel_of[there] = "#ops"
+        async with living(world, here, there) as life:
             await life.go_on(3 * MINUTE)
-            town.slack.archive("ops")
-            town.slack.archive(CHANNEL)
+            world.slack.archive("ops")
+            world.slack.archive(CHANNEL)
             await life.go_on(10 * MINUTE)
             assert "#ops: Slack answered is_" in str(life.slack_problem())
 
-            town.slack.unarchive("ops")
+            world.slack.unarchive("ops")
             await life.go_on(6 * MINUTE)
             assert life.slack_problem() is None
-            town.slack.unarchive(CHANNEL)
+            world.slack.unarchive(CHANNEL)
             await life.catch_up()
 
         # The first that refused is told of in the other one, perhaps each in the other.
         told = [
-            saying(town.channel, "#ops"),
-            saying(town.slack.channel("ops"), town.channel.id),
+            saying(world.channel, "#ops"),
+            saying(world.slack.channel("ops"), world.channel.id),
         ]
         firsts = [[text.split(maxsplit=1)[0] for text in texts] for texts in told]
         assert firsts in ([["⚠️", "✅"], []], [[], ["⚠️", "✅"]], [["⚠️", "✅"], ["⚠️", "✅"]])
-        assert clean(town.judge(here))
-        assert clean(town.judge(there))
+        assert clean(judge(world, here))
+        assert clean(judge(world, there))
 
 
 def sample(app: App, name: str) -> float | None:
@@ -365,53 +320,53 @@ def sample(app: App, name: str) -> float | None:
 
 
 async def test_cards_that_people_delete_are_replaced_and_nothing_is_lost(tmp_path: Path) -> None:
-    async with a_town(tmp_path) as town:
-        release_id = town.add("failure", seed=1)
-        async with living(town, release_id) as life:
+    async with a_world(tmp_path) as world:
+        release_id = add(world, "failure", seed=1)
+        async with living(world, release_id) as life:
             deleted = 0
             for _ in range(5):
                 await life.go_on(2 * MINUTE, every=30)
-                for card in town.cards(release_id):
-                    town.slack.delete_message(card.ts)
+                for card in world.cards(release_id):
+                    world.slack.delete_message(card.ts)
                     deleted += 1
             await life.go_on(5 * MINUTE)
             await life.catch_up()
 
         assert deleted > 1
-        (card,) = town.cards(release_id)
-        assert tuple(card.blocks) == town.card_of(release_id)
-        assert clean(town.judge(release_id))
+        (card,) = world.cards(release_id)
+        assert tuple(card.blocks) == card_of(world, release_id)
+        assert clean(judge(world, release_id))
 
 
 async def test_what_slack_will_not_draw_is_told_as_plain_text(tmp_path: Path) -> None:
-    async with a_town(tmp_path) as town:
-        release_id = town.add("failure", seed=1)
-        async with living(town, release_id) as life:
+    async with a_world(tmp_path) as world:
+        release_id = add(world, "failure", seed=1)
+        async with living(world, release_id) as life:
             for _ in range(26):
-                town.slack.faults.clear()
-                town.slack.fail("error:invalid_blocks", POST)
+                world.slack.faults.clear()
+                world.slack.fail("error:invalid_blocks", POST)
                 await life.go_on(30, every=30)
 
-        assert not any(post.blocks for post in town.replies(release_id)[:2])
-        assert clean(town.judge(release_id))
+        assert not any(post.blocks for post in world.replies(release_id)[:2])
+        assert clean(judge(world, release_id))
 
 
 async def test_what_slack_refuses_twice_is_listed_and_goes_out_when_a_person_asks(
     tmp_path: Path,
 ) -> None:
-    async with a_town(tmp_path) as town:
-        release_id = town.add("failure", seed=1)
-        async with living(town, release_id) as life:
+    async with a_world(tmp_path) as world:
+        release_id = add(world, "failure", seed=1)
+        async with living(world, release_id) as life:
             await life.go_on(1 * MINUTE)
-            town.slack.fail("error:invalid_blocks", POST, times=2)
+            world.slack.fail("error:invalid_blocks", POST, times=2)
             await life.go_on(12 * MINUTE)
-            with Store.open_beside(town.store_url) as beside:
+            with Store.open_beside(world.store_url) as beside:
                 (aside,) = beside.outbox.unsent()
                 assert aside.state is DeliveryState.SET_ASIDE
                 assert aside.error == "Slack answered invalid_blocks to chat.postMessage"
-                assert town.judge(release_id).lost
+                assert judge(world, release_id).lost
 
-                beside.outbox.retry([aside.id], town.clock.now())
+                beside.outbox.retry([aside.id], world.clock.now())
             await life.catch_up()
 
-        assert clean(town.judge(release_id))
+        assert clean(judge(world, release_id))

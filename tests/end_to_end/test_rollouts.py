@@ -15,21 +15,13 @@ from monitor.model import EventKind, Level
 from monitor.simulation.audit import Audit, audit, summary_due, summary_on
 from monitor.simulation.scenarios import HELM_ERROR, SCENARIOS
 from monitor.simulation.slack import plain_text
+from tests.support.expected import card_of, truth_of
 from tests.support.long_tests import IS_LONG
-from tests.support.world import World, a_world, watch
+from tests.support.world import a_world, watch
 
 _WATCHED_FROM_THE_START = sorted(
     set(SCENARIOS) - {"already-failed", "already-done", "deleted", "thin", "large", "fat"}
 )
-
-
-def told(world: World, release_id: str) -> str:
-    """Return all that was told of a release in its threads, as text."""
-    return "\n".join(plain_text(post) for post in world.replies(release_id))
-
-
-def judge(world: World, release_id: str) -> Audit:
-    return audit(world.platform.rollout(release_id), world.channel)
 
 
 @pytest.mark.parametrize("seed", [1, 2] if IS_LONG else [1])
@@ -40,8 +32,8 @@ async def test_what_is_told_is_what_happened_each_once_over_any_restarts(
     async with a_world(tmp_path) as world:
         release_id = await watch(world, scenario, seed=seed, restarts=0.3)
 
-        assert judge(world, release_id) == Audit(
-            sentence_count=judge(world, release_id).sentence_count, lost=(), repeated=(), false=()
+        assert world.audit(release_id) == Audit(
+            sentence_count=world.audit(release_id).sentence_count, lost=(), repeated=(), false=()
         )
 
 
@@ -92,8 +84,8 @@ async def test_the_last_card_shows_the_last_snapshot_and_that_is_the_truth(
         parts = [part for level, part in known.root.walk() if level < Level.DETAIL]
         newest = {o.id: o.status for o in rollout.occurrences}
         assert {part.id: part.status for part in parts} == newest
-        assert known.root == (await world.truth(known)).root
-        assert tuple(world.cards(release_id)[-1].blocks) == world.card_of(release_id)
+        assert known.root == (await truth_of(world, known)).root
+        assert tuple(world.cards(release_id)[-1].blocks) == card_of(world, release_id)
 
 
 @pytest.mark.parametrize("scenario", ["demo", "flicker", "failure"])
@@ -115,7 +107,9 @@ async def test_a_failure_is_told_with_the_reason_that_only_something_deep_down_g
     async with a_world(tmp_path) as world:
         release_id = await watch(world, "deep", seed=1)
 
-        failed = [line for line in told(world, release_id).splitlines() if " failed: " in line]
+        failed = [
+            line for line in world.thread_text(release_id).splitlines() if " failed: " in line
+        ]
         assert failed
         assert all(HELM_ERROR in line for line in failed)
 
@@ -135,7 +129,7 @@ async def test_what_slack_does_not_confirm_is_told_all_the_same_and_once(
                     await world.look(app, after=15)
 
         assert [request.outcome for request in world.slack.requests].count(fault) > 3
-        found = judge(world, release_id)
+        found = world.audit(release_id)
         assert (found.lost, found.repeated, found.false) == ((), (), ())
         assert len(world.cards(release_id)) == 2
 
@@ -163,7 +157,7 @@ async def test_what_failed_before_it_was_watched_is_told_once_by_its_card(tmp_pa
         assert len(world.channel.notifications()) == 1
         (card,) = world.cards(release_id)
         assert plain_text(card).startswith("❌ ")
-        assert told(world, release_id).count("❌") == 1
+        assert world.thread_text(release_id).count("❌") == 1
 
 
 @pytest.mark.parametrize("scenario", ["hang", "noop", "approval-denied"])
@@ -173,7 +167,7 @@ async def test_a_dead_end_is_told_once_and_says_that_it_will_never_go_on(
     async with a_world(tmp_path) as world:
         release_id = await watch(world, scenario, seed=1, beyond=600, restarts=0.2)
 
-        assert told(world, release_id).count("will never go on") == 1
+        assert world.thread_text(release_id).count("will never go on") == 1
         assert plain_text(world.cards(release_id)[0]).startswith("⚠️ ")
 
 
@@ -183,7 +177,7 @@ async def test_what_the_platform_gave_up_is_told_when_it_is_quiet_and_when_it_is
     async with a_world(tmp_path) as world:
         release_id = await watch(world, "slow", seed=1, every=60)
 
-        text = told(world, release_id)
+        text = world.thread_text(release_id)
         assert text.count("nothing has changed for too long") == 1
         assert text.count("stops working at a release without saying so") == 1
         assert text.count("moves again") == 1
@@ -229,5 +223,5 @@ async def test_names_stand_for_installs_and_a_platform_without_them_is_no_obstac
             for o in world.platform.rollout(release_id).occurrences
             if o.status == "error" and o.install_id
         )
-        assert failed not in told(world, release_id)
+        assert failed not in world.thread_text(release_id)
         assert EventKind.FAILED in {a.kind for a in world.stored(release_id)[1].alerts}

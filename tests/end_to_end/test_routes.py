@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from monitor.config import Config, load_config
 from monitor.service.app import App
-from monitor.simulation.platform import SimulatedPlatform
 from monitor.simulation.platform_faults import Fault, FaultKind
 from monitor.simulation.scenarios import SCENARIOS
-from monitor.simulation.slack import Posted, SimulatedSlack
-from tests.support.clock import clock_at
-from tests.support.world import CHANNEL, World
+from tests.support.world import CHANNEL, World, a_world
 
 ONCALL = "#oncall"
 EVERY = 15.0
 
 
-@asynccontextmanager
-async def a_world(folder: Path, *tables: str) -> AsyncIterator[World]:
-    clock = clock_at()
-    platform = SimulatedPlatform(clock, reshuffle=True)
-    async with SimulatedSlack((CHANNEL, "oncall"), rates=False) as slack, platform:
-        yield World(clock, platform, slack, folder, more="\n".join(tables))
-
-
 def alarm(*keys: str, event: str = "failed") -> str:
     """Return a route to those on call."""
     return "\n".join(["[[route]]", f'events = ["{event}"]', f'channel = "{ONCALL}"', *keys])
-
-
-def told(world: World, channel: str) -> list[Posted]:
-    return world.slack.channel(channel).posts
 
 
 async def follow(world: World, app: App, minutes: float) -> None:
@@ -49,40 +31,40 @@ async def test_a_failure_goes_to_those_on_call_with_a_ping_and_a_link_to_the_car
     tmp_path: Path,
 ) -> None:
     route = alarm('mention = ["@here"]', "continue = true")
-    async with a_world(tmp_path, route) as world:
+    async with a_world(tmp_path, channels=("oncall",), more=route) as world:
         release = world.platform.add("failure", seed=1)
         async with world.monitor(release) as app:
             await follow(world, app, 20)
 
-        alarms = told(world, ONCALL)
+        alarms = world.slack.channel(ONCALL).posts
         assert alarms
         assert all(post.thread_ts in (None, post.ts) for post in alarms)
         assert all("<!here>" in post.text for post in alarms)
         assert "/archives/" in alarms[-1].text
-        assert not any("<!here>" in post.text for post in told(world, CHANNEL))
+        assert not any("<!here>" in post.text for post in world.slack.channel(CHANNEL).posts)
         assert len(world.cards(release)) == 1
 
 
 async def test_who_started_it_is_found_by_the_address_and_pinged(tmp_path: Path) -> None:
     route = alarm('mention = ["started_by"]')
-    async with a_world(tmp_path, route) as world:
+    async with a_world(tmp_path, channels=("oncall",), more=route) as world:
         release = world.platform.add("failure", seed=1)
         world.slack.users["robin@example.com"] = "U0000000009"
         async with world.monitor(release) as app:
             await follow(world, app, 20)
 
-        assert all("<@U0000000009>" in post.text for post in told(world, ONCALL))
-        assert told(world, ONCALL)
+        assert all("<@U0000000009>" in post.text for post in world.slack.channel(ONCALL).posts)
+        assert world.slack.channel(ONCALL).posts
 
 
 async def test_what_recovers_by_itself_wakes_nobody(tmp_path: Path) -> None:
     route = alarm('lasting = "5m"')
-    async with a_world(tmp_path, route) as world:
+    async with a_world(tmp_path, channels=("oncall",), more=route) as world:
         flicker, failure = (world.platform.add(name, seed=1) for name in ("flicker", "failure"))
         async with world.monitor(flicker, failure) as app:
             await follow(world, app, 40)
 
-        texts = [post.text for post in told(world, ONCALL)]
+        texts = [post.text for post in world.slack.channel(ONCALL).posts]
         assert texts
         assert all("helm upgrade timed out" in text for text in texts)
 
@@ -91,20 +73,21 @@ async def test_a_restart_while_something_waits_for_its_time_neither_forgets_nor_
     tmp_path: Path,
 ) -> None:
     route = alarm('lasting = "5m"')
-    async with a_world(tmp_path, route) as world:
+    async with a_world(tmp_path, channels=("oncall",), more=route) as world:
         release = world.platform.add("failure", seed=1)
         for _ in range(60):
             async with world.monitor(release) as app:
                 await world.look(app, after=30)
 
         # One install failed, and by it the release: each is told once.
-        assert len(told(world, ONCALL)) <= 2
-        assert sum("failed: helm upgrade" in post.text for post in told(world, ONCALL)) == 1
+        alarms = world.slack.channel(ONCALL).posts
+        assert len(alarms) <= 2
+        assert sum("failed: helm upgrade" in post.text for post in alarms) == 1
 
 
 async def test_a_night_without_a_sound_ends_with_what_still_fails(tmp_path: Path) -> None:
     night = '[[quiet]]\nname = "night"\nfrom = "12:01"\nto = "13:00"'
-    async with a_world(tmp_path, night) as world:
+    async with a_world(tmp_path, channels=("oncall",), more=night) as world:
         release = world.platform.add("failure", seed=1)
         async with world.monitor(release) as app:
             await follow(world, app, 30)
@@ -148,7 +131,7 @@ async def test_a_silence_of_a_person_keeps_one_install_quiet_and_the_card_says_s
 async def test_a_monitor_that_is_blind_tells_those_whom_a_route_names(tmp_path: Path) -> None:
     route = alarm('mention = ["@channel"]', event="unreachable")
     always = '[[quiet]]\nfrom = "00:00"\nto = "00:00"'
-    async with a_world(tmp_path, route, always) as world:
+    async with a_world(tmp_path, channels=("oncall",), more=f"{route}\n{always}") as world:
         release = world.platform.add("slow", seed=1)
         async with world.monitor(release) as app:
             await world.look(app)
@@ -156,43 +139,31 @@ async def test_a_monitor_that_is_blind_tells_those_whom_a_route_names(tmp_path: 
             await follow(world, app, 1)
             await follow(world, app, 2)
 
-        unreachable, sees = told(world, ONCALL)
+        unreachable, sees = world.slack.channel(ONCALL).posts
         assert "<!channel>" in unreachable.text
         assert "can be seen again" in sees.text
-        assert not any("cannot be seen" in post.text for post in told(world, CHANNEL))
-
-
-class WithAppWebhooks(World):
-    """Where the webhooks that the platform holds for apps may be used, too."""
-
-    def config(self, *target_ids: str) -> Config:
-        super().config(*target_ids)
-        path = self.folder / "monitor.toml"
-        path.write_text(path.read_text().replace("[slack]", "[slack]\nuse_app_webhooks = true"))
-        return load_config(path, {})
+        assert not any("cannot be seen" in post.text for post in world.slack.channel(CHANNEL).posts)
 
 
 @pytest.mark.parametrize(
-    ("kind_of_world", "url", "is_used"),
+    ("slack", "url", "is_used"),
     [
-        (World, "", False),
-        (WithAppWebhooks, "", True),
-        (WithAppWebhooks, "http://127.0.0.1:9/services/T0/B0/s3cret", False),
+        ("", "", False),
+        ("use_app_webhooks = true", "", True),
+        ("use_app_webhooks = true", "http://127.0.0.1:9/services/T0/B0/s3cret", False),
     ],
     ids=["not wanted", "wanted", "not one of Slack's hosts"],
 )
 async def test_an_apps_own_webhook_is_used_only_where_that_is_wanted_and_safe(
-    tmp_path: Path, kind_of_world: type[World], url: str, is_used: bool
+    tmp_path: Path, slack: str, url: str, is_used: bool
 ) -> None:
-    clock = clock_at()
-    platform = SimulatedPlatform(clock, reshuffle=True)
-    async with SimulatedSlack((CHANNEL,), rates=False) as slack, platform:
-        world = kind_of_world(clock, platform, slack, tmp_path)
-        scenario = replace(SCENARIOS["failure"], slack_webhook_url=url or slack.webhook_url)
+    async with a_world(tmp_path) as world:
+        world.own["slack"] = slack
+        scenario = replace(SCENARIOS["failure"], slack_webhook_url=url or world.slack.webhook_url)
         installer = world.platform.add(scenario, seed=1, dialect="installer")
 
         async with world.monitor(installer) as app:
             await follow(world, app, 15)
 
-        assert any(request.method == "webhook" for request in slack.requests) == is_used
-        assert slack.webhook_url.encode() not in (tmp_path / "nuon-monitor.db").read_bytes()
+        assert any(request.method == "webhook" for request in world.slack.requests) == is_used
+        assert world.slack.webhook_url.encode() not in (tmp_path / "nuon-monitor.db").read_bytes()

@@ -2,106 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
 
-import aiohttp
 import pytest
-from aiohttp import web
 
-from monitor.deliver.pace import Pace
-from monitor.model import Target
 from monitor.service.app import App
 from monitor.service.build import build
 from monitor.simulation.platform_faults import Fault, FaultKind
-from monitor.simulation.slack import Posted, SimulatedSlack
-from monitor.store import Store
 from monitor.watch.poller import Outcome
 from monitor.watch.rollout_poller import RolloutPoller
 from tests.support.clock import clock_at
-from tests.support.processes import Place, a_place, until
-
-AT_ONCE = Pace(post=0, edit=0)
-
-
-def key_of(post: Posted) -> str:
-    return str((post.metadata or {})["event_payload"]["key"])
-
-
-def polls(place: Place, release_id: str) -> int:
-    path = f"/v1/releases/{release_id}"
-    return sum(request.path == path for request in place.platform.requests)
-
-
-def told(place: Place) -> list[str]:
-    return [key_of(post) for post in place.slack.channel("releases").posts]
-
-
-async def ran(app: App, holds: Callable[[], bool]) -> None:
-    """Run a daemon in this process until a condition holds."""
-    running = asyncio.create_task(app.run())
-    try:
-        await until(lambda: holds() or running.done())
-    finally:
-        app.daemon.stop()
-        await running
-    assert holds()
-
-
-class Gate:
-    """Stands before Slack and holds back every message until it is opened."""
-
-    def __init__(self, slack: SimulatedSlack) -> None:
-        self.reached = asyncio.Event()
-        self._slack = slack
-        self._opened = asyncio.Event()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._runner.addresses[0][1]}/api"
-
-    def open(self) -> None:
-        self._opened.set()
-
-    async def _pass(self, request: web.Request) -> web.Response:
-        method = request.match_info["method"]
-        if method == "chat.postMessage":
-            self.reached.set()
-            await self._opened.wait()
-        headers = {name: request.headers[name] for name in ("Authorization", "Content-Type")}
-        async with (
-            aiohttp.ClientSession() as session,
-            session.post(
-                self._slack.api_url + method, data=await request.read(), headers=headers
-            ) as answer,
-        ):
-            return web.json_response(await answer.json(), status=answer.status)
-
-    async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.router.add_post("/api/{method}", self._pass)
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._opened.set()
-        await self._runner.cleanup()
-
+from tests.support.daemons import Gate, delivered_outcome, ran
+from tests.support.delivery import AT_ONCE
+from tests.support.processes import until
+from tests.support.world import a_live_world
 
 # As a process
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_ends_the_daemon_in_order(tmp_path: Path, number: signal.Signals) -> None:
-    async with a_place(tmp_path) as place:
-        release_id = place.platform.add("already-failed")
-        async with place.daemon(release_id) as daemon:
+    async with a_live_world(tmp_path) as world:
+        release_id = world.platform.add("already-failed")
+        async with world.daemon(release_id) as daemon:
             await daemon.logged("baseline")
 
             daemon.send(number)
@@ -113,14 +38,14 @@ async def test_a_signal_ends_the_daemon_in_order(tmp_path: Path, number: signal.
 
 
 async def test_it_leaves_in_time_though_the_platform_and_slack_hang(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as place:
-        release_id = place.platform.add("happy")
-        place.slack.fail("hang", times=None)
-        async with place.daemon(release_id, nuon='timeout = "1h"') as daemon:
+    async with a_live_world(tmp_path) as world:
+        release_id = world.platform.add("happy")
+        world.slack.fail("hang", times=None)
+        async with world.daemon(release_id, nuon='timeout = "1h"') as daemon:
             await daemon.logged("baseline")
-            place.platform.next_faults.append(Fault(FaultKind.SLOW, delay=3600))
-            await until(lambda: not place.platform.next_faults)
-            await until(lambda: len(place.slack.requests) > 1)
+            world.platform.next_faults.append(Fault(FaultKind.SLOW, delay=3600))
+            await until(lambda: not world.platform.next_faults)
+            await until(lambda: len(world.slack.requests) > 1)
 
             daemon.send(signal.SIGTERM)
 
@@ -129,68 +54,60 @@ async def test_it_leaves_in_time_though_the_platform_and_slack_hang(tmp_path: Pa
 
 
 async def test_the_message_in_hand_is_finished_before_it_leaves(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as place:
-        release_id = place.platform.add("already-failed")
+    async with a_live_world(tmp_path) as world:
+        release_id = world.platform.add("already-failed")
         async with (
-            Gate(place.slack) as gate,
-            place.daemon(release_id, slack=gate.url) as daemon,
+            Gate(world.slack) as gate,
+            world.daemon(release_id, slack=f'api_url = "{gate.url}"') as daemon,
         ):
             await gate.reached.wait()
             daemon.send(signal.SIGTERM)
             await daemon.logged("stopping")
-            assert told(place) == []
+            assert world.keys == []
 
             gate.open()
 
             assert await daemon.end() == 0
-            assert [line["key"] for line in daemon.lines if line["event"] == "sent"] == told(place)
+            assert [line["key"] for line in daemon.lines if line["event"] == "sent"] == world.keys
 
 
 async def test_nothing_is_told_twice_or_lost_after_kills(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as place:
-        release_id = place.platform.add("failure")
-        half = place.platform.rollout(release_id).settles_after / 2
+    async with a_live_world(tmp_path) as world:
+        release_id = world.platform.add("failure")
+        half = world.platform.rollout(release_id).settles_after / 2
         for posts in range(3):  # the card, news on the way, the failure
-            async with place.daemon(release_id) as daemon:
-                await until(lambda n=posts: len(told(place)) > n)  # type: ignore[misc]
+            async with world.daemon(release_id) as daemon:
+                await until(lambda n=posts: len(world.keys) > n)  # type: ignore[misc]
                 daemon.send(signal.SIGKILL)
                 await daemon.end()
-            place.platform.clock.advance(half)
-        async with place.daemon(release_id):
-            await until(lambda: _shown(place, release_id) == {"failed"})
+            world.platform.clock.advance(half)
+        async with world.daemon(release_id):
+            await until(lambda: delivered_outcome(world, release_id) == "failed")
 
-        keys = told(place)
+        keys = world.keys
 
     assert len(keys) == len(set(keys))
     assert sum("/card/" in key for key in keys) == 1
 
 
-def _shown(place: Place, release_id: str) -> set[str]:
-    """Return how the rollout ended and, with it, that nothing is left in the outbox."""
-    with Store.open_readonly(f"sqlite:///{place.folder}/nuon-monitor.db") as store:
-        stored = store.snapshots.load(Target("release", release_id))
-        left = store.outbox.counts().pending
-    return {str(stored.state.ended)} if stored and not left else set()
-
-
 async def test_a_second_daemon_on_the_same_store_is_refused(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as place:
-        release_id = place.platform.add("happy")
-        async with place.daemon(release_id) as first:
+    async with a_live_world(tmp_path) as world:
+        release_id = world.platform.add("happy")
+        async with world.daemon(release_id) as first:
             await first.logged("baseline")
 
-            second = await place.command("run")
+            second = await world.command("run")
 
     assert (second.code, second.err.count("\n")) == (1, 1)
     assert f"another nuon-monitor (pid {first.process.pid}) uses" in second.err
 
 
 async def test_a_port_in_use_is_said_in_one_line(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as place:
-        taken = place.platform.base_url.removeprefix("http://")
-        place.write(place.platform.add("happy"), listen=taken)
+    async with a_live_world(tmp_path) as world:
+        taken = world.platform.base_url.removeprefix("http://")
+        world.write(world.platform.add("happy"), http=f'listen = "{taken}"')
 
-        refused = await place.command("run")
+        refused = await world.command("run")
 
     assert refused.code == 1
     assert refused.err == (
@@ -200,10 +117,10 @@ async def test_a_port_in_use_is_said_in_one_line(tmp_path: Path) -> None:
 
 
 async def test_polls_that_bring_nothing_are_not_logged(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as place:
-        release_id = place.platform.add("already-done")
-        async with place.daemon(release_id) as daemon:
-            await until(lambda: polls(place, release_id) > 5)
+    async with a_live_world(tmp_path) as world:
+        release_id = world.platform.add("already-done")
+        async with world.daemon(release_id) as daemon:
+            await until(lambda: world.polls(release_id) > 5)
             daemon.send(signal.SIGTERM)
             await daemon.end()
 
@@ -212,12 +129,12 @@ async def test_polls_that_bring_nothing_are_not_logged(tmp_path: Path) -> None:
 
 
 async def test_a_poll_that_brings_something_is_one_line(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as place:
-        release_id = place.platform.add("happy")
-        async with place.daemon(release_id) as daemon:
+    async with a_live_world(tmp_path) as world:
+        release_id = world.platform.add("happy")
+        async with world.daemon(release_id) as daemon:
             await daemon.logged("baseline")
 
-            place.platform.clock.advance(60)
+            world.platform.clock.advance(60)
 
             entry = await daemon.logged("changed")
             assert entry["target"] == f"release {release_id}"
@@ -226,12 +143,12 @@ async def test_a_poll_that_brings_something_is_one_line(tmp_path: Path) -> None:
 
 
 async def test_the_log_holds_no_token_though_all_is_refused(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as place:
-        release_id = place.platform.add("already-failed")
-        async with place.daemon(release_id) as daemon:
+    async with a_live_world(tmp_path) as world:
+        release_id = world.platform.add("already-failed")
+        async with world.daemon(release_id) as daemon:
             await daemon.logged("sent")
-            place.slack.revoke_token()
-            place.platform.token = "another"
+            world.slack.revoke_token()
+            world.platform.token = "another"
             await daemon.logged("unreachable")
             await daemon.logged("postponed")
 
@@ -241,16 +158,16 @@ async def test_the_log_holds_no_token_though_all_is_refused(tmp_path: Path) -> N
 
 
 async def test_it_goes_on_though_nobody_reads_its_log(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as place:
-        release_id = place.platform.add("happy")
-        async with place.daemon(release_id) as daemon:
+    async with a_live_world(tmp_path) as world:
+        release_id = world.platform.add("happy")
+        async with world.daemon(release_id) as daemon:
             await daemon.logged("sent")
             # The reader's end of the pipe is closed, as when a log collector dies.
             daemon.process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]
 
-            place.platform.clock.advance(3600)
+            world.platform.clock.advance(3600)
 
-            await until(lambda: any("/news/" in key for key in told(place)))
+            await until(lambda: any("/news/" in key for key in world.keys))
 
 
 # Its schedule
@@ -258,8 +175,8 @@ async def test_it_goes_on_though_nobody_reads_its_log(tmp_path: Path) -> None:
 
 async def test_the_scheduler_runs_late_jobs_once_one_at_a_time_and_in_utc(tmp_path: Path) -> None:
     async with (
-        a_place(tmp_path) as place,
-        build(place.config(place.platform.add("happy"))) as app,
+        a_live_world(tmp_path) as world,
+        build(world.config(world.platform.add("happy"))) as app,
     ):
         scheduler = app.daemon._scheduler()
         scheduler.start(paused=True)
@@ -273,33 +190,33 @@ async def test_the_scheduler_runs_late_jobs_once_one_at_a_time_and_in_utc(tmp_pa
 
 
 async def test_what_moves_is_polled_more_often_than_what_is_settled(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as place:
-        moving, settled = place.platform.add("happy"), place.platform.add("already-done")
-        config = place.config(moving, settled, settled="1h")
+    async with a_live_world(tmp_path) as world:
+        moving, settled = world.platform.add("happy"), world.platform.add("already-done")
+        config = world.config(moving, settled, poll='settled_interval = "1h"')
         async with build(config, pace=AT_ONCE) as app:
-            await ran(app, lambda: polls(place, moving) > 10 and polls(place, settled) > 0)
+            await ran(app, lambda: world.polls(moving) > 10 and world.polls(settled) > 0)
 
-        assert polls(place, settled) == 1
+        assert world.polls(settled) == 1
 
 
 async def test_what_has_been_settled_for_long_is_polled_no_more(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as place:
-        moving, settled = place.platform.add("happy"), place.platform.add("already-done")
-        config = place.config(moving, settled, poll='forget_after = "1s"')
+    async with a_live_world(tmp_path) as world:
+        moving, settled = world.platform.add("happy"), world.platform.add("already-done")
+        config = world.config(moving, settled, poll='forget_after = "1s"')
         clock = clock_at(datetime(2026, 3, 2, tzinfo=UTC))
         async with build(config, pace=AT_ONCE, now=clock.now) as app:
             await app.poll_once()
             clock.advance(2)
-            await ran(app, lambda: polls(place, moving) > 10 and polls(place, settled) > 1)
+            await ran(app, lambda: world.polls(moving) > 10 and world.polls(settled) > 1)
 
-        assert polls(place, settled) == 2  # the one before, and the one that finds it settled
+        assert world.polls(settled) == 2  # the one before, and the one that finds it settled
 
 
 async def test_a_platform_that_fails_is_asked_less_and_less(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as place:
-        failing = place.platform.add("happy")
-        config = place.config(failing, settled="1m")
-        place.platform.fault = Fault(FaultKind.STATUS, status=500)
+    async with a_live_world(tmp_path) as world:
+        failing = world.platform.add("happy")
+        config = world.config(failing, poll='settled_interval = "1m"')
+        world.platform.fault = Fault(FaultKind.STATUS, status=500)
         async with build(config, pace=AT_ONCE) as app:
             (poller,) = app.registry.rollout_pollers
             pauses = []
@@ -313,13 +230,13 @@ async def test_a_platform_that_fails_is_asked_less_and_less(tmp_path: Path) -> N
 
 
 async def test_a_platform_is_not_asked_before_the_time_that_it_asks_for(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as place:
-        limited, other = place.platform.add("happy"), place.platform.add("hang")
-        place.platform.next_faults.append(Fault(FaultKind.STATUS, status=429, retry_after=3600))
-        async with build(place.config(limited, other), pace=AT_ONCE) as app:
-            await ran(app, lambda: len(place.platform.requests) > 10)
+    async with a_live_world(tmp_path) as world:
+        limited, other = world.platform.add("happy"), world.platform.add("hang")
+        world.platform.next_faults.append(Fault(FaultKind.STATUS, status=429, retry_after=3600))
+        async with build(world.config(limited, other), pace=AT_ONCE) as app:
+            await ran(app, lambda: len(world.platform.requests) > 10)
 
-        counts = sorted((polls(place, limited), polls(place, other)))
+        counts = sorted((world.polls(limited), world.polls(other)))
         assert counts[0] == 1
         assert counts[1] > 5
 
@@ -335,14 +252,14 @@ class Buggy(RolloutPoller):
 
 
 async def test_a_bug_in_one_watch_does_not_stop_the_others(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as place:
-        well, broken = place.platform.add("happy"), place.platform.add("hang")
-        async with build(place.config(well, broken), pace=AT_ONCE) as app:
+    async with a_live_world(tmp_path) as world:
+        well, broken = world.platform.add("happy"), world.platform.add("hang")
+        async with build(world.config(well, broken), pace=AT_ONCE) as app:
             _, second = app.registry.rollout_pollers
             buggy = Buggy(second.watch, second._context)
             app.registry._rollout_pollers[second.watch.target] = buggy
 
-            await ran(app, lambda: polls(place, well) > 5 and buggy.attempts > 3)
+            await ran(app, lambda: world.polls(well) > 5 and buggy.attempts > 3)
 
             assert _metric(app, "nuon_monitor_unexpected_errors_total", where="poll") > 3
 
@@ -352,18 +269,18 @@ def _metric(app: App, name: str, **labels: str) -> float:
 
 
 async def test_a_poll_that_hangs_does_not_hold_up_the_others(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as place:
-        releases = [place.platform.add("happy") for _ in range(2)]
-        place.platform.next_faults.append(Fault(FaultKind.SLOW, delay=3600))
-        async with build(place.config(*releases, nuon='timeout = "500ms"'), pace=AT_ONCE) as app:
-            await ran(app, lambda: max(polls(place, one) for one in releases) > 3)
+    async with a_live_world(tmp_path) as world:
+        releases = [world.platform.add("happy") for _ in range(2)]
+        world.platform.next_faults.append(Fault(FaultKind.SLOW, delay=3600))
+        async with build(world.config(*releases, nuon='timeout = "500ms"'), pace=AT_ONCE) as app:
+            await ran(app, lambda: max(world.polls(one) for one in releases) > 3)
 
 
 async def test_when_a_release_was_polled_last_is_kept(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as place:
-        release_id = place.platform.add("already-done")
-        async with build(place.config(release_id), pace=AT_ONCE) as app:
-            await ran(app, lambda: polls(place, release_id) > 5)
+    async with a_live_world(tmp_path) as world:
+        release_id = world.platform.add("already-done")
+        async with build(world.config(release_id), pace=AT_ONCE) as app:
+            await ran(app, lambda: world.polls(release_id) > 5)
             (watched,) = await app.store.call(app.store.snapshots.load_all)
             (poller,) = app.registry.rollout_pollers
 
@@ -372,9 +289,9 @@ async def test_when_a_release_was_polled_last_is_kept(tmp_path: Path) -> None:
 
 
 async def test_a_slack_that_hangs_does_not_hold_up_the_polls(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as place:
-        release_id = place.platform.add("happy")
-        place.slack.fail("hang", times=None)
-        async with place.daemon(release_id) as daemon:
-            await until(lambda: polls(place, release_id) > 3)
+    async with a_live_world(tmp_path) as world:
+        release_id = world.platform.add("happy")
+        world.slack.fail("hang", times=None)
+        async with world.daemon(release_id) as daemon:
+            await until(lambda: world.polls(release_id) > 3)
             assert daemon.count("sent") == 0

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from monitor.config import Config
-from monitor.deliver.pace import Pace
 from monitor.service.app import App
 from monitor.service.build import build
 from monitor.service.scheduler import rouse
@@ -23,9 +22,10 @@ from monitor.service.wall_clock import WallClock
 from monitor.simulation.audit import audit
 from monitor.simulation.slack import plain_text
 from monitor.store import PastNotification, PastTransition, Store
+from tests.support.delivery import AT_ONCE
 from tests.support.long_tests import IS_LONG
-from tests.support.processes import Daemon, Place, a_place, until
-from tests.support.world import World, a_world
+from tests.support.processes import Daemon, until
+from tests.support.world import World, a_live_world, a_world
 
 YEAR = timedelta(days=365)
 DAY = timedelta(days=1)
@@ -95,10 +95,6 @@ def test_small_steps_of_ntp_count_once_they_add_up() -> None:
 
 
 # What is told
-
-
-def told(world: World, release_id: str) -> str:
-    return "\n".join(plain_text(post) for post in world.replies(release_id))
 
 
 async def watch(
@@ -182,7 +178,7 @@ async def test_what_moves_is_not_told_to_hang_because_the_clock_was_set(
     async with a_world(tmp_path) as world:
         release_id, _ = await watch(world, "happy", jumps=[by, by], every=60)
 
-        assert "nothing has changed" not in told(world, release_id)
+        assert "nothing has changed" not in world.thread_text(release_id)
 
 
 @pytest.mark.parametrize("by", ANY_WAY)
@@ -193,14 +189,14 @@ async def test_what_hangs_is_told_once_and_in_time_though_the_clock_was_set(
         release_id = world.platform.add("slow", seed=1)
         async with world.monitor(release_id) as app:
             await world.look(app)
-            while "nothing has changed for too long" not in told(world, release_id):
+            while "nothing has changed for too long" not in world.thread_text(release_id):
                 world.set_by = by - world.set_by  # to and fro, at each poll
                 await world.look(app, after=60)
                 assert world.platform.seconds_of(release_id) < 2 * 3600
             since_then = world.platform.seconds_of(release_id)
             await world.look(app, after=60)
 
-        text = told(world, release_id)
+        text = world.thread_text(release_id)
         assert text.count("nothing has changed for too long") == 1
         assert since_then > 30 * 60
 
@@ -238,7 +234,7 @@ async def test_a_clock_that_was_set_back_while_nothing_ran_keeps_no_stall_quiet(
             for _ in range(32):
                 await world.look(app, after=60)
 
-        assert told(world, release_id).count("nothing has changed for too long") == 1
+        assert world.thread_text(release_id).count("nothing has changed for too long") == 1
 
 
 # What is delivered
@@ -276,8 +272,7 @@ class SetClock:
 
 async def ran(config: Config, clock: SetClock, act: Callable[[App], object]) -> None:
     """Run a daemon in this process until what `act` returns, awaited, is done."""
-    at_once = Pace(post=0, edit=0)
-    async with build(config, pace=at_once, now=clock.now, jumped=clock.jumped) as app:
+    async with build(config, pace=AT_ONCE, now=clock.now, jumped=clock.jumped) as app:
         running = asyncio.create_task(app.run())
         try:
             await act(app)  # type: ignore[misc]  # any coroutine
@@ -289,26 +284,26 @@ async def ran(config: Config, clock: SetClock, act: Callable[[App], object]) -> 
 async def test_a_message_that_is_due_does_not_wait_for_a_clock_that_was_set_back(
     tmp_path: Path,
 ) -> None:
-    async with a_place(tmp_path) as place:
-        release_id = place.platform.add("already-failed")
-        place.slack.fail("500", "chat.postMessage")
+    async with a_live_world(tmp_path) as world:
+        release_id = world.platform.add("already-failed")
+        world.slack.fail("500", "chat.postMessage")
         clock = SetClock()
 
         async def set_it(_: App) -> None:
-            await until(lambda: not place.slack.faults)
+            await until(lambda: not world.slack.faults)
             clock.by -= DAY
-            await until(lambda: len(place.slack.channel("releases").posts) > 0)
+            await until(lambda: len(world.channel.posts) > 0)
 
-        await ran(place.config(release_id), clock, set_it)
+        await ran(world.config(release_id), clock, set_it)
 
 
 @pytest.mark.parametrize("by", [YEAR, -DAY])
 async def test_a_post_whose_answer_was_lost_is_found_by_slacks_clock(
     tmp_path: Path, by: timedelta
 ) -> None:
-    async with a_place(tmp_path) as place:
-        release_id = place.platform.add("already-failed")
-        place.slack.fail("reset_after", "chat.postMessage")
+    async with a_live_world(tmp_path) as world:
+        release_id = world.platform.add("already-failed")
+        world.slack.fail("reset_after", "chat.postMessage")
         clock = SetClock()
 
         async def lose_an_answer(app: App) -> None:
@@ -316,14 +311,9 @@ async def test_a_post_whose_answer_was_lost_is_found_by_slacks_clock(
             clock.by += by  # before the post is written down
             await until(lambda: app.metrics.sent._value.get() > 1)
 
-        await ran(place.config(release_id), clock, lose_an_answer)
+        await ran(world.config(release_id), clock, lose_an_answer)
 
-        keys = [
-            post.metadata["event_payload"]["key"]
-            for post in place.slack.channel("releases").posts
-            if post.metadata
-        ]
-        assert sorted(keys) == sorted(set(keys))
+        assert sorted(world.keys) == sorted(set(world.keys))
 
 
 # What is kept
@@ -380,7 +370,10 @@ async def test_a_history_is_in_the_order_of_events_though_the_clock_was_set_back
 
 
 async def test_a_clock_that_is_set_ahead_by_a_year_is_one_run_of_each_job(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as place, build(place.config(place.platform.add("happy"))) as app:
+    async with (
+        a_live_world(tmp_path) as world,
+        build(world.config(world.platform.add("happy"))) as app,
+    ):
         scheduler = app.daemon._scheduler()
         scheduler.start(paused=True)
         runs = [len(job._get_run_times(datetime.now(UTC) + YEAR)) for job in scheduler.get_jobs()]
@@ -401,14 +394,10 @@ def faketime_library() -> str | None:
     return found.stdout.strip() or None
 
 
-def _polls(place: Place) -> int:
-    return sum(request.path.startswith("/v1/releases/") for request in place.platform.requests)
-
-
-async def _goes_on(place: Place, daemon: Daemon) -> None:
+async def _goes_on(world: World, release_id: str, daemon: Daemon) -> None:
     """Wait until polls were made and the daemon says that it is well."""
-    before = _polls(place)
-    await until(lambda: _polls(place) > before + 2)
+    before = world.polls(release_id)
+    await until(lambda: world.polls(release_id) > before + 2)
     await daemon.answers("/readyz", 200)
 
 
@@ -434,8 +423,8 @@ async def test_a_process_goes_on_though_its_clock_is_set(
         jumps = [DAY, 2 * DAY]
     library = faketime_library()
     assert library is not None
-    async with a_place(tmp_path) as place:
-        file = place.write(release_id := place.platform.add("happy"))
+    async with a_live_world(tmp_path) as world:
+        file = world.write(release_id := world.platform.add("happy"))
         # A fake clock is a slow one.
         file.write_text(file.read_text().replace('"100ms"', '"500ms"'))
         offset.write_text("+0s\n")
@@ -446,18 +435,18 @@ async def test_a_process_goes_on_though_its_clock_is_set(
             "TZ": "Europe/Berlin",
             **({} if is_monotonic_too else {"FAKETIME_DONT_FAKE_MONOTONIC": "1"}),
         }
-        async with place.started(**environment) as daemon:
+        async with world.started(**environment) as daemon:
             await daemon.logged("sent")
             for by in jumps:
                 offset.with_suffix(".new").write_text(f"{by.total_seconds():+.0f}s\n")
                 offset.with_suffix(".new").replace(offset)
-                await _goes_on(place, daemon)
+                await _goes_on(world, release_id, daemon)
             if is_monotonic_too:  # by every clock, it has hung for that long
-                await until(lambda: len(place.slack.channel("releases").posts) == 2)
-            told_meanwhile = len(place.slack.channel("releases").posts)
-            life = place.platform.rollout(release_id).settles_after
-            place.platform.clock.advance(life + 60)
-            await until(lambda: len(place.slack.channel("releases").posts) > told_meanwhile)
+                await until(lambda: len(world.channel.posts) == 2)
+            told_meanwhile = len(world.channel.posts)
+            life = world.platform.rollout(release_id).settles_after
+            world.platform.clock.advance(life + 60)
+            await until(lambda: len(world.channel.posts) > told_meanwhile)
             daemon.send(signal.SIGTERM)
 
             assert await daemon.end(within=10) == 0

@@ -15,8 +15,8 @@ from monitor.errors import StoreDamaged, StoreError
 from monitor.simulation.slack import plain_text
 from monitor.store import Name, Store
 from tests.support.clock import NOON
-from tests.support.processes import a_place, until
-from tests.support.world import World, a_world
+from tests.support.processes import until
+from tests.support.world import World, a_live_world, a_world
 
 LOST = "⚠️ The release monitor lost its memory"
 PAGE = 4096
@@ -62,12 +62,8 @@ def harm(folder: Path, damage: Callable[[bytes], bytes] = DAMAGES["cut in half"]
     return damaged
 
 
-def texts(world: World) -> list[str]:
-    return [plain_text(post) for post in world.channel.posts]
-
-
 def losses_told(world: World) -> int:
-    return sum(text.startswith(LOST) for text in texts(world))
+    return sum(text.startswith(LOST) for text in world.texts)
 
 
 @any_damage
@@ -95,14 +91,14 @@ async def test_of_what_was_in_flight_a_damaged_store_brings_the_card_again_and_n
             await world.look(app)
             while not world.stored(release_id)[1].alerts:
                 await world.look(app, after=15)
-        before = len(texts(world))
+        before = len(world.texts)
         harm(tmp_path)
 
         async with world.monitor(release_id) as app:
             for _ in range(3):
                 await world.look(app)
 
-        told = texts(world)[before:]
+        told = world.texts[before:]
         assert len(told) == 2
         assert told[0].startswith(LOST)
         assert set_aside(tmp_path)[0].name in told[0]
@@ -118,14 +114,14 @@ async def test_what_ended_before_the_damage_is_not_told_again(
         releases = [world.platform.add(name) for name in ("already-failed", "already-done")]
         async with world.monitor(*releases) as app:
             await world.look(app)
-        before = len(texts(world))
+        before = len(world.texts)
         harm(tmp_path, damage)
 
         async with world.monitor(*releases) as app:
             await world.look(app)
             await world.look(app, after=3600)
 
-        assert [text.startswith(LOST) for text in texts(world)[before:]] == [True]
+        assert [text.startswith(LOST) for text in world.texts[before:]] == [True]
 
 
 async def test_what_failed_after_the_damage_is_told(tmp_path: Path) -> None:
@@ -142,7 +138,7 @@ async def test_what_failed_after_the_damage_is_told(tmp_path: Path) -> None:
             await world.look(app)
 
         assert plain_text(world.cards(release_id)[-1]).startswith("❌ ")
-        assert "❌" in texts(world)[-1]
+        assert "❌" in world.texts[-1]
 
 
 async def test_what_failed_before_the_damage_is_told_anew_once_it_moves(tmp_path: Path) -> None:
@@ -153,12 +149,12 @@ async def test_what_failed_before_the_damage_is_told_anew_once_it_moves(tmp_path
             await world.look(app)
             while world.stored(release_id)[1].ended is None:
                 await world.look(app, after=15)
-        before = len(texts(world))
+        before = len(world.texts)
         harm(tmp_path)
 
         async with world.monitor(release_id) as app:
             await world.look(app)
-            quiet = len(texts(world)) - before
+            quiet = len(world.texts) - before
             while world.platform.seconds_of(release_id) < rollout.settles_after + 60:
                 await world.look(app, after=15)
 
@@ -199,12 +195,12 @@ async def test_a_crash_between_setting_aside_and_telling_does_not_make_it_silent
         harm(tmp_path)
         with Store.open(world.store_url, now=NOON, replaces_damaged=True):
             pass  # and here it ends
-        before = len(texts(world))
+        before = len(world.texts)
 
         async with world.monitor(release_id) as app:
             await world.look(app)
 
-        assert [text.startswith(LOST) for text in texts(world)[before:]] == [True]
+        assert [text.startswith(LOST) for text in world.texts[before:]] == [True]
 
 
 def test_a_disk_that_damages_again_and_again_is_not_filled(tmp_path: Path) -> None:
@@ -319,40 +315,40 @@ def harm_in_use(folder: Path) -> None:
 async def test_damage_that_shows_while_it_runs_ends_the_daemon_and_the_next_one_begins_anew(
     tmp_path: Path,
 ) -> None:
-    async with a_place(tmp_path) as place:
-        release_id = place.platform.add("failure")
-        async with place.daemon(release_id) as daemon:
+    async with a_live_world(tmp_path) as world:
+        release_id = world.platform.add("failure")
+        async with world.daemon(release_id) as daemon:
             await daemon.logged("sent")
             daemon.send(signal.SIGSTOP)
             harm_in_use(tmp_path)
             daemon.send(signal.SIGCONT)
-            place.platform.clock.advance(60)
+            world.platform.clock.advance(60)
 
             assert await daemon.end() == 1
         assert daemon.errors.count("\n") == 1
         assert "aside when it starts" in daemon.errors
 
-        channel = place.slack.channel("releases")
-        async with place.daemon(release_id) as daemon:
+        channel = world.channel
+        async with world.daemon(release_id) as daemon:
             await daemon.logged("store_was_damaged")
             await until(lambda: any(plain_text(p).startswith(LOST) for p in channel.posts))
             await daemon.answers("/readyz", 200)
-            status = await place.command("status")
+            status = await world.command("status")
 
     assert "store is lost for" in status.out
     assert set_aside(tmp_path)[0].name in status.out.replace("\n", "")
 
 
 async def test_once_begins_a_damaged_store_anew_as_well(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as place:
-        release_id = place.platform.add("already-failed")
-        place.write(release_id)
-        await place.command("once")
+    async with a_live_world(tmp_path) as world:
+        release_id = world.platform.add("already-failed")
+        world.write(release_id)
+        await world.command("once")
         harm(tmp_path)
 
-        again = await place.command("once")
+        again = await world.command("once")
 
-        posts = [plain_text(post) for post in place.slack.channel("releases").posts]
+        posts = [plain_text(post) for post in world.channel.posts]
     assert again.code == 0
     assert "store_was_damaged" in again.err
     assert posts[-1].startswith(LOST)

@@ -1,9 +1,4 @@
-"""`nuon-monitor` as a process of its own, against simulations on loopback.
-
-place = Place(tmp_path, platform, slack)
-async with place.daemon(release_id) as daemon:
-    await daemon.logged("baseline")
-"""
+"""`nuon-monitor` as processes of its own: daemons, and commands in a terminal or without one."""
 
 from __future__ import annotations
 
@@ -24,16 +19,10 @@ from typing import Any
 
 import aiohttp
 
-from monitor.config import Config, load_config
-from monitor.simulation.platform import SimulatedPlatform
-from monitor.simulation.slack import SimulatedSlack
-from tests.support.clock import Clock
-from tests.support.configuration import configuration, keys
 from tests.support.secret_scan import record_output
 
 PATIENCE = 20.0
 """Seconds that a condition may take to come true, on a machine where much else is going on."""
-CHANNEL = "releases"
 
 
 def clean_environment(**more: str) -> dict[str, str]:
@@ -228,91 +217,22 @@ def _is(line: dict[str, Any], event: str, fields: dict[str, object]) -> bool:
     return line["event"] == event and fields.items() <= line.items()
 
 
-@dataclass
-class Place:
-    """A folder with a configuration, and the platform and Slack that it leads to."""
-
-    folder: Path
-    platform: SimulatedPlatform
-    slack: SimulatedSlack
-
-    @property
-    def file(self) -> Path:
-        return self.folder / "monitor.toml"
-
-    def write(
-        self,
-        *release_ids: str,
-        listen: str = "127.0.0.1:0",
-        nuon: str = "",
-        settled: str = "100ms",
-        poll: str = "",
-        slack: str = "",
-        more: str = "",
-    ) -> Path:
-        """Write the configuration of a monitor that watches these releases."""
-        self.file.write_text(
-            configuration(
-                *(f'[[watch]]\nrelease = "{release_id}"' for release_id in release_ids),
-                more,
-                nuon={
-                    "api_url": self.platform.base_url,
-                    "org_id": self.platform.org_id,
-                    "api_token": self.platform.token,
-                    **keys(nuon),
-                },
-                slack={"api_url": slack or self.slack.api_url, "bot_token": self.slack.token},
-                poll={
-                    "interval": "100ms",
-                    "settled_interval": settled,
-                    "unreachable_after": 2,
-                    **keys(poll),
-                },
-                store={"url": f"sqlite:///{self.folder}/nuon-monitor.db"},
-                http={"listen": listen},
-            )
-        )
-        return self.file
-
-    def config(self, *release_ids: str, **more: str) -> Config:
-        return load_config(self.write(*release_ids, **more), {})
-
-    @asynccontextmanager
-    async def daemon(self, *release_ids: str, **more: str) -> AsyncIterator[Daemon]:
-        """Write the configuration and start a daemon with it, see `started`."""
-        self.write(*release_ids, **more)
-        async with self.started() as daemon:
-            yield daemon
-
-    @asynccontextmanager
-    async def started(self, **environment: str) -> AsyncIterator[Daemon]:
-        """Start a daemon as things are; it is killed in the end if it is still there."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "monitor", "run", "-c", str(self.file)),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=_environment(clean_environment(**environment)),
-        )
-        daemon = Daemon(process)
-        reading = asyncio.gather(daemon.read(), daemon.read_errors())
-        try:
-            yield daemon
-        finally:
-            if process.returncode is None:
-                process.kill()
-            await process.wait()
-            await reading
-            record_output("what the daemon wrote", f"{daemon.lines}{daemon.errors}")
-
-    async def command(self, *arguments: str) -> Result:
-        return await command(*arguments, "-c", str(self.file))
-
-
 @asynccontextmanager
-async def a_place(folder: Path, *, speed: float = 0.0) -> AsyncIterator[Place]:
-    """Start both simulations; releases stand still unless there is a `speed`."""
-    async with (
-        SimulatedSlack((CHANNEL,), rates=False) as slack,
-        SimulatedPlatform(Clock(speed=speed)) as platform,
-    ):
-        yield Place(folder, platform, slack)
+async def started(file: Path, **environment: str) -> AsyncIterator[Daemon]:
+    """Start a daemon with a configuration; it is killed in the end if it is still there."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "monitor", "run", "-c", str(file)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=_environment(clean_environment(**environment)),
+    )
+    daemon = Daemon(process)
+    reading = asyncio.gather(daemon.read(), daemon.read_errors())
+    try:
+        yield daemon
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+        await reading
+        record_output("what the daemon wrote", f"{daemon.lines}{daemon.errors}")

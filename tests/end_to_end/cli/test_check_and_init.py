@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import Runner, configured, is_harmless
-from tests.support.processes import Result, a_place
+from tests.support.processes import Result
+from tests.support.world import a_live_world
 
 # The configuration
 
@@ -62,12 +63,12 @@ def test_check_writes_nothing(run: Runner, tmp_path: Path) -> None:
 
 
 async def test_check_online_reports_every_watch_and_channel(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as place:
-        there = place.platform.add("already-done")
+    async with a_live_world(tmp_path) as world:
+        there = world.platform.add("already-done")
         more = '[[watch]]\nrelease = "relmissing"\nchannel = "#nowhere"\n'
-        place.write(there, more=more)
+        world.write(there, more=more)
 
-        checked = await place.command("check", "--online")
+        checked = await world.command("check", "--online")
 
     assert (checked.code, checked.err) == (1, "")
     marks = [line[:1] for line in checked.out.splitlines()[1:]]
@@ -78,22 +79,22 @@ async def test_check_online_reports_every_watch_and_channel(tmp_path: Path) -> N
 
 
 async def test_check_online_sends_no_message(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as place:
-        place.write(place.platform.add("already-failed"))
+    async with a_live_world(tmp_path) as world:
+        world.write(world.platform.add("already-failed"))
 
-        checked = await place.command("check", "--online")
+        checked = await world.command("check", "--online")
 
         assert checked.code == 0
-        assert place.slack.channel("releases").posts == []
+        assert world.channel.posts == []
 
 
 async def test_check_online_says_that_the_tokens_are_refused(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as place:
-        place.write(place.platform.add("happy"))
-        place.platform.token = "another"
-        place.slack.revoke_token()
+    async with a_live_world(tmp_path) as world:
+        world.write(world.platform.add("happy"))
+        world.platform.token = "another"
+        world.slack.revoke_token()
 
-        checked = await place.command("check", "--online")
+        checked = await world.command("check", "--online")
 
     assert checked.code == 1
     assert "check nuon.api_token" in checked.out

@@ -17,7 +17,8 @@ from monitor.store import Observation, Store
 from tests.support.builders import release, snapshot, state
 from tests.support.commands import Runner
 from tests.support.configuration import configuration
-from tests.support.processes import CHANNEL, Result, a_place, until
+from tests.support.processes import Result, until
+from tests.support.world import CHANNEL, a_live_world
 
 TARGET = snapshot(release()).target
 CONFIG = configuration('[[watch]]\nrelease = "rel1"')
@@ -205,17 +206,17 @@ def test_a_store_that_somebody_keeps_locked_is_named(
 async def test_a_running_daemon_sends_within_seconds_what_a_person_asks_for(
     tmp_path: Path,
 ) -> None:
-    async with a_place(tmp_path) as place:
-        place.slack.archive(CHANNEL)
-        async with place.daemon(place.platform.add("already-failed")) as daemon:
+    async with a_live_world(tmp_path) as world:
+        world.slack.archive(CHANNEL)
+        async with world.daemon(world.platform.add("already-failed")) as daemon:
             await daemon.logged("destination_refuses")
-            first, *_ = json.loads((await place.command("outbox", "--json")).out)
+            first, *_ = json.loads((await world.command("outbox", "--json")).out)
             assert first["error"] == "Slack answered is_archived to chat.postMessage"
-            status = await place.command("status")
+            status = await world.command("status")
             assert "channel/#releases is unreachable" in status.out
-            place.slack.unarchive(CHANNEL)
+            world.slack.unarchive(CHANNEL)
 
-            said = await place.command("outbox", "retry")
+            said = await world.command("outbox", "retry")
 
             assert said.code == 0
             await until(lambda: daemon.count("sent") == 2)

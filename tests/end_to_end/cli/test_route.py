@@ -21,10 +21,11 @@ from tests.support.builders import deploy, release, snapshot, state, step
 from tests.support.clock import NOON
 from tests.support.commands import Runner
 from tests.support.configuration import configuration
-from tests.support.processes import CHANNEL, Result, a_place
+from tests.support.processes import Result
 from tests.support.situations import SITUATIONS, Situation
 from tests.support.situations.parts import DEFAULT
 from tests.support.situations.typed import outcome_of, quiet_of, route_of, typed, watch_of
+from tests.support.world import CHANNEL, a_live_world
 
 STORE_URL = "sqlite:///nuon-monitor.db"
 NOW = datetime.now(UTC)
@@ -381,10 +382,10 @@ async def test_a_dry_run_says_of_each_message_why_it_goes_where_it_goes(tmp_path
         f'[[route]]\nname = "on-call"\nevents = ["failed"]\nchannel = "#{CHANNEL}"\n'
         'mention = ["@here"]\n'
     )
-    async with a_place(tmp_path) as place:
-        place.write(place.platform.add("already-failed"), more=routes)
+    async with a_live_world(tmp_path) as world:
+        world.write(world.platform.add("already-failed"), more=routes)
 
-        shown = await place.command("once", "--dry-run")
+        shown = await world.command("once", "--dry-run")
 
         assert (shown.code, shown.err) == (0, "")
         assert (
@@ -392,14 +393,14 @@ async def test_a_dry_run_says_of_each_message_why_it_goes_where_it_goes(tmp_path
             'route 1 "on-call": matches, told in #releases with @here; looks no further'
         ) in " ".join(shown.out.split())
         assert "Not told now" not in shown.out
-        assert place.slack.channel(CHANNEL).posts == []
+        assert world.channel.posts == []
 
 
 async def test_a_dry_run_shows_what_quiet_hours_would_hold(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as place:
-        place.write(place.platform.add("already-failed"), more=ALWAYS_QUIET)
+    async with a_live_world(tmp_path) as world:
+        world.write(world.platform.add("already-failed"), more=ALWAYS_QUIET)
 
-        shown = await place.command("once", "--dry-run")
+        shown = await world.command("once", "--dry-run")
 
         assert (shown.code, shown.err) == (0, "")
         _, _, kept = shown.out.partition("Not told now:\n")
@@ -412,16 +413,16 @@ async def test_a_dry_run_shows_what_quiet_hours_would_hold(tmp_path: Path) -> No
 async def test_a_test_notification_goes_to_every_sink_that_anything_leads_to(
     tmp_path: Path,
 ) -> None:
-    async with a_place(tmp_path) as place:
+    async with a_live_world(tmp_path) as world:
         for name in ("oncall", "digests"):
-            place.slack.add_channel(name)
+            world.slack.add_channel(name)
         more = (
-            f'[[route]]\nname = "vendor"\nwebhook_url = "{place.slack.webhook_url}"\n'
+            f'[[route]]\nname = "vendor"\nwebhook_url = "{world.slack.webhook_url}"\n'
             '[[route]]\nchannel = "#oncall"\n[[digest]]\nchannel = "#digests"\n'
         )
-        place.write("rel1", more=more)
+        world.write("rel1", more=more)
 
-        shown = await place.command("test-notification")
+        shown = await world.command("test-notification")
 
         assert shown == Result(
             0,
@@ -429,4 +430,4 @@ async def test_a_test_notification_goes_to_every_sink_that_anything_leads_to(
             "✓ #oncall: sent\n✓ #digests: sent\n",
             "",
         )
-        assert len(place.slack.channel("digests").posts) == 1
+        assert len(world.slack.channel("digests").posts) == 1

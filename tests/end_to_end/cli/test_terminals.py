@@ -12,7 +12,8 @@ import pytest
 from rich.text import Text
 
 from tests.support.commands import configured, in_trouble, stored
-from tests.support.processes import a_place, clean_environment, in_terminal
+from tests.support.processes import clean_environment, in_terminal
+from tests.support.world import a_live_world
 
 
 async def drawn(*arguments: str, **environment: str) -> str:
@@ -85,16 +86,16 @@ def test_a_terminal_that_knows_ascii_only_is_no_error(tmp_path: Path) -> None:
 
 
 async def test_an_interrupt_is_quiet(tmp_path: Path) -> None:
-    async with a_place(tmp_path) as place:
-        place.slack.fail("hang", times=None)
-        place.write("rel1")
+    async with a_live_world(tmp_path) as world:
+        world.slack.fail("hang", times=None)
+        world.write("rel1")
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "monitor", "test-notification", "-c", str(place.file)),
+            *(sys.executable, "-m", "monitor", "test-notification", "-c", str(world.file)),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env=clean_environment(),
         )
-        await place.slack.wait_until(lambda: len(place.slack.requests) == 1)
+        await world.slack.wait_until(lambda: len(world.slack.requests) == 1)
 
         process.send_signal(2)
 
