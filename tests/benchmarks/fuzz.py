@@ -33,7 +33,7 @@ from monitor.decide.stalls import StallRules
 from monitor.errors import MalformedAnswer
 from monitor.kinds import KINDS, approvals, every_part, release, workflow
 from monitor.kinds.approvals import APPROVALS
-from monitor.kinds.profile import WatchKind
+from monitor.kinds.profile import LastSeen, WatchKind
 from monitor.kinds.release import RELEASE
 from monitor.kinds.stored import decode_snapshot, encode_snapshot
 from monitor.kinds.wire import Document, Memo
@@ -50,7 +50,9 @@ from monitor.model import (
     phase_of,
 )
 from monitor.platform.client import NuonClient
+from monitor.platform.explanations import Explanations
 from monitor.platform.fetch import gather
+from monitor.simulation.answers import Shape
 from monitor.simulation.platform import SimulatedPlatform
 from monitor.simulation.scenarios import (
     BEGINNING,
@@ -69,6 +71,7 @@ from tests.support.clock import clock_at
 POLLS_OF_A_LIFE = 20
 _MOMENTS = 12
 _MOST_ROUNDS = 20
+_MOST_EXPLAINED = 5
 _COURSES: tuple[Course, ...] = (WAITS, NOOP, DENIED, FLICKERS)
 _PATIENCE = StallRules(timedelta(minutes=30), timedelta(hours=4))
 _DEFAULTS = ("C1", "hook")
@@ -140,7 +143,10 @@ class Original:
 
 @cache
 def originals(kind: str) -> tuple[Original, ...]:
-    """Return some lives as they are told in one dialect, as the platform answers them."""
+    """Return some lives as they are told in one dialect, as the platform answers them.
+
+    Every other one is as thin as the real servers are, and what explains it is elsewhere.
+    """
     return asyncio.run(_recorded(kind))
 
 
@@ -153,13 +159,14 @@ async def _recorded(kind: str) -> tuple[Original, ...]:
         for seed in (number % 4, (number + 1) % 4):
             courses = {**SCENARIOS[name].courses, (1, 1): _COURSES[seed]}
             small = replace(SCENARIOS[name], steps=(2, 3), courses=courses)
-            recorded.append(await _record(small, seed, kind, dialect))
+            shape = Shape.THIN if seed % 2 else Shape.DOCUMENTED
+            recorded.append(await _record(small, seed, kind, dialect, shape))
     return tuple(recorded)
 
 
-async def _record(scenario: Scenario, seed: int, kind: str, dialect: str) -> Original:
+async def _record(scenario: Scenario, seed: int, kind: str, dialect: str, shape: Shape) -> Original:
     clock = clock_at(BEGINNING)
-    async with SimulatedPlatform(clock) as platform:
+    async with SimulatedPlatform(clock, shape=shape) as platform:
         watched = platform.add(scenario, seed=seed, dialect=dialect)
         every = platform.rollout(watched).settles_after / (_MOMENTS - 1)
         target = Target(kind, watched if kind == dialect else "org")
@@ -172,7 +179,8 @@ async def _record(scenario: Scenario, seed: int, kind: str, dialect: str) -> Ori
             max_concurrent_requests=8,
         ) as client:
             for _ in range(_MOMENTS):
-                gathered = await gather(client, KINDS[kind], target.id)
+                explanations = Explanations(client, KINDS[kind])
+                gathered = await gather(client, KINDS[kind], target.id, explanations=explanations)
                 main = {KINDS[kind].path(target.id): Document(gathered.main.body)}
                 beside = {path: one for path, one in gathered.beside.items() if one is not None}
                 moments.append(main | beside)
@@ -388,7 +396,7 @@ class Life:
         main = next(iter(documents.values())).body
         beside: dict[str, Document | None] = {}
         if kind.further is None:
-            return _Gathered(main, beside)
+            return self._explained(main, documents, beside)
         seen = self.seen.root if self.seen else None
         for _ in range(_MOST_ROUNDS):
             try:
@@ -397,11 +405,33 @@ class Life:
                 return None
             new = [one for one in wanted if one.path not in beside]
             if not new:
-                return _Gathered(main, beside)
+                return self._explained(main, documents, beside)
             if any(one.is_needed and one.path not in documents for one in new):
                 return None
             beside |= {one.path: documents.get(one.path) for one in new}
         return None
+
+    def _explained(
+        self,
+        main: bytes,
+        documents: Mapping[str, Document],
+        beside: Mapping[str, Document | None],
+    ) -> _Gathered | None:
+        """Add what explains the documents of a poll, as far as it can be had."""
+        kind, identifier = self.original.kind, self.original.target.id
+        if kind.questions is None:
+            return _Gathered(main, beside)
+        last_seen = LastSeen(self.seen.root if self.seen else None)
+        for _ in range(_MOST_EXPLAINED):
+            try:
+                asked = kind.questions(main, identifier, beside, last_seen)
+            except MalformedAnswer:
+                return None
+            new = {one.path: documents.get(one.path) for one in asked if one.path not in beside}
+            if not new:
+                break
+            beside = {**beside, **new}
+        return _Gathered(main, beside)
 
     def _decoded(self, gathered: _Gathered) -> Entity | None:
         """Read an answer with what is remembered of the one before, and without."""
