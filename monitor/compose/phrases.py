@@ -44,6 +44,7 @@ _PHRASES: Mapping[ReasonKind, str] = {
         "will never go on: the platform does not count {ends} as an end and waits for ever"
     ),
     ReasonKind.QUIET: "hangs: nothing has changed for too long",
+    ReasonKind.AWAITS_BUILD: "hangs: it waits for its build, which has not ended for too long",
     ReasonKind.GIVEN_UP: (
         "is dead: nothing has changed for over 60 minutes, after which the platform stops working"
         " at a release without saying so"

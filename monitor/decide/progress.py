@@ -15,6 +15,7 @@ from functools import cached_property
 import msgspec
 
 from monitor.kinds import profile_of
+from monitor.kinds.parts import BUILD
 from monitor.kinds.profile import Agreement
 from monitor.model import Entity, Level, Phase, is_refusal, phase_of
 
@@ -193,6 +194,20 @@ def has_parts_that_wait(level: Level, entity: Entity) -> bool:
             for step in entity.children
         )
     return level is Level.STEP and any(u.phase is Phase.WAITING for u in units_of(entity))
+
+
+def awaits_build(root: Entity) -> bool:
+    """Whether a rollout waits for the build that it is to roll out, and has not begun."""
+    status = root.fact("build_status")
+    if not status or {root.phase, phase_of(BUILD, status)} - {Phase.PENDING, Phase.RUNNING}:
+        return False
+    return all(step.phase is Phase.PENDING and not step.children for step in root.children)
+
+
+def is_failed_by_build(root: Entity) -> bool:
+    """Whether a rollout failed because the build that it is to roll out did."""
+    status = root.fact("build_status")
+    return root.phase is Phase.FAILED and bool(status) and phase_of(BUILD, status) is Phase.FAILED
 
 
 def has_units_in_flight(root: Entity) -> bool:

@@ -10,6 +10,7 @@ from monitor.decide.alert_book import AlertBook
 from monitor.decide.changes import possibly_removed
 from monitor.decide.progress import (
     AlertKeys,
+    awaits_build,
     has_units_in_flight,
     keyed_units_of,
     progress_of,
@@ -127,12 +128,25 @@ def _silence(book: AlertBook, stall_rules: StallRules) -> Reason | None:
     given_up_after = _given_up_after(book.root)
     if given_up_after is not None and silence >= given_up_after:
         return Reason(ReasonKind.GIVEN_UP)
-    return Reason(ReasonKind.QUIET) if silence >= stall_rules.stalled_after else None
+    kind, patience = _patience(book.root, stall_rules)
+    return Reason(kind) if silence >= patience else None
 
 
 def _given_up_after(root: Entity) -> timedelta | None:
     """Return after how long without a change the platform stops working at it; None if never."""
-    return profile_of(root).given_up_after if root.phase is Phase.RUNNING else None
+    is_at_work = root.phase is Phase.RUNNING and not awaits_build(root)
+    return profile_of(root).given_up_after if is_at_work else None
+
+
+def _patience(root: Entity, stall_rules: StallRules) -> tuple[ReasonKind, timedelta]:
+    """Return for how long silence is no news, and why it is then.
+
+    A build may take its time, as long as the platform waits for it.
+    """
+    if not awaits_build(root):
+        return ReasonKind.QUIET, stall_rules.stalled_after
+    given_up_after = profile_of(root).given_up_after or timedelta(0)
+    return ReasonKind.AWAITS_BUILD, max(stall_rules.stalled_after, given_up_after)
 
 
 def _quiet_since(root: Entity, state: TargetState) -> datetime:
@@ -181,4 +195,5 @@ def _silence_due(
     if stall is not ReasonKind.GIVEN_UP and given_up_after is not None:
         yield quiet + given_up_after
     if stall is None:
-        yield quiet + stall_rules.stalled_after
+        _, patience = _patience(root, stall_rules)
+        yield quiet + patience

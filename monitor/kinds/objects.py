@@ -131,9 +131,32 @@ class SandboxRun(Stated, gc=False):
     workflow: Workflow | NonObject = None
 
 
+class Source(msgspec.Struct, gc=False):
+    """Where a component's code comes from."""
+
+    repo: object = None
+    branch: object = None
+
+
+class Sources(msgspec.Struct, gc=False):
+    connected_github_vcs_config: Source | NonObject = None
+    public_git_vcs_config: Source | NonObject = None
+
+
+class ComponentConfig(msgspec.Struct, gc=False):
+    """A component's configuration: one of these, by what it is built with."""
+
+    version: object = None
+    docker_build: Sources | NonObject = None
+    helm: Sources | NonObject = None
+    terraform_module: Sources | NonObject = None
+
+
 class Build(Stated, gc=False):
     component_id: object = None
     component_name: object = None
+    component_config_version: object = None
+    component_config_connection: ComponentConfig | NonObject = None
     git_ref: object = None
     created_by: Account | NonObject = None
     vcs_connection_commit: Commit | NonObject = None

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from monitor.kinds.wire import Beside, Memo, Question, Wanted
-from monitor.model import Entity, Found, Kind, Target
+from monitor.model import Entity, Found, Kind, Phase, Target
 
 
 class WatchedBy(Enum):
@@ -48,6 +48,16 @@ class DashboardPage(NamedTuple):
 def page_of_install(entity: Entity) -> DashboardPage:
     """Return the page of the work at an install, or else the install's."""
     return DashboardPage("Open install", _at_install(entity, entity.workflow_id))
+
+
+def page_of_deploy(entity: Entity) -> DashboardPage:
+    """Return the logs of a deploy that failed, or else the page of the work at its install."""
+    ids = entity.install_id, entity.component_id, entity.id
+    if entity.phase is not Phase.FAILED or not all(ids):
+        return page_of_install(entity)
+    install, component, deploy = ids
+    path = ("installs", install, "components", component, "deploys", deploy, "logs")
+    return DashboardPage("Open logs", (path,))
 
 
 def page_of_workflow(entity: Entity) -> DashboardPage:

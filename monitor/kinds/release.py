@@ -23,10 +23,11 @@ from monitor.kinds.profile import (
     Finder,
     KindProfile,
     WatchKind,
-    page_of_install,
+    page_of_deploy,
 )
 from monitor.kinds.release_answers import Explained
-from monitor.kinds.release_deploys import Parsed, ReadDeploy, oldest_origin, read_deploy
+from monitor.kinds.release_build import read_build
+from monitor.kinds.release_deploys import Parsed, ReadDeploy, filled_up, oldest_origin, read_deploy
 from monitor.kinds.release_questions import questions
 from monitor.model import Entity, Found, Kind, Target, phase_of, status_words
 
@@ -64,7 +65,7 @@ PROFILE: Final = KindProfile(
     name_is_of="component",
     unit_names=("{install}",),
     page=lambda _: DashboardPage("Open releases", (("releases",),)),
-    unit_page=page_of_install,
+    unit_page=page_of_deploy,
 )
 
 
@@ -89,6 +90,7 @@ class _Release(msgspec.Struct, gc=False):
     updated_at: str | None = None
     created_by_id: object = None
     build_id: str | None = None
+    build: msgspec.Raw = msgspec.Raw()
     release_steps: list[_Step | None] | None = None
 
 
@@ -117,13 +119,15 @@ def decode(
     explained = Explained(beside)
     make = _maker(memo, explained, document.build_id or "")
     steps = [_step(row, make, read) for row in wire.present(document.release_steps)]
-    origin = oldest_origin([deploy.origin for deploy in read if deploy.origin])
+    build = read_build(document.build)
+    origins = [deploy.origin for deploy in read if deploy.origin]
+    origin = filled_up(oldest_origin(origins), build.origin)
     status = wire.read_status(document.status, document.status_description)
     root = Entity(
         kind=RELEASE,
         id=document.id,
         status=status.status,
-        description=status.description,
+        description=build.description_of(phase_of(RELEASE, status.status), status.description),
         name=origin.component_name,
         created_at=wire.read_time(document.created_at),
         updated_at=wire.read_time(document.updated_at),
@@ -131,7 +135,14 @@ def decode(
         build_id=document.build_id or "",
         revision=origin.revision,
         created_by=origin.email or fields.text(document.created_by_id),
-        facts=fields.facts_of(message=origin.message, author_name=origin.author_name),
+        facts=fields.facts_of(
+            message=origin.message,
+            author_name=origin.author_name,
+            version=origin.version,
+            repository=origin.repository,
+            branch=origin.branch,
+            build_status=build.status,
+        ),
         children=wire.in_order(steps),
     )
     _refuse_shared_deploys(root)

@@ -5,14 +5,16 @@ As a rule all deploys of a release have the same build, so it is decoded once fo
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from typing import NamedTuple
 
 import msgspec
 
 from monitor.errors import MalformedAnswer
 from monitor.kinds import fields, nesting, objects, sharing, tree, wire
-from monitor.model import Entity
+from monitor.kinds.causes import reason_of, says_nothing
+from monitor.kinds.parts import BUILD
+from monitor.model import Entity, Phase
 
 
 class _Deploy(objects.BuiltDeploy, gc=False):
@@ -32,6 +34,10 @@ class Origin(NamedTuple):
     email: str
     message: str
     author_name: str
+    version: str = ""
+    """Of the component's configuration."""
+    repository: str = ""
+    branch: str = ""
 
 
 class _Details(NamedTuple):
@@ -103,7 +109,7 @@ def read_deploy(part: msgspec.Raw, builds: dict[bytes, Built]) -> Parsed:
         return None
     key = (fields.required(fields.text(row.id), "an install deploy"),)
     entity = tree.deploy_of(row, key, built.below(key) if built else ())
-    origin = _origin(row, built.row if built else None)
+    origin = origin_of(row, built.row if built else None)
     if not entity.children:
         return ReadDeploy(entity, origin)
     whole = sharing.once_below(entity)
@@ -122,16 +128,30 @@ def explained_deploy(
     added = sharing.once(more, set(sharing.keys((whole,))))
     entity = msgspec.structs.replace(
         whole,
+        description=_description_of(whole, added),
         workflow_id=whole.workflow_id or (own.whole.workflow_id if own else ""),
         children=nesting.by_creation(whole.children, added),
     )
     origins = [one.origin for one in (deploy, own) if one is not None and one.origin is not None]
-    origin = Origin(*map(_first, zip(*origins, strict=True))) if origins else None
+    origin = filled_up(origins[0], origins[-1]) if origins else None
     common = frozenset([(part.kind, part.id) for part in sharing.in_common(entity.children)])
     return ReadDeploy(entity, origin, _Details(common, {}))
 
 
-def _first(values: tuple[str, ...]) -> str:
+def _description_of(deploy: Entity, added: Iterable[Entity]) -> str:
+    """Return why a deploy failed where only its build says it, or else its own words.
+
+    The build is that of all deploys, and stays below one of them.
+    """
+    if deploy.phase is not Phase.FAILED or not says_nothing(deploy.description):
+        return deploy.description
+    reasons = {part.kind: reason_of(part) for part in added if part.phase is Phase.FAILED}
+    of_build = reasons.pop(BUILD, "")
+    is_only_of_build = all(map(says_nothing, reasons.values())) and not says_nothing(of_build)
+    return of_build if is_only_of_build else deploy.description
+
+
+def _first(values: tuple[str, str]) -> str:
     return next(filter(None, values), "")
 
 
@@ -148,7 +168,8 @@ def _built(part: msgspec.Raw, known: dict[bytes, Built]) -> Built | None:
     return built
 
 
-def _origin(row: objects.BareDeploy, build: objects.Build | None) -> Origin | None:
+def origin_of(row: objects.BareDeploy, build: objects.Build | None) -> Origin | None:
+    """Return what a deploy and its build say of the release; None where that is nothing."""
     if build is None:
         if not (row.component_name or row.component_id or row.created_by):
             return None
@@ -159,12 +180,33 @@ def _origin(row: objects.BareDeploy, build: objects.Build | None) -> Origin | No
         fields.text(row.created_at),
         fields.text(row.id),
         fields.text(row.component_name) or fields.text(build.component_name),
-        fields.text(row.component_id),
+        fields.text(row.component_id) or fields.text(build.component_id),
         fields.text(commit.sha) or fields.text(build.git_ref),
         fields.email(row.created_by),
         fields.text(commit.message),
         fields.text(commit.author_name),
+        *_source_of(build),
     )
+
+
+def _source_of(build: objects.Build) -> tuple[str, str, str]:
+    """Return the version of a build's component, and its repository and branch."""
+    found = build.component_config_connection
+    config = found if isinstance(found, objects.ComponentConfig) else objects.ComponentConfig()
+    version = build.component_config_version or config.version
+    number = str(version) if isinstance(version, int | str) and version is not True else ""
+    for one in (config.docker_build, config.helm, config.terraform_module):
+        if not isinstance(one, objects.Sources):
+            continue
+        for source in (one.connected_github_vcs_config, one.public_git_vcs_config):
+            if isinstance(source, objects.Source) and source.repo:
+                return number, fields.text(source.repo), fields.text(source.branch)
+    return number, "", fields.text(build.git_ref)
+
+
+def filled_up(origin: Origin, other: Origin | None) -> Origin:
+    """Return an origin with what it lacks of another one."""
+    return Origin(*map(_first, zip(origin, other, strict=True))) if other else origin
 
 
 def oldest_origin(origins: list[Origin]) -> Origin:

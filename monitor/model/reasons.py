@@ -55,6 +55,8 @@ class ReasonKind(StrEnum):
     (`ends`, the statuses that they ended with)."""
     QUIET = "quiet"
     """Stalled: nothing changed for as long as `stall.after` says."""
+    AWAITS_BUILD = "awaits build"
+    """Stalled: its build has not ended for longer than the platform itself waits for it."""
     GIVEN_UP = "given up"
     """Stalled: nothing changed for longer than the platform itself keeps working at a release."""
     DISAGREES = "disagrees"

@@ -117,7 +117,11 @@ def test_a_full_answer_is_read_with_all_that_is_shown() -> None:
         build_id="bld1",
         revision="c0ffee",
         created_by="robin@example.com",
-        facts=(("message", "Raise replicas"), ("author_name", "Robin Example")),
+        facts=(
+            ("message", "Raise replicas"),
+            ("author_name", "Robin Example"),
+            ("branch", "main"),
+        ),
         children=(
             Entity(
                 kind=RELEASE_STEP,

@@ -104,7 +104,8 @@ def _origin(layout: Layout, commit: Commit, budget: Budget) -> Iterator[tuple[Pa
     facts = (
         _component_of(layout, budget),
         f"{root.kind} {short_id(root.id)}",
-        commit_words(commit, budget) or (root.build_id and f"build {short_id(root.build_id)}"),
+        _version_of(root, budget),
+        _built_from(root, commit, budget),
         _tag_of(layout, budget),
         "a plan only, changes nothing" if _is_only_planned(layout) else "",
         _starter_of(layout, budget),
@@ -123,6 +124,22 @@ def _component_of(layout: Layout, budget: Budget) -> str:
     component = layout.root.name or layout.view.names.get(layout.root.component_id, "")
     is_in_title = not layout.given_title or component in layout.given_title
     return "" if is_in_title or not component else plain(component, budget.name)
+
+
+def _version_of(root: Entity, budget: Budget) -> str:
+    version = plain(root.fact("version"), budget.name, fallback="")
+    return f"version {version}" if version else ""
+
+
+def _built_from(root: Entity, commit: Commit, budget: Budget) -> str:
+    """Return the commit or the build, with its repository and branch."""
+    words = commit_words(commit, budget) or (root.build_id and f"build {short_id(root.build_id)}")
+    repository = plain(root.fact("repository"), budget.name, fallback="")
+    branch = plain(root.fact("branch"), budget.name, fallback="")
+    if branch == commit.revision:
+        branch = ""
+    of, on = repository and f"of {repository}", branch and f"on {branch}"
+    return " ".join(filter(None, (words, of, on)))
 
 
 def _is_only_planned(layout: Layout) -> bool:

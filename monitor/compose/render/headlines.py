@@ -10,6 +10,7 @@ from monitor.compose.render.layout import Layout
 from monitor.compose.render.perpetual import summary_of_perpetual
 from monitor.compose.render.phases import FAILED, TROUBLES, awaits_approval, says_of, waits
 from monitor.decide import progress
+from monitor.decide.progress import awaits_build, is_failed_by_build
 from monitor.model import Entity, Event, EventKind, Level, Phase, ReasonKind
 from monitor.text import counted
 
@@ -54,6 +55,8 @@ def failure_words(layout: Layout) -> str:
     words, _ = says_of(layout.root) if is_over else FAILED
     if layout.failed is not None:
         return f" {words} at {layout.step_words(layout.failed)}"
+    if is_failed_by_build(layout.root):
+        return f" {words} because its build did"
     if layout.stages and layout.progress.pending == layout.progress.total:
         return f" {words} before it reached any {layout.terms.unit}"
     return f" {words}"
@@ -94,6 +97,8 @@ def _state(layout: Layout) -> tuple[str, str]:
 
 def _state_under_way(layout: Layout) -> tuple[str, str]:
     root, progress = layout.root, layout.progress
+    if awaits_build(root):
+        return "🔵", " waits for its build"
     if progress.failed:
         return "❌", f": {reached(layout, progress)}, {progress.failed:,} failed"
     if progress.waiting:

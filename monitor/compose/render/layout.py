@@ -110,6 +110,22 @@ class Layout:
 
     @property
     def failed(self) -> int | None:
+        """The index of the step that failed, or that it was at when it failed."""
+        return self._failed_itself if self.left_at is None else self.left_at
+
+    @property
+    def left_at(self) -> int | None:
+        """The index of the step that a failed rollout was at, where none has failed itself.
+
+        The platform leaves it for ever as if it were under way (its public source, December 2025).
+        """
+        if self.root.phase is not Phase.FAILED or self._failed_itself is not None:
+            return None
+        begun = [i for i, stage in enumerate(self.stages) if stage.step.phase is Phase.RUNNING]
+        return begun[-1] if begun else None
+
+    @property
+    def _failed_itself(self) -> int | None:
         for index, stage in enumerate(self.stages):
             if stage.step.phase is Phase.FAILED or stage.progress.failed:
                 return index

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from monitor.compose.render.blocks import Element, link
 from monitor.compose.render.layout import Layout
 from monitor.compose.render.links import URL_LIMIT
+from monitor.decide.progress import is_failed_by_build
 from monitor.kinds.profile import DashboardPage
 from monitor.model import Entity
 
@@ -34,11 +37,28 @@ def page_of_unit(layout: Layout, unit: Entity) -> Page | None:
     """Return a unit's page: its own, or else its step's or that of the whole."""
     profile = layout.profile
     if profile.unit_page is not None:
-        return _page(layout, profile.unit_page, unit)
+        # What all units have in common is said of the whole only.
+        component_id = unit.component_id or layout.root.component_id
+        whole = msgspec.structs.replace(unit, component_id=component_id)
+        return _page(layout, profile.unit_page, whole)
     if profile.step_page is None:
         return _page(layout, profile.page, layout.root)
     step = layout.view.owners.get(unit.id)
     return _page(layout, profile.step_page, step) if step else None
+
+
+def page_of_build(layout: Layout) -> Page | None:
+    """Return the page of the build that is rolled out."""
+    root, view = layout.root, layout.view
+    app_id = root.app_id or view.apps.get(root.component_id, "")
+    component = ("apps", app_id, "components", root.component_id)
+    url = view.links.to(*component, "builds", root.build_id)
+    return Page(url, "Open build") if url else None
+
+
+def page_of_failed_build(layout: Layout) -> Page | None:
+    """Return the page of the build, where the rollout failed because of it."""
+    return page_of_build(layout) if is_failed_by_build(layout.root) else None
 
 
 def page_of_step(layout: Layout, step: Entity) -> Page | None:

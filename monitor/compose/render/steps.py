@@ -58,8 +58,7 @@ def _is_untouched(stage: progress.Stage) -> bool:
 
 
 def _step_line(layout: Layout, index: int, budget: Budget) -> Line:
-    stage = layout.stages[index]
-    words = " · ".join(_step_words(layout, stage, budget))
+    words = " · ".join(_step_words(layout, index, budget))
     return line(
         f"{_step_mark(layout, index)} ", bold(layout.step_label(index)), words and f" · {words}"
     )
@@ -69,6 +68,8 @@ def _step_mark(layout: Layout, index: int) -> str:
     stage = layout.stages[index]
     if stage.step.phase.is_terminal:
         return MARKS[stage.step.phase]
+    if index == layout.left_at:
+        return MARKS[Phase.FAILED]
     if _is_stalled(layout, index):
         return "⚠"
     if stage.progress.failed:
@@ -85,7 +86,8 @@ def _is_stalled(layout: Layout, index: int) -> bool:
     return layout.root.id in alert_keys and index == layout.current
 
 
-def _step_words(layout: Layout, stage: progress.Stage, budget: Budget) -> Iterator[str]:
+def _step_words(layout: Layout, index: int, budget: Budget) -> Iterator[str]:
+    stage = layout.stages[index]
     step, progress = stage.step, stage.progress
     if step.phase is Phase.UNKNOWN:
         yield f"unknown status {plain(step.status, min(budget.words, WORD_LIMIT))}"
@@ -95,6 +97,8 @@ def _step_words(layout: Layout, stage: progress.Stage, budget: Budget) -> Iterat
         yield extras
     if timing := _timing_words(layout, stage):
         yield timing
+    if index == layout.left_at:
+        yield "stopped here"
     if step.is_absent:
         yield "not in the newest answer"
 

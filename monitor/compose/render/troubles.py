@@ -9,7 +9,12 @@ from monitor.compose.phrases import phrase_of
 from monitor.compose.render.failures import failure_of, remedy_for
 from monitor.compose.render.layout import Layout
 from monitor.compose.render.lines import ABSENT, Advice, Item
-from monitor.compose.render.pages import Page, page_of_step
+from monitor.compose.render.pages import (
+    Page,
+    page_of_build,
+    page_of_failed_build,
+    page_of_step,
+)
 from monitor.compose.render.phases import FAILED, MARKS, TROUBLES, says_of
 from monitor.decide.answers import explanation_of
 from monitor.decide.progress import Stage, alert_key_of, has_parts_that_wait
@@ -48,6 +53,9 @@ def advice_on(layout: Layout, alert: Alert) -> Advice | None:
             units = _units(layout, lambda unit: not unit.phase.is_terminal)
             words = "Look at {installs}: not done yet."
             words = words if units else "Look at its build and its runners on the dashboard."
+        case ReasonKind.AWAITS_BUILD:
+            words = "Look at its build and the runner that builds it."
+            return Advice(words, page=page_of_build(layout))
         case ReasonKind.DISAGREES:
             units = _units(layout, lambda unit: unit.phase is not Phase.SUCCEEDED)
             where = "{installs}" if units else f"its {layout.terms.step}s"
@@ -177,7 +185,7 @@ def _troubles_of_parents(layout: Layout, shown_elsewhere: AbstractSet[str]) -> I
                 yield _trouble_of_parent(layout, step, subject, page_of_step(layout, step))
     is_shown = root.id in shown_elsewhere or _is_shown_already(root, is_explained=is_explained)
     if root.phase in TROUBLES and not is_shown:
-        yield _trouble_of_parent(layout, root, f"the {root.kind}")
+        yield _trouble_of_parent(layout, root, f"the {root.kind}", page_of_failed_build(layout))
 
 
 def _is_shown_already(root: Entity, *, is_explained: bool) -> bool:
