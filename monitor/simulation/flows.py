@@ -70,7 +70,7 @@ def write_flow(
         "execution_time": _nanoseconds(life[0], life[-1]),
         "finished": bool(finished_at),
         "finished_at": finished_at,
-        "metadata": {"workflow-name-suffix": flow.subject},
+        "metadata": _metadata(flow),
         "name": _name(flow, has_ended=bool(finished_at)),
         "owner_id": flow.owner_id,
         "owner_type": flow.owner_type,
@@ -96,12 +96,31 @@ def write_flow(
     return document | {"plan_only": False}
 
 
+CUSTOMERS_VALUE = "s3cret-of-a-customer"
+"""What a customer entrusted to the platform, which has it in clear among a workflow's metadata."""
+
+
+def _metadata(flow: Flow) -> Document:
+    """Write a workflow's metadata: a flat map of texts."""
+    metadata: Document = {"owner_name": flow.owner_name, "workflow-name-suffix": flow.subject}
+    if flow.owner_type == INSTALLS:
+        metadata |= {
+            "install_id": flow.owner_id,
+            "RUNENV_LICENCE_KEY": CUSTOMERS_VALUE,
+            "changed_input_values": f'{{"licence_key":"{CUSTOMERS_VALUE}"}}',
+        }
+    return metadata | dict(flow.metadata)
+
+
 def write_rows(rollout: Rollout, flow: Flow, seconds: float) -> list[Document]:
     """Write the rows of a workflow's steps that are there, in their promised order."""
     missing = rollout.missing_at(seconds)
     there = [r for r in flow.rows if r.life[0].at <= seconds and r.id not in missing]
     there.sort(key=lambda row: (row.group, row.index, row.life[0].at))
-    return [write_row(rollout, flow, row, seconds) for row in there]
+    rows = [write_row(rollout, flow, row, seconds) for row in there]
+    if rollout.scenario.has_idless_step:
+        rows.append({"name": "notify", "status": {"status": "success"}, "execution_type": "system"})
+    return rows
 
 
 def write_row(rollout: Rollout, flow: Flow, row: Row, seconds: float) -> Document:

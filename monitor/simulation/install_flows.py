@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from monitor.simulation.cast import Cast, id_of, related_id
 from monitor.simulation.flows import INSTALLS
-from monitor.simulation.life import Deploy, Flow, Occurrence, Rollout, Row
+from monitor.simulation.life import Deploy, Flow, Occurrence, Rollout, Row, Step
 from monitor.simulation.truth import Thing
 
 GENERIC_REASON = "Step failed, review the error in logs and try again."
@@ -57,6 +57,7 @@ def flow_of(deploy: Deploy, cast: Cast, flow_id: str) -> Flow:
         owner_type=INSTALLS,
         owner_name=deploy.work,
         type="manual_deploy",
+        metadata={"install_deploy_id": deploy.id},
         subject=cast.component_name,
         life=tuple(life),
         rows=(
@@ -120,11 +121,10 @@ def failed_flow(made: Occurrence, o: Occurrence) -> Occurrence:
     )
 
 
-def install_flows(rollout: Rollout, kind: str) -> Iterator[Flow]:
-    """Yield the workflow of each install deploy of a release; `kind` sets their ids apart."""
-    for step in rollout.steps:
-        for deploy in step.deploys:
-            yield flow_of(deploy, rollout.cast, flow_id_of(deploy, kind))
+def install_flows(rollout: Rollout, kind: str, step: Step) -> Iterator[Flow]:
+    """Yield the workflow of each install deploy of a step; `kind` sets their ids apart."""
+    for deploy in step.deploys:
+        yield flow_of(deploy, rollout.cast, flow_id_of(deploy, kind))
 
 
 def flow_id_of(deploy: Deploy, kind: str) -> str:

@@ -71,6 +71,9 @@ class Scenario:
     `delays` and all times are in seconds; `age` is how long ago the release began when it
     is added to a platform, `retried_after` how long after its error an admin retries it.
     In the step `breaks_in` the platform itself fails once it has made the first deploy.
+    As a workflow it is one of `workflow_type` at the install number `owner`. Scenarios with the
+    same `build` roll out the same one.
+    `build_words` are its build's, while it is awaited, when it is there and when it is not.
     `skips` are steps that are passed over, each with the word for it that workflows have.
     `removals` are steps that leave all answers so long after the release was created.
     """
@@ -89,9 +92,15 @@ class Scenario:
     deleted_after: float | None = None
     age: float = 0.0
     has_gaps: bool = False
+    has_idless_step: bool = False
+    build_words: tuple[str, str, str] = ("building", "active", "error")
     status_lags: bool = False
     detail: Detail = Detail.USUAL
     deploy_type: str = "apply"
+    owner: int = 0
+    workflow_type: str = "deploy_components"
+    workflow_metadata: Mapping[str, str] = field(default_factory=dict)
+    build: str = ""
     app_name: str = "storefront"
     branch_name: str = "main"
     component_name: str = "checkout-api"
@@ -182,7 +191,8 @@ class Group:
 class Flow:
     """A workflow of the platform: an install's, or a run of an app branch.
 
-    `subject` is what it is about, by name. `is_run` marks a run of an app branch.
+    `subject` is what it is about, by name. `is_run` marks a run of an app branch. `metadata` is
+    what ties it to others.
     """
 
     id: str
@@ -195,6 +205,7 @@ class Flow:
     rows: tuple[Row, ...]
     groups: tuple[Group, ...] = ()
     is_run: bool = False
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def created(self) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 
 import msgspec
@@ -40,6 +40,8 @@ class Org:
         self, clock: Clock, org_id: str, *, seed: int, shuffle: bool, reshuffle: bool
     ) -> None:
         self.org_id = org_id
+        self.is_thin = False
+        self._lag = 0.0
         self.rollouts: dict[str, Rollout] = {}
         self._clock = clock
         self._seed = seed
@@ -57,13 +59,24 @@ class Org:
             raise ValueError(f"the {rollout.kind} {rollout.id} is there already")
         self.rollouts[rollout.id] = rollout
         self._not_indexed.append(rollout)
-        for number in range(sum(rollout.scenario.steps)):
+        for number in (*range(sum(rollout.scenario.steps)), rollout.scenario.owner):
             install_id, name = install_of(number)
             self._installs[install_id] = (name, rollout.cast)
 
     def seconds_of(self, rollout: Rollout) -> float:
         """Return how far a rollout is: virtual seconds since it was created."""
-        return (self._clock.now() - rollout.begins_at).total_seconds()
+        seconds = (self._clock.now() - rollout.begins_at).total_seconds()
+        # What is new is on all replicas, so that nobody takes it for removed.
+        return max(seconds - self._lag, 0.0) if seconds >= 0 else seconds
+
+    @contextmanager
+    def lagging(self, seconds: float) -> Iterator[None]:
+        """Answer as a replica does that is so many seconds behind."""
+        self._lag = seconds
+        try:
+            yield
+        finally:
+            self._lag = 0.0
 
     # One record
 
@@ -193,7 +206,9 @@ class Org:
                     rows.append(approval | {"org_id": self.org_id, "workflow_step": step})
         stale = [_stale(rollout.cast, word) for rollout, _ in self._there() for word in _STALE]
         rows += stale[: len(_STALE)]
-        if self._reshuffle:
+        if (
+            self._reshuffle or self.is_thin
+        ):  # it has no ORDER BY, so that each page is shuffled anew
             self._chance.shuffle(rows)
         elif self._shuffle:
             rows.sort(key=lambda row: str(row["id"]))
@@ -202,6 +217,15 @@ class Org:
     def apps(self) -> list[Document]:
         casts = {cast.app_id: cast for cast in self._casts()}
         return [answers.app(cast, BEGINNING) for cast in casts.values()]
+
+    def installs_of_app(self, app: str) -> list[Document]:
+        """Return the installs of an app, which can be given by its name."""
+        cast = self._cast(lambda cast: app in (cast.app_id, cast.app_name))
+        return [
+            answers.install(of, install_id, name, BEGINNING)
+            for install_id, (name, of) in self._installs.items()
+            if of.app_id == cast.app_id
+        ]
 
     def app_configs(self, app_id: str) -> list[Document]:
         for rollout, seconds in self._newest_first("installer"):
@@ -310,7 +334,7 @@ class Org:
     ) -> Document:
         row = write_flow(rollout, flow, seconds, has_steps=has_steps)
         if not has_steps:
-            row.pop("steps", None)
+            row = answers.without(row, "steps", "step_groups")
         elif self._shuffle or self._reshuffle:
             self._chance_of(rollout, seconds).shuffle(row.get("steps") or [])
         if flow.is_run:

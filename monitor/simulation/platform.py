@@ -21,16 +21,16 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from http import HTTPStatus
 from types import TracebackType
 
 from aiohttp import web
 
+from monitor.simulation.ages import BRANCHES_PATH, GIT_REF, IN_NO_VERSION, Age, Branches
 from monitor.simulation.answers import Shape
+from monitor.simulation.api_errors import ApiError
 from monitor.simulation.org import Org
 from monitor.simulation.platform_faults import (
-    ApiError,
     Fault,
     FaultKind,
     Outage,
@@ -43,7 +43,6 @@ from monitor.simulation.routes import (
     IN_BOTH,
     IN_OLD,
     IN_TODAY,
-    Answer,
     json_of,
 )
 from monitor.simulation.scenarios import (
@@ -58,43 +57,12 @@ from monitor.simulation.scenarios import (
     timeline,
 )
 
+__all__ = ["EVERY_SCENARIO", "TOKEN", "Age", "Branches", "RequestRecord", "SimulatedPlatform"]
+
 TOKEN = "nuon-s3cret-simulated"  # noqa: S105 - opens nothing but the simulation
 EVERY_SCENARIO: Mapping[str, Scenario] = {**SCENARIOS, **SCENARIOS_OF_TODAY}
 """All that can be added by its name."""
-_GIT_REF = "5f1c0de5f1c0de5f1c0de5f1c0de5f1c0de5f1c0"
 _REMEMBERED_REQUESTS = 10_000
-
-
-class Age(StrEnum):
-    """Which of the platform's versions it is; other routes are a plain 404."""
-
-    OLD = "old"
-    """Serves releases and installers, as self-hosted control planes do."""
-    TODAY = "today"
-    """Serves workflows, app branches and approvals; an app's releases are bills of materials."""
-    ALL = "all"
-    """Serves everything, as no real one ever did."""
-
-    @property
-    def version(self) -> str:
-        return "0.19.1125" if self is Age.TODAY else "0.19.700"
-
-    @property
-    def routes(self) -> Mapping[str, Answer]:
-        """What it answers, by path."""
-        return _ROUTES[self]
-
-    @property
-    def header(self) -> str:
-        """What `X-Nuon-API-Version` says: where the platform is of today, a git reference."""
-        return _GIT_REF if self is Age.TODAY else self.version
-
-
-_ROUTES: Mapping[Age, Mapping[str, Answer]] = {
-    Age.OLD: {**IN_OLD, **IN_BOTH},
-    Age.TODAY: {**IN_TODAY, **IN_BOTH},
-    Age.ALL: {**IN_TODAY, **IN_OLD, **IN_BOTH},
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +96,15 @@ class SimulatedPlatform:
         seed: int = 0,
         age: Age = Age.ALL,
         shape: Shape = Shape.DOCUMENTED,
+        replica_lag: float = 0.0,
         shuffle: bool = True,
         reshuffle: bool = False,
     ) -> None:
         self.clock = clock or Clock()
         self.age = age
-        self.shape = shape
+        self.branches = Branches.SERVED
+        self.replica_lag = replica_lag
+        """Seconds by which one of two replicas is behind: each answers about half of it all."""
         self.token = token
         self.org_id = org_id
         self.fault: Fault | None = None
@@ -146,7 +117,9 @@ class SimulatedPlatform:
         self._outages: list[Outage] = []
         self._seed = seed
         self._chance = chance_of(seed)
+        self._replica_chance = chance_of(seed, "replica")
         self._org = Org(self.clock, org_id, seed=seed, shuffle=shuffle, reshuffle=reshuffle)
+        self.shape = shape
         self._runner: web.AppRunner | None = None
         self._address = ("127.0.0.1", 0)
 
@@ -190,6 +163,15 @@ class SimulatedPlatform:
     def seconds_of(self, target_id: str) -> float:
         """Return how far a rollout is: virtual seconds since it was created."""
         return self._org.seconds_of(self._rollouts[target_id])
+
+    @property
+    def shape(self) -> Shape:
+        return self._shape
+
+    @shape.setter
+    def shape(self, shape: Shape) -> None:
+        self._shape = shape
+        self._org.is_thin = shape is Shape.THIN
 
     @property
     def _rollouts(self) -> dict[str, Rollout]:
@@ -266,9 +248,10 @@ class SimulatedPlatform:
         instead = fault and wrong_answer(fault)
         if instead:
             return instead
-        if request.match_info.http_exception is not None:
-            return no_route()
         try:
+            if request.match_info.http_exception is not None:
+                self._authorize(request)
+                return no_route()
             response = await handler(request)
         except ApiError as error:
             return error_answer(error)
@@ -305,17 +288,24 @@ class SimulatedPlatform:
         route = request.match_info.route.resource
         path = route.canonical if route else ""
         answer = self.age.routes.get(path)
-        if answer is None:
-            return no_route()
         self._authorize(request)
+        if answer is None or (path == IN_NO_VERSION and self.shape is Shape.THIN):
+            return no_route()
+        if path.startswith(BRANCHES_PATH):
+            self.branches.refuse()
         try:
-            return answer(self._org, request)
+            with self._org.lagging(self._lag_of_a_replica()):
+                return answer(self._org, request)
         except LookupError as error:
             what = f"unable to get {request.path.removeprefix('/v1/')}"
             raise ApiError(HTTPStatus.NOT_FOUND, what, "not found") from error
 
+    def _lag_of_a_replica(self) -> float:
+        is_behind = self.replica_lag and self._replica_chance.random() < 0.5
+        return self.replica_lag if is_behind else 0.0
+
     async def _get_version(self, _request: web.Request) -> web.StreamResponse:
-        return json_of({"version": self.age.version, "git_ref": _GIT_REF})
+        return json_of({"version": self.age.version, "git_ref": GIT_REF})
 
 
 async def _serve(arguments: argparse.Namespace) -> None:
@@ -325,6 +315,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
         age=Age(arguments.age),
         shape=Shape(arguments.shape),
+        replica_lag=arguments.replica_lag,
     )
     targets = {name: platform.add(name, dialect=arguments.dialect) for name in arguments.scenario}
     stopped = asyncio.Event()
@@ -370,6 +361,13 @@ def main() -> None:
         choices=[*Shape],
         default=Shape.DOCUMENTED,
         help="of its answers; default: %(default)s",
+    )
+    parser.add_argument(
+        "--replica-lag",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="how far one of two replicas is behind; default: %(default)s",
     )
     parser.add_argument("--seed", type=int, default=0, help="for ids and times; default: 0")
     parser.add_argument("--speed", type=float, default=1.0, help="virtual seconds in a real one")

@@ -9,6 +9,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
+from monitor.simulation.api_errors import ApiError
 from monitor.simulation.routes import json_of, json_response
 
 
@@ -53,16 +54,6 @@ class Outage:
     fault: Fault
     begins: datetime
     ends: datetime
-
-
-class ApiError(Exception):
-    """An answer of the platform that is an error."""
-
-    def __init__(self, status: HTTPStatus, error: str, description: str) -> None:
-        super().__init__(error)
-        self.status = status
-        self.error = error
-        self.description = description
 
 
 def wrong_answer(fault: Fault) -> web.Response | None:

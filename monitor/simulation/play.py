@@ -85,7 +85,7 @@ class _Play:
                 branch_name=self._scenario.branch_name,
                 component_name=self._scenario.component_name,
                 org_id=org_id,
-                build=self._id,
+                build=self._scenario.build or self._id,
             ),
             begins_at=begins_at,
             scenario=self._scenario,

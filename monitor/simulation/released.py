@@ -9,14 +9,15 @@ from monitor.simulation.relations import usual_build
 
 def build_life(rollout: Rollout, seconds: float) -> list[Mark]:
     """Return a build's statuses by a moment."""
+    awaited, good, bad = rollout.scenario.build_words
     began, *later = rollout.marks(rollout.played.life, seconds)
-    life = [Mark(began.at, "building", "building the component")]
+    life = [Mark(began.at, awaited, "building the component")]
     ended = next((mark for mark in later if mark.status != "queued"), None)
     if ended is None:
         return life
     if ended.status == "error":
-        return [*life, Mark(ended.at, "error", ended.cause or ended.description)]
-    return [*life, Mark(ended.at, "active", "build is active and ready to be deployed")]
+        return [*life, Mark(ended.at, bad, ended.cause or ended.description)]
+    return [*life, Mark(ended.at, good, "build is active and ready to be deployed")]
 
 
 def released_build(rollout: Rollout, seconds: float) -> Document:

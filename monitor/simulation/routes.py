@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 
 import msgspec
 from aiohttp import web
 
 from monitor.simulation.answers import Document
+from monitor.simulation.api_errors import ApiError
 from monitor.simulation.org import Org
 
 Answer = Callable[[Org, web.Request], web.Response]
@@ -29,7 +31,9 @@ def json_response(body: bytes) -> web.Response:
 
 def _page(request: web.Request, rows: Sequence[Document]) -> web.Response:
     """Answer one page of rows. What is no number is ignored, pages count from 1."""
-    limit = min(_number(request, "limit") or _DEFAULT_LIMIT, _MAX_LIMIT)
+    limit = _number(request, "limit") or _DEFAULT_LIMIT
+    if limit > _MAX_LIMIT:
+        raise ApiError(HTTPStatus.BAD_REQUEST, "invalid limit", f"limit must be <= {_MAX_LIMIT}")
     page = _number(request, "page")
     offset = (page - 1) * limit if page else _number(request, "offset")
     response = json_of(rows[offset : offset + limit])
@@ -87,7 +91,14 @@ def _workflow_steps(org: Org, request: web.Request) -> web.Response:
 
 
 def _workflows(org: Org, request: web.Request) -> web.Response:
+    if org.is_thin and not _TIMES.isdisjoint(request.query):
+        # Both tables that are joined since May 2026 have such a column.
+        error = "ambiguous column"
+        raise ApiError(HTTPStatus.INTERNAL_SERVER_ERROR, error, "created_at is ambiguous")
     return _page(request, org.workflows(request.query))
+
+
+_TIMES = frozenset({"created_at_gte", "created_at_lte"})
 
 
 def _workflows_of_install(org: Org, request: web.Request) -> web.Response:
@@ -108,6 +119,10 @@ def _deploy(org: Org, request: web.Request) -> web.Response:
 
 def _apps(org: Org, request: web.Request) -> web.Response:
     return _page(request, org.apps())
+
+
+def _installs_of_app(org: Org, request: web.Request) -> web.Response:
+    return _page(request, org.installs_of_app(_of(request)))
 
 
 def _app(org: Org, request: web.Request) -> web.Response:
@@ -183,6 +198,7 @@ IN_BOTH: Mapping[str, Answer] = {
     "/v1/apps": _apps,
     "/v1/apps/{id}": _app,
     "/v1/apps/{id}/configs": _app_configs,
+    "/v1/apps/{id}/installs": _installs_of_app,
     "/v1/components/builds/{id}": _build,
     "/v1/components/{id}": _component,
     "/v1/installs/{id}": _install,

@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from monitor.simulation.answers import Detail, Shape
-from monitor.simulation.cast import ORG_ID, chance_of, install_of
+from monitor.simulation.cast import ORG_ID, chance_of, id_of, install_of
 from monitor.simulation.deploys import with_deep_reasons
 from monitor.simulation.dialects import DIALECTS
 from monitor.simulation.life import (
@@ -142,6 +142,10 @@ SUPERSEDED = Course(
     (_QUEUED, _PLANNING, Stage("superseded", "a newer run took the install over")),
     is_awaited=False,
 )
+DRIFTED = Course(
+    (_QUEUED, _PLANNING, Stage("drifted", "the cluster is not as it was planned")),
+    is_awaited=False,
+)
 OVERLOOKED = Course(
     (_QUEUED, _PLANNING, Stage("executing", "applying the deploy plan", 1500, 1800), _ACTIVE),
     is_awaited=False,
@@ -206,6 +210,15 @@ SCENARIOS: Mapping[str, Scenario] = {
             preparation=(
                 Stage("queued", "waiting for the build", 60, 180),
                 Stage("error", "build failed", cause=BUILD_ERROR),
+            ),
+        ),
+        Scenario(
+            name="build-cancelled",
+            summary="the build is cancelled before anything is deployed",
+            build_words=("in-progress", "success", "cancelled"),
+            preparation=(
+                Stage("queued", "waiting for the build", 60, 180),
+                Stage("error", "build failed", cause="the build was cancelled"),
             ),
         ),
         Scenario(
@@ -357,6 +370,29 @@ SCENARIOS_OF_TODAY: Mapping[str, Scenario] = {
             name="empty-group",
             summary="the second of three groups has no installs",
             steps=(4, 0, 4),
+        ),
+        Scenario(
+            name="drift",
+            summary="a check finds that a component has drifted, and ends well",
+            steps=(3,),
+            courses={(1, 2): DRIFTED},
+            workflow_type="drift_run",
+        ),
+        Scenario(
+            name="runbook",
+            summary="a runbook is run",
+            steps=(2,),
+            workflow_type="runbook_run",
+            workflow_metadata={
+                "runbook_name": "rotate-keys",
+                "runbook_config_id": id_of("rbc", "rotate-keys"),
+            },
+        ),
+        Scenario(
+            name="idless-step",
+            summary="among a workflow's steps is one without an id",
+            steps=(2, 2),
+            has_idless_step=True,
         ),
         Scenario(
             name="superseded",

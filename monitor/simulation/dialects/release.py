@@ -21,7 +21,7 @@ class ReleaseDialect(Dialect):
         return release
 
     def flows(self, rollout: Rollout) -> tuple[Flow, ...]:
-        return tuple(install_flows(rollout, self.kind))
+        return tuple(f for step in rollout.steps for f in install_flows(rollout, self.kind, step))
 
     def document(self, rollout: Rollout, seconds: float) -> Document:
         missing = rollout.missing_at(seconds)

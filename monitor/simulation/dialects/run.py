@@ -21,7 +21,7 @@ from monitor.simulation.answers import (
 )
 from monitor.simulation.cast import chance_of, id_of, related_id
 from monitor.simulation.dialects.run_flow import ASKS, PARKED, flow_of_run, reason_of
-from monitor.simulation.dialects.run_groups import planned_group, run_id_of
+from monitor.simulation.dialects.run_groups import config_id_of, planned_group, run_id_of
 from monitor.simulation.flows import write_flow
 from monitor.simulation.install_flows import flow_id_of, install_flows
 from monitor.simulation.life import Deploy, Dialect, Flow, Gap, Life, Occurrence, Rollout, Step
@@ -99,7 +99,20 @@ class RunDialect(Dialect):
 
     def flows(self, rollout: Rollout) -> tuple[Flow, ...]:
         """Return the run's own workflow first, then those of the installs."""
-        return (flow_of_run(rollout), *install_flows(rollout.played, self.kind))
+        installs = [
+            replace(
+                flow,
+                type="app_branch_config_update",
+                metadata={
+                    "app_branch_run_id": run_id_of(rollout),
+                    "install_group_id": group.id,
+                    "new_app_config_id": _app_config_id(rollout),
+                },
+            )
+            for group, step in zip(rollout.steps, rollout.played.steps, strict=True)
+            for flow in install_flows(rollout.played, self.kind, step)
+        ]
+        return (flow_of_run(rollout), *installs)
 
 
 def latest_run(rollout: Rollout, seconds: float) -> Document:
@@ -127,7 +140,7 @@ def branch_run(rollout: Rollout, seconds: float, *, has_branch: bool = False) ->
         "app_branch_id": cast.branch_id,
         "app_branch_config_id": plan["id"],
         "app_branch_config": plan,
-        "app_config_id": related_id("apc", rollout.id),
+        "app_config_id": _app_config_id(rollout),
         "created_by": account(cast),
         "workflow_id": rollout.id,
         "status": status,
@@ -149,11 +162,14 @@ def branch_run(rollout: Rollout, seconds: float, *, has_branch: bool = False) ->
     return without_zeros(document)
 
 
+def _app_config_id(rollout: Rollout) -> str:
+    return related_id("apc", rollout.id)
+
+
 def branch_config(rollout: Rollout) -> Document:
     """Write the config of a branch that a run goes by, with the plan of its install groups."""
     groups = [planned_group(step, index) for index, step in enumerate(rollout.steps)]
-    config_id = related_id("abc", rollout.id)
-    made = without(record(rollout.cast, config_id, rollout.begins_at), "created_by_id")
+    made = without(record(rollout.cast, config_id_of(rollout), rollout.begins_at), "created_by_id")
     # Not in their order: that is what `order` is for.
     return made | {"install_groups": groups[::-1]}
 

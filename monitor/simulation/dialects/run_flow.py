@@ -6,7 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from monitor.simulation.cast import id_of
-from monitor.simulation.dialects.run_groups import attempts_of, group_run_id, run_id_of
+from monitor.simulation.dialects.run_groups import (
+    attempts_of,
+    config_id_of,
+    group_run_id,
+    run_id_of,
+)
 from monitor.simulation.flows import BRANCHES, with_pauses
 from monitor.simulation.install_flows import failed
 from monitor.simulation.life import Flow, Life, Occurrence, Rollout, Row, Step
@@ -43,6 +48,13 @@ def flow_of_run(rollout: Rollout) -> Flow:
         life=with_pauses(tuple(map(_whole, rollout.life)), [step.life for step in rollout.steps]),
         rows=tuple(rows),
         is_run=True,
+        metadata={
+            "run_id": run_id_of(rollout),
+            "config_id": config_id_of(rollout),
+            "app_branch_id": cast.branch_id,
+            "app_id": cast.app_id,
+            "commit_sha": cast.commit,
+        },
     )
 
 

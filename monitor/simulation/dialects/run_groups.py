@@ -35,6 +35,11 @@ def run_id_of(rollout: Rollout) -> str:
     return related_id("abu", rollout.id)
 
 
+def config_id_of(rollout: Rollout) -> str:
+    """Return the id of the branch's config that a run goes by."""
+    return related_id("abc", rollout.id)
+
+
 def attempts_of(step: Step) -> list[Life]:
     """Return a group's life, cut where it was tried again."""
     begins = [i for i, o in enumerate(step.life) if _is_new(step.life, i)]

@@ -6,7 +6,7 @@ name. What a failure leaves behind it is `not-attempted`, until a retry comes to
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count, pairwise, zip_longest
 
@@ -60,7 +60,6 @@ _STEP = {
     "cancelled": "cancelled",
     "approval-denied": "approval-denied",
 }
-_OWNER, _OWNER_NAME = install_of(0)
 _COMPONENTS = (
     *("network", "cluster", "database", "cache", "queue", "storage", "secrets", "ingress"),
     *("checkout", "catalog", "search", "billing", "identity", "mail", "reports", "gateway"),
@@ -104,26 +103,43 @@ class WorkflowDialect(Dialect):
             for index, deploy in enumerate(step.deploys)
         ]
         groups = [Group(step.id, step.name, step.life) for step in rollout.steps if step.life]
+        owner_id, owner_name = _owner_of(rollout)
         flow = Flow(
             id=rollout.id,
-            owner_id=_OWNER,
+            owner_id=owner_id,
             owner_type=INSTALLS,
-            owner_name=_OWNER_NAME,
-            type="deploy_components",
+            owner_name=owner_name,
+            type=rollout.scenario.workflow_type,
             subject=rollout.cast.app_name,
             life=with_pauses(rollout.life, [step.life for step in rollout.steps]),
             rows=tuple(rows),
             groups=tuple(groups),
+            metadata=_metadata(rollout, rows),
         )
         return (flow,)
 
     def deploys(self, rollout: Rollout) -> Mapping[str, Deploy]:
         return {
-            target_id: replace(played, id=target_id, install_id=_OWNER)
+            target_id: replace(played, id=target_id, install_id=_owner_of(rollout)[0])
             for step in rollout.played.steps
             for played in step.deploys
             for target_id in [_target_id(_row_id(played))]
         }
+
+
+def _owner_of(rollout: Rollout) -> tuple[str, str]:
+    return install_of(rollout.scenario.owner)
+
+
+_OF_ONE_DEPLOY = frozenset({"manual_deploy", "drift_run"})
+
+
+def _metadata(rollout: Rollout, rows: Sequence[Row]) -> Mapping[str, str]:
+    """Return what ties a workflow to others of its kind: that depends on its type."""
+    scenario = rollout.scenario
+    of_a_deploy = {"install_deploy_id": rows[0].target_id} if rows else {}
+    is_of_one = scenario.workflow_type in _OF_ONE_DEPLOY
+    return {**(of_a_deploy if is_of_one else {}), **scenario.workflow_metadata}
 
 
 def _row_id(played: Deploy) -> str:
@@ -154,6 +170,7 @@ class _Translation:
 
     def __init__(self, release: Rollout) -> None:
         self._release = release
+        self._owner, _ = _owner_of(release)
         life = release.life
         self._generated = next(
             (o.at for o in life if o.status == "executing_release_steps"), float("inf")
@@ -253,16 +270,15 @@ class _Translation:
             row_id = id_of("iws", f"workflow {step.id} {install_id}")
             yield self._row(row_id, work, self._life(row_id, created, (), None))
 
-    @staticmethod
-    def _row(row_id: str, work: str, life: Life) -> Deploy:
-        return Deploy(row_id, _OWNER, "", life, work)
+    def _row(self, row_id: str, work: str, life: Life) -> Deploy:
+        return Deploy(row_id, self._owner, "", life, work)
 
     def _retried_before(self, moment: float) -> float:
         return max(at for at in self._retries if at <= moment)
 
     def _life(self, row_id: str, created: float, deploy: Life, ends: float | None) -> Life:
         begins = deploy[0].at if deploy else float("inf")
-        life = [Occurrence(created, Thing.WORKFLOW_STEP, row_id, "pending", install_id=_OWNER)]
+        life = [Occurrence(created, Thing.WORKFLOW_STEP, row_id, "pending", install_id=self._owner)]
         for at, status in (
             *((at, "not-attempted") for at in self._errors),
             *((at, "pending") for at in self._retries),
@@ -274,7 +290,7 @@ class _Translation:
                 o,
                 kind=Thing.WORKFLOW_STEP,
                 id=row_id,
-                install_id=_OWNER,
+                install_id=self._owner,
                 status=_STEP.get(o.status, o.status),
                 cause="",
             )
