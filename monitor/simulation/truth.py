@@ -104,7 +104,12 @@ _WORDS: Mapping[Thing, Mapping[Meaning, str]] = {
         Meaning.GOOD_END: "success",
         Meaning.BAD_END: "failed cancelled",
     },
-    Thing.INSTALL_GROUP: _PART,
+    # Nothing was rolled out to a group that was skipped.
+    Thing.INSTALL_GROUP: _PART
+    | {
+        Meaning.GOOD_END: "success active approved noop no-drift",
+        Meaning.OTHER_END: f"{_PART[Meaning.OTHER_END]} auto-skipped user-skipped",
+    },
     # A newer run took an install over.
     Thing.INSTALL_RUN: _PART | {Meaning.OTHER_END: f"{_PART[Meaning.OTHER_END]} superseded"},
     Thing.WORKFLOW: _WHOLE,
