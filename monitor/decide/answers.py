@@ -19,8 +19,8 @@ _KINDS = {
 
 def why_it_went_on(before: Entity | None, entity: Entity) -> Reason:
     """Return why something waits no longer: what was answered since it was seen last."""
-    known = {approval.id for approval in _answered(before)} if before is not None else set()
-    given = [approval for approval in _answered(entity) if approval.id not in known]
+    known = {(one.id, one.facts) for one in _answered(before)} if before is not None else set()
+    given = [one for one in _answered(entity) if (one.id, one.facts) not in known]
     newest = max(given, key=lambda one: one.status_at or _EARLIEST, default=None)
     return _reason_of_answer(newest) if newest is not None else Reason(ReasonKind.WENT_ON)
 
@@ -34,8 +34,8 @@ def explanation_of(entity: Entity) -> Reason:
 
 
 def _refusal_in(entity: Entity) -> Entity | None:
-    """Return the approval whose refusal made something fail, where nothing else did."""
-    failed = [one for one in _all_below(entity) if one.phase is Phase.FAILED]
+    """Return what was refused and so made something fail, where nothing else did."""
+    failed = [one for one in _all_of(entity) if one.phase is Phase.FAILED]
     ends = [one for one in failed if not any(b.phase is Phase.FAILED for b in one.children)]
     if not all(is_refusal(one.status) for one in ends):
         return None
@@ -44,17 +44,19 @@ def _refusal_in(entity: Entity) -> Entity | None:
 
 
 def _reason_of_answer(approval: Entity) -> Reason:
-    kind = _KINDS.get(approval.status, ReasonKind.WENT_ON)
+    kind = _KINDS.get(approval.fact("answer"), ReasonKind.WENT_ON)
     if kind is ReasonKind.WENT_ON:
         return Reason(kind)
-    return Reason(kind, description=approval.description, by=approval.fact("answered_by"))
+    note = approval.fact("note") or approval.description
+    return Reason(kind, description=note, by=approval.fact("answered_by"))
 
 
 def _answered(entity: Entity) -> Iterator[Entity]:
-    return (one for one in _all_below(entity) if one.fact("answer"))
+    """Yield approvals, and what is drawn in the place of a step that had one."""
+    return (one for one in _all_of(entity) if one.fact("answer"))
 
 
-def _all_below(entity: Entity) -> Iterator[Entity]:
+def _all_of(entity: Entity) -> Iterator[Entity]:
+    yield entity
     for child in entity.children:
-        yield child
-        yield from _all_below(child)
+        yield from _all_of(child)

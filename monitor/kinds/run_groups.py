@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+import msgspec
+
 from monitor.kinds import fields, run_installs, wire
 from monitor.kinds.parts import PART_OF_WORKFLOW
 from monitor.kinds.run_documents import (
@@ -122,11 +124,12 @@ def install_groups(
     begun = group_runs_of(run, beside) or {}
     groups: list[Entity] = []
     for key in filter(None, dict.fromkeys([*planned, *at_groups, *begun])):
-        plan = planned.get(key, PlannedGroup())
+        plan, steps = planned.get(key, PlannedGroup()), at_groups.get(key, GroupSteps())
         if key in begun:
-            groups.append(_group(key, plan, begun[key], beside, memo))
+            group = _group(key, plan, begun[key], beside, memo)
         else:
-            groups.append(_group_without_row(key, plan, at_groups.get(key, GroupSteps())))
+            group = _group_without_row(key, plan, steps)
+        groups.append(msgspec.structs.replace(group, facts=steps.answer))
     return tuple(groups)
 
 
@@ -137,10 +140,11 @@ def _group_without_row(key: str, plan: PlannedGroup, steps: GroupSteps) -> Entit
     so that a group that had a row before is kept as it was last seen.
     """
     decisive = steps.decisive
+    to_come = "pending" if steps.is_planned else ""
     return Entity(
         kind=INSTALL_GROUP,
         id=key,
-        status=decisive.status if decisive else "",
+        status=decisive.status if decisive else to_come,
         description=decisive.description if decisive else "",
         name=key,
         status_at=decisive.status_at if decisive else None,

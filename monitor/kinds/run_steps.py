@@ -30,6 +30,11 @@ class GroupSteps(NamedTuple):
     rolls_out: Entity | None = None
 
     @property
+    def answer(self) -> tuple[tuple[str, str], ...]:
+        """How the plan's approval was answered, as facts of the group."""
+        return workflow_words.answer_facts(self.plans) if self.plans is not None else ()
+
+    @property
     def decisive(self) -> Entity | None:
         """The step that says how a group stands that has no row; None while none does.
 
@@ -41,6 +46,13 @@ class GroupSteps(NamedTuple):
         if plans is not None and plans.phase not in (Phase.PENDING, Phase.SUCCEEDED):
             return plans
         return None
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether its plan was made, or approved, and it has certainly not begun."""
+        rolls_out, plans = self.rolls_out, self.plans
+        is_to_come = rolls_out is not None and rolls_out.status in _TO_COME
+        return is_to_come and plans is not None and plans.phase is Phase.SUCCEEDED
 
 
 class RunSteps(NamedTuple):
@@ -81,6 +93,7 @@ def _own(run_id: str, step: Entity, name: str) -> Entity:
         name=name,
         description=words or _why(step.children, step.phase),
         slot="",
+        facts=(*step.facts, *workflow_words.answer_facts(step)),
         children=(),
     )
 

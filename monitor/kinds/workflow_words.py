@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from monitor.kinds import objects, wire
-from monitor.kinds.fields import number, raw_status, record_of, text, word_of
+from monitor.kinds.fields import facts_of, number, raw_status, record_of, text, word_of
 from monitor.kinds.parts import WORKFLOW, WORKFLOW_STEP
 from monitor.model import Entity, Phase, phase_of
 
@@ -49,12 +49,22 @@ _TYPES = {
     "app_branches_config_repo_update": "run for a new app config",
     "app_branches_component_repo_update": "run for a new component commit",
 }
+_OF_AN_ANSWER = ("answer", "answered_by")
 _RETRIES = re.compile(r"(?: \(retry \d+\))+$")
 
 
 def answer_of(response: str) -> str:
     """Return the status that a response gives an approval; one that we do not know is its own."""
     return _ANSWERS.get(response, response)
+
+
+def answer_facts(step: Entity) -> tuple[tuple[str, str], ...]:
+    """Return how a step's approval was answered, as facts of what is drawn in the step's place."""
+    approval = next((one for one in step.children if one.fact("answer")), None)
+    if approval is None:
+        return ()
+    facts = tuple(fact for fact in approval.facts if fact[0] in _OF_AN_ANSWER)
+    return facts + facts_of(note=approval.description)
 
 
 def without_retries(step_name: str) -> str:

@@ -289,6 +289,49 @@ async def test_who_answered_an_approval_is_told_with_the_note(
     assert "looks <right>" in told.out
 
 
+def own_step_in(status: str, **approval: Any) -> Answers:
+    answers = run_in(a_status("in-progress"))
+    path = f"/v1/workflows/{WORKFLOW_ID}"
+    step = asked(a_status(status), **approval) | {"name": "plan approval"}
+    return answers | {path: answers[path] | {"steps": [step]}}
+
+
+def group_in(status: str, **approval: Any) -> Answers:
+    answers = run_in(a_status("in-progress"))
+    path = f"/v1/workflows/{WORKFLOW_ID}"
+    step = asked(a_status(status), **approval) | {"name": "plan install group eu"}
+    rollout = a_step(a_status("pending"), id="iws2", name="update install group eu", idx=1)
+    no_rows = {f"{BRANCH}/runs/{RUN_ID}/install-group-runs": []}
+    return answers | {path: answers[path] | {"steps": [step, rollout]}} | no_rows
+
+
+def step_of_install_in(status: str, **approval: Any) -> Answers:
+    step = asked(a_status(status), **approval)
+    own = a_workflow(a_status("in-progress"), step, id=OF_INSTALL)
+    return run_in(a_status("in-progress")) | {f"/v1/workflows/{OF_INSTALL}": own}
+
+
+@pytest.mark.parametrize(
+    ("documents", "subject"),
+    [
+        (own_step_in, "step plan approval"),
+        (group_in, "group eu"),
+        (step_of_install_in, "inlk2v9…"),
+    ],
+)
+async def test_who_answered_is_told_wherever_in_a_run_it_was_waited_for(
+    tmp_path: Path, documents: Callable[..., Answers], subject: str
+) -> None:
+    response = {"type": "approve", "note": "go", "created_by": {"email": "robin@example.com"}}
+    async with a_scene(tmp_path, RUN) as scene:
+        await scene.look_at(documents("pending"))
+        waits = await scene.look_at(documents("approval-awaiting"))
+        assert f"{subject} waits for an approval" in "\n".join(waits)
+        went_on = await scene.look_at(documents("approved", response=response))
+
+        assert f"{subject} was approved by robin@example.com: go" in "\n".join(went_on)
+
+
 # What can be done
 
 

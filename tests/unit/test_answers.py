@@ -33,7 +33,11 @@ def approval(answer: str = "", *, key: str = "iwa1", after: int = 0, by: str = W
         status=WORDS.get(answer, "approval-awaiting"),
         description=NOTE if answer else "",
         status_at=NOON + timedelta(minutes=after) if answer else None,
-        facts=(("type", "helm_approval"), ("answer", answer), ("answered_by", by))
+        facts=(
+            ("type", "helm_approval"),
+            ("answer", WORDS.get(answer, answer)),
+            ("answered_by", by),
+        )
         if answer
         else (("type", "helm_approval"),),
     )

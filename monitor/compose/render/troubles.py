@@ -216,6 +216,8 @@ def _trouble_of_parent(
 ) -> Item:
     phase, reason = entity.phase, reason_of(entity)
     one, many = says_of(entity)
+    if phase is Phase.FAILED:
+        one, many, reason = failure_of(layout, entity, explanation_of(entity))
     has_no_reason = (one, many) == FAILED and not reason
     return Item(
         TROUBLES[phase],
