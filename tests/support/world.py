@@ -7,6 +7,7 @@ path from a poll to a message.
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -31,6 +32,10 @@ from tests.support.delivery import AT_ONCE
 from tests.support.processes import Daemon, Result, command, started
 
 CHANNEL = "releases"
+SHAPE = Shape(os.environ.get("NUON_MONITOR_SHAPE", Shape.DOCUMENTED))
+"""How much the platform's answers have where a test does not say."""
+REPLICA_LAG = float(os.environ.get("NUON_MONITOR_REPLICA_LAG", "0"))
+"""Seconds by which one of the platform's replicas is behind where a test does not say."""
 
 Sections = Mapping[str, Mapping[str, object]]
 
@@ -239,17 +244,21 @@ async def a_world(
     channels: tuple[str, ...] = (),
     more: str = "",
     has_webhook: bool = False,
-    shape: Shape = Shape.DOCUMENTED,
+    shape: Shape = SHAPE,
+    replica_lag: float = REPLICA_LAG,
     reshuffle: bool = True,
 ) -> AsyncIterator[World]:
     """Start both simulations for a monitor that the test makes poll.
 
     Their clock stands still but for `advance`, and begins at noon unless another is given.
+    `shape` and `replica_lag` are `SimulatedPlatform`'s.
     """
     clock = clock or clock_at()
     async with (
         SimulatedSlack((CHANNEL, *channels), rates=False) as slack,
-        SimulatedPlatform(clock, shape=shape, reshuffle=reshuffle) as platform,
+        SimulatedPlatform(
+            clock, shape=shape, replica_lag=replica_lag, reshuffle=reshuffle
+        ) as platform,
     ):
         usual = {"slack": {"channel": slack.channel(CHANNEL).id}, **_BY_HAND}
         world = World(clock, platform, slack, folder, usual, more=more, has_webhook=has_webhook)
@@ -266,7 +275,7 @@ async def a_live_world(folder: Path) -> AsyncIterator[World]:
     clock = Clock(speed=0)
     async with (
         SimulatedSlack((CHANNEL,), rates=False) as slack,
-        SimulatedPlatform(clock) as platform,
+        SimulatedPlatform(clock, shape=SHAPE) as platform,
     ):
         yield World(clock, platform, slack, folder, _BY_ITSELF)
 
