@@ -14,6 +14,7 @@ from operator import is_
 
 import msgspec
 
+from monitor.decide.bygone import without_bygone
 from monitor.kinds import profile_of
 from monitor.model import (
     Alteration,
@@ -131,7 +132,7 @@ def keep_absent(before: Snapshot | None, after: Snapshot) -> Snapshot:
     When they come back they are compared with what they were, and nothing is told twice.
     Where a rollout begins anew, the parts that are missing belong to the attempt before:
     they go to the bygone ones. A list of what waits is itself the answer: what it lacks has
-    ceased to wait, and is not kept.
+    ceased to wait, and is not kept. Nor is what was replaced long ago: see `bygone`.
     """
     if before is None or profile_of(after.root).is_list_of_waits:
         return after
@@ -143,7 +144,7 @@ def keep_absent(before: Snapshot | None, after: Snapshot) -> Snapshot:
             if (part.kind, part.id) not in present:
                 replaced.append(msgspec.structs.replace(part, children=()))
                 present.add((part.kind, part.id))
-    root = _merged(before.root, after.root, present, _Earlier(before.root))
+    root = without_bygone(_merged(before.root, after.root, present, _Earlier(before.root)))
     if root is after.root and not replaced:
         return after
     return msgspec.structs.replace(after, root=root, replaced=tuple(replaced))

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.compose import render
+from monitor.decide.bygone import MOST_KEPT
 from monitor.kinds import installer
 from monitor.kinds.wire import Document, Memo
 from monitor.model import Event, EventKind, ReasonKind
@@ -269,6 +270,26 @@ def test_what_cannot_be_had_for_a_while_adds_and_repeats_no_news(
             shaky.reader.restart()
         assert shaky.poll(*configs) == steady.poll(*configs)
         assert shaky.poll(*configs) == []
+
+
+def test_a_year_of_syncs_is_told_version_by_version_and_leaves_no_more_than_the_last_of_them() -> (
+    None
+):
+    story, made = Story(), []
+    for number in range(400):
+        created = f"2025-12-01T12:{1 + number // 60:02}:{number % 60:02}Z"
+        made.insert(0, config(number, "active") | {"created_at": created})
+        told = story.poll(*made[:3])
+        assert told == ([f"✓ version {number} of checkout is active"] if number else [])
+
+    assert story.reader.seen is not None
+    (checkout,) = story.reader.seen.root.children
+    assert [unit.name for unit in checkout.children] == [
+        f"version {number}" for number in range(400 - len(checkout.children), 400)
+    ]
+    assert len(checkout.children) == MOST_KEPT
+    # The newest two are deleted, and one comes into view that is not remembered.
+    assert story.poll(*made[300:303]) == []
 
 
 # Which apps, and what the installer says of itself
