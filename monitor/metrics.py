@@ -36,6 +36,11 @@ class Metrics:
         self.transitions = Counter(
             "nuon_monitor_transitions", "Status changes seen.", registry=self.registry
         )
+        self.stale_answers = Counter(
+            "nuon_monitor_stale_answers",
+            "Answers of the platform with parts older than what had been seen.",
+            registry=self.registry,
+        )
         self.events = Counter(
             "nuon_monitor_events", "Events decided on, by kind.", ["event"], registry=self.registry
         )

@@ -15,9 +15,11 @@ import msgspec
 from monitor.compose import notifications, render
 from monitor.compose.assembly import scene_of, view_of
 from monitor.compose.templates import MessageTemplates
+from monitor.decide.beliefs import Belief, believe
 from monitor.decide.diff import Difference, diff, keep_absent
 from monitor.decide.dispatch import Dispatch, Plan, dispatch
 from monitor.decide.events import Decision, decide
+from monitor.decide.order import FRESH, Staleness
 from monitor.decide.progress import starter_of
 from monitor.decide.stalls import StallRules, stalled_ids
 from monitor.decide.verdicts import Silence
@@ -65,6 +67,7 @@ class Change:
     snapshot: Snapshot
     difference: Difference
     decision: Decision
+    staleness: Staleness = FRESH
 
     @property
     def shown_ids(self) -> tuple[str, ...]:
@@ -128,26 +131,32 @@ def compare(
     For the same answer once more it is the tree that was seen: then only the time has moved.
     `is_new` and `forgot_before` matter at first sight only: see `events.decide`.
     """
-    before = seen.snapshot if seen else None
-    if before is not None and root is before.root:
-        after = msgspec.structs.replace(before, taken_at=now)
+    if seen is None:
+        belief = Belief(Snapshot(target, now, root), None)
+    else:
+        belief = believe(seen.snapshot, seen.state, root, now=now)
+    before, after = seen.snapshot if seen else None, belief.snapshot
+    if before is not None and after.root is before.root:
         difference = Difference((), has_moved=False)
     else:
-        after = keep_absent(before, Snapshot(target, now, root))
+        after = keep_absent(before, after)
         difference = diff(before, after)
-    # A card that says that it is not watched any more is drawn anew: it is watched.
-    state = msgspec.structs.replace(seen.state, is_closed=False) if seen else None
+    state = belief.state
+    if state is not None:
+        # A card that says that it is not watched any more is drawn anew: it is watched.
+        state = msgspec.structs.replace(state, is_closed=False)
     decision = decide(
         before,
         after,
         difference,
         state,
+        staleness=belief.staleness,
         now=now,
         stall_rules=stall_rules,
         forgot_before=forgot_before,
         is_new=is_new,
     )
-    return Change(after, difference, decision)
+    return Change(after, difference, decision, belief.staleness)
 
 
 def observe(

@@ -32,6 +32,11 @@ _PHRASES: Mapping[ReasonKind, str] = {
     ReasonKind.DENIED: "was not approved{by}{note}",
     ReasonKind.SENT_BACK: "was sent back for another plan{by}{note}",
     ReasonKind.WAITS_NO_LONGER: "waits no longer",
+    ReasonKind.WAITS_AFTER_ALL: "waits after all: it is among the pending approvals again",
+    ReasonKind.TIMES_WENT_BACK: (
+        "is shown in an earlier state: the platform's own times went back, as they do when its"
+        " database is restored"
+    ),
     ReasonKind.MOVES_AGAIN: "moves again",
     ReasonKind.NEW_STATUS: "is {status}",
     ReasonKind.LEFT_STATUS: "is not {before} any more: {status}",

@@ -8,6 +8,7 @@ from datetime import datetime
 import msgspec
 
 from monitor.decide.progress import AlertKeys
+from monitor.kinds import profile_of
 from monitor.model import (
     Alert,
     Entity,
@@ -64,6 +65,12 @@ class AlertBook:
         # What is seen for the first time can be an earlier one: of an app's configs the platform
         # shows the three newest, and one of these may be deleted.
         return is_known or _position(transition.entity) < _position(found[1])
+
+    def ceased_to_wait(self, entity: Entity) -> bool:
+        """Whether an entry of a list of waits was taken to have been answered before."""
+        if self.before is None or not profile_of(self.root).is_list_of_waits:
+            return False
+        return any(part.id == entity.id for part in self.before.replaced)
 
     def remember(self, **changes: object) -> None:
         """Change what is known of the target."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Set
 
+from monitor.decide.absence import is_confirmed_missing
 from monitor.decide.alert_book import TROUBLES, AlertBook
 from monitor.decide.diff import Difference
+from monitor.decide.order import Staleness
 from monitor.decide.progress import units_of
 from monitor.kinds import profile_of
 from monitor.model import (
@@ -130,12 +132,12 @@ def _reason_of_change(transition: Transition) -> Reason | None:
 
 
 def note_removals(book: AlertBook) -> None:
-    """What a thing without an end lacks in two answers, one after the other, was removed."""
+    """What a thing without an end lacks in several answers, one after the other, was removed."""
     if not book.root.kind.is_perpetual:
         return
     for step in book.root.children:
         removed = book.alert(step.id, EventKind.REMOVED)
-        if step.is_absent and removed is None and step.id in book.state.suspects:
+        if step.is_absent and removed is None and is_confirmed_missing(step, book.state):
             reason = Reason(ReasonKind.REMOVED)
             book.begin(EventKind.REMOVED, step.id, Level.STEP, step, reason)
         elif not step.is_absent and removed is not None:
@@ -143,10 +145,8 @@ def note_removals(book: AlertBook) -> None:
             book.add(EventKind.PROGRESSED, Level.STEP, step, Reason(ReasonKind.ADDED_AGAIN))
 
 
-def possibly_removed(book: AlertBook) -> Iterator[str]:
-    """Yield the ids of what may have been removed: a second answer has to confirm it."""
-    if not book.root.kind.is_perpetual:
-        return
-    for step in book.root.children:
-        if step.is_absent and book.alert(step.id, EventKind.REMOVED) is None:
-            yield step.id
+def note_reverted_times(book: AlertBook, difference: Difference, staleness: Staleness) -> None:
+    """Say once of a whole poll that an older state is believed, where that changes a status."""
+    if staleness.parts_reverted and difference.transitions:
+        reason = Reason(ReasonKind.TIMES_WENT_BACK)
+        book.add(EventKind.PROGRESSED, Level.ROLLOUT, book.root, reason)

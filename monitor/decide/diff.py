@@ -55,7 +55,7 @@ def diff(before: Snapshot | None, after: Snapshot) -> Difference:
     """
     if before is None:
         return Difference((), has_moved=False)
-    earlier_parts, candidates = _apart(before.root, after.root)
+    earlier_parts, candidates = apart(before.root, after.root)
     known = {(part.kind, part.id): part for part in before.replaced}
     known.update({(part.kind, part.id): part for _, part in earlier_parts})
     transitions: list[Transition] = []
@@ -96,7 +96,7 @@ def _altered(level: Level, earlier: Entity, entity: Entity) -> Iterator[Alterati
             yield Alteration(level, entity, name, known.get(name, ""), value)
 
 
-def _apart(before: Entity, after: Entity) -> tuple[_Parts, _Parts]:
+def apart(before: Entity, after: Entity) -> tuple[_Parts, _Parts]:
     """Return of each of two trees what is not the very same value in the other, in its place.
 
     The decoder makes equal units of two answers one value, with all that is below them: of a
@@ -136,7 +136,7 @@ def keep_absent(before: Snapshot | None, after: Snapshot) -> Snapshot:
     """
     if before is None or profile_of(after.root).is_list_of_waits:
         return after
-    earlier_parts, parts = _apart(before.root, after.root)
+    earlier_parts, parts = apart(before.root, after.root)
     present = {(entity.kind, entity.id) for _, entity in parts}
     replaced = [part for part in before.replaced if (part.kind, part.id) not in present]
     if _begins_anew(before.root, after.root):
@@ -180,11 +180,11 @@ def _merged(before: Entity | None, after: Entity, present: Set[_Key], earlier: _
     if before is not None:
         if before is after or (not before.children and before == after):
             return after
-        after = _filled(before, after)
+        after = filled(before, after)
     children = _merged_children(before.children if before else (), after, present, earlier)
     if len(children) == len(after.children) and all(map(is_, children, after.children)):
         return after
-    children.sort(key=lambda child: (child.created_at is None, child.created_at, child.id))
+    children.sort(key=order_key)
     return msgspec.structs.replace(after, children=tuple(children))
 
 
@@ -208,7 +208,7 @@ def _merged_children(
     return children
 
 
-def _filled(before: Entity, after: Entity) -> Entity:
+def filled(before: Entity, after: Entity) -> Entity:
     """Return `after` with the fields that it leaves out: an empty status is a missing one."""
     is_same_status = after.status in ("", before.status)
     missing = {
@@ -221,6 +221,11 @@ def _filled(before: Entity, after: Entity) -> Entity:
         kept = tuple((name, value) for name, value in before.facts if name not in facts)
         missing |= {"facts": (*after.facts, *kept)} if kept else {}
     return msgspec.structs.replace(after, **missing) if missing else after
+
+
+def order_key(child: Entity) -> tuple[bool, datetime | None, str]:
+    """Return what children are sorted by: creation, then id; last what has no such time."""
+    return child.created_at is None, child.created_at, child.id
 
 
 def _absent(entity: Entity, present: Set[_Key]) -> Entity:

@@ -16,6 +16,7 @@ import msgspec
 from monitor.decide import attempts, changes, problems, stalls
 from monitor.decide.alert_book import AlertBook
 from monitor.decide.diff import Difference
+from monitor.decide.order import FRESH, Staleness
 from monitor.decide.progress import has_units_in_flight, last_change
 from monitor.decide.stalls import StallRules
 from monitor.model import Alert, Entity, Event, EventKind, Phase, Snapshot, TargetState
@@ -42,6 +43,7 @@ def decide(
     stall_rules: StallRules,
     forgot_before: datetime | None = None,
     is_new: bool = False,
+    staleness: Staleness = FRESH,
 ) -> Decision:
     """Decide what one poll's snapshot means to people.
 
@@ -49,6 +51,7 @@ def decide(
     event, and what has succeeded is none, unless it `is_new`: begun while the watch was on.
     `forgot_before` says that there was a state, and until when, but it was lost: then what
     ended by that time is no event, and what is in flight is shown by its card alone.
+    An answer of which something is not believed yet confirms nothing else.
     """
     known = _first_state(after, now) if state is None else state
     book = AlertBook(before, after, known, now, difference.has_moved)
@@ -63,7 +66,8 @@ def decide(
     changes.note_changes(book, difference)
     changes.note_removals(book)
     attempts.note_end(book)
-    stalls.note_stalls(book, stall_rules)
+    changes.note_reverted_times(book, difference, staleness)
+    stalls.note_stalls(book, stall_rules, can_confirm=not known.claims)
     stalls.remind(book, stall_rules)
     decision = Decision(book.close(), tuple(book.events))
     if state is None and forgot_before is not None:
@@ -93,6 +97,8 @@ def _without_notified(decision: Decision, root: Entity, until: datetime) -> Deci
 
 def wakes_at(snapshot: Snapshot, state: TargetState, stall_rules: StallRules) -> datetime | None:
     """Return when there could be an event of an unchanged snapshot; None if never."""
+    if state.claims:  # also by the very same answer once more
+        return state.changed_at
     times = [alert.look_again_at for alert in state.alerts if alert.look_again_at is not None]
     if stalls.is_in_flight(snapshot.root, state):
         times += stalls.reminders_due(state, stall_rules)
@@ -104,9 +110,10 @@ def is_settled(snapshot: Snapshot, state: TargetState, now: datetime) -> bool:
     """Whether nothing is expected to move any more.
 
     A unit can be left in flight for ever by a rollout that failed: it is not waited for any
-    longer than the platform would. Nor is it settled while somebody has still to be notified.
+    longer than the platform would. Nor is it settled while somebody has still to be notified, or
+    an answer to be confirmed.
     """
-    if state.ended is None or any(alert.is_kept_back for alert in state.alerts):
+    if state.ended is None or state.claims or any(alert.is_kept_back for alert in state.alerts):
         return False
     is_quiet = now - state.changed_at > _UNITS_WAITED_FOR
     return is_quiet or not has_units_in_flight(snapshot.root)

@@ -110,13 +110,23 @@ def _update_wait(
     if phase is Phase.WAITING:
         if waiting is None and not has_parts_that_wait(level, entity):
             reason = _explanation(entity, description)
-            book.begin(EventKind.WAITING, alert_key, level, entity, reason)
+            _begin_wait(book, alert_key, level, entity, reason)
     elif waiting is not None:
         book.drop(alert_key, EventKind.WAITING)
         if phase in UNDER_WAY or phase is Phase.SUCCEEDED:
             _, before = book.alert_keys_before.entity(alert_key) or (level, None)
             reason = answers.why_it_went_on(before, entity)
             book.add(EventKind.PROGRESSED, level, entity, reason)
+
+
+def _begin_wait(
+    book: AlertBook, alert_key: str, level: Level, entity: Entity, reason: Reason
+) -> None:
+    """Say that something waits; of what waited before, in a list of waits, that it still does."""
+    book.begin(EventKind.WAITING, alert_key, level, entity, reason)
+    if book.ceased_to_wait(entity):
+        book.events.pop()
+        book.add(EventKind.PROGRESSED, level, entity, Reason(ReasonKind.WAITS_AFTER_ALL))
 
 
 def _explanation(entity: Entity, description: str) -> Reason:

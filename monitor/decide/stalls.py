@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from monitor.decide.alert_book import AlertBook
-from monitor.decide.changes import possibly_removed
 from monitor.decide.progress import (
     AlertKeys,
     awaits_build,
@@ -51,14 +50,16 @@ def stalled_ids(root: Entity, state: TargetState) -> frozenset[str]:
     return frozenset(entity.id for _, entity in filter(None, found))
 
 
-def note_stalls(book: AlertBook, stall_rules: StallRules) -> None:
+def note_stalls(book: AlertBook, stall_rules: StallRules, *, can_confirm: bool) -> None:
     """Begin and end the alerts of what does not go on.
 
     A dead end has to be seen twice: the platform may write the parts before the whole.
     """
     found = dict(_dead_ends(book))
-    stalled = {key: reason for key, reason in found.items() if key in book.state.suspects}
-    book.remember(suspects=(*found, *possibly_removed(book)))
+    stalled: dict[str, Reason] = {}
+    if can_confirm:
+        stalled = {key: reason for key, reason in found.items() if key in book.state.suspects}
+        book.remember(suspects=tuple(found))
     if not found and (silence := _silence(book, stall_rules)) is not None:
         stalled[book.root.id] = silence
     _begin_stalls(book, stalled)

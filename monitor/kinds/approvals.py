@@ -2,27 +2,31 @@
 
 The list (`GET /v1/workflows/pending-approvals`) holds every approval that was never answered,
 also those whose step was cancelled, retried or overtaken since: only a step that says itself
-that it waits does. It is drawn as the workflows that wait, and below each its approvals.
+that it waits does. It is drawn as the workflows that wait, and below each its approvals. What the
+list lacks is asked about at its workflow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Final
 
 import msgspec
 
-from monitor.kinds import fields, objects, wire, workflow_words
+from monitor.errors import MalformedAnswer
+from monitor.kinds import fields, objects, tree, wire, workflow_words
 from monitor.kinds.parts import APPROVAL, WORKFLOW, WORKFLOW_STEP
 from monitor.kinds.profile import (
     KindProfile,
+    LastSeen,
     Terms,
     WatchedBy,
     WatchKind,
     page_of_itself,
     page_of_workflow,
 )
-from monitor.kinds.wire import Beside, Wanted
+from monitor.kinds.run_documents import workflow_path
+from monitor.kinds.wire import Beside, Question, Wanted
 from monitor.model import Entity, Kind
 
 NAME = "approvals"
@@ -41,6 +45,7 @@ PROFILE: Final = KindProfile(
 )
 
 _WAITS = "approval-awaiting"
+_LIST = "/v1/workflows/pending-approvals"
 _PAGE = 100
 """Rows; the platform refuses a larger `limit` (its public source, December 2025)."""
 
@@ -56,6 +61,7 @@ class _Approval(objects.Approval, gc=False):
     workflow_step: _Step | objects.NonObject = None
 
 
+_workflow_decoder = msgspec.json.Decoder(objects.Workflow)
 _decoder = msgspec.json.Decoder(list[_Approval | objects.NonObject] | None)
 
 
@@ -66,7 +72,7 @@ def path(_organisation: str) -> str:
 
 def _page(offset: int) -> str:
     start = f"&offset={offset}" if offset else ""
-    return f"/v1/workflows/pending-approvals?limit={_PAGE}{start}"
+    return f"{_LIST}?limit={_PAGE}{start}"
 
 
 def further(
@@ -94,12 +100,16 @@ def decode(
     _memo: wire.Memo[Entity],
     beside: Beside = wire.NOTHING_BESIDE,
 ) -> Entity:
-    """Read all pages; raises MalformedAnswer."""
-    bodies = [body, *(document.body for document in beside.values() if document is not None)]
-    waiting: dict[str, list[Entity]] = {}
+    """Read all pages; raises MalformedAnswer.
+
+    What the pages lack and was asked about is in the tree with what its step says of it: also
+    where that is no wait any more.
+    """
     # The platform's pages are cut from rows in no order, so that some repeat (its public source,
     # December 2025): of those with one id the newest counts.
-    for approval in wire.in_order(one for page in bodies for one in _approvals(page)):
+    listed = wire.in_order(_listed(body, beside))
+    waiting: dict[str, list[Entity]] = {}
+    for approval in (*listed, *_asked_about(beside, {one.id for one in listed})):
         waiting.setdefault(approval.workflow_id, []).append(approval)
     return Entity(
         kind=APPROVALS,
@@ -108,6 +118,65 @@ def decode(
         children=wire.in_order(
             _workflow(workflow_id, tuple(approvals)) for workflow_id, approvals in waiting.items()
         ),
+    )
+
+
+def questions(
+    body: bytes, _organisation: str, beside: Beside, last_seen: LastSeen
+) -> tuple[Question, ...]:
+    """Return the workflows of what waited and is not in the list: their steps say more of it.
+
+    The list alone does not: its pages miss rows, and it comes from a replica that can lag.
+    """
+    if last_seen.root is None:
+        return ()
+    listed = {approval.id for approval in _listed(body, beside)}
+    missing = (unit for unit in _units(last_seen.root) if unit.id not in listed)
+    paths = dict.fromkeys(workflow_path(unit.workflow_id) for unit in missing)
+    return tuple(map(Question, paths))
+
+
+def _units(root: Entity) -> Iterator[Entity]:
+    return (unit for workflow in root.children for unit in workflow.children)
+
+
+def _listed(body: bytes, beside: Beside) -> Iterator[Entity]:
+    yield from _approvals(body)
+    for where, document in beside.items():
+        if document is not None and where.startswith(_LIST):
+            yield from _approvals(document.body)
+
+
+def _asked_about(beside: Beside, listed: Set[str]) -> Iterator[Entity]:
+    """Yield the approvals of the workflows that were asked for, but for those of the list."""
+    for where, document in beside.items():
+        if document is None or where.startswith(_LIST):
+            continue
+        try:
+            workflow = tree.workflow(wire.parse(document.body, _workflow_decoder))
+        except MalformedAnswer:
+            continue  # it only adds to the list
+        for step in workflow.children:
+            for approval in step.children:
+                if approval.kind == APPROVAL and approval.id not in listed:
+                    yield _as_listed(approval, step, workflow)
+
+
+def _as_listed(approval: Entity, step: Entity, workflow: Entity) -> Entity:
+    kind = approval.fact("type")
+    return Entity(
+        kind=APPROVAL,
+        id=approval.id,
+        status=approval.status,
+        description=workflow_words.to_approve(kind),
+        name=step.name,
+        created_at=approval.created_at,
+        updated_at=approval.updated_at,
+        status_at=step.status_at,
+        install_id=workflow.install_id,
+        workflow_id=workflow.id,
+        slot=approval.id,
+        facts=approval.facts,
     )
 
 
@@ -169,4 +238,5 @@ WATCH_KIND: Final = WatchKind(
     id_prefix="org",
     watched_by=WatchedBy.WHOLE_ORG,
     further=further,
+    questions=questions,
 )

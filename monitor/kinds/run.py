@@ -7,6 +7,7 @@ each install by the install's own workflow: these are asked for where they say m
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -14,6 +15,7 @@ import msgspec
 from monitor.errors import MalformedAnswer, NuonNotFound
 from monitor.kinds import (
     fields,
+    objects,
     run_branch,
     run_groups,
     run_steps,
@@ -119,7 +121,7 @@ def decode(
         description=status.description,
         name=fields.text(branch.name),
         created_at=created_at or wire.read_time(workflow.created_at),
-        updated_at=newest_time(run.updated_at, run.completed_at, workflow.updated_at),
+        updated_at=newest_time(*_times(workflow, run)),
         revision=first_text(run.commit_sha, fields.sha(commit), run.head_sha),
         workflow_id=run_id,
         app_id=fields.text(branch.app_id),
@@ -181,6 +183,12 @@ def _read(body: bytes, run_id: str) -> tuple[RunWorkflow, Run]:
         about = fields.text(workflow.id, 60)
         raise MalformedAnswer(f"the answer is about {about!r}, not about {run_id!r}")
     return workflow, run_of(workflow)
+
+
+def _times(workflow: RunWorkflow, run: Run) -> Iterator[object]:
+    """Yield the times of all that the status is made of: a wait is written at its step alone."""
+    yield from (run.updated_at, run.completed_at, workflow.updated_at)
+    yield from (step.updated_at for step in fields.rows(workflow.steps, objects.Step))
 
 
 def _is_preview(workflow: RunWorkflow, run: Run) -> bool:

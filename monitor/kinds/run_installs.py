@@ -7,6 +7,7 @@ workflow of the install, which is asked for where it says more than the group.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Final, NamedTuple
 
 import msgspec
@@ -18,6 +19,7 @@ from monitor.kinds.run_documents import (
     Install,
     Runbook,
     install_workflow,
+    newest_time,
     workflow_path,
 )
 from monitor.kinds.wire import Beside, Question
@@ -99,11 +101,20 @@ def _unit(
         status=status,
         description=description or _beside_status(install),
         created_at=wire.read_time(row.created_at),
-        updated_at=workflow.updated_at if workflow else None,
+        # Each document has a time of its own: of the two either can be the older one.
+        updated_at=newest_time(row.updated_at, row.completed_at),
+        status_at=_time_of(workflow) if workflow else None,
         install_id=fields.text(install.install_id),
         workflow_id=work.workflow_id,
         children=(workflow,) if workflow else (),
     )
+
+
+def _time_of(workflow: Entity) -> datetime | None:
+    """Return when a workflow moved: its own time does not move with its steps."""
+    parts = (workflow, *workflow.children)
+    times = (time for part in parts for time in (part.status_at, part.updated_at))
+    return max(filter(None, times), default=None)
 
 
 def _workflow_at(work: _Work, beside: Beside, memo: wire.Memo[Entity | None]) -> Entity | None:

@@ -293,6 +293,7 @@ def _approvals(row: objects.Approval, path: Path) -> Entity:
         status=words.answer_of(answer),
         description=text(response.note),
         created_at=wire.read_time(row.created_at),
+        updated_at=wire.read_time(row.updated_at),
         status_at=wire.read_time(response.created_at),
         facts=facts_of(type=row.type, answer=words.answer_of(answer), answered_by=by or by_id),
     )

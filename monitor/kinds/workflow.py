@@ -135,6 +135,7 @@ def _groups(row: _Document, steps: dict[int, tuple[Entity, ...]]) -> list[Entity
 def _group(key: str, row: _Group, steps: tuple[Entity, ...]) -> Entity:
     own = fields.raw_status(STEP_GROUP, row)
     derived = status_of(workflow_words.current(steps))
+    times = [wire.read_time(row.updated_at), *(step.updated_at for step in steps)]
     group = Entity(
         kind=STEP_GROUP,
         id=fields.text(row.id) or key,
@@ -142,7 +143,8 @@ def _group(key: str, row: _Group, steps: tuple[Entity, ...]) -> Entity:
         description=own.description,
         name=fields.text(row.name),
         created_at=wire.read_time(row.created_at),
-        updated_at=wire.read_time(row.updated_at),
+        # Made of its steps' statuses as well, it is as new as the newest of them.
+        updated_at=max(filter(None, times), default=None),
         status_at=own.at,
         history=own.history,
         children=steps,

@@ -5,8 +5,10 @@ They are imported from here, not from the modules that define them.
 
 from monitor.model.events import (
     Alert,
+    Claim,
     Event,
     EventKind,
+    FormerValues,
     Outage,
     TargetState,
 )
@@ -68,11 +70,13 @@ __all__ = [
     "Alteration",
     "Called",
     "Card",
+    "Claim",
     "Commit",
     "Entity",
     "Event",
     "EventKind",
     "Form",
+    "FormerValues",
     "Found",
     "HeldLine",
     "Kind",

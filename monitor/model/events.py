@@ -68,11 +68,35 @@ class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
     look_again_at: datetime | None = None
 
 
+class Claim(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What answers say of a part, and is not believed before enough polls in a row have said it.
+
+    `says` is a hash of it (see `decide/claims.py`), `polls` how many have said it by now. What
+    `is_older` is so by the platform's own times.
+    """
+
+    kind: str
+    id: str
+    says: int
+    polls: int = 1
+    is_older: bool = False
+
+
+class FormerValues(msgspec.Struct, frozen=True):
+    """Hashes of what a part was before, where its times do not tell one value from another."""
+
+    kind: str
+    id: str
+    values: tuple[int, ...]
+
+
 class TargetState(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is known of a target beside its last snapshot; stored with it in one transaction.
 
     `changed_at` is when, by our clock, anything last changed. `suspects` are the steps
-    that looked like a dead end in the last poll: a second one has to confirm it. `event_count`
+    that looked like a dead end in the last poll: a second one has to confirm it. `claims` are
+    what more answers have to confirm, `former` what parts without times were before, and `lags`
+    counts how often an older answer was followed by a newer one again. `event_count`
     counts the events of this target, which gives each notification its stable key.
     `ended` is `succeeded`, `failed`, or `progressed` for an end that is neither.
     `card_destinations` are those where this attempt has its card, which `is_closed` while it is not
@@ -83,6 +107,9 @@ class TargetState(msgspec.Struct, frozen=True, omit_defaults=True):
     attempt: int = 1
     alerts: tuple[Alert, ...] = ()
     suspects: tuple[str, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    former: tuple[FormerValues, ...] = ()
+    lags: int = 0
     has_card: bool = False
     ended: EventKind | None = None
     ended_at: datetime | None = None

@@ -36,6 +36,10 @@ class ReasonKind(StrEnum):
     """It waited for an approval, and is to be planned anew (`by`, `description`)."""
     WAITS_NO_LONGER = "waits no longer"
     """A list of what waits does not name it any more."""
+    WAITS_AFTER_ALL = "waits after all"
+    """It was taken to wait no longer, and the list names it again."""
+    TIMES_WENT_BACK = "times went back"
+    """The platform shows an older state again and keeps to it: its own times went back."""
     MOVES_AGAIN = "moves again"
 
     NEW_STATUS = "new status"

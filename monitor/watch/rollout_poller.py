@@ -18,6 +18,7 @@ import structlog
 
 from monitor.compose.observation import Change, Facts, Observation, Seen, compare, observe
 from monitor.decide import events
+from monitor.decide.order import Staleness
 from monitor.decide.verdicts import Silence
 from monitor.errors import NuonError
 from monitor.kinds import KINDS
@@ -190,6 +191,7 @@ class RolloutPoller:
             if not previous:
                 return Outcome.UNCHANGED
         change = await self._compare(gathered, now)
+        self._note_staleness(change.staleness)
         observation = observe(
             self._seen,
             change,
@@ -235,9 +237,13 @@ class RolloutPoller:
         return await asyncio.to_thread(compared) if is_large else compared()
 
     async def _tree(self, gathered: Gathered) -> Entity:
-        """Return what the answer says; one with the same bytes as before is not decoded."""
+        """Return what the answer says; one with the same bytes as before is not decoded.
+
+        Unless it has still to be confirmed: then what was seen is not what it says.
+        """
         seen, looked_at = self._seen, self._looked_at
-        if seen is not None and looked_at and gathered.fingerprint == looked_at.fingerprint:
+        is_same = looked_at is not None and gathered.fingerprint == looked_at.fingerprint
+        if seen is not None and is_same and not seen.state.claims:
             return seen.snapshot.root
         body, memo = gathered.main.body, Memo(self._memo)
         decode = partial(self._kind.decode, body, self.watch.target.id, memo, gathered.beside)
@@ -284,6 +290,14 @@ class RolloutPoller:
         self._report(change, is_first=is_first)
         if messages.cards or messages.notifications:
             context.has_news()
+
+    def _note_staleness(self, staleness: Staleness) -> None:
+        target = str(self.watch.target)
+        if staleness.parts:
+            self._context.metrics.stale_answers.inc()
+            log.info("stale_answer", target=target, parts=staleness.parts)
+        if staleness.parts_reverted:
+            log.warning("times_went_back", target=target, parts=staleness.parts_reverted)
 
     def _report(self, change: Change, *, is_first: bool) -> None:
         metrics, decision = self._context.metrics, change.decision

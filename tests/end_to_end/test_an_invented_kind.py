@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +22,30 @@ from tests.support.small_platform import REMOVED, TOKEN, SmallPlatform
 
 FLEET = "fltc7kqm2v9xw4h8b3n6z1r5ty"
 CHANNEL = "releases"
+_NOW = datetime.now(UTC)
 
 
-def fleet(state: str, *waves: tuple[str, dict[str, str]], reason: str = "") -> dict[str, Any]:
+def fleet(
+    state: str, *waves: tuple[str, dict[str, str]], second: int, reason: str = ""
+) -> dict[str, Any]:
     """Return an answer: each wave's state, and its regions' states by their names."""
+    updated_at = (_NOW + timedelta(seconds=second)).isoformat()
     return {
         "id": FLEET,
         "name": "Harbour",
         "state": state,
+        "updated_at": updated_at,
         "rows": [
             {
                 "id": f"wave{number}",
                 "state": wave,
+                "updated_at": updated_at,
                 "rows": [
                     {
                         "id": f"region-{name}",
                         "name": name,
                         "state": region,
+                        "updated_at": updated_at,
                         "reason": reason if region == "aground" else "",
                     }
                     for name, region in regions.items()
@@ -52,15 +60,20 @@ SAILING = fleet(
     "sailing",
     ("sailing", {"north": "landed", "south": "sailing"}),
     ("moored", {"west": "moored"}),
+    second=0,
 )
 AGROUND = fleet(
     "sailing",
     ("sailing", {"north": "landed", "south": "aground"}),
     ("moored", {"west": "moored"}),
+    second=1,
     reason="no water under the keel",
 )
 LANDED = fleet(
-    "landed", ("landed", {"north": "landed", "south": "landed"}), ("landed", {"west": "landed"})
+    "landed",
+    ("landed", {"north": "landed", "south": "landed"}),
+    ("landed", {"west": "landed"}),
+    second=2,
 )
 
 
@@ -151,7 +164,9 @@ async def test_it_is_watched_drawn_and_notified_of(harbour: Harbour) -> None:
 
 async def test_success_is_believed_by_its_own_rule_only(harbour: Harbour) -> None:
     await harbour.once(SAILING)
-    await harbour.once(fleet("landed", ("landed", {"north": "landed", "south": "turned-back"})))
+    await harbour.once(
+        fleet("landed", ("landed", {"north": "landed", "south": "turned-back"}), second=1)
+    )
 
     card, ended = harbour.said
     assert card.startswith("🔵 the fleet Harbour: 1 of 3 regions")

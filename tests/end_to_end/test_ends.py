@@ -56,8 +56,11 @@ class Scene:
     target_id: str = WORKFLOW_ID
 
     async def look(self, document: Row, *, after: float = 15) -> list[str]:
-        """Serve a workflow, look once, and return what was posted because of it."""
-        return await self.look_at({f"/v1/workflows/{WORKFLOW_ID}": document}, after=after)
+        """Serve a workflow as of now, look once, and return what was posted because of it."""
+        now = {"updated_at": self.world.clock.now().isoformat()}
+        steps = [step | now for step in document["steps"]]
+        served = document | now | {"steps": steps}
+        return await self.look_at({f"/v1/workflows/{WORKFLOW_ID}": served}, after=after)
 
     async def look_at(self, answers: Answers, *, after: float = 15) -> list[str]:
         self.platform.answers.update(answers)

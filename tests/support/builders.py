@@ -69,10 +69,41 @@ PATIENCE = StallRules(stalled_after=timedelta(minutes=30), remind_every=timedelt
 
 
 @dataclass
+class Stamps:
+    """Gives each part the time at which it came to be what it is, as the platform does."""
+
+    known: dict[tuple[str, str], Entity] = field(default_factory=dict[tuple[str, str], Entity])
+    newest: datetime | None = None
+
+    def stamped(self, root: Entity, now: datetime) -> Entity:
+        """Return a tree with `updated_at` for the parts that have none: at first their creation."""
+        is_first, newest = self.newest is None, self.newest or now
+        self.newest = max(now, newest + timedelta(microseconds=1))
+        return self._stamped(root, is_first=is_first)
+
+    def _stamped(self, part: Entity, *, is_first: bool) -> Entity:
+        children = tuple(self._stamped(child, is_first=is_first) for child in part.children)
+        key, updated_at = (part.kind, part.id), part.updated_at
+        before = self.known.get(key)
+        if updated_at is None and before is not None and _value_of(before) == _value_of(part):
+            updated_at = before.updated_at
+        elif updated_at is None:
+            updated_at = part.created_at if is_first else self.newest
+        self.known[key] = msgspec.structs.replace(part, updated_at=updated_at, children=children)
+        return self.known[key]
+
+
+def _value_of(part: Entity) -> tuple[object, ...]:
+    return part.status, part.description, part.facts
+
+
+@dataclass
 class Reader:
     """Reads a rollout poll by poll, as a cycle does, and keeps what was told."""
 
     stall_rules: StallRules = PATIENCE
+    stamps: Stamps | None = field(default_factory=Stamps)
+    """None to read answers with the times that they have."""
     seen: Snapshot | None = None
     state: TargetState | None = None
     reported: list[tuple[datetime, Event]] = field(default_factory=list)
@@ -81,6 +112,8 @@ class Reader:
     def poll(self, root: Entity, now: datetime) -> tuple[Event, ...]:
         seen = Seen(self.seen, self.state) if self.seen and self.state else None
         target = Target("release", root.id)
+        if self.stamps is not None and not (self.seen and root is self.seen.root):
+            root = self.stamps.stamped(root, now)
         change = compare(seen, target, root, now=now, stall_rules=self.stall_rules)
         self.seen, self.state = change.snapshot, change.decision.state
         self.reported.extend((now, event) for event in change.decision.events)

@@ -49,6 +49,7 @@ class _Row(msgspec.Struct):
     state: str = ""
     reason: str = ""
     name: str = ""
+    updated_at: str = ""
     rows: list[_Row] = []
 
 
@@ -58,7 +59,10 @@ _decoder = msgspec.json.Decoder(_Row)
 def _entity(row: _Row, *kinds: Kind) -> Entity:
     kind, *below = kinds
     children = tuple(_entity(one, *below) for one in row.rows)
-    return Entity(kind, row.id, row.state, row.reason, row.name, children=children)
+    updated_at = wire.read_time(row.updated_at)
+    return Entity(
+        kind, row.id, row.state, row.reason, row.name, updated_at=updated_at, children=children
+    )
 
 
 def decode(

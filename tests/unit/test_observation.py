@@ -137,18 +137,19 @@ def test_a_card_that_says_it_is_not_watched_is_drawn_anew() -> None:
 
 def test_the_card_of_the_attempt_before_is_linked_once_it_is_posted() -> None:
     first = seen_at_noon()
-    failed = observed(first, release("error", *RUNNING.children), after(1))
+    failed = observed(first, release("error", *RUNNING.children, updated_at=after(1)), after(1))
     assert failed is not None
-    again = observed(failed.seen, RUNNING, after(2))
+    retried = replace_root(RUNNING, updated_at=after(2))
+    again = observed(failed.seen, retried, after(2))
     assert again is not None
     assert again.seen.lacks_link
     url = {DEFAULT: "https://example.slack.com/archives/C1/p1"}
 
-    linked = observed(again.seen, RUNNING, after(3), previous=url)
+    linked = observed(again.seen, retried, after(3), previous=url)
 
     assert linked is not None
     assert url[DEFAULT] in str(linked.messages.cards[0].message.blocks)
-    assert observed(linked.seen, RUNNING, after(4), previous=url) is None
+    assert observed(linked.seen, retried, after(4), previous=url) is None
 
 
 def test_routes_that_were_changed_post_no_card_by_themselves() -> None:

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from monitor.decide.diff import diff, keep_absent
-from monitor.decide.events import decide
+from monitor.compose.observation import Seen, compare
 from monitor.decide.stalls import StallRules
 from monitor.kinds import KINDS
 from monitor.kinds.profile import KindProfile, page_of_app
@@ -32,6 +31,7 @@ from monitor.model import (
 
 _PATIENCE = StallRules(stalled_after=timedelta(minutes=30), remind_every=timedelta(hours=4))
 _MINUTE = timedelta(minutes=1)
+_SECOND = timedelta(seconds=1)
 _COMMIT = "4f9c2d7e1a3b5c6d8e0f1a2b3c4d5e6f7a8b9c0d"
 
 _Story = tuple[tuple[int, str], ...]
@@ -88,7 +88,10 @@ _CASTS: Mapping[str, _Cast] = {
             EventKind.PROGRESSED: ((0, "r ss rs"), (3, "r ss ss")),
             EventKind.FAILED: ((0, "r ss sr"), (3, "r ss sf")),
             EventKind.RECOVERED: ((0, "r ss sr"), (3, "r ss sf"), (6, "r ss ss")),
-            EventKind.REMOVED: ((0, "r ss ss"), (3, "r ss"), (6, "r ss")),
+            EventKind.REMOVED: (
+                *((0, "r ss ss"), (3, "r ss")),
+                *((6, "r ss"), (9, "r ss")),
+            ),
         },
     ),
     "approvals": _Cast(
@@ -98,7 +101,10 @@ _CASTS: Mapping[str, _Cast] = {
         stories={
             EventKind.STARTED: ((0, "r ww"),),
             EventKind.WAITING: ((0, "r ww"), (3, "r ww ww")),
-            EventKind.PROGRESSED: ((0, "r ww ww"), (3, "r ww")),
+            EventKind.PROGRESSED: (
+                *((0, "r ww ww"), (3, "r ww")),
+                *((6, "r ww"), (9, "r ww")),
+            ),
         },
     ),
 }
@@ -153,12 +159,14 @@ def _end_of(kind: str, cast: _Cast, story: _Story, now: datetime) -> _Moment:
 
 
 def _decided(before: _Moment | None, polled: Snapshot) -> _Moment:
-    seen, state = (before.snapshot, before.state) if before else (None, None)
-    after = keep_absent(seen, polled)
-    decision = decide(
-        seen, after, diff(seen, after), state, now=polled.taken_at, stall_rules=_PATIENCE
+    change = compare(
+        Seen(before.snapshot, before.state) if before else None,
+        polled.target,
+        polled.root,
+        now=polled.taken_at,
+        stall_rules=_PATIENCE,
     )
-    return _Moment(after, decision.state, decision.events)
+    return _Moment(change.snapshot, change.decision.state, change.decision.events)
 
 
 def kinds_of_events(kind: str) -> tuple[EventKind, ...]:
@@ -213,7 +221,7 @@ def _unit(kind: Kind, cast: _Cast, at: tuple[int, int], letter: str, begun_at: d
     number, position = at
     key = f"{number}{position}"
     is_at_install = not cast.units
-    is_done = letter in "sf"
+    took = {"f": 4 * _MINUTE, "s": 4 * _MINUTE + _SECOND}.get(letter)  # it recovers later
     return Entity(
         kind=kind,
         id=_id("unt", key),
@@ -221,7 +229,7 @@ def _unit(kind: Kind, cast: _Cast, at: tuple[int, int], letter: str, begun_at: d
         description={"f": cast.reason, "w": "the plan is to be approved"}.get(letter, ""),
         name="" if is_at_install else cast.units[position - 1],
         created_at=begun_at + position * _MINUTE,
-        updated_at=begun_at + (position + 4) * _MINUTE if is_done else None,
+        updated_at=begun_at + position * _MINUTE + took if took else None,
         install_id=_id("inl", position) if is_at_install else "",
         workflow_id=_id("inw", key),
         slot="" if is_at_install else key,

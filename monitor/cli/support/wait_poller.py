@@ -126,7 +126,7 @@ class Follower:
         self._seen = Seen(change.snapshot, state)
         called = await self._names.called(change.shown_ids)
         self._view = view_of(change.snapshot, state, called, links=self._links, watch=None)
-        end = end_of(root, state, waits_for_approval=self._waits_for_approval)
+        end = end_of(change.snapshot.root, state, waits_for_approval=self._waits_for_approval)
         return Look(self._view, change.decision.events, self._sees_again(), end)
 
     def pause(self, interval: timedelta) -> timedelta:

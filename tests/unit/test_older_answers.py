@@ -1,0 +1,164 @@
+"""The law of older answers: interleaved with a story, they change nothing of what it leads to.
+
+A story is what the platform answers of one target, of any kind, from its beginning on. Where the
+parts have times, any earlier answers may come between two of them; where they have none, single
+ones.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.compose.observation import Seen, compare
+from monitor.kinds import KINDS
+from monitor.kinds.profile import KindProfile
+from monitor.model import Entity, Kind, Level, Target, known_statuses
+from tests.support.builders import PATIENCE, after, fixed
+
+_EVERY_KIND = sorted(KINDS)
+_ANSWERS = 8
+_POLLS_OF_EACH = 7
+"""Where times are missing: three polls in a row agree on each, whatever comes between them."""
+
+Events = list[tuple[str, Level, str, str, str]]
+
+
+class Life:
+    """What becomes of one made-up target, answer by answer."""
+
+    def __init__(self, kind: str, chance: random.Random, *, has_times: bool) -> None:
+        self.kind = kind
+        self._profile: KindProfile = KINDS[kind].profile
+        self._chance = chance
+        self._has_times = has_times
+        self._count = 0
+
+    def answers(self) -> list[Entity]:
+        """Return the story: in each answer something is otherwise than in the one before."""
+        root = self._part(self._profile.root, "root")
+        for _ in range(self._chance.randint(1, 3)):
+            root = self._with_another_step(root)
+        story = [root]
+        while len(story) < _ANSWERS:
+            changed = self._changed(story[-1])
+            if changed != story[-1]:
+                story.append(changed)
+        return story
+
+    def _part(self, kind: Kind, name: str, *children: Entity) -> Entity:
+        self._count += 1
+        return self._moved(
+            Entity(kind, f"{name}-{self._count}", created_at=after(0), children=children)
+        )
+
+    def _moved(self, part: Entity) -> Entity:
+        """Let something become of a part, now."""
+        self._count += 1
+        words = known_statuses(part.kind)
+        if self._profile.is_list_of_waits:
+            words = ("approval-awaiting",) if part.kind != self._profile.root else ()
+        return msgspec.structs.replace(
+            part,
+            status=self._chance.choice(words) if words else "",
+            description=self._chance.choice(["", "one", "two"]),
+            facts=(("tag", self._chance.choice("xyz")),),
+            updated_at=after(self._count / 1000) if self._has_times else None,
+        )
+
+    def _with_another_step(self, root: Entity) -> Entity:
+        units = [self._part(self._profile.unit, "unit") for _ in range(self._chance.randint(1, 3))]
+        step = self._part(self._profile.step, "step", *units)
+        return self._with_children(root, (*root.children, step))
+
+    def _with_children(self, part: Entity, children: tuple[Entity, ...]) -> Entity:
+        return msgspec.structs.replace(part, children=children)
+
+    def _changed(self, root: Entity) -> Entity:
+        if self._chance.random() < 0.2:
+            root = self._with_another_step(root)
+        if self._chance.random() < 0.7 or self._profile.is_list_of_waits:
+            root = self._moved(root)  # also so that times order it: something is touched
+        steps = tuple(self._changed_step(step) for step in root.children)
+        return self._with_children(root, steps)
+
+    def _changed_step(self, step: Entity) -> Entity:
+        units = tuple(
+            self._moved(unit) if self._chance.random() < 0.4 else unit for unit in step.children
+        )
+        step = self._with_children(step, units)
+        return self._moved(step) if self._chance.random() < 0.4 else step
+
+
+def events_of(kind: str, polls: Iterator[Entity] | list[Entity]) -> Events:
+    """Return what people are notified of, in order; the platform is polled every second."""
+    seen: Seen | None = None
+    found: Events = []
+    now: datetime = after(1)
+    for root in polls:
+        now += timedelta(seconds=1)
+        target = Target(kind, root.id)
+        change = compare(seen, target, root, now=now, stall_rules=PATIENCE)
+        seen = Seen(change.snapshot, change.decision.state)
+        found += [
+            (str(event.kind), event.level, event.entity.id, repr(event.reason), event.entity.status)
+            for event in change.decision.events
+        ]
+    return found
+
+
+def with_any_earlier(story: list[Entity], chance: random.Random) -> Iterator[Entity]:
+    """Yield a story with earlier answers between its own; never thrice the same in a row."""
+    for number, answer in enumerate(story):
+        yield answer
+        last, repeated = answer, 0
+        for _ in range(chance.randint(0, 4) if number else 0):
+            older = chance.choice(story[:number])
+            repeated = repeated + 1 if older is last else 1
+            if repeated > 2:
+                break
+            last = older
+            yield older
+
+
+def with_single_earlier(story: list[Entity], chance: random.Random) -> Iterator[Entity]:
+    """Yield each answer for some polls, and once in them an earlier one."""
+    for number, answer in enumerate(story):
+        where = chance.randrange(1, _POLLS_OF_EACH) if number else None
+        for poll in range(_POLLS_OF_EACH):
+            if poll == where:
+                yield chance.choice(story[:number])
+            yield answer
+
+
+@pytest.mark.parametrize("kind", _EVERY_KIND)
+@fixed(60)
+@given(seed=st.integers(0, 1_000_000))
+def test_any_earlier_answers_change_nothing_where_times_order_them(kind: str, seed: int) -> None:
+    chance = random.Random(seed)
+    story = Life(kind, chance, has_times=True).answers()
+
+    assert events_of(kind, with_any_earlier(story, chance)) == events_of(kind, story)
+
+
+@pytest.mark.parametrize("kind", _EVERY_KIND)
+@fixed(60)
+@given(seed=st.integers(0, 1_000_000))
+def test_single_earlier_answers_change_nothing_where_there_are_no_times(
+    kind: str, seed: int
+) -> None:
+    chance = random.Random(seed)
+    story = Life(kind, chance, has_times=False).answers()
+    alone = [answer for answer in story for _ in range(_POLLS_OF_EACH)]
+
+    found = events_of(kind, with_single_earlier(story, chance))
+
+    # What is confirmed later comes later: behind what was believed at once.
+    assert Counter(found) == Counter(events_of(kind, alone))
