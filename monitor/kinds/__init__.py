@@ -57,6 +57,12 @@ def found_by(key: str) -> WatchKind:
     return KINDS.get(key) or next(kind for kind in KINDS.values() if key in kind.finders)
 
 
+def alternatives(target: Target) -> tuple[Target, ...]:
+    """Return the lists that find what this one does on other versions of the platform."""
+    finder = FINDERS.get(target.kind)
+    return finder.alternatives(target.id) if finder and finder.alternatives else ()
+
+
 def explained(error: NuonError, target: Target, *, was_seen: bool) -> NuonError:
     """Return a 404 in terms of what is watched, any other error as it is.
 

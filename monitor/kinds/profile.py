@@ -146,16 +146,21 @@ class Finder:
 
     path: Callable[[str], str]
     """The list's path, for an id; pages are asked for by `offset` and `limit`."""
-    record: Callable[[str], str]
-    """The path of what the list is of, for the same id: a list answers for any id at all."""
+    record: Callable[[str], str] | None
+    """The path of what the list is of, for the same id: a list answers for any id at all.
+    None where that is asked for by what leads to the list, or where there is no such thing."""
     decode: Callable[[bytes, str], tuple[Found, ...]]
-    """One page and the id asked for; raises MalformedAnswer."""
+    """One page and the id asked for; raises MalformedAnswer. What is found can be a list too."""
     id_prefix: str
     """With which the platform begins the ids of what is listed by."""
-    watched_by: WatchedBy = WatchedBy.ID
+    watched_by: WatchedBy | None = WatchedBy.ID
+    """None where only something else leads to it."""
     locate: Callable[[str, Beside], Wanted | str] | None = None
     """Where the paths need more than the configured id: what to fetch next to find the id for
     them, or that id; raises NuonNotFound where there is none."""
+    alternatives: Callable[[str], tuple[Target, ...]] | None = None
+    """The lists that find the same on other versions of the platform, for an id: followed where
+    this one is missing or empty."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from monitor.errors import MalformedAnswer, NuonRejected, Unserved
-from monitor.kinds import fields, objects, sharing, wire
+from monitor.kinds import app_lists, fields, objects, sharing, wire
 from monitor.kinds.parts import DEPLOY
 from monitor.kinds.profile import (
     Agreement,
@@ -299,13 +299,19 @@ WATCH_KIND: Final = WatchKind(
     decode=decode,
     served=(
         "Releases are served until API 0.19.821. A newer platform serves workflows and app branch"
-        " runs in their place: watch install=, workflow= or app_branch= there."
+        " runs in their place: watch app=, app_branch=, install= or workflow= there."
     ),
-    stand_ins=("app_branch", "install", "workflow"),
+    stand_ins=("app", "app_branch", "install", "workflow"),
     id_prefix="rel",
     questions=questions,
     finders={
-        "app": Finder(path=of_app, record=wire.record_at("/v1/apps"), decode=find, id_prefix="app"),
+        "app": Finder(
+            path=of_app,
+            record=wire.record_at("/v1/apps"),
+            decode=find,
+            id_prefix="app",
+            alternatives=app_lists.alternatives,
+        ),
         "component": Finder(
             path=of_component, record=wire.record_at("/v1/components"), decode=find, id_prefix="cmp"
         ),

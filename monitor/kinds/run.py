@@ -14,6 +14,7 @@ import msgspec
 
 from monitor.errors import MalformedAnswer, NuonNotFound
 from monitor.kinds import (
+    app_lists,
     fields,
     objects,
     run_branch,
@@ -300,14 +301,15 @@ WATCH_KIND: Final = WatchKind(
     id_prefix="inw",
     watched_by=None,
     finders={
-        "app_branch": Finder(
+        app_lists.BRANCH: Finder(
             path=list_path,
             record=record_path,
             decode=decode_list,
             id_prefix="abr",
             watched_by=WatchedBy.BRANCH_ID,
             locate=locate,
-        )
+        ),
+        app_lists.BRANCHES: app_lists.BRANCHES_FINDER,
     },
     further=further,
     questions=questions,

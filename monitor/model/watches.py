@@ -34,9 +34,9 @@ class WatchSettings:
 class Watch:
     """A target, the settings that hold for it, and how it came to be watched.
 
-    `found_in` is the list that it was found in: once it is settled it is not polled any more,
-    since the list says when it is active again. `is_new` says that it began while that list was
-    watched.
+    `found_in` is the list that it was found in, or that it stands in for: once it is settled it is
+    not polled any more, since the list says when it is active again. `is_new` says that it began
+    while that list was watched.
     """
 
     target: Target

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import structlog
 
 from monitor.decide.selection import Choice, choose, has_begun_since, is_news
-from monitor.errors import NuonError
-from monitor.kinds import FINDERS
+from monitor.errors import NuonError, NuonNotFound, NuonRejected
+from monitor.kinds import FINDERS, alternatives
 from monitor.model import EventKind, Found, Target, Watch
 from monitor.platform.fetch import located, pages
 from monitor.store import Find
 from monitor.watch.context import Context
+from monitor.watch.followed import Followed
 from monitor.watch.outages import OutageReporter
 from monitor.watch.poller import Outcome
 from monitor.watch.records import RecordCheck
@@ -23,19 +25,42 @@ log = structlog.get_logger(__name__)
 
 _LOOK_DEEP_EVERY = timedelta(minutes=5)
 """How often more than the newest rows are read: an old one may have been retried."""
+_MOST_LISTS = 100
+"""How many lists a list may lead to: each costs a request in every poll."""
 
 
 class ListPoller:
     """The pass over one list."""
 
-    def __init__(self, watch: Watch, context: Context, follow: Callable[[Find], None]) -> None:
-        """`follow` is called for each target that is followed from now on."""
+    def __init__(
+        self,
+        watch: Watch,
+        context: Context,
+        follow: Callable[[Find], None],
+        lead: Callable[[Target], None] = lambda _: None,
+        *,
+        followed: Followed | None = None,
+        since: datetime | None = None,
+    ) -> None:
+        """`follow` is called for each target that is followed from now on.
+
+        `lead` is called with the lists that find the same on another version of the platform.
+        `followed` is what this and other lists of the same watch lead to, `since` when that watch
+        began, where this list was found later.
+        """
         self.watch = watch
+        self.followed = followed or Followed()
+        self._since = since
         self._context = context
         self._follow = follow
+        self._lead = lead
         self._finder = FINDERS[watch.target.kind]
         self._outage_reporter = OutageReporter(watch, context)
-        self._began_at: datetime | None = None
+        self.began_at: datetime | None = None
+        """Since when the list is watched; None until it was looked up."""
+        self._is_elsewhere = False
+        """Whether other lists find what this one is for, which this platform does not have."""
+        self._is_removed = False
         self._known: dict[Target, bool] = {}
         self._id: str | None = None
         outage = context.reachability.outage_of(watch.target)
@@ -60,15 +85,14 @@ class ListPoller:
     async def poll(self) -> Outcome:
         """Make one pass. Raises StoreError where the commit failed; the next pass finds anew."""
         started = time.perf_counter()
-        began_at = self._began_at or await self._load()
+        began_at = self.began_at or await self._load()
         self._outage_reporter.asks()
         try:
             outcome = await self._look(began_at)
-            await self._record.require(self._finder.record(await self._located()))
+            if self._finder.record is not None:
+                await self._record.require(self._finder.record(await self._located()))
         except NuonError as error:
-            was_seen = self.polled_at is not None or bool(self._known)
-            await self._outage_reporter.fail(error, was_seen=was_seen)
-            outcome = Outcome.FAILED
+            outcome = await self._fail(error)
         else:
             self.polled_at = self._context.now()
             await self._outage_reporter.succeed()
@@ -77,10 +101,15 @@ class ListPoller:
         return outcome
 
     def pause(self) -> timedelta | None:
-        """Return how long to wait until the next pass; a list has no end."""
+        """Return how long to wait until the next pass; None for a find that was removed."""
+        settings = self.watch.settings
+        if self._is_removed:
+            return None
         if self._outage_reporter.is_failing:
             return self._outage_reporter.pause()
-        return self.watch.settings.interval
+        if self._is_elsewhere:
+            return max(settings.interval, settings.settled_interval)
+        return settings.interval
 
     def add_default_destinations(self, destinations: Sequence[str]) -> None:
         """Notify these by default as well, of whatever is found from now on."""
@@ -94,28 +123,70 @@ class ListPoller:
 
     def mark_finished(self, target: Target) -> None:
         """Take note that a target that was followed has ended."""
+        self.followed.remove(target)
         if target in self._known:
             self._known[target] = False
             self._fingerprint = None  # rows beyond the limit may be followed now
 
     async def _load(self) -> datetime:
-        store, now = self._context.store, self._context.now()
-        began_at = await store.call(store.finds.listed_since, self.watch.target, now)
+        store, since = self._context.store, self._since or self._context.now()
+        self.began_at = await store.call(store.finds.listed_since, self.watch.target, since)
         for find in await store.call(store.finds.load, self.watch.target):
             self._known[find.target] = find.is_followed
             if find.is_followed:
-                self._follow(find)  # it was followed before a restart
-        self._began_at = began_at
-        return began_at
+                self._begin(find)  # it was followed before a restart
+        return self.began_at
+
+    def _begin(self, find: Find) -> None:
+        if not _is_list(find.target):
+            self.followed.add(find.target)
+        self._follow(find)
+
+    async def _fail(self, error: NuonError) -> Outcome:
+        """Report why a pass failed, unless it is of a find: nobody asked for that by its name.
+
+        A branch that was deleted is polled no more, and one that this platform does not serve to
+        the organisation any more is nothing that anybody has to act upon.
+        """
+        is_found = self.watch.found_in is not None
+        if is_found and (_is_missing_route(error) or isinstance(error, NuonNotFound)):
+            self._is_removed = isinstance(error, NuonNotFound)
+            self._is_elsewhere = not self._is_removed
+            log.info("list_not_served", target=str(self.watch.target), error=str(error))
+            return Outcome.UNCHANGED
+        was_seen = self.polled_at is not None or bool(self._known)
+        await self._outage_reporter.fail(error, was_seen=was_seen)
+        return Outcome.FAILED
 
     async def _look(self, began_at: datetime) -> Outcome:
         now = self._context.now()
         since = self._looked_deep_at
         is_deep = since is None or not timedelta() <= now - since < _LOOK_DEEP_EVERY
-        news = [row async for row in self._news(began_at, is_deep=is_deep)]
+        self._is_elsewhere = False
+        try:
+            news = [row async for row in self._news(began_at, is_deep=is_deep)]
+        except NuonRejected as error:
+            if not _is_missing_route(error) or not await self._lead_elsewhere():
+                raise
+            self._is_elsewhere = True
+            return Outcome.UNCHANGED
         if is_deep:
             self._looked_deep_at = now
-        choice = await self._choose(news)
+        wanted = await self._named(news)
+        async with self.followed.lock:
+            finds = await self._follow_new(self._chosen(wanted), began_at, now)
+        self._fingerprint = self._fingerprint_now  # not before its rows are stored
+        return Outcome.CHANGED if finds else Outcome.UNCHANGED
+
+    def _chosen(self, news: Sequence[Found]) -> Choice:
+        """Return which rows to follow, as far as there is capacity."""
+        if all(_is_list(row.target) for row in news):
+            return choose(news, capacity=_MOST_LISTS - sum(self._known.values()))
+        return choose(news, capacity=self.watch.settings.limit - self.followed.count)
+
+    async def _follow_new(
+        self, choice: Choice, began_at: datetime, now: datetime
+    ) -> tuple[Find, ...]:
         if choice.left_out > self.left_out:
             log.warning(
                 "limit_reached",
@@ -135,12 +206,37 @@ class ListPoller:
         )
         if finds:
             await self._context.store.call(self._context.store.finds.follow, finds, now)
-        self._fingerprint = self._fingerprint_now  # not before its rows are stored
         for find in finds:
             self._known[find.target] = True
             log.info("found", target=str(find.target), listing=str(find.listing))
-            self._follow(find)
-        return Outcome.CHANGED if finds else Outcome.UNCHANGED
+            self._begin(find)
+        return finds
+
+    async def _lead_elsewhere(self) -> bool:
+        """Follow the lists that find the same on this platform; returns whether it has any.
+
+        Raises NuonError where that cannot be told.
+        """
+        served = []
+        for target in alternatives(self.watch.target):
+            try:
+                await self._context.source.get(FINDERS[target.kind].path(target.id), _ONE_ROW)
+            except NuonRejected as error:
+                if not _is_missing_route(error):
+                    raise
+            else:
+                served.append(target)
+        for target in served:
+            self._lead(target)
+        return bool(served)
+
+    async def _lead_beside(self) -> None:
+        """Follow as well what stands in for this list, which is empty.
+
+        What a newer platform has at the same path can be something else, of which there is none.
+        """
+        with suppress(NuonError):
+            await self._lead_elsewhere()
 
     async def _news(self, began_at: datetime, *, is_deep: bool) -> AsyncIterator[Found]:
         """Yield the rows that may have to be followed, page by page."""
@@ -150,8 +246,10 @@ class ListPoller:
         async for page in pages(self._context.source, path):
             if is_first and self._is_as_before(page.fingerprint, is_deep=is_deep):
                 return
-            is_first = False
             rows = self._finder.decode(page.body, self.watch.target.id)
+            if not rows and is_deep:
+                await self._lead_beside()
+            is_first = False
             # A row that ended long ago may have been followed, reported and forgotten.
             since = max(began_at, horizon)
             news = [row for row in rows if is_news(row, known=self._known, began_at=since)]
@@ -170,21 +268,30 @@ class ListPoller:
         self._fingerprint_now = fingerprint
         return fingerprint == self._fingerprint and not is_deep and not self.left_out
 
-    async def _choose(self, news: list[Found]) -> Choice:
+    async def _named(self, news: list[Found]) -> list[Found]:
+        """Return the rows that are meant by their names; a list is not, but what it leads to."""
         names = self.watch.settings.names
-        if news and not names.are_all:
-            ids = tuple(dict.fromkeys(i for row in news for i in row.ids))
-            called = await self._context.name_source.called(ids)
-            named = {i: called.names.get(called.components.get(i, i)) for i in ids}
-            if not all(named.values()):
-                self._fingerprint_now = None  # the next pass may find a name
-            news = [
-                row
-                for row in news
-                if names.admit([*row.names, *filter(None, map(named.get, row.ids))])
-            ]
-        followed = sum(self._known.values())
-        return choose(news, capacity=self.watch.settings.limit - followed)
+        if names.are_all or all(_is_list(row.target) for row in news):
+            return news
+        ids = tuple(dict.fromkeys(i for row in news for i in row.ids))
+        called = await self._context.name_source.called(ids)
+        named = {i: called.names.get(called.components.get(i, i)) for i in ids}
+        if not all(named.values()):
+            self._fingerprint_now = None  # the next pass may find a name
+        return [
+            row for row in news if names.admit([*row.names, *filter(None, map(named.get, row.ids))])
+        ]
+
+
+_ONE_ROW = {"limit": "1", "offset": "0"}
+
+
+def _is_list(target: Target) -> bool:
+    return target.kind in FINDERS
+
+
+def _is_missing_route(error: NuonError) -> bool:
+    return isinstance(error, NuonRejected) and error.is_missing_route
 
 
 def _are_older(rows: Iterable[Found], horizon: datetime) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
-from monitor.model import Target, Watch, WatchSettings
+from monitor.kinds import FINDERS, alternatives
+from monitor.model import Target, Watch
 from monitor.store import Find
 from monitor.watch.context import Context
 from monitor.watch.list_poller import ListPoller
@@ -57,27 +58,36 @@ class Registry:
         self._rollout_pollers[watch.target] = poller
         self.begin(poller)
 
-    def list(self, watch: Watch) -> None:
-        """Poll a list from now on."""
+    def list(self, watch: Watch, found_by: ListPoller | None = None) -> None:
+        """Poll a list from now on; one that another list leads to shares that one's limit."""
         known = self._list_pollers.get(watch.target)
         if known is not None:
-            known.add_default_destinations(watch.settings.default_destinations)
-            for poller in self._rollout_pollers.values():
-                if poller.watch.found_in == watch.target:
-                    poller.add_default_destinations(watch.settings.default_destinations)
+            self._add_default_destinations(known, watch.settings.default_destinations)
             return
         list_poller = ListPoller(
-            watch, self._context, lambda find: self._follow(list_poller.watch.settings, find)
+            watch,
+            self._context,
+            lambda find: self._follow(list_poller, find),
+            lambda target: self._lead_elsewhere(list_poller, target),
+            followed=found_by.followed if found_by else None,
+            since=found_by.began_at if found_by else None,
         )
         self._list_pollers[watch.target] = list_poller
         self.begin(list_poller)
 
     async def resume(self) -> None:
         """Follow again what was followed before the start."""
-        for find in await self._context.store.call(self._context.store.finds.load):
-            list_poller = self._list_pollers.get(find.listing)
-            if find.is_followed and list_poller is not None:
-                self._follow(list_poller.watch.settings, find)
+        finds = await self._context.store.call(self._context.store.finds.load)
+        listings = {find.listing for find in finds}
+        for list_poller in self.list_pollers:
+            for target in alternatives(list_poller.watch.target):
+                if target in listings:
+                    self._lead_elsewhere(list_poller, target)
+        # The earliest first: a list comes before what was found in it.
+        for find in finds:
+            found_by = self._list_pollers.get(find.listing)
+            if find.is_followed and found_by is not None:
+                self._follow(found_by, find)
 
     async def finish(self, poller: Poller) -> None:
         """Remove a poller that has finished; its list says if the target is active again."""
@@ -86,6 +96,7 @@ class Registry:
             return
         await self._context.store.call(self._context.store.finds.mark_finished, target)
         self._rollout_pollers.pop(target, None)
+        self._list_pollers.pop(target, None)
         for list_poller in self._list_pollers.values():
             list_poller.mark_finished(target)
 
@@ -93,9 +104,29 @@ class Registry:
         """Return every target whose state must be kept."""
         return (*self._rollout_pollers, *self._list_pollers)
 
-    def _follow(self, settings: WatchSettings, find: Find) -> None:
-        self.watch(Watch(find.target, settings, found_in=find.listing, is_new=find.is_new))
+    def _follow(self, found_by: ListPoller, find: Find) -> None:
+        settings = found_by.watch.settings
+        watch = Watch(find.target, settings, found_in=find.listing, is_new=find.is_new)
+        if find.target.kind in FINDERS:
+            self.list(watch, found_by)
+        else:
+            self.watch(watch)
 
     def _lead(self, watch: Watch, target: Target) -> None:
         """Follow a list that a watch's snapshot names, with the settings of that watch."""
         self.list(Watch(target, watch.settings))
+
+    def _lead_elsewhere(self, found_by: ListPoller, target: Target) -> None:
+        """Follow a list that finds what another one would, with the settings of that one."""
+        self.list(Watch(target, found_by.watch.settings, found_in=found_by.watch.target), found_by)
+
+    def _add_default_destinations(self, known: ListPoller, destinations: Sequence[str]) -> None:
+        """Notify these as well of whatever a list leads to, also by way of other lists."""
+        known.add_default_destinations(destinations)
+        for poller in self.pollers:
+            if poller.watch.found_in != known.watch.target:
+                continue
+            if isinstance(poller, ListPoller):
+                self._add_default_destinations(poller, destinations)
+            else:
+                poller.add_default_destinations(destinations)

@@ -131,8 +131,8 @@ def test_a_templates_mistakes_are_said_with_the_others(
             Age.TODAY,
             "API 0.19.1125 (git ref 5f1c0de5f1c0)",
             (
-                "serves workflow, install, app_branch and approvals;"
-                " not release, app, component and installer"
+                "serves app, workflow, install, app_branch and approvals;"
+                " not release, component and installer"
             ),
         ),
         (
@@ -186,14 +186,13 @@ async def test_what_is_no_platform_at_all_makes_one_doubt_the_address(check: Che
 
 
 async def test_a_list_that_leads_to_nothing_that_is_served_does_not_count(check: Checker) -> None:
-    answers = {**TODAYS_ROUTES, "/v1/apps/app1/releases": [], "/v1/components/*": []}
+    answers = {**TODAYS_ROUTES, "/v1/components/*": []}
     async with SmallPlatform(answers) as platform:
-        checked = await check.small(platform, f'app = "{APP}"', 'component = "cmp1"')
+        checked = await check.small(platform, 'component = "cmp1"')
 
-    for subject in (f"app {APP}", "component cmp1"):
-        assert checked.of(subject) == (
-            "✗ this platform does not serve it; watch app_branch, install or workflow instead"
-        )
+    assert checked.of("component cmp1") == (
+        "✗ this platform does not serve it; watch app, app_branch or install instead"
+    )
 
 
 async def test_a_path_that_an_older_platform_takes_for_an_id_is_not_served(check: Checker) -> None:
@@ -241,8 +240,8 @@ async def test_a_feature_that_is_not_turned_on_is_said_to_be_and_what_fits_inste
 @pytest.mark.parametrize(
     ("age", "watch", "instead"),
     [
-        (Age.TODAY, 'release = "rel1"', "app_branch, install or workflow"),
-        (Age.TODAY, 'installer = "int1"', "app_branch"),
+        (Age.TODAY, 'release = "rel1"', "app, app_branch or install"),
+        (Age.TODAY, 'installer = "int1"', "app or app_branch"),
         (Age.OLD, 'app_branch = "app1/abr1"', "app, component or release"),
         (Age.OLD, 'app_branch = "abr1"', "app, component or release"),
         (Age.OLD, 'workflow = "inw1"', "app, component or release"),
@@ -262,16 +261,37 @@ async def test_a_watch_that_the_platform_does_not_serve_is_told_which_one_fits(
     assert line.endswith(f": this platform does not serve it; watch {instead} instead")
 
 
+BILL = {"id": RELEASE, "status": "ready", "app_config_id": "apc1", "semantic_digest": "x"}
+
+
 async def test_a_bill_of_materials_is_not_taken_for_a_release(check: Checker) -> None:
-    bill = {"id": RELEASE, "status": "ready", "app_config_id": "apc1", "semantic_digest": "x"}
-    answers = {**OLD_ROUTES, **TODAYS_ROUTES, "/v1/apps/app1/releases": [bill]}
+    answers = {
+        **TODAYS_ROUTES,
+        "/v1/apps/app1/releases": [BILL],
+    }
+    del answers["/v1/apps/*"]
     async with SmallPlatform(answers) as platform:
         checked = await check.small(platform, f'app = "{APP}"')
 
     finding = checked.of(f"app {APP}")
     assert finding.startswith("✗ ")
-    assert "bill of materials" in finding
-    assert finding.endswith("watch app_branch, install or workflow instead")
+    assert finding.endswith("watch install or workflow instead")
+
+
+@pytest.mark.parametrize("releases", [[BILL], []], ids=["bills of materials", "none yet"])
+async def test_what_stands_in_for_an_apps_releases_is_shown(
+    check: Checker, releases: list[dict[str, str]]
+) -> None:
+    answers = {
+        **TODAYS_ROUTES,
+        "/v1/apps/app1": {"id": APP, "name": "Storefront"},
+        "/v1/apps/app1/releases": releases,
+        "/v1/apps/app1/branches": [{"id": "abr1"}, {"id": "abr2"}],
+    }
+    async with SmallPlatform(answers) as platform:
+        checked = await check.small(platform, f'app = "{APP}"')
+
+    assert checked.named(APP) == "✓ app Storefront (app1): whatever 2 further lists lead to"
 
 
 async def test_a_wrong_id_is_no_missing_route(world: World, check: Checker) -> None:

@@ -19,9 +19,10 @@ from monitor.cli.support.watched_now import watched_now
 from monitor.config import WATCH_KINDS, Config, Watch
 from monitor.deliver.destinations import Destinations
 from monitor.errors import DestinationError, NuonError, NuonNotFound, NuonRejected, Unserved
-from monitor.kinds import explained, found_by
+from monitor.kinds import FINDERS, alternatives, explained, found_by
 from monitor.kinds.profile import WatchedBy
 from monitor.kinds.wire import parse
+from monitor.model import Target
 from monitor.platform.source import Source
 from monitor.service.build import nuon_client, slack_client
 from monitor.text import join_names, plain
@@ -57,17 +58,23 @@ class _Platform:
     routes: Mapping[str, bool | NuonError]
 
     def serves(self, kind: str) -> bool:
-        return self.routes[kind] is True and not self.lacks(kind)
+        is_served = self.routes[kind] is True or self._is_elsewhere(kind)
+        return is_served and not self.lacks(kind)
 
     def lacks(self, kind: str) -> bool:
-        return any(one is False or _is_missing_route(one) for one in self._needed(kind))
+        is_lacking = any(one is False or _is_missing_route(one) for one in self._needed(kind))
+        return is_lacking and not self._is_elsewhere(kind)
 
     def has_no_route(self, kind: str) -> bool:
-        return False in self._needed(kind)
+        return False in self._needed(kind) and not self._is_elsewhere(kind)
 
     def _needed(self, kind: str) -> tuple[bool | NuonError | None, ...]:
         # Without what a list leads to the list is of no use.
         return self.routes[kind], self.routes.get(found_by(kind).name)
+
+    def _is_elsewhere(self, kind: str) -> bool:
+        """Whether it serves a list that finds the same."""
+        return any(self.routes.get(other) is True for other in _others(kind))
 
     def doubt(self, kind: str) -> NuonError | None:
         """Return why it is not known whether a kind is served."""
@@ -77,12 +84,13 @@ class _Platform:
 
 async def _ask_platform(config: Config, source: _Client) -> bool:
     """Ask what it is, and for every watch, in the order of the configuration."""
-    answers = await asyncio.gather(*(_serves(source, kind) for kind in WATCH_KINDS))
+    kinds = tuple(dict.fromkeys(one for key in WATCH_KINDS for one in (key, *_others(key))))
+    answers = await asyncio.gather(*(_serves(source, kind) for kind in kinds))
     doubts = [answer for answer in answers if not isinstance(answer, bool)]
     if len(doubts) == len(answers):
         report(is_well=False, subject="platform", finding=str(doubts[0]))
         return False
-    routes = dict(zip(WATCH_KINDS, answers, strict=True))
+    routes = dict(zip(kinds, answers, strict=True))
     platform = _Platform(await _version(source), routes)
     report(is_well=True, subject="platform", finding=platform.version)
     report(is_well=True, subject="kinds of watch", finding=_kinds_words(platform))
@@ -95,10 +103,16 @@ async def _ask_platform(config: Config, source: _Client) -> bool:
     return all(one.is_well for one in seen)
 
 
+def _others(kind: str) -> tuple[str, ...]:
+    """Return the lists that find the same on platforms of other versions."""
+    return tuple(other.kind for other in alternatives(Target(kind, _NOBODY)))
+
+
 async def _serves(source: Source, kind: str) -> bool | NuonError:
     """Return whether there is such a route, or why that is not known."""
-    has_two_ids = WATCH_KINDS[kind].watched_by is WatchedBy.BRANCH_ID
-    path = WATCH_KINDS[kind].path(f"{_NOBODY}/{_NOBODY}" if has_two_ids else _NOBODY)
+    behind = WATCH_KINDS.get(kind) or FINDERS[kind]
+    has_two_ids = behind.watched_by is WatchedBy.BRANCH_ID
+    path = behind.path(f"{_NOBODY}/{_NOBODY}" if has_two_ids else _NOBODY)
     try:
         await source.get(path)
     except NuonNotFound:

@@ -12,7 +12,7 @@ from monitor.compose import render
 from monitor.config import Config, Watch
 from monitor.decide import events, progress
 from monitor.decide.reachability import scope_of
-from monitor.kinds import KINDS
+from monitor.kinds import FINDERS, KINDS, alternatives
 from monitor.model import Alert, EventKind, Level, Outage, Target
 from monitor.store import Counts, Find, Store, StoredTarget
 from monitor.text import plain, short_id
@@ -140,16 +140,28 @@ class _Reader:
         """Yield what is watched by its id, then the finds of lists; each target once."""
         finds = self._store.finds.load()
         listings = {find.listing for find in finds}
+        found = tuple(self._rows_of_finds(finds))
+        # What stands in for a list on another version of the platform finds for it.
+        listings.update(row.entry.target for row in found)
         for entry in self._entries.values():
             row = self._row(entry.target, entry, None)
             # A list is no row of its own where its finds have rows.
             if entry.target not in listings or row.watched is not None or row.outage is not None:
                 yield row
-        yield from self._rows_of_finds(finds)
+        yield from found
 
     def _rows_of_finds(self, finds: Iterable[Find]) -> Iterator[Row]:
         watched_by = dict(self._found()) | self._entries
-        found = {find.target: find for find in finds if find.listing in watched_by}
+        for target, entry in tuple(watched_by.items()):
+            watched_by |= dict.fromkeys(alternatives(target), entry)
+        found: dict[Target, Find] = {}
+        for find in finds:  # the earliest first: a list comes before what was found in it
+            if find.listing not in watched_by:
+                continue
+            if find.target.kind in FINDERS:
+                watched_by.setdefault(find.target, watched_by[find.listing])
+            else:
+                found[find.target] = find
         for target, find in found.items():
             if target not in self._entries and (find.is_followed or target in self._seen):
                 yield self._row(target, watched_by[find.listing], find.listing)

@@ -13,7 +13,7 @@ from monitor.decide import progress
 from monitor.decide.dispatch import Scene
 from monitor.decide.verdicts import Silence
 from monitor.errors import MonitorError
-from monitor.kinds import KINDS
+from monitor.kinds import KINDS, alternatives
 from monitor.model import (
     Alert,
     Called,
@@ -124,6 +124,9 @@ class Knowledge:
             seen, kind = self._seen.get(watch.target), KINDS.get(watch.target.kind)
             for further in kind.leads_to(seen.snapshot.root) if seen and kind else ():
                 _add(watches, Watch(further, watch.settings))
+        for target, watch in tuple(watches.items()):
+            for further in alternatives(target):
+                _add(watches, Watch(further, watch.settings, found_in=target))
         for find in self._store.finds.load():
             listing = watches.get(find.listing)
             if listing is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -9,8 +10,8 @@ import msgspec
 
 from monitor.compose import render
 from monitor.config import WATCH_KINDS, Watch, format_duration
-from monitor.errors import NuonError, NuonNotFound
-from monitor.kinds import FINDERS, KINDS
+from monitor.errors import NuonError, NuonNotFound, NuonRejected
+from monitor.kinds import FINDERS, KINDS, alternatives
 from monitor.kinds.profile import WatchedBy
 from monitor.kinds.wire import Memo, parse
 from monitor.model import Found, Snapshot, Target, TargetState
@@ -58,6 +59,8 @@ async def _of_list(source: Source, entry: Watch, forget_after: timedelta) -> Sho
     finder = FINDERS[entry.target.kind]
     identifier = await located(source, finder, entry.target.id)
     found = await _found(source, entry, finder.path(identifier), forget_after)
+    if finder.record is None:
+        return Shown("", found)
     try:
         answer = await source.get(finder.record(identifier))
         record = parse(answer.body, _record_decoder)
@@ -66,6 +69,11 @@ async def _of_list(source: Source, entry: Watch, forget_after: timedelta) -> Sho
     except NuonError as doubt:
         return Shown("", f"{found}; whether there is such a thing at all cannot be told: {doubt}")
     return Shown(record.display_name or record.name or "", found)
+
+
+def _is_unserved(error: NuonError) -> bool:
+    """Whether a platform does not serve what was asked for, whatever the id."""
+    return isinstance(error, NuonRejected) and error.is_missing_route
 
 
 class _Record(msgspec.Struct):
@@ -77,12 +85,44 @@ _record_decoder = msgspec.json.Decoder(_Record)
 
 
 async def _found(source: Source, entry: Watch, path: str, forget_after: timedelta) -> str:
-    """Return what a list would lead to now."""
+    """Return what a list would lead to now, or what finds the same on another version."""
+    rows: tuple[Found, ...] = ()
+    missing: NuonError | None = None
+    try:
+        rows = await _rows(source, entry.target, path, utc_now() - forget_after)
+    except NuonRejected as error:
+        if not _is_unserved(error):
+            raise
+        missing = error
+    words = [_words(rows, entry, forget_after)] if rows else []
+    for target in alternatives(entry.target) if not rows else ():
+        words += await _words_elsewhere(source, entry, target, forget_after)
+    if missing and not words:
+        raise missing
+    return "; ".join(words) or _words((), entry, forget_after)
+
+
+async def _words_elsewhere(
+    source: Source, entry: Watch, target: Target, forget_after: timedelta
+) -> list[str]:
+    """Return what a list leads to that stands in for another, if this platform has it."""
+    path = FINDERS[target.kind].path(target.id)
+    try:
+        rows = await _rows(source, target, path, utc_now() - forget_after)
+    except NuonRejected as error:
+        if not _is_unserved(error):
+            raise
+        return []
+    return [_words(rows, entry, forget_after)] if rows else []
+
+
+def _words(rows: Sequence[Found], entry: Watch, forget_after: timedelta) -> str:
+    span = f"in the last {format_duration(forget_after)}"
+    if rows and all(row.target.kind in FINDERS for row in rows):
+        return f"whatever {counted(len(rows), 'further list')} lead to"
     horizon = utc_now() - forget_after
-    rows = await _rows(source, entry.target, path, horizon)
     in_flight = sum(not row.is_over for row in rows)
     recent = [row for row in rows if not row.is_over or _is_since(horizon, row)]
-    span = f"in the last {format_duration(forget_after)}"
     if not recent:
         return f"nothing {span}"
     words = [f"{counted(len(recent), recent[0].target.kind)} {span}", f"{in_flight:,} in flight"]
