@@ -39,6 +39,15 @@ _LONGEST_PAUSE_OF_MOVING_SECONDS = 300.0
 """Of what moves by itself, where it does not come though it is there: it holds up every poll."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An answer whose body is put together once, though it is read in poll after poll."""
+
+    fingerprint: bytes
+    body: bytes
+    next_page: bool
+
+
 @dataclass(slots=True)
 class _Asked:
     """A question that was asked, as the `turn`th. `subject` is what it was about, as of then."""
@@ -84,8 +93,8 @@ class Explanations:
             if not due or seconds <= 0:
                 break
             asked_now.update(question.path for question in due)
-            await self._ask_all(due, seconds)
-            self._questions = await self._to_ask(main, identifier, beside, last_seen)
+            if await self._ask_all(due, seconds):
+                self._questions = await self._to_ask(main, identifier, beside, last_seen)
         self._made_of = fingerprint, last_seen.root, last_seen.stalled
         answers = self._answers()
         self._asked = {path: self._asked[path] for path in answers if path in self._asked}
@@ -129,7 +138,8 @@ class Explanations:
         again.sort(key=lambda one: one[0])
         return new + [question for _, question in again]
 
-    async def _ask_all(self, due: Sequence[Question], seconds: float) -> None:
+    async def _ask_all(self, due: Sequence[Question], seconds: float) -> bool:
+        """Ask, and return whether that brought anything that was not known."""
         tasks = {asyncio.create_task(self._source.get(question.path)): question for question in due}
         try:
             await asyncio.wait(tasks, timeout=seconds)
@@ -137,20 +147,26 @@ class Explanations:
             late = [task for task in tasks if task.cancel()]
         if late:
             await asyncio.wait(late)
-        for task, question in tasks.items():
-            self._note(question, task)
+        brought = [self._note(question, task) for task, question in tasks.items()]
+        return any(brought)
 
-    def _note(self, question: Question, task: asyncio.Task[Answer]) -> None:
-        """Remember an answer, or that there is none; raises what is no answer's fault."""
+    def _note(self, question: Question, task: asyncio.Task[Answer]) -> bool:
+        """Remember an answer, or that there is none, and return whether that was not known.
+
+        Raises what is no answer's fault.
+        """
         before = self._asked.get(question.path)
         answer: Answer | None = None
         is_missing = False
         if task.cancelled():
             log.debug("explanation_missing", path=question.path, error="no answer in time")
         elif (error := task.exception()) is None:
-            answer = task.result()
+            answer = _kept(task.result(), before)
         elif isinstance(error, NuonError):
-            log.debug("explanation_missing", path=question.path, error=str(error))
+            # A token that may not read it will not by itself: that is for the operator to know.
+            is_refused = before is None and isinstance(error, NuonRejected)
+            report = log.warning if is_refused else log.debug
+            report("explanation_missing", path=question.path, error=str(error))
             is_missing = isinstance(error, NuonNotFound | NuonRejected)
         else:
             raise error
@@ -161,6 +177,15 @@ class Explanations:
         self._asked[question.path] = _Asked(
             question.subject, answer, self._turn, asked_at=self._clock(), pause=pause
         )
+        return before is None or answer is not before.answer
+
+
+def _kept(answer: Answer, before: _Asked | None) -> Answer:
+    """Return an answer to keep: the one before, where it is equal."""
+    known = before.answer if before else None
+    if known is not None and known.fingerprint == answer.fingerprint:
+        return known
+    return _Kept(answer.fingerprint, answer.body, answer.next_page)
 
 
 def _pause(

@@ -15,7 +15,7 @@ from monitor.errors import MalformedAnswer, NuonError, NuonNotFound
 from monitor.kinds.profile import NOTHING_SEEN, Finder, LastSeen, WatchKind
 from monitor.kinds.wire import Document, Wanted
 from monitor.platform.explanations import Explanations, documents_of
-from monitor.platform.source import Answer, Source
+from monitor.platform.source import LARGE_BYTES, Answer, Source
 
 _MOST_ROUNDS = 50
 """How often more may be wanted: an answer that always calls for more is nonsense."""
@@ -28,6 +28,12 @@ class Gathered:
     main: Answer
     fingerprint: bytes
     beside: Mapping[str, Document | None]
+
+    @property
+    def is_large(self) -> bool:
+        """Whether all of it is too much to be worked on in the event loop."""
+        others = (len(one.body) for one in self.beside.values() if one is not None)
+        return len(self.main.body) + sum(others) >= LARGE_BYTES
 
 
 async def gather(

@@ -27,7 +27,6 @@ from monitor.kinds.wire import Memo
 from monitor.model import Entity, Target, Watch
 from monitor.platform.explanations import Explanations
 from monitor.platform.fetch import Gathered, gather
-from monitor.platform.source import LARGE_BYTES
 from monitor.store import Observation as StoredObservation
 from monitor.watch.context import Context
 from monitor.watch.outages import OutageReporter
@@ -233,8 +232,7 @@ class RolloutPoller:
             forgot_before=self._context.forgot_before,
             is_new=self.watch.is_new,
         )
-        is_large = len(gathered.main.body) >= LARGE_BYTES
-        return await asyncio.to_thread(compared) if is_large else compared()
+        return await asyncio.to_thread(compared) if gathered.is_large else compared()
 
     async def _tree(self, gathered: Gathered) -> Entity:
         """Return what the answer says; one with the same bytes as before is not decoded.
@@ -247,7 +245,7 @@ class RolloutPoller:
             return seen.snapshot.root
         body, memo = gathered.main.body, Memo(self._memo)
         decode = partial(self._kind.decode, body, self.watch.target.id, memo, gathered.beside)
-        root = await asyncio.to_thread(decode) if len(body) >= LARGE_BYTES else decode()
+        root = await asyncio.to_thread(decode) if gathered.is_large else decode()
         self._memo = memo
         return root
 

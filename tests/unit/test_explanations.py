@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import pytest
+from structlog.testing import capture_logs
 
-from monitor.errors import NuonError, NuonNotFound, NuonUnavailable
+from monitor.errors import NuonError, NuonNotFound, NuonRejected, NuonUnavailable
 from monitor.kinds import KINDS
 from monitor.kinds.profile import LastSeen
 from monitor.kinds.wire import Beside, Question
@@ -221,6 +222,18 @@ async def test_what_cannot_be_had_leaves_the_poll_whole_and_is_asked_for_later(
     assert (await asker.poll(after=1))["/deploy"] == b"why"
 
 
+async def test_what_the_token_may_not_read_is_logged_once_for_the_operator() -> None:
+    asker = Asker([Question("/app"), Question("/deploy", "error")])
+    asker.platform.answers |= {"/app": NuonRejected("403"), "/deploy": NuonNotFound("none")}
+
+    with capture_logs() as logged:
+        for _ in range(100):
+            await asker.poll()
+
+    warned = [one for one in logged if one["log_level"] == "warning"]
+    assert [(one["event"], one["path"]) for one in warned] == [("explanation_missing", "/app")]
+
+
 async def test_what_does_not_come_in_time_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -256,6 +269,21 @@ async def test_the_documents_are_read_again_only_where_something_is_new() -> Non
     asker.platform.answers[MAIN] = b"main 2"
     await asker.poll(after=1)
     assert asker.times_read == read + 3
+
+
+async def test_what_moves_by_itself_and_has_not_moved_is_asked_for_and_not_read_again() -> None:
+    asker = Asker([Question("/app")])
+    await asker.poll()
+    read, fingerprint = asker.times_read, asker.fingerprint
+    asker.platform.take_asked()
+
+    await asker.poll()
+    assert asker.platform.take_asked() == ["/app"]
+    assert (asker.times_read, asker.fingerprint) == (read, fingerprint)
+
+    asker.platform.answers["/app"] = b"moved"
+    assert await asker.poll() == {"/app": b"moved"}
+    assert asker.times_read > read
 
 
 async def test_the_fingerprint_tells_a_new_explanation() -> None:
