@@ -2,7 +2,8 @@
 
 The platform runs its work on Temporal: an error comes with a clause for each activity and child
 workflow that it went through, such as `activity error (type: X, scheduledEventID: 41): `. The
-clauses are those of its Go client, https://github.com/temporalio/sdk-go/blob/master/internal/error.go.
+clauses are those of its Go client, https://github.com/temporalio/sdk-go/blob/master/internal/error.go,
+and of the platform's own code, which names the step of a workflow (its public source).
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from monitor.model import Entity, Kind, Phase
 _MARK = r"\([^()]*(?:\([^()]*\)[^()]*)*\)"
 """What stands in brackets; a type in it can be a function's, with brackets of its own."""
 _WRAPPER = re.compile(
-    r"\s*(?:workflow execution failed"
-    r"|(?:activity|child workflow execution|workflow execution|nexus operation) error)"
-    rf"(?:\s*{_MARK})?\s*(:|$)",
+    r"\s*(?:(?:workflow execution failed"
+    r"|(?:activity|child workflow execution|workflow execution|nexus operation) error"
+    rf"|error executing step|unable to execute step)(?:\s*{_MARK})?\s*(?::|$)"
+    r"|(?:error executing|unable to execute) step [^:\n]{1,100}:)",
     re.IGNORECASE,
 )
 _NO_WORD = re.compile(r"[\W_]+")

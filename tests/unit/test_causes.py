@@ -29,6 +29,10 @@ DIAL = "dial tcp 10.0.0.1:443: i/o timeout"
         (f"  Workflow Execution Failed:\n {ACTIVITY.upper()}: {DIAL}", DIAL),
         (f"activity error (type: func1(*T), scheduledEventID: 41): {DIAL}", DIAL),
         (f"activity error: {DIAL}", DIAL),
+        (f"error executing step: unable to execute step: {DIAL}", DIAL),
+        (f"error executing step apply api: {CHILD}: {DIAL}", DIAL),
+        (f"unable to execute steps: {DIAL}", f"unable to execute steps: {DIAL}"),
+        ("unable to execute step by step", "unable to execute step by step"),
         # What only looks like one, or stands behind a cause, belongs to the cause.
         (DIAL, DIAL),
         (f"unable to plan: {ACTIVITY}: {DIAL}", f"unable to plan: {ACTIVITY}: {DIAL}"),
@@ -45,7 +49,9 @@ def test_the_workflow_engines_wrappers_are_taken_off_the_front(reason: str, caus
     assert cause_of(reason) == cause
 
 
-_wrappers = st.sampled_from([ACTIVITY, CHILD, WHOLE, "workflow execution failed", "activity error"])
+_wrappers = st.sampled_from(
+    [ACTIVITY, CHILD, WHOLE, "workflow execution failed", "error executing step a"]
+)
 _chains = st.lists(_wrappers, max_size=4).map(lambda found: "".join(f"{one}: " for one in found))
 
 
