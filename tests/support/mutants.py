@@ -82,13 +82,13 @@ MUTANTS = (
         "what is over can still be retried",
         "can_be = _NO if has_passed else _YES",
         "can_be = _YES",
-        "test_ends.py::test_nothing_can_be_done_about_what_was_stopped[both-a step]",
+        "test_answers.py::test_nothing_can_be_done_about_what_was_stopped[both-a step]",
     ),
     Mutant(
         "only what was answered before is why something goes on now",
         "if (one.id, one.facts) not in known]",
         "if (one.id, one.facts) in known]",
-        "test_ends.py::test_who_answered_an_approval_is_told_with_the_note[True-approved]",
+        "test_answers.py::test_who_answered_an_approval_is_told_with_the_note[True-approved]",
     ),
     # What changed
     Mutant(
