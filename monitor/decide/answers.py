@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 
 from monitor.kinds.causes import reason_of
@@ -17,10 +17,18 @@ _KINDS = {
 }
 
 
-def why_it_went_on(before: Entity | None, entity: Entity) -> Reason:
-    """Return why something waits no longer: what was answered since it was seen last."""
-    known = {(one.id, one.facts) for one in _answered(before)} if before is not None else set()
-    given = [one for one in _answered(entity) if (one.id, one.facts) not in known]
+def answered_in(entity: Entity) -> tuple[str, ...]:
+    """Return which approvals of something have an answer."""
+    return tuple(map(_key, _answered(entity)))
+
+
+def _key(approval: Entity) -> str:
+    return f"{approval.id} {approval.fact('answer')}"
+
+
+def why_it_went_on(answered_before: Collection[str], entity: Entity) -> Reason:
+    """Return why something waits no longer: what was answered since it began to wait."""
+    given = [one for one in _answered(entity) if _key(one) not in answered_before]
     newest = max(given, key=lambda one: one.status_at or _EARLIEST, default=None)
     return _reason_of_answer(newest) if newest is not None else Reason(ReasonKind.WENT_ON)
 

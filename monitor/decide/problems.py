@@ -114,8 +114,7 @@ def _update_wait(
     elif waiting is not None:
         book.drop(alert_key, EventKind.WAITING)
         if phase in UNDER_WAY or phase is Phase.SUCCEEDED:
-            _, before = book.alert_keys_before.entity(alert_key) or (level, None)
-            reason = answers.why_it_went_on(before, entity)
+            reason = answers.why_it_went_on(waiting.answered_before, entity)
             book.add(EventKind.PROGRESSED, level, entity, reason)
 
 
@@ -124,6 +123,8 @@ def _begin_wait(
 ) -> None:
     """Say that something waits; of what waited before, in a list of waits, that it still does."""
     book.begin(EventKind.WAITING, alert_key, level, entity, reason)
+    begun = book.alerts[alert_key, EventKind.WAITING]
+    book.change(begun, answered_before=answers.answered_in(entity))
     if book.ceased_to_wait(entity):
         book.events.pop()
         book.add(EventKind.PROGRESSED, level, entity, Reason(ReasonKind.WAITS_AFTER_ALL))

@@ -141,13 +141,14 @@ def _group_without_row(key: str, plan: PlannedGroup, steps: GroupSteps) -> Entit
     """
     decisive = steps.decisive
     to_come = "pending" if steps.is_planned else ""
+    source = decisive or (steps.plans if steps.is_planned else None)
     return Entity(
         kind=INSTALL_GROUP,
         id=key,
         status=decisive.status if decisive else to_come,
         description=decisive.description if decisive else "",
         name=key,
-        status_at=decisive.status_at if decisive else None,
+        status_at=source.status_at if source else None,
         planned=_sorted(fields.rows(plan.install_ids, str)),
     )
 

@@ -66,6 +66,8 @@ class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
     notified_destinations: tuple[str, ...] | None = None
     is_kept_back: bool = False
     look_again_at: datetime | None = None
+    answered_before: tuple[str, ...] = ()
+    """Of a wait: the approvals that had an answer when it began (see `decide/answers.py`)."""
 
 
 class Claim(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -86,8 +86,8 @@ MUTANTS = (
     ),
     Mutant(
         "only what was answered before is why something goes on now",
-        "if (one.id, one.facts) not in known]",
-        "if (one.id, one.facts) in known]",
+        "if _key(one) not in answered_before]",
+        "if _key(one) in answered_before]",
         "test_answers.py::test_who_answered_an_approval_is_told_with_the_note[True-approved]",
     ),
     # What changed

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from monitor.compose.phrases import phrase_of, phrase_of_many
-from monitor.decide.answers import explanation_of, why_it_went_on
+from monitor.decide.answers import answered_in, explanation_of, why_it_went_on
 from monitor.kinds.parts import APPROVAL, DEPLOY, RUNNER_JOB, SANDBOX_RUN, WORKFLOW, WORKFLOW_STEP
 from monitor.kinds.run import BRANCH_RUN
 from monitor.kinds.run_groups import INSTALL_GROUP
@@ -74,7 +74,7 @@ def wrapped(kinds: tuple[Kind, ...], status: str, *below: Entity) -> Entity:
 def test_what_was_answered_since_is_why_it_went_on(kinds: tuple[Kind, ...], answer: str) -> None:
     before = wrapped(kinds, "approval-awaiting", approval())
 
-    reason = why_it_went_on(before, wrapped(kinds, "in-progress", approval(answer)))
+    reason = why_it_went_on(answered_in(before), wrapped(kinds, "in-progress", approval(answer)))
 
     assert reason == Reason(KINDS_OF_ANSWERS[answer], description=NOTE, by=WHO)
 
@@ -83,7 +83,7 @@ def test_what_was_answered_since_is_why_it_went_on(kinds: tuple[Kind, ...], answ
 def test_what_was_answered_before_is_not_why_it_went_on(kinds: tuple[Kind, ...]) -> None:
     before = wrapped(kinds, "failed-pending-retry", approval("approve"))
 
-    reason = why_it_went_on(before, wrapped(kinds, "in-progress", approval("approve")))
+    reason = why_it_went_on(answered_in(before), wrapped(kinds, "in-progress", approval("approve")))
 
     assert reason == Reason(ReasonKind.WENT_ON)
 
@@ -91,16 +91,14 @@ def test_what_was_answered_before_is_not_why_it_went_on(kinds: tuple[Kind, ...])
 def test_of_several_answers_the_newest_is_why() -> None:
     given = [approval("approve", key=f"iwa{n}", after=n, by=f"p{n}@example.com") for n in (2, 3, 1)]
 
-    assert why_it_went_on(None, plan("in-progress", *given)).by == "p3@example.com"
+    assert why_it_went_on((), plan("in-progress", *given)).by == "p3@example.com"
 
 
 @pytest.mark.parametrize("answer", ["", "ponder"])
 def test_what_nobody_answered_in_words_that_are_known_just_went_on(answer: str) -> None:
     entity = plan("in-progress", approval(answer))
 
-    assert why_it_went_on(plan("approval-awaiting", approval()), entity) == Reason(
-        ReasonKind.WENT_ON
-    )
+    assert why_it_went_on((), entity) == Reason(ReasonKind.WENT_ON)
 
 
 @pytest.mark.parametrize("kinds", [kinds for kinds in WRAPPED.values() if DEPLOY not in kinds])
@@ -168,5 +166,5 @@ def test_times_of_answers_that_are_missing_are_the_earliest() -> None:
     late, timeless = approval("approve", key="a", after=1), approval("deny", key="b")
     timeless = msgspec.structs.replace(timeless, status_at=None)
 
-    assert why_it_went_on(None, plan("in-progress", late, timeless)).kind is ReasonKind.APPROVED
+    assert why_it_went_on((), plan("in-progress", late, timeless)).kind is ReasonKind.APPROVED
     assert isinstance(late.status_at, datetime)
