@@ -300,18 +300,14 @@ def test_an_app_that_came_went_and_came_back_is_told_each_time() -> None:
     story = Story()
     said = []
 
-    for document in (one, two, one, one, one, two, two):
+    for document in (one, two, one, one, one, one, two, two, two, two):
         story.document = document
         said.append(story.poll(V2))
 
     assert said == [
-        [],
-        ["✓ billing was added"],
-        [],
-        ["⊘ billing was removed"],
-        [],
-        ["✓ billing was added again"],
-        [],
+        *([], ["✓ billing was added"]),
+        *([], [], ["⊘ billing was removed"], []),  # three answers have to agree
+        *([], [], ["✓ billing was added again"], []),
     ]
 
 
