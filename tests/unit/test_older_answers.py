@@ -18,10 +18,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.compose.observation import Seen, compare
-from monitor.kinds import KINDS
+from monitor.kinds import KINDS, release
 from monitor.kinds.profile import KindProfile
+from monitor.kinds.wire import Memo
 from monitor.model import Entity, Kind, Level, Target, known_statuses
 from tests.support.builders import PATIENCE, after, fixed
+from tests.support.timelines import play
 
 _EVERY_KIND = sorted(KINDS)
 _ANSWERS = 8
@@ -162,3 +164,25 @@ def test_single_earlier_answers_change_nothing_where_there_are_no_times(
 
     # What is confirmed later comes later: behind what was believed at once.
     assert Counter(found) == Counter(events_of(kind, alone))
+
+
+# A replica that lags
+
+
+@pytest.mark.parametrize("name", ["retry", "flicker"])
+def test_a_thousand_answers_of_two_replicas_are_told_as_those_of_one(name: str) -> None:
+    """Half of them from one that is three seconds behind, and never thrice in a row."""
+    rollout, chance = play(name), random.Random(name)
+    every = max(rollout.settles_after + 60, 1) / 1000
+    fresh = [n * every for n in range(1000)]
+    mixed = [
+        seconds - 2.5 * every if n % 3 and n > 3 and chance.random() < 0.7 else seconds
+        for n, seconds in enumerate(fresh)
+    ]
+
+    def told(moments: list[float]) -> Counter[tuple[str, str]]:
+        answers = (msgspec.json.encode(rollout.state_at(seconds)) for seconds in moments)
+        trees = [release.decode(body, rollout.id, Memo()) for body in answers]
+        return Counter((kind, entity) for kind, _, entity, *_ in events_of("release", trees))
+
+    assert told(mixed) == told(fresh)
