@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from monitor.config.checks import format_duration, is_loopback
+from monitor.config.checks import format_duration, is_loopback, shown
 from monitor.config.loading import Config
 from monitor.config.sections import Slack
 from monitor.config.tables import location_of
+from monitor.kinds.workflow_words import TYPES
 
 _GENTLE_INTERVAL = timedelta(seconds=5)
 
@@ -20,6 +22,7 @@ def warnings(config: Config) -> tuple[str, ...]:
         *_interval_warnings(config),
         *_connection_warnings(config),
         *_slack_warnings(config.slack),
+        *_type_warnings(config),
     )
 
 
@@ -68,3 +71,16 @@ def _slack_warnings(slack: Slack) -> Iterator[str]:
         yield "slack.channel: has no effect, because a webhook always posts to its own channel"
     if slack.bot_token and not slack.bot_token.get_secret_value().startswith("xoxb-"):
         yield "slack.bot_token: does not look like a bot's token, which begins with xoxb-"
+
+
+def _type_warnings(config: Config) -> Iterator[str]:
+    """Yield types of workflows that no version of the platform is known to have."""
+    for number, watch in enumerate(config.watch):
+        for index, word in enumerate(watch.types):
+            if word not in TYPES:
+                nearest = difflib.get_close_matches(word, sorted(TYPES), n=1, cutoff=0.0)
+                location = location_of(("watch", number, "types", index))
+                yield (
+                    f"{location}: no type of workflow is known as {shown(word)};"
+                    f" did you mean {shown(nearest[0])}?"
+                )

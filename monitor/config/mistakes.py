@@ -10,7 +10,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from monitor.config.checks import is_loopback, shown, split_web_url
-from monitor.config.sections import FINDING_KINDS, WATCH_KINDS, Match, Slack, Templates
+from monitor.config.sections import FINDING_KINDS, TYPED_KINDS, WATCH_KINDS, Match, Slack, Templates
 from monitor.config.tables import (
     is_table,
     keys_set,
@@ -129,14 +129,25 @@ def _watch_contradictions(given: Mapping[str, Any], slack: Mapping[str, Any]) ->
                 is_whole_org = WATCH_KINDS[kind].watched_by is WatchedBy.WHOLE_ORG
                 what = f"the org's {kind} are" if is_whole_org else f"{id_} is"
                 yield Problem(f"{location} {kind}", f"{what} watched by {first_location} already")
-        if len(kinds) == 1 and kinds[0] not in FINDING_KINDS:
-            for key in keys_set(watch, ("include", "exclude", "limit")):
-                yield Problem(
-                    location_of((*keys, key)),
-                    f"has no meaning with {kinds[0]}, only with what finds things by itself:"
-                    f" {', '.join(FINDING_KINDS)}",
-                )
+        if len(kinds) == 1:
+            yield from _stray_choices(keys, watch, kinds[0])
         yield from _channel_contradictions(f"{location} channel", watch, slack)
+
+
+_CHOICES = (
+    (("include", "exclude", "limit"), FINDING_KINDS, "what finds things by itself"),
+    (("types",), TYPED_KINDS, "what finds workflows"),
+)
+"""Keys that choose among what is found, what of `[[watch]]` they go with, and what that does."""
+
+
+def _stray_choices(
+    keys: tuple[int | str, ...], watch: Mapping[str, Any], kind: str
+) -> Iterator[Problem]:
+    for choices, kinds, what in _CHOICES:
+        for key in keys_set(watch, choices) if kind not in kinds else ():
+            expected = f"has no meaning with {kind}, only with {what}: {', '.join(kinds)}"
+            yield Problem(location_of((*keys, key)), expected)
 
 
 def _route_contradictions(given: Mapping[str, Any], slack: Mapping[str, Any]) -> Iterator[Problem]:

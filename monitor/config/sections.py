@@ -38,11 +38,12 @@ from monitor.config.values import (
     TimeOfDay,
     TimeOrDate,
     Token,
+    WorkflowType,
     Yes,
     Zone,
     expects,
 )
-from monitor.kinds import FINDERS, KINDS
+from monitor.kinds import FINDERS, KINDS, finders_of
 from monitor.kinds.profile import Finder, WatchedBy, WatchKind
 from monitor.model import Target
 
@@ -60,6 +61,10 @@ FINDING_KINDS = tuple(
     key for key in WATCH_KINDS if key in FINDERS or KINDS[key].lists_of is not None
 )
 """The keys of lists, whose rows are followed."""
+TYPED_KINDS = tuple(
+    key for key in FINDING_KINDS if any(finder.lists_workflows for finder in finders_of(key))
+)
+"""The keys of lists that have rows with types, on one version of the platform or another."""
 
 WHOLE_ORG = "org"
 """The id of a target that an organisation has one of."""
@@ -141,6 +146,8 @@ class Watch(_WatchKeys):
     include: tuple[Pattern, ...] = ()
     """Patterns for the names of what is followed; none means all."""
     exclude: tuple[Pattern, ...] = ()
+    types: tuple[WorkflowType, ...] = ()
+    """The platform's words for what the workflows do that are followed; none means all."""
     limit: Count = 20
     """How many at most are followed at one time."""
     name: Line | None = None

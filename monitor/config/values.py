@@ -145,6 +145,11 @@ Pattern = Annotated[
     expects('a pattern such as "checkout-*", in which * and ? stand for anything'),
 ]
 """A glob, compared without regard to case."""
+WorkflowType = Annotated[
+    str,
+    AfterValidator(checked_word),
+    expects('the type of a workflow such as "manual_deploy"'),
+]
 Some = AfterValidator(checked_some)
 """For a list or table that says nothing if it is empty."""
 Few = AfterValidator(checked_few)

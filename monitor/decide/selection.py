@@ -7,7 +7,7 @@ pages, and come in any order.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -33,6 +33,13 @@ def is_news(row: Found, *, known: Mapping[Target, bool], began_at: datetime) -> 
     if not row.is_over:
         return True
     return is_followed is None and has_begun_since(row, began_at)
+
+
+def is_of_types(row: Found, types: Collection[str]) -> bool:
+    """Whether a row is of a type that is asked for; without any, of all but special ones."""
+    if not types:
+        return not row.is_special
+    return not row.type or row.type in types
 
 
 def has_begun_since(row: Found, began_at: datetime) -> bool:

@@ -63,6 +63,12 @@ def alternatives(target: Target) -> tuple[Target, ...]:
     return finder.alternatives(target.id) if finder and finder.alternatives else ()
 
 
+def finders_of(key: str) -> tuple[Finder, ...]:
+    """Return the lists behind a key of `[[watch]]`, on one version of the platform or another."""
+    targets = (Target(key, ""), *alternatives(Target(key, "")))
+    return tuple(FINDERS[one.kind] for one in targets if one.kind in FINDERS)
+
+
 def explained(error: NuonError, target: Target, *, was_seen: bool) -> NuonError:
     """Return a 404 in terms of what is watched, any other error as it is.
 

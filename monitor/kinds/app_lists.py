@@ -11,11 +11,12 @@ from monitor.model import Found, Target
 
 BRANCHES: Final = "app_branches"
 BRANCH: Final = "app_branch"
+WORKFLOWS: Final = "app_workflows"
 
 
 def alternatives(app_id: str) -> tuple[Target, ...]:
     """Return the lists that lead to what is rolled out of an app."""
-    return (Target(BRANCHES, app_id),)
+    return Target(BRANCHES, app_id), Target(WORKFLOWS, app_id)
 
 
 def branches_path(app_id: str) -> str:

@@ -158,6 +158,10 @@ class Finder:
     locate: Callable[[str, Beside], Wanted | str] | None = None
     """Where the paths need more than the configured id: what to fetch next to find the id for
     them, or that id; raises NuonNotFound where there is none."""
+    lists_workflows: bool = False
+    """Whether its rows have types, by which they can be chosen."""
+    is_of_app: bool = False
+    """Whether only what is of an install of one app is followed, the id being that app's."""
     alternatives: Callable[[str], tuple[Target, ...]] | None = None
     """The lists that find the same on other versions of the platform, for an id: followed where
     this one is missing or empty."""

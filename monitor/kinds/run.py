@@ -271,10 +271,11 @@ def locate(identifier: str, beside: Beside) -> Wanted | str:
 def decode_list(body: bytes, _identifier: str) -> tuple[Found, ...]:
     """Read one page of a branch's runs; raises MalformedAnswer."""
     rows = wire.parse(body, workflow_list, "the list of runs")
-    return tuple(_found(row) for row in fields.rows(rows, RunWorkflow) if fields.text(row.id))
+    return tuple(found(row) for row in fields.rows(rows, RunWorkflow) if fields.text(row.id))
 
 
-def _found(workflow: RunWorkflow) -> Found:
+def found(workflow: RunWorkflow) -> Found:
+    """Return what a row leads to that is an app branch run."""
     run = run_of(workflow)
     branch = object_of(run.app_branch, Branch)
     created_at = wire.read_time(run.created_at)
@@ -285,6 +286,7 @@ def _found(workflow: RunWorkflow) -> Found:
         created_at=created_at or wire.read_time(workflow.created_at),
         names=tuple(dict.fromkeys(filter(None, map(fields.text, names)))),
         ids=tuple(filter(None, (fields.text(branch.app_id),))),
+        type=fields.text(workflow.type),
     )
 
 
@@ -308,6 +310,7 @@ WATCH_KIND: Final = WatchKind(
             id_prefix="abr",
             watched_by=WatchedBy.BRANCH_ID,
             locate=locate,
+            lists_workflows=True,
         ),
         app_lists.BRANCHES: app_lists.BRANCHES_FINDER,
     },

@@ -12,7 +12,16 @@ from typing import Final
 import msgspec
 
 from monitor.errors import MalformedAnswer
-from monitor.kinds import fields, objects, sharing, tree, wire, workflow_words
+from monitor.kinds import (
+    app_lists,
+    fields,
+    objects,
+    org_workflows,
+    sharing,
+    tree,
+    wire,
+    workflow_words,
+)
 from monitor.kinds.parts import PART_OF_WORKFLOW, WORKFLOW, WORKFLOW_STEP
 from monitor.kinds.profile import Finder, KindProfile, Terms, WatchKind, page_of_itself
 from monitor.model import Entity, Found, Kind, Phase, Target
@@ -212,6 +221,7 @@ def _found(row: objects.Workflow) -> Found:
         created_at=wire.read_time(row.created_at),
         names=tuple(filter(None, (workflow_words.workflow_name(row), fields.text(row.type)))),
         ids=(install_id,) if install_id else (),
+        type=fields.text(row.type),
     )
 
 
@@ -228,8 +238,14 @@ WATCH_KIND: Final = WatchKind(
     id_prefix="inw",
     finders={
         "install": Finder(
-            path=of_install, record=wire.record_at("/v1/installs"), decode=find, id_prefix="inl"
-        )
+            path=of_install,
+            record=wire.record_at("/v1/installs"),
+            decode=find,
+            id_prefix="inl",
+            lists_workflows=True,
+        ),
+        org_workflows.NAME: org_workflows.FINDER,
+        app_lists.WORKFLOWS: org_workflows.FINDER_OF_APP,
     },
     further=further,
 )

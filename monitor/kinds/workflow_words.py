@@ -50,6 +50,15 @@ _TYPES = {
     "app_branches_component_repo_update": "run for a new component commit",
 }
 _OF_AN_ANSWER = ("answer", "answered_by")
+TYPES = frozenset(
+    {
+        *_TYPES,
+        *("provision", "reprovision", "deprovision"),
+        *("app_branch_config_update", "app_config_build", "app_install_sync"),
+        *("component_enabled", "component_disabled"),
+    }
+)
+"""The platform's words for what a workflow does (its public source, 2026); there can be more."""
 _RETRIES = re.compile(r"(?: \(retry \d+\))+$")
 
 
@@ -150,9 +159,14 @@ def workflow_status(row: objects.Workflow, steps: Iterable[Entity]) -> wire.Stat
 _DRIFT_CHECKS = ("drift_run", "drift_run_reprovision_sandbox")
 
 
+def is_drift_check(row: objects.Workflow) -> bool:
+    """Whether a workflow only looks for what was changed behind the platform's back."""
+    return row.type in _DRIFT_CHECKS
+
+
 def _drifted(row: objects.Workflow, steps: Iterable[Entity]) -> Entity | None:
     """Return the step by which a check for drift found some."""
-    if row.type not in _DRIFT_CHECKS:
+    if not is_drift_check(row):
         return None
     return next((step for step in steps if step.status == "drifted"), None)
 

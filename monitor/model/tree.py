@@ -178,6 +178,8 @@ class Found(NamedTuple):
 
     `is_over` says that it ended, well or not. `names` are the words that patterns are
     matched against; `ids` those of things whose names count as well, such as its install.
+    `type` is the platform's word for what it does, if it has one. What `is_special` is followed
+    only where its type is asked for.
     """
 
     target: Target
@@ -185,3 +187,5 @@ class Found(NamedTuple):
     created_at: datetime | None
     names: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
+    type: str = ""
+    is_special: bool = False

@@ -17,7 +17,8 @@ class WatchSettings:
     `entry` is the entry's own target id and name. `default_destinations` are its channel and
     those of other entries that lead to the same target. A target that has been settled for
     `forget_after` is not polled any more, and older rows of a list are ignored. Of the rows of a
-    list whose `names` match, at most `limit` are followed at one time.
+    list whose `names` match, and whose type is one of `types` where there are any, at most `limit`
+    are followed at one time.
     """
 
     entry: Named
@@ -28,6 +29,7 @@ class WatchSettings:
     forget_after: timedelta
     limit: int
     names: NamePatterns
+    types: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

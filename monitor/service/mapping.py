@@ -80,6 +80,7 @@ def settings_of(config: Config, entry: WatchEntry) -> WatchSettings:
         forget_after=min(config.poll.forget_after, config.store.keep),
         limit=entry.limit,
         names=NamePatterns(entry.include, entry.exclude),
+        types=frozenset(entry.types),
     )
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from monitor.decide.selection import Choice, choose, has_begun_since, is_news
+from monitor.decide.selection import Choice, choose, has_begun_since, is_news, is_of_types
 from monitor.errors import NuonError, NuonNotFound, NuonRejected
 from monitor.kinds import FINDERS, alternatives
 from monitor.model import EventKind, Found, Target, Watch
@@ -17,6 +17,7 @@ from monitor.platform.fetch import located, pages
 from monitor.store import Find
 from monitor.watch.context import Context
 from monitor.watch.followed import Followed
+from monitor.watch.naming import meant
 from monitor.watch.outages import OutageReporter
 from monitor.watch.poller import Outcome
 from monitor.watch.records import RecordCheck
@@ -251,12 +252,16 @@ class ListPoller:
                 await self._lead_beside()
             is_first = False
             # A row that ended long ago may have been followed, reported and forgotten.
-            since = max(began_at, horizon)
-            news = [row for row in rows if is_news(row, known=self._known, began_at=since)]
+            news = self._news_among(rows, max(began_at, horizon))
             for row in news:
                 yield row
             if _are_older(rows, horizon) or not (news or is_deep):
                 return
+
+    def _news_among(self, rows: Iterable[Found], since: datetime) -> list[Found]:
+        types = self.watch.settings.types
+        wanted = (row for row in rows if is_of_types(row, types))
+        return [row for row in wanted if is_news(row, known=self._known, began_at=since)]
 
     async def _located(self) -> str:
         if self._id is None:
@@ -270,17 +275,15 @@ class ListPoller:
 
     async def _named(self, news: list[Found]) -> list[Found]:
         """Return the rows that are meant by their names; a list is not, but what it leads to."""
-        names = self.watch.settings.names
-        if names.are_all or all(_is_list(row.target) for row in news):
+        if all(_is_list(row.target) for row in news):
             return news
-        ids = tuple(dict.fromkeys(i for row in news for i in row.ids))
-        called = await self._context.name_source.called(ids)
-        named = {i: called.names.get(called.components.get(i, i)) for i in ids}
-        if not all(named.values()):
+        app_id = self.watch.target.id if self._finder.is_of_app else ""
+        found = await meant(
+            news, self.watch.settings.names, self._context.name_source, app_id=app_id
+        )
+        if not found.is_certain:
             self._fingerprint_now = None  # the next pass may find a name
-        return [
-            row for row in news if names.admit([*row.names, *filter(None, map(named.get, row.ids))])
-        ]
+        return found.rows
 
 
 _ONE_ROW = {"limit": "1", "offset": "0"}

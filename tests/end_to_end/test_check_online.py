@@ -124,14 +124,14 @@ def test_a_templates_mistakes_are_said_with_the_others(
             "API 0.19.700 (git ref 5f1c0de5f1c0)",
             (
                 "serves release, app, component and installer;"
-                " not workflow, install, app_branch and approvals"
+                " not workflow, install, workflows, app_branch and approvals"
             ),
         ),
         (
             Age.TODAY,
             "API 0.19.1125 (git ref 5f1c0de5f1c0)",
             (
-                "serves app, workflow, install, app_branch and approvals;"
+                "serves app, workflow, install, workflows, app_branch and approvals;"
                 " not release, component and installer"
             ),
         ),
@@ -139,8 +139,8 @@ def test_a_templates_mistakes_are_said_with_the_others(
             Age.ALL,
             "API 0.19.700 (git ref 5f1c0de5f1c0)",
             (
-                "serves release, app, component, installer, workflow, install, app_branch and"
-                " approvals"
+                "serves release, app, component, installer, workflow, install, workflows,"
+                " app_branch and approvals"
             ),
         ),
     ],

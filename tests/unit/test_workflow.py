@@ -339,6 +339,7 @@ def test_the_workflows_of_an_install_are_found() -> None:
             created_at=datetime(2025, 12, 1, 12, tzinfo=UTC),
             names=("deploy api", "manual_deploy"),
             ids=("inl1",),
+            type="manual_deploy",
         ),
     )
 

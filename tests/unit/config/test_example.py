@@ -52,6 +52,7 @@ def test_the_examples_that_are_commented_out_are_valid() -> None:
     watches = [
         {kind: shown["watch"][0][kind], "channel": "#ops", "interval": "1m"} for kind in WATCH_KINDS
     ]
+    watches[list(WATCH_KINDS).index("install")] |= {"types": shown["watch"][0]["types"]}
     watches[1] |= {key: shown["watch"][0][key] for key in ("include", "exclude", "limit", "labels")}
     to_channel = {key: value for key, value in route.items() if not key.startswith("webhook")}
     to_webhook = {"webhook_url": "https://hooks.slack.com/services/x", "name": "other"}

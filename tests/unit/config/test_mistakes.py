@@ -27,10 +27,13 @@ NO_SLACK = (
     " SLACK_WEBHOOK_URL in the environment"
 )
 ONE_KIND = (
-    "expected exactly one of: release, app, component, installer, workflow, install, app_branch,"
-    " approvals"
+    "expected exactly one of: release, app, component, installer, workflow, install, workflows,"
+    " app_branch, approvals"
 )
-FINDS = "only with what finds things by itself: app, component, installer, install, app_branch"
+FINDS = (
+    "only with what finds things by itself: app, component, installer, install, workflows,"
+    " app_branch"
+)
 BRANCH = (
     'expected the id of an app branch, up to 200 signs without spaces, "?", "#" and "..", or those'
     ' of its app and its own as in "app…/abr…"'
@@ -215,6 +218,15 @@ MISTAKES: dict[str, tuple[str | bytes, list[str]]] = {
         [
             f"[[watch]] #1 {key}: has no meaning with release, {FINDS}"
             for key in ("include", "exclude", "limit")
+        ],
+    ),
+    "types of releases": (
+        WATCH.replace("release", "component") + 'types = ["provision"]\n',
+        [
+            (
+                "[[watch]] #1 types: has no meaning with component, only with what finds"
+                " workflows: app, install, workflows, app_branch"
+            )
         ],
     ),
     "a limit on approvals": (

@@ -21,6 +21,16 @@ WARNINGS: dict[str, tuple[str, dict[str, str], list[str]]] = {
             "[[watch]] #1 interval: 1s burdens the platform; 5s or more is gentler",
         ],
     ),
+    "a type that no workflow has": (
+        WATCH.replace("release", "install") + 'types = ["manual_deploys", "provision"]\n',
+        ACCESS,
+        [
+            (
+                '[[watch]] #1 types #1: no type of workflow is known as "manual_deploys";'
+                ' did you mean "manual_deploy"?'
+            )
+        ],
+    ),
     "a short interval on loopback": (
         WATCH + 'interval = "50ms"\n[nuon]\napi_url = "http://127.0.0.1:1"\n',
         ACCESS,

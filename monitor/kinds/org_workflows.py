@@ -1,0 +1,104 @@
+"""The list of all workflows of an organisation (`GET /v1/workflows`): what of it is followed.
+
+The platform ties the workflows of a run's installs to the run: these are shown there. Its filters
+by time fail for a whole organisation (its public source, May 2026), so none is used.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from monitor.errors import MalformedAnswer
+from monitor.kinds import fields, objects, run, wire, workflow_words
+from monitor.kinds.profile import Finder, WatchedBy
+from monitor.kinds.run_documents import RunWorkflow
+from monitor.model import Found, Target
+
+NAME: Final = "workflows"
+PATH: Final = "/v1/workflows"
+_WORKFLOW: Final = "workflow"
+
+
+class Ties(objects.Suffixes, gc=False):
+    """What is read of a listed workflow's metadata: all else can be customers' values, in clear."""
+
+    owner_name: object = None
+    app_branch_run_id: object = None
+
+
+class Row(RunWorkflow, gc=False):
+    """A workflow as it is listed: without steps, and nowadays without its app and install."""
+
+    metadata: Ties | objects.NonObject = None
+
+    @property
+    def ties(self) -> Ties:
+        """Its metadata; one without any values where it has none."""
+        return self.metadata if isinstance(self.metadata, Ties) else Ties()
+
+    @property
+    def is_run(self) -> bool:
+        """Whether it is an app branch run."""
+        return self.owner_type == "app_branches" or fields.text(self.type).startswith(
+            "app_branches_"
+        )
+
+
+_decoder = msgspec.json.Decoder(list[Row | objects.NonObject] | None)
+
+
+def rows_of(body: bytes) -> list[Row]:
+    """Read one page; raises MalformedAnswer."""
+    rows = fields.rows(wire.parse(body, _decoder, "the list of workflows"), Row)
+    if not all(fields.text(row.id) for row in rows):
+        raise MalformedAnswer("a workflow in the answer has no id")
+    return rows
+
+
+def find(body: bytes, _org: str) -> tuple[Found, ...]:
+    """Return what one page leads to: runs, and workflows that no run shows."""
+    return tuple(_found(row) for row in rows_of(body) if not row.ties.app_branch_run_id)
+
+
+def find_of_installs(body: bytes, _app_id: str) -> tuple[Found, ...]:
+    """Return the workflows of installs on one page that no run shows."""
+    return tuple(row for row in find(body, _app_id) if row.target.kind != run.NAME)
+
+
+def _found(row: Row) -> Found:
+    kind = fields.text(row.type)
+    is_special = row.plan_only is True or workflow_words.is_drift_check(row)
+    if row.is_run:
+        return run.found(row)._replace(type=kind, is_special=is_special)
+    names = workflow_words.workflow_name(row), kind, fields.text(row.ties.owner_name)
+    install_id = workflow_words.install_of(row)
+    return Found(
+        target=Target(_WORKFLOW, fields.text(row.id)),
+        is_over=workflow_words.is_over(row),
+        created_at=wire.read_time(row.created_at),
+        names=tuple(filter(None, names)),
+        ids=(install_id,) if install_id else (),
+        type=kind,
+        is_special=is_special,
+    )
+
+
+FINDER_OF_APP: Final = Finder(
+    path=lambda _: PATH,
+    record=None,
+    decode=find_of_installs,
+    id_prefix="app",
+    watched_by=None,
+    is_of_app=True,
+    lists_workflows=True,
+)
+FINDER: Final = Finder(
+    path=lambda _: PATH,
+    record=None,
+    decode=find,
+    id_prefix="org",
+    watched_by=WatchedBy.WHOLE_ORG,
+    lists_workflows=True,
+)

@@ -1,0 +1,108 @@
+"""`workflows = true`: what of the whole organisation gets a card, and what does not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.org_scene import CUSTOMERS_VALUE, Scene, a_scene, followed
+
+OF_RUN = {"app_branch_run_id": "abr-run1"}
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    async with a_scene(tmp_path, "[[watch]]\nworkflows = true") as scene:
+        scene.platform.answers["/v1/workflows"] = []
+        yield scene
+
+
+def add_everything(scene: Scene) -> None:
+    """Let there be a run with an install of its own, and one workflow of each sort."""
+    scene.add_branch("abr1", "inw-run")
+    scene.platform.answers["/v1/workflows"].insert(
+        0, scene.platform.answers["/v1/workflows/inw-run"]
+    )
+    scene.add_workflow("inw-of-run", "inl1", "app_branch_config_update", metadata=OF_RUN)
+    scene.add_workflow("inw-provision", "inl2", "provision")
+    scene.add_workflow("inw-secrets", "inl3", "sync_secrets")
+    scene.add_workflow("inw-drift", "inl4", "drift_run_reprovision_sandbox")
+    scene.add_workflow("inw-plan", "inl5", "reprovision", plan_only=True)
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ("", {"inw-run", "inw-provision", "inw-secrets"}),
+        ('types = ["provision"]', {"inw-provision"}),
+        ('types = ["app_branches_manual_update"]', {"inw-run"}),
+        ('types = ["app_branch_config_update"]', set()),
+        ('types = ["drift_run_reprovision_sandbox"]', {"inw-drift"}),
+        ('types = ["reprovision", "provision"]', {"inw-plan", "inw-provision"}),
+        ('include = ["inl2-*"]', {"inw-provision"}),
+        ('exclude = ["sync*"]', {"inw-run", "inw-provision"}),
+        ('include = ["storefront"]', {"inw-provision", "inw-secrets"}),
+        ('exclude = ["Storefront"]', {"inw-run"}),
+        ("limit = 2", {"inw-run", "inw-provision"}),
+    ],
+)
+async def test_what_is_followed_of_the_whole_organisation(
+    scene: Scene, more: str, expected: set[str]
+) -> None:
+    scene.watches += f"\n{more}"
+    add_everything(scene)
+    async with scene.monitor() as app:
+        await scene.look(app)
+
+        assert followed(app) == expected
+    assert len(scene.posts()) == len(expected)
+
+
+async def test_the_filters_by_time_that_fail_for_an_organisation_are_not_used(
+    scene: Scene,
+) -> None:
+    add_everything(scene)
+    async with scene.monitor() as app:
+        await scene.look(app, times=4)
+
+    assert not any("created_at" in path for path in scene.platform.asked)
+
+
+async def test_what_a_customer_entered_is_nowhere(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_everything(scene)
+    async with scene.monitor() as app:
+        await scene.look(app)
+        for row in scene.platform.answers["/v1/workflows"]:
+            scene.set_status(row, "error", "helm upgrade timed out")
+        await scene.look(app)
+
+    assert scene.posts()
+    assert CUSTOMERS_VALUE not in "".join(map(str, scene.slack.channel("releases").messages))
+    assert CUSTOMERS_VALUE not in "".join(capsys.readouterr())
+    for file in scene.folder.iterdir():
+        assert CUSTOMERS_VALUE.encode() not in file.read_bytes()
+
+
+async def test_a_platform_without_the_list_is_told_once(scene: Scene) -> None:
+    del scene.platform.answers["/v1/workflows"]
+    async with scene.monitor() as app:
+        await scene.look(app, times=10)
+
+    (text,) = scene.posts()
+    assert "cannot be seen" in text
+
+
+async def test_a_workflow_that_an_install_leads_to_as_well_has_one_card_in_each_channel(
+    scene: Scene,
+) -> None:
+    scene.watches += '\n[[watch]]\ninstall = "inl2"\nchannel = "#others"'
+    scene.add_workflow("inw1", "inl2", "provision")
+    scene.platform.answers["/v1/installs/inl2/workflows"] = scene.platform.answers["/v1/workflows"]
+    async with scene.monitor() as app:
+        await scene.look(app)
+
+    assert [len(scene.posts(channel)) for channel in ("releases", "others")] == [1, 1]
