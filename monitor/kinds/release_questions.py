@@ -16,7 +16,6 @@ import msgspec
 from monitor.errors import MalformedAnswer
 from monitor.kinds import wire
 from monitor.kinds.causes import reason_of, says_nothing
-from monitor.kinds.fields import text
 from monitor.kinds.parts import BUILD, DEPLOY
 from monitor.kinds.profile import LastSeen
 from monitor.kinds.release_answers import Explained, build_path, deploy_path, workflow_path
@@ -44,15 +43,16 @@ class _Deploy(msgspec.Struct, gc=False):
     @property
     def word(self) -> str:
         newer = self.status_v2.status if isinstance(self.status_v2, _Newer) else None
-        return text(newer) or self.status or ""
+        return newer if newer and isinstance(newer, str) else self.status or ""
 
     @property
     def is_whole(self) -> bool:
         """Whether the answer about the release has all of it, as its public document shows."""
-        return not {bytes(self.runner_jobs), bytes(self.workflow)} <= _EMPTY
+        given = (one for one in (self.runner_jobs, self.workflow) if one)
+        return any(bytes(one) not in _EMPTY for one in given)
 
 
-_EMPTY = frozenset({b"", b"null", b"[]", b"{}"})
+_EMPTY = frozenset({b"null", b"[]", b"{}"})
 
 
 class _Step(msgspec.Struct, gc=False):
@@ -98,32 +98,37 @@ def questions(
 
 def _wanted(release: _Release, last_seen: LastSeen) -> Iterator[_Asked]:
     stalled, followed = last_seen.stalled, _followed(last_seen.root)
-    oldest: _Deploy | None = None
+    deploys: list[_Deploy] = []
     for step in wire.present(release.release_steps):
+        of_step = wire.present(step.install_deploys)
+        deploys += of_step
         is_stalled = not stalled.isdisjoint((release.id, step.id))
-        for deploy in filter(_can_be_asked, wire.present(step.install_deploys)):
-            if oldest is None or _age(deploy) < _age(oldest):
-                oldest = deploy
-            urgency = _urgency(deploy, followed, is_stalled=is_stalled or deploy.id in stalled)
-            if urgency is not None:
-                yield _Asked(urgency, *_age(deploy), deploy)
-    if oldest is not None:
+        yield from _in_trouble(of_step, None if is_stalled else stalled, followed)
+    oldest = min(deploys, key=_age, default=None)
+    if oldest is not None and _can_be_asked(oldest):
         yield _Asked(_ROLLED_OUT, *_age(oldest), oldest)
+
+
+def _in_trouble(
+    deploys: Iterable[_Deploy], stalled: Set[str] | None, followed: Set[str]
+) -> Iterator[_Asked]:
+    """Yield what failed, waits, is `stalled` (None: all that did not end well) or is followed."""
+    for deploy in deploys:
+        # Of ten thousand deploys that go well, none is worth a second look.
+        phase = phase_of(DEPLOY, deploy.word)
+        if phase is Phase.SUCCEEDED or not _can_be_asked(deploy):
+            continue
+        urgency = _URGENCY.get(phase)
+        if urgency is None and (stalled is None or deploy.id in stalled):
+            urgency = _STALLED
+        elif urgency is None and deploy.id in followed:
+            urgency = _FOLLOWED
+        if urgency is not None:
+            yield _Asked(urgency, *_age(deploy), deploy)
 
 
 def _can_be_asked(deploy: _Deploy) -> bool:
     return bool(deploy.install_id and deploy.id) and not deploy.is_whole
-
-
-def _urgency(deploy: _Deploy, followed: Set[str], *, is_stalled: bool) -> int | None:
-    phase = phase_of(DEPLOY, deploy.word)
-    if phase is Phase.SUCCEEDED:
-        return None
-    if phase in _URGENCY:
-        return _URGENCY[phase]
-    if is_stalled:
-        return _STALLED
-    return _FOLLOWED if deploy.id in followed else None
 
 
 def _age(deploy: _Deploy) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""What an answer costs once it is there: decode, diff and render, and the memory it takes.
+"""What an answer costs once it is there: decode, questions, diff, render, and the memory it takes.
 
     python -m tests.benchmarks.decoding [--deploys N] [--rounds N]
 
@@ -24,6 +24,8 @@ import msgspec
 from monitor.compose import render
 from monitor.decide.diff import diff, keep_absent
 from monitor.kinds import release
+from monitor.kinds.profile import LastSeen
+from monitor.kinds.release_questions import questions
 from monitor.kinds.wire import Memo
 from monitor.model import Snapshot, Target, TargetState
 from monitor.simulation.answers import Detail
@@ -87,6 +89,9 @@ def _times(case: Case, rounds: int) -> dict[str, float]:
     return {
         "first decode": _milliseconds(lambda: _snapshot(case, case.first, Memo()), rounds),
         "changed: decode": _milliseconds(lambda: _snapshot(case, case.second, Memo(memo)), rounds),
+        "questions": _milliseconds(
+            lambda: questions(case.second, case.release_id, {}, LastSeen(before.root)), rounds
+        ),
         "diff": _milliseconds(partial(_compared, before, after), rounds),
         "render": _milliseconds(partial(_drawn, after), rounds),
     }
