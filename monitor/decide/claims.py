@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import msgspec
 import xxhash
@@ -34,24 +34,13 @@ class ClaimBook:
     """The claims of the poll before, and those of this one as they are made."""
 
     def __init__(self, before: Iterable[Claim]) -> None:
-        self._before = {(claim.kind, claim.id): claim for claim in before}
+        self._before = {(claim.kind, claim.id, claim.is_older): claim for claim in before}
         self.made: list[Claim] = []
 
-    def repeats_older(self, claimed: Mapping[Key, int]) -> bool:
-        """Whether exactly this was claimed in the poll before, of all parts that were older."""
-        before = {key: claim.says for key, claim in self._before.items() if claim.is_older}
-        return before == claimed
-
-    def add(
-        self, key: Key, says: int, *, of: int, is_older: bool = False, begins: bool = False
-    ) -> bool:
-        """Note what this poll says of a part; whether enough polls in a row have claimed it (`of`).
-
-        The count `begins` anew where only whole answers that are alike agree.
-        """
-        before = self._before.get(key)
-        is_same = before is not None and (before.says, before.is_older) == (says, is_older)
-        polls = before.polls + 1 if before is not None and is_same and not begins else 1
+    def add(self, key: Key, says: int, *, of: int, is_older: bool = False) -> bool:
+        """Note what this poll says of a part; whether enough polls in a row have said it (`of`)."""
+        before = self._before.get((*key, is_older))
+        polls = before.polls + 1 if before is not None and before.says == says else 1
         if polls < of:
             self.made.append(Claim(str(key[0]), key[1], says, polls, is_older))
         return polls >= of

@@ -107,8 +107,10 @@ def judge(seen: Snapshot, state: TargetState, root: Entity, claims: ClaimBook) -
     older = {key_of(pair.seen): pair for pair in pairs if pair.order is Order.OLDER}
     is_whole = bool(older) and Order.NEWER not in orders.values()
     lags = _lags(state, has_older=bool(older))
-    # Two answers can differ in what they lack alone.
-    confirmed = _confirmed(older, claims, lags, size=len(root.flat()) if is_whole else 0)
+    if is_whole:
+        confirmed = _confirmed_as_whole(older, root, claims, lags)
+    else:
+        confirmed = _confirmed_one_by_one(older, claims, lags)
     if is_whole and not confirmed:
         claims.keep()
         return Judgement(seen.root, state.former, lags, Staleness(len(older)))
@@ -142,25 +144,37 @@ def _pairs(seen: Snapshot, root: Entity) -> Iterator[Pair]:
             yield Pair(earlier, answered, part, order_of(earlier, answered))
 
 
-def _confirmed(older: Mapping[Key, Pair], claims: ClaimBook, lags: int, *, size: int) -> Set[Key]:
-    """Return which of the older parts enough polls in a row agree on.
+def _confirmed_as_whole(
+    older: Mapping[Key, Pair], root: Entity, claims: ClaimBook, lags: int
+) -> Set[Key]:
+    """Return all older parts of an answer where enough polls in a row agree on the whole of it."""
+    parts = [(pair.seen.id, _hash_of(pair)) for pair in older.values()]
+    # Two answers can differ in what they lack alone.
+    says = hash_of(len(root.flat()), parts)
+    is_sure = claims.add(key_of(root), says, of=_needed(lags), is_older=True)
+    return older.keys() if is_sure else set()
 
-    Of an answer that is older as a whole they agree on all of it; `size` counts its parts.
+
+def _confirmed_one_by_one(older: Mapping[Key, Pair], claims: ClaimBook, lags: int) -> Set[Key]:
+    """Return which of the older parts enough polls in a row agree on."""
+    return {
+        key
+        for key, pair in older.items()
+        if claims.add(key, _hash_of(pair), of=_needed(lags), is_older=True)
+    }
+
+
+def _needed(lags: int) -> int:
+    """Return how many polls in a row have to agree.
 
     A platform that has answered with older states before, and then with newer ones again, is
     believed later each time: it is a replica that lags, not a database that was restored.
     """
-    claimed = {
-        key: hash_of(size, *_times(pair.answered), *_value_of(pair.answered))
-        for key, pair in older.items()
-    }
-    begins = size > 0 and not claims.repeats_older(claimed)
-    needed = CONFIRMED_BY << lags
-    return {
-        key
-        for key, says in claimed.items()
-        if claims.add(key, says, of=needed, is_older=True, begins=begins)
-    }
+    return CONFIRMED_BY << lags
+
+
+def _hash_of(pair: Pair) -> int:
+    return hash_of(_times(pair.answered), _value_of(pair.answered))
 
 
 # Where the times say nothing

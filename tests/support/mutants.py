@@ -20,6 +20,9 @@ _AUDITED = "test_rollouts.py::test_what_is_told_is_what_happened_each_once_over_
 _AT_EACH_MOMENT = "test_rollouts.py::test_what_is_told_is_at_each_moment_what_has_happened_by_then"
 _LAST_CARD = "test_rollouts.py::test_the_last_card_shows_the_last_snapshot_and_that_is_the_truth"
 _UNSURE_SLACK = "test_rollouts.py::test_what_slack_does_not_confirm_is_told_all_the_same_and_once"
+_RESTORED = (
+    "test_replicas.py::test_what_the_platform_shows_again_for_good_is_believed_and_said_to_be_older"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,5 +223,18 @@ MUTANTS = (
         "if not self.in_doubt or self._is_searched_for:",
         "if self.in_doubt or self._is_searched_for:",
         f"{_UNSURE_SLACK}[reset_after]",
+    ),
+    # Which answer is the newer
+    Mutant(
+        "what is older by the platform's times is newer",
+        "        if now < before:\n            return Order.OLDER",
+        "        if now < before:\n            return Order.NEWER",
+        _RESTORED,
+    ),
+    Mutant(
+        "times that went back are never believed",
+        "    return CONFIRMED_BY << lags",
+        "    return CONFIRMED_BY << 60",
+        _RESTORED,
     ),
 )

@@ -277,3 +277,15 @@ def test_the_same_answer_once_more_leaves_nothing_to_confirm() -> None:
     reader.poll_unchanged(after(91))
 
     assert reader.state.claims == ()
+
+
+def test_what_has_no_newer_times_does_not_keep_older_ones_from_being_believed() -> None:
+    """A rollout that begins again without any time, on a platform whose database was restored."""
+    done = on("active", 81, root="active")
+    begun = release("executing", *done.children)
+    reader = Reader(stamps=None)
+    for root in (RUNNING, done, begun, RUNNING, RUNNING, RUNNING):
+        reader.poll(root, after(90))
+
+    assert reader.seen is not None
+    assert reader.seen.root == RUNNING
