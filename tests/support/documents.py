@@ -18,7 +18,8 @@ _ANYTHING = "<any>"
 
 def release() -> dict[str, Any]:
     """Return the documented answer of `GET /v1/releases/{release_id}`."""
-    return _sample("get-a-release")
+    document: dict[str, Any] = _sample("get-a-release")
+    return document
 
 
 def served_release() -> dict[str, Any]:
@@ -36,7 +37,16 @@ def documented_deploy() -> dict[str, Any]:
 
 def installer() -> dict[str, Any]:
     """Return the documented answer of `GET /v1/installers/{installer_id}`."""
-    return _sample("get-an-installer")
+    document: dict[str, Any] = _sample("get-an-installer")
+    return document
+
+
+def thin(name: str) -> Any:
+    """Return an answer as the servers really give it: a release, its deploy elsewhere, and so on.
+
+    Small, made by hand after the platform's public source of December 2025 and later.
+    """
+    return _sample(f"thin/{name}")
 
 
 def contradictions(served: Any, documented: Any, path: str = "$") -> Iterator[str]:
@@ -76,9 +86,8 @@ def omissions(served: Any, documented: Any, path: str = "$") -> Iterator[str]:
             yield f"{path}[]"
 
 
-def _sample(name: str) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads((_SAMPLES / f"{name}.json").read_bytes())
-    return document
+def _sample(name: str) -> Any:
+    return json.loads((_SAMPLES / f"{name}.json").read_bytes())
 
 
 def _type_of(value: Any) -> str:
