@@ -7,11 +7,25 @@ import pytest
 from monitor.compose.render import View, card
 from monitor.decide.diff import diff
 from monitor.kinds.parts import JOB_EXECUTION, RUNNER_JOB
-from monitor.model import Entity
+from monitor.model import Alert, Entity, EventKind, Reason, ReasonKind
 from tests.support.block_kit import drawn
-from tests.support.builders import Reader, after, deploy, release, snapshot, step, words
+from tests.support.builders import (
+    RELEASE_ID,
+    Reader,
+    after,
+    deploy,
+    release,
+    snapshot,
+    state,
+    step,
+    words,
+)
+from tests.support.clock import NOON
 from tests.support.rendering import LINKS
 
+STALL = Alert(
+    RELEASE_ID, EventKind.STALLED, since=NOON, notified_at=NOON, reason=Reason(ReasonKind.QUIET)
+)
 POLLING = "polling_install_deploys"
 
 
@@ -75,6 +89,32 @@ def test_a_stall_that_is_looked_into_does_not_move_again_because_of_that() -> No
 
     moved = running(unit("executing", a_job("finished")))
     assert words(reader.poll(moved, after(60))) == ["recovered release"]
+
+
+@pytest.mark.parametrize(
+    ("jobs", "why"),
+    [
+        ([a_job("available", "waiting for runner to reserve job")] * 2, "waiting for runner to"),
+        ([a_job("queued"), None], "too long: no runner has taken its job"),
+        ([a_job("queued", "waiting"), a_job("in-progress", "applying")], ""),
+        ([a_job("queued", "waiting"), a_job("queued", "paused")], ""),
+        ([None, None], ""),
+    ],
+)
+def test_a_card_says_what_the_jobs_of_a_stalled_release_wait_for(
+    jobs: list[Entity | None], why: str
+) -> None:
+    units = [
+        deploy(f"inl-{n}", "executing", children=(job,) if job else ())
+        for n, job in enumerate(jobs)
+    ]
+    stalled = state(alerts=(STALL,))
+
+    shown = drawn(card(View(snapshot(running(*units)), stalled, LINKS)))
+
+    assert "hangs: nothing has changed for too long" in shown
+    assert why in shown
+    assert ("for too long:" in shown) is bool(why)
 
 
 def test_a_reason_that_comes_later_is_no_event() -> None:

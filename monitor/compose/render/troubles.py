@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from monitor.compose.phrases import phrase_of
@@ -19,6 +19,7 @@ from monitor.compose.render.phases import FAILED, MARKS, TROUBLES, says_of
 from monitor.decide.answers import explanation_of
 from monitor.decide.progress import Stage, alert_key_of, has_parts_that_wait
 from monitor.kinds.causes import cause_of, reason_of
+from monitor.kinds.parts import RUNNER_JOB
 from monitor.model import Alert, Entity, EventKind, Kind, Level, Phase, Reason, ReasonKind, phase_of
 
 _RETRIED = 5
@@ -84,7 +85,22 @@ def _active_stalls(layout: Layout, shown_elsewhere: AbstractSet[str]) -> Iterato
         if alert.alert_key not in shown_elsewhere:
             subject = _words_for_unit(layout, alert.alert_key)
             advice = advice_on(layout, alert)
-            yield Item(0, "⚠", phrase_of(alert.reason), subject=subject, advice=advice)
+            awaited = _awaited_by(advice.units) if advice else ""
+            words = phrase_of(alert.reason)
+            yield Item(0, "⚠", words, reason=awaited, subject=subject, advice=advice)
+
+
+def _awaited_by(units: Sequence[Entity]) -> str:
+    """Return what the last runner jobs of units wait for, where all of these wait for the same.
+
+    A job that no runner takes is why a rollout does not go on, and no other part says so.
+    """
+    jobs = [[part for part in unit.children if part.kind == RUNNER_JOB] for unit in units]
+    last = [of_unit[-1] for of_unit in jobs if of_unit]
+    if not all(job.phase is Phase.PENDING for job in last):
+        return ""
+    words = {job.description or "no runner has taken its job" for job in last}
+    return words.pop() if len(words) == 1 else ""
 
 
 def _words_for_unit(layout: Layout, alert_key: str) -> str:
