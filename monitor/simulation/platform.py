@@ -95,7 +95,7 @@ class SimulatedPlatform:
         org_id: str = ORG_ID,
         seed: int = 0,
         age: Age = Age.ALL,
-        shape: Shape = Shape.DOCUMENTED,
+        shape: Shape = Shape.THIN,
         replica_lag: float = 0.0,
         shuffle: bool = True,
         reshuffle: bool = False,
@@ -359,7 +359,7 @@ def main() -> None:
     parser.add_argument(
         "--shape",
         choices=[*Shape],
-        default=Shape.DOCUMENTED,
+        default=Shape.THIN,
         help="of its answers; default: %(default)s",
     )
     parser.add_argument(

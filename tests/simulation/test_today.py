@@ -15,7 +15,7 @@ from nuon.api.installers_api import InstallersApi
 from nuon.api_client import ApiClient
 from nuon.configuration import Configuration
 
-from monitor.simulation.answers import Document
+from monitor.simulation.answers import Document, Shape
 from monitor.simulation.platform import Age, SimulatedPlatform
 from monitor.simulation.scenarios import (
     ASKS_FIRST,
@@ -44,7 +44,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def platform(clock: Clock) -> AsyncIterator[SimulatedPlatform]:
-    async with SimulatedPlatform(clock) as platform:
+    async with SimulatedPlatform(clock, shape=Shape.DOCUMENTED) as platform:
         yield platform
 
 
@@ -82,7 +82,10 @@ def first(rollout: Rollout, status: str) -> Occurrence:
 @pytest.mark.parametrize("dialect", DIALECTS)
 async def test_a_target_of_each_kind_is_served_as_it_stands(clock: Clock, dialect: str) -> None:
     routes = {"release": "releases", "installer": "installers"}
-    async with SimulatedPlatform(clock, shuffle=False) as platform, client_of(platform) as client:
+    async with (
+        SimulatedPlatform(clock, shape=Shape.DOCUMENTED, shuffle=False) as platform,
+        client_of(platform) as client,
+    ):
         target_id = platform.add("one-by-one", dialect=dialect)
         clock.advance(300)
 

@@ -32,7 +32,7 @@ from tests.support.delivery import AT_ONCE
 from tests.support.processes import Daemon, Result, command, started
 
 CHANNEL = "releases"
-SHAPE = Shape(os.environ.get("SIMULATED_SHAPE", Shape.DOCUMENTED))
+SHAPE = Shape(os.environ.get("SIMULATED_SHAPE", Shape.THIN))
 """How much the platform's answers have where a test does not say."""
 REPLICA_LAG = float(os.environ.get("SIMULATED_REPLICA_LAG", "0"))
 """Seconds by which one of the platform's replicas is behind where a test does not say."""

@@ -19,7 +19,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def platform(clock: Clock) -> AsyncIterator[SimulatedPlatform]:
-    async with SimulatedPlatform(clock) as platform:
+    async with SimulatedPlatform(clock, shape=Shape.DOCUMENTED) as platform:
         yield platform
 
 
