@@ -98,6 +98,7 @@ def _as_dict(row: Row) -> dict[str, Any]:
             "ended_otherwise": progress.ended,
             "unknown": progress.unknown,
         },
+        "healed_by": row.healed_by and {"kind": row.healed_by.kind, "id": row.healed_by.id},
         "alerts": [
             {
                 "event": str(alert.kind),

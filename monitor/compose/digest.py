@@ -7,7 +7,7 @@ that has come, so that a long stop leaves nothing out, and one message makes up 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from monitor.compose import render
 from monitor.compose.render import DigestFacts, DigestInstall, DigestRollout, SummaryLine
 from monitor.decide.progress import add_up, last_change
 from monitor.decide.windows import EVERY_DAY, instant
-from monitor.model import Entity, EventKind, Phase, TargetState
+from monitor.model import Entity, EventKind, Phase, Target, TargetState
 
 TROUBLES_OF = timedelta(days=7)
 """What has failed for longer than that is known by now, or given up."""
@@ -107,22 +107,24 @@ class _Work(NamedTuple):
 
 
 class Account(NamedTuple):
-    """What one rollout brings to a digest. `lineage` is what later ones of its kind share."""
+    """What one rollout brings to a digest."""
 
+    target: Target
     rollout: DigestRollout | None
     trouble: SummaryLine | None
-    lineage: tuple[str, ...]
-    created_at: datetime | None
-    is_well: bool
     works: tuple[_Work, ...]
+
+
+def horizon_of(issue: Issue) -> datetime:
+    """Return how far back a digest looks."""
+    return min(issue.since, issue.until - TROUBLES_OF)
 
 
 def may_matter(state: TargetState, issue: Issue) -> bool:
     """Whether a rollout can have anything to do with a digest."""
     if state.is_closed:
         return False  # it is not watched any more
-    horizon = min(issue.since, issue.until - TROUBLES_OF)
-    return state.ended is None or state.ended_at is None or state.ended_at >= horizon
+    return state.ended is None or state.ended_at is None or state.ended_at >= horizon_of(issue)
 
 
 def account_of(
@@ -136,17 +138,23 @@ def account_of(
     title, summary = render.title_and_summary(view)
     is_included = not root.kind.is_perpetual and _is_of(root, state, issue)
     return Account(
+        target=view.snapshot.target,
         rollout=_rollout(view, issue, title, url) if is_included else None,
         trouble=_trouble(state, issue, title, summary, url),
-        lineage=(root.kind, root.component_id or root.app_id, root.install_id, root.name),
-        created_at=root.created_at,
-        is_well=state.ended is EventKind.SUCCEEDED,
         works=tuple(_works(root, failures)) if is_included else (),
     )
 
 
-def facts_of(issue: Issue, accounts: Sequence[Account], links: render.Links) -> DigestFacts:
-    """Put together what all rollouts bring; installs go by their ids."""
+def facts_of(
+    issue: Issue,
+    accounts: Sequence[Account],
+    links: render.Links,
+    healed: Container[Target] = frozenset(),
+) -> DigestFacts:
+    """Put together what all rollouts bring; installs go by their ids.
+
+    What newer rollouts have `healed` is not in trouble any more.
+    """
     installs = _installs(accounts, links)
     slow = [install for install in installs if install.typical]
     flaky = [install for install in installs if install.failed]
@@ -156,7 +164,11 @@ def facts_of(issue: Issue, accounts: Sequence[Account], links: render.Links) -> 
         since=issue.since,
         until=issue.until,
         rollouts=tuple(account.rollout for account in accounts if account.rollout),
-        still_failing=tuple(_still_failing(accounts)),
+        still_failing=tuple(
+            account.trouble
+            for account in accounts
+            if account.trouble is not None and account.target not in healed
+        ),
         # The only one is neither slow nor quick.
         slowest=tuple(slow[:_MOST_INSTALLS]) if len(slow) > 1 else (),
         flakiest=tuple(flaky[:_MOST_INSTALLS]),
@@ -219,20 +231,6 @@ def _trouble(
         if kind in kinds:
             return SummaryLine(title, summary, url, kind)
     return None
-
-
-def _still_failing(accounts: Sequence[Account]) -> Iterator[SummaryLine]:
-    """Yield what is in trouble and was not made good by a later one of its kind."""
-    well: dict[tuple[str, ...], datetime] = {}
-    for account in accounts:
-        if account.is_well and account.created_at is not None:
-            known = well.setdefault(account.lineage, account.created_at)
-            well[account.lineage] = max(known, account.created_at)
-    for account in accounts:
-        later = well.get(account.lineage)
-        is_made_good = later and account.created_at and later > account.created_at
-        if account.trouble is not None and not is_made_good:
-            yield account.trouble
 
 
 def _works(root: Entity, failures: Mapping[str, int]) -> Iterator[_Work]:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from monitor.compose import render
 from monitor.compose.render import SummaryLine
-from monitor.decide import progress
+from monitor.decide import healing, progress
 from monitor.decide.dispatch import Plan
 from monitor.decide.windows import Window
 from monitor.model import Alert, EventKind, Form, HeldLine, Notification, Phase, Target
@@ -24,6 +24,7 @@ PATIENCE = timedelta(minutes=5)
 
 _MOST_PHRASES = 3
 _PHRASE_LIMIT = 90
+_HEALED = "healed by a newer rollout"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +98,18 @@ class Story:
     is_unseen: bool
 
 
-def story_of(lines: Sequence[HeldLine], view: render.View | None, now: datetime) -> Story:
-    """Return what was held back of one target, and its state; None where nobody knows that."""
-    builder = SummaryBuilder(lines, view)
+def story_of(
+    lines: Sequence[HeldLine],
+    view: render.View | None,
+    now: datetime,
+    *,
+    is_healed: bool = False,
+) -> Story:
+    """Return what was held back of one target, and its state; None where nobody knows that.
+
+    What a newer rollout has healed reads as past.
+    """
+    builder = SummaryBuilder(lines, view, is_healed=is_healed)
     is_unseen = any(_is_unseen(alert, now) for alert in builder.parts.active)
     return Story(
         past=builder.past() if builder.past_lines else None,
@@ -204,11 +214,16 @@ def _without_wholes(lines: Sequence[HeldLine]) -> tuple[HeldLine, ...]:
 class SummaryBuilder:
     """Puts one target's lines into words. `view` is None where nothing is known of it."""
 
-    def __init__(self, lines: Sequence[HeldLine], view: render.View | None) -> None:
+    def __init__(
+        self, lines: Sequence[HeldLine], view: render.View | None, *, is_healed: bool = False
+    ) -> None:
         self._lines = lines
         self._view = None if view is None or view.state.is_closed else view
         self._alert_keys = progress.AlertKeys(self._view.snapshot.root) if self._view else None
-        self.parts = _parts_of(lines, self._view.state.alerts if self._view else ())
+        alerts = self._view.state.alerts if self._view else ()
+        healed = [alert for alert in alerts if is_healed and healing.is_healable(alert)]
+        self._healed = {(alert.alert_key, alert.kind) for alert in healed}
+        self.parts = _parts_of(lines, [alert for alert in alerts if alert not in healed])
 
     def trouble(self, *, is_unseen: bool) -> SummaryLine:
         """Say what trouble is active."""
@@ -235,7 +250,7 @@ class SummaryBuilder:
         if len(lines) > _MOST_PHRASES:
             phrases.append(f"and {len(lines) - _MOST_PHRASES:,} more")
         first = lines[0]
-        is_well = self._outcome(first) in ("recovered", "over")
+        is_well = self._outcome(first) in ("recovered", "over", _HEALED)
         event = EventKind.RECOVERED if is_well else first.event
         return SummaryLine(first.title, "; ".join(phrases), first.url, event)
 
@@ -248,6 +263,8 @@ class SummaryBuilder:
         """Return what became of a trouble that is past; empty where nobody knows."""
         if line.event not in _TROUBLES or self._alert_keys is None:
             return ""
+        if (line.alert_key, line.event) in self._healed:
+            return _HEALED
         if line.event is not EventKind.FAILED:
             return "over"
         found = self._alert_keys.entity(line.alert_key)

@@ -126,6 +126,9 @@ class KindProfile:
     step_page: Callable[[Entity], DashboardPage | None] | None = None
     unit_page: Callable[[Entity], DashboardPage | None] | None = None
     """Without one of its own a unit's page is its step's, or else that of the whole."""
+    subject: Callable[[Entity], tuple[str, ...]] = lambda _: ()
+    """What a rollout is about: of two about the same the newer one takes the older one's place.
+    Empty where that is not known, or where none takes another's."""
     address_facts: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     """Facts of the root that are addresses to lead people to, with what a link is called."""
 

@@ -53,6 +53,14 @@ RELEASE_STEP: Final = Kind(
     delayed_statuses=frozenset({"waiting_for_delay"}),
     growing_statuses=frozenset({"creating_install_deploys"}),
 )
+
+
+def subject(release: Entity) -> tuple[str, ...]:
+    """Return the component that a release rolls out; it belongs to one app."""
+    component = release.component_id or release.name
+    return (component,) if component else ()
+
+
 PROFILE: Final = KindProfile(
     root=RELEASE,
     step=RELEASE_STEP,
@@ -64,6 +72,7 @@ PROFILE: Final = KindProfile(
     given_up_after=timedelta(minutes=60),
     name_is_of="component",
     unit_names=("{install}",),
+    subject=subject,
     page=lambda _: DashboardPage("Open releases", (("releases",),)),
     unit_page=page_of_deploy,
 )

@@ -68,6 +68,12 @@ def page(run: Entity) -> DashboardPage:
     return DashboardPage("Open run", ((*branch, "runs", run.id), ("apps", run.app_id)))
 
 
+def subject(run: Entity) -> tuple[str, ...]:
+    """Return the branch that a run rolls out; of a preview nothing, which is of a change alone."""
+    branch_id = run.fact("app_branch_id")
+    return (branch_id,) if branch_id and not run.plan_only else ()
+
+
 PROFILE: Final = KindProfile(
     root=BRANCH_RUN,
     step=INSTALL_GROUP,
@@ -75,6 +81,7 @@ PROFILE: Final = KindProfile(
     terms=Terms(step="group", unit="install"),
     titles=("{app} ({name})",),
     unit_names=("{install}",),
+    subject=subject,
     page=page,
     unit_page=page_of_install,
 )

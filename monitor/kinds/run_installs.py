@@ -24,6 +24,7 @@ from monitor.kinds.run_documents import (
 )
 from monitor.kinds.wire import Beside, Question
 from monitor.model import Entity, Kind, Phase, phase_of, status_words
+from monitor.text import short_id
 
 INSTALL_RUN: Final = Kind(
     "install run",
@@ -131,8 +132,9 @@ def _install_workflow_of(part: msgspec.Raw) -> Entity | None:
 
 
 def _beside_status(install: Install) -> str:
+    # The id of a branch run leads to no page: there it goes by the id of its workflow.
     newer_run = fields.text(install.superseded_by_run_id)
-    return f"by the newer run {newer_run}" if newer_run else fields.text(install.reason)
+    return f"by the newer run {short_id(newer_run)}" if newer_run else fields.text(install.reason)
 
 
 def _state_of(work: _Work, workflow: Entity | None) -> tuple[str, str]:

@@ -29,6 +29,15 @@ from monitor.model import Entity, Found, Kind, Phase, Target
 NAME = "workflow"
 
 STEP_GROUP: Final = Kind("step group", PART_OF_WORKFLOW)
+
+
+def subject(workflow: Entity) -> tuple[str, ...]:
+    """Return what a workflow does and where; its name has the component, action or runbook."""
+    kind, install_id = workflow.fact("type"), workflow.install_id
+    mode = "plan" if workflow.plan_only else "apply"
+    return (kind, mode, install_id, workflow.name) if kind and install_id else ()
+
+
 PROFILE: Final = KindProfile(
     root=WORKFLOW,
     step=STEP_GROUP,
@@ -36,6 +45,7 @@ PROFILE: Final = KindProfile(
     terms=Terms(step="group", unit="step"),
     is_rolled_out_to_units=False,
     titles=("{name} on {install}",),
+    subject=subject,
     page=page_of_itself,
 )
 _PAGE = 100

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -17,6 +17,7 @@ import structlog
 from monitor.compose import digest, render, window_summary
 from monitor.compose.digest import Account, Digest, Issue
 from monitor.compose.window_summary import Bundle
+from monitor.decide import healing
 from monitor.errors import StoreError
 from monitor.model import Event, EventKind, Form, Level, Notification, Target
 from monitor.watch.context import Context
@@ -72,8 +73,11 @@ class Timers:
 
     async def _send_summary(self, bundle: Bundle, now: datetime) -> None:
         context = self._context
+        healed = await self._healed(bundle.lines[0].at)
         stories = [
-            window_summary.story_of(lines, await self._view(target), now)
+            window_summary.story_of(
+                lines, await self._view(target), now, is_healed=target in healed
+            )
             for target, lines in bundle.by_target.items()
         ]
         if window_summary.awaits_poll(bundle, stories, now):
@@ -103,7 +107,8 @@ class Timers:
     async def _send_digest(self, one: Digest, issue: Issue, now: datetime) -> None:
         context = self._context
         accounts = await self._accounts(one, issue)
-        facts = digest.facts_of(issue, accounts, context.links)
+        healed = await self._healed(digest.horizon_of(issue))
+        facts = digest.facts_of(issue, accounts, context.links, healed)
         called = await context.name_source.called(digest.install_ids(facts))
         facts = digest.with_names(facts, called.names)
         messages: tuple[Notification, ...] = ()
@@ -144,6 +149,17 @@ class Timers:
             )
             accounts.append(await asyncio.to_thread(account))
         return accounts
+
+    async def _healed(self, since: datetime) -> Container[Target]:
+        """Return what newer rollouts have healed that succeeded since, wherever they are told."""
+        store = self._context.store
+        rollouts = []
+        for target, state in (await store.call(store.snapshots.states)).items():
+            if healing.may_matter(state, since):
+                stored = await store.call(store.snapshots.load, target)
+                if stored is not None:
+                    rollouts.append(healing.rollout_of(stored.snapshot, stored.state))
+        return healing.healed(rollouts).keys()
 
     async def _view(self, target: Target) -> render.View | None:
         """Return a target as it is stored; None where nothing is stored of it."""

@@ -88,10 +88,10 @@ def active(*statuses: str, **alert: object) -> render.View:
     return render.View(snapshot(root), state(alerts=alerts), Links("", ""))
 
 
-def told(*lines: HeldLine, view: render.View | None = None) -> str:
+def told(*lines: HeldLine, view: render.View | None = None, is_healed: bool = False) -> str:
     """Return what people read when a window is over that held these lines back."""
     (bundle,) = due_bundles(lines, ENDS)
-    stories = [story_of(its, view, ENDS) for its in bundle.by_target.values()]
+    stories = [story_of(its, view, ENDS, is_healed=is_healed) for its in bundle.by_target.values()]
     summary = summary_of(bundle, stories, Plan())
     return "" if summary is None else summary.message.text
 
@@ -176,6 +176,13 @@ def test_what_is_not_watched_any_more_is_not_said_to_fail_still() -> None:
 
     assert "still in trouble" not in text
     assert "a failed" in text
+
+
+def test_what_a_newer_rollout_has_healed_reads_as_past() -> None:
+    text = told(failed("a"), view=active("error", "active"), is_healed=True)
+
+    assert "nothing to do now" in text
+    assert "✓ checkout-api · healed by a newer rollout: a failed" in text
 
 
 def test_windows_and_sinks_have_a_message_each() -> None:

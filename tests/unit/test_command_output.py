@@ -374,6 +374,17 @@ def test_status_cannot_be_watched_as_json(made: Made, run: Run) -> None:
 # history
 
 
+def a_healed_one(made: Made) -> None:
+    """Let the store know of a release that failed, and of a newer one that succeeded."""
+    for minutes, identifier, status, end in (
+        (60, LEDGER, "error", EventKind.FAILED),
+        (30, "rel-newer", "active", EventKind.SUCCEEDED),
+    ):
+        at = made.ago(minutes=minutes)
+        root = release(status, id=identifier, name="ledger", created_at=at)
+        made.save("release", root, TargetState(at, ended=end, ended_at=at))
+
+
 def a_diary(made: Made) -> None:
     store, at = made.store, datetime(2026, 3, 2, 14, 0, tzinfo=UTC)
     store.names.save({"inl-acme": Name("acme-prod"), "inl-beta": Name("beta-eu")}, made.now)
@@ -511,6 +522,7 @@ def test_the_documented_fields_are_those_that_come_out(
 ) -> None:
     a_busy_morning(made)
     a_diary(made)
+    a_healed_one(made)
 
     shown = run(*arguments.replace("ID", BILLING).split(), "--json")
 

@@ -245,7 +245,7 @@ async def test_the_plan_is_not_asked_for_where_the_run_has_it() -> None:
 
 
 async def test_an_install_that_a_newer_run_took_over_has_not_failed() -> None:
-    taken_over = install_row(1, "superseded", superseded_by_run_id="abrnewer")
+    taken_over = install_row(1, "superseded", superseded_by_run_id="abunewer0123456789")
     row = group_row(taken_over, install_row(2, "success"), status="error")
 
     root = await platform(row, document=run_row("failed")).poll()
@@ -253,7 +253,7 @@ async def test_an_install_that_a_newer_run_took_over_has_not_failed() -> None:
     group = root.children[0]
     assert (group.status, group.phase) == ("superseded", Phase.ENDED)
     (first, _) = units_of(group)
-    assert (first.phase, first.description) == (Phase.ENDED, "by the newer run abrnewer")
+    assert (first.phase, first.description) == (Phase.ENDED, "by the newer run abunewe…")
 
 
 async def test_a_group_with_a_failed_install_beside_one_that_was_taken_over_has_failed() -> None:

@@ -10,7 +10,7 @@ from enum import IntEnum
 from monitor.cli.support.common import part_names
 from monitor.compose import render
 from monitor.config import Config, Watch
-from monitor.decide import events, progress
+from monitor.decide import events, healing, progress
 from monitor.decide.reachability import scope_of
 from monitor.kinds import FINDERS, KINDS, alternatives
 from monitor.model import Alert, EventKind, Level, Outage, Target
@@ -49,6 +49,8 @@ class Row:
     """The headline of its card."""
     names: Mapping[str, str]
     """Of its parts, where any is in trouble."""
+    healed_by: Target | None = None
+    """The newer rollout that has put an end to its trouble."""
 
     @property
     def alerts(self) -> tuple[Alert, ...]:
@@ -59,7 +61,8 @@ class Row:
         """The alerts to show, without the failure of a parent of which a unit has failed."""
         if self.watched is None:
             return ()
-        units, others = _by_level(self.alerts, progress.AlertKeys(self.watched.snapshot.root))
+        shown = [a for a in self.alerts if not (self.healed_by and healing.is_healable(a))]
+        units, others = _by_level(shown, progress.AlertKeys(self.watched.snapshot.root))
         if any(alert.kind is EventKind.FAILED for alert in units):
             others = [alert for alert in others if alert.kind is not EventKind.FAILED]
         return (*units, *others)
@@ -77,12 +80,11 @@ class Row:
         if self.watched is None:
             return TargetStatus.NOT_SEEN
         root, state = self.watched.snapshot.root, self.watched.state
-        kinds = {alert.kind for alert in state.alerts}
-        if state.ended is EventKind.FAILED or kinds & {EventKind.FAILED, EventKind.STALLED}:
+        if healing.is_in_trouble(state) and self.healed_by is None:
             return TargetStatus.IN_TROUBLE
         if root.phase.is_terminal:
             return TargetStatus.ENDED
-        if EventKind.WAITING in kinds:
+        if any(alert.kind is EventKind.WAITING for alert in state.alerts):
             return TargetStatus.WAITING
         return TargetStatus.SETTLED if root.kind.is_perpetual else TargetStatus.UNDER_WAY
 
@@ -129,6 +131,9 @@ class _Reader:
     def __init__(self, config: Config, store: Store) -> None:
         self._store = store
         self._seen = {watched.target: watched for watched in store.snapshots.load_all()}
+        self._healed = healing.healed(
+            healing.rollout_of(one.snapshot, one.state) for one in self._seen.values()
+        )
         self._outages = store.outages.load()
         self._entries = {entry.target: entry for entry in config.watch}
         roots = [watched.snapshot.root for watched in self._seen.values()]
@@ -188,4 +193,5 @@ class _Reader:
             if watched.state.alerts:
                 names = part_names(self._store.names, watched.snapshot)
         outage = self._outages.get(scope_of(target))
-        return Row(target, entry, found_by, watched, outage, shown, summary, names)
+        healer = self._healed.get(target)
+        return Row(target, entry, found_by, watched, outage, shown, summary, names, healer)

@@ -163,6 +163,8 @@ def _troubles(row: Row, now: datetime) -> Iterator[Text]:
     if (outage := row.outage) is not None:
         since = f"{outage.kind} for {duration_words(now - outage.since)}"
         yield Text(f"{since}: {plain(outage.reason, 600)}")
+    if row.healed_by is not None:
+        yield Text(f"healed by the newer {row.healed_by}")
     for alert in row.troubles[:_ALERTS_SHOWN]:
         since = f"{alert.kind} for {duration_words(now - alert.since)}"
         reason = plain(phrase_of(alert.reason), 200, fallback="")

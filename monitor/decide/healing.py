@@ -1,0 +1,117 @@
+"""Which newer rollout has healed the trouble of an older one about the same. Pure.
+
+What failed is no trouble any more once a newer rollout of the same thing succeeded, also at each
+install that the older one failed at. A wait for a person is none that others can end.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from monitor.decide import progress
+from monitor.kinds import profile_of
+from monitor.model import Alert, Entity, EventKind, Level, Phase, Snapshot, Target, TargetState
+
+_HEALABLE = frozenset({EventKind.FAILED, EventKind.STALLED})
+
+
+def is_in_trouble(state: TargetState) -> bool:
+    """Whether a rollout has failed or is stalled, as a whole or in part."""
+    return state.ended is EventKind.FAILED or any(map(is_healable, state.alerts))
+
+
+def is_healable(alert: Alert) -> bool:
+    """Whether a newer rollout can put an end to it."""
+    return alert.kind in _HEALABLE
+
+
+class Rollout(NamedTuple):
+    """What of a rollout says whether it healed another one, or was healed.
+
+    `subject` is empty for what takes no other one's place. Times are the platform's; `moved_at` is
+    when its status was set. `failed_at` and `done_at` are the installs where it is in trouble, and
+    where it succeeded.
+    """
+
+    target: Target
+    subject: tuple[str, ...]
+    created_at: datetime | None
+    moved_at: datetime | None
+    is_in_trouble: bool
+    has_succeeded: bool
+    failed_at: frozenset[str]
+    done_at: frozenset[str]
+
+
+def rollout_of(snapshot: Snapshot, state: TargetState) -> Rollout:
+    """Return what there is to know of a rollout."""
+    root = snapshot.root
+    subject = profile_of(root).subject(root)
+    return Rollout(
+        target=snapshot.target,
+        subject=(root.kind, *subject) if subject else (),
+        created_at=root.created_at,
+        moved_at=root.status_at or root.updated_at,
+        is_in_trouble=is_in_trouble(state),
+        has_succeeded=state.ended is EventKind.SUCCEEDED,
+        failed_at=frozenset(_failed_at(root, state)),
+        done_at=frozenset(_done_at(root)),
+    )
+
+
+def may_matter(state: TargetState, since: datetime) -> bool:
+    """Whether a rollout can be healed, or succeeded since a time by our clock and so healed one."""
+    if is_in_trouble(state):
+        return True
+    is_late = state.ended_at is not None and state.ended_at >= since
+    return is_late and state.ended is EventKind.SUCCEEDED
+
+
+def healed(rollouts: Iterable[Rollout]) -> Mapping[Target, Target]:
+    """Return by which newer rollout each was healed that was: the first of those that did."""
+    by_subject: dict[tuple[str, ...], list[Rollout]] = defaultdict(list)
+    for rollout in rollouts:
+        if rollout.subject:
+            by_subject[rollout.subject].append(rollout)
+    found: dict[Target, Target] = {}
+    for related in by_subject.values():
+        successes = sorted(
+            (one for one in related if one.has_succeeded and one.created_at),
+            key=lambda one: (one.created_at, one.target),
+        )
+        for older in filter(lambda one: one.is_in_trouble, related):
+            healer = next((one for one in successes if _heals(one, older)), None)
+            if healer is not None:
+                found[older.target] = healer.target
+    return found
+
+
+def _heals(newer: Rollout, older: Rollout) -> bool:
+    if not (newer.created_at and older.created_at and newer.created_at > older.created_at):
+        return False
+    if newer.moved_at and older.moved_at and older.moved_at > newer.moved_at:
+        return False  # as by a retry: it failed at what the newer one had left behind
+    return older.failed_at <= newer.done_at
+
+
+def _failed_at(root: Entity, state: TargetState) -> Iterator[str]:
+    """Yield the installs in trouble: of a step that got to none all that it is for."""
+    keys = progress.AlertKeys(root)
+    found = [keys.entity(alert.alert_key) for alert in state.alerts if is_healable(alert)]
+    parts = [part for part in found if part is not None]
+    units = {unit.id for level, unit in parts if level is Level.UNIT}
+    for level, part in parts:
+        if level is Level.UNIT and part.install_id:
+            yield part.install_id
+        elif level is Level.STEP and not any(unit.id in units for unit in part.children):
+            yield from part.planned
+
+
+def _done_at(root: Entity) -> Iterator[str]:
+    for step in root.children:
+        for unit in progress.units_of(step):
+            if unit.install_id and unit.phase is Phase.SUCCEEDED:
+                yield unit.install_id
