@@ -7,13 +7,14 @@ install that the older one failed at. A wait for a person is none that others ca
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import NamedTuple
 
 from monitor.decide import progress
 from monitor.kinds import profile_of
-from monitor.model import Alert, Entity, EventKind, Level, Phase, Snapshot, Target, TargetState
+from monitor.model import Alert, Entity, EventKind, Phase, Snapshot, Target, TargetState
 
 _HEALABLE = frozenset({EventKind.FAILED, EventKind.STALLED})
 
@@ -76,17 +77,19 @@ def healed(rollouts: Iterable[Rollout]) -> Mapping[Target, Target]:
     for rollout in rollouts:
         if rollout.subject:
             by_subject[rollout.subject].append(rollout)
-    found: dict[Target, Target] = {}
-    for related in by_subject.values():
-        successes = sorted(
-            (one for one in related if one.has_succeeded and one.created_at),
-            key=lambda one: (one.created_at, one.target),
-        )
-        for older in filter(lambda one: one.is_in_trouble, related):
-            healer = next((one for one in successes if _heals(one, older)), None)
-            if healer is not None:
-                found[older.target] = healer.target
-    return found
+    return dict(chain.from_iterable(map(_healed_of, by_subject.values())))
+
+
+def _healed_of(related: Sequence[Rollout]) -> Iterator[tuple[Target, Target]]:
+    """Yield what was healed of the rollouts about one subject, each with what healed it."""
+    successes = sorted(
+        (one for one in related if one.has_succeeded and one.created_at),
+        key=lambda one: (one.created_at, one.target),
+    )
+    for older in related:
+        healer = next((one for one in successes if _heals(one, older)), None)
+        if older.is_in_trouble and healer is not None:
+            yield older.target, healer.target
 
 
 def _heals(newer: Rollout, older: Rollout) -> bool:
@@ -99,15 +102,13 @@ def _heals(newer: Rollout, older: Rollout) -> bool:
 
 def _failed_at(root: Entity, state: TargetState) -> Iterator[str]:
     """Yield the installs in trouble: of a step that got to none all that it is for."""
-    keys = progress.AlertKeys(root)
-    found = [keys.entity(alert.alert_key) for alert in state.alerts if is_healable(alert)]
-    parts = [part for part in found if part is not None]
-    units = {unit.id for level, unit in parts if level is Level.UNIT}
-    for level, part in parts:
-        if level is Level.UNIT and part.install_id:
-            yield part.install_id
-        elif level is Level.STEP and not any(unit.id in units for unit in part.children):
-            yield from part.planned
+    healable = {alert.alert_key for alert in state.alerts if is_healable(alert)}
+    for step in root.children:
+        units = [one.unit for one in progress.keyed_units_of(step) if one.key in healable]
+        if units:
+            yield from filter(None, (unit.install_id for unit in units))
+        elif step.id in healable:
+            yield from step.planned
 
 
 def _done_at(root: Entity) -> Iterator[str]:

@@ -155,10 +155,9 @@ class Timers:
         store = self._context.store
         rollouts = []
         for target, state in (await store.call(store.snapshots.states)).items():
-            if healing.may_matter(state, since):
-                stored = await store.call(store.snapshots.load, target)
-                if stored is not None:
-                    rollouts.append(healing.rollout_of(stored.snapshot, stored.state))
+            matters = healing.may_matter(state, since)
+            if matters and (known := await store.call(store.snapshots.load, target)):
+                rollouts.append(healing.rollout_of(known.snapshot, known.state))
         return healing.healed(rollouts).keys()
 
     async def _view(self, target: Target) -> render.View | None:
