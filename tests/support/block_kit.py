@@ -19,7 +19,7 @@ from monitor.model import Message
 
 _OUR_WORDS = (
     *("Open in Nuon", "Open install", "Open workflow", "Open app", "Open the first", "Open"),
-    *("Open step", "Open run", "Open releases"),
+    *("Open step", "Open run", "Open releases", "Open logs", "Open build"),
     *("component", "app", "the card", "the attempt before"),
     *("homepage", "documentation", "community", "GitHub", "demo"),
 )
