@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from monitor.errors import NuonError, NuonNotFound, NuonRejected
+from monitor.errors import NuonError, NuonNotFound, NuonRejected, NuonUnavailable
 from monitor.kinds.profile import LastSeen, WatchKind
 from monitor.kinds.wire import Beside, Document, Question
 from monitor.model import Entity
@@ -156,23 +156,21 @@ class Explanations:
         Raises what is no answer's fault.
         """
         before = self._asked.get(question.path)
-        answer: Answer | None = None
-        is_missing = False
-        if task.cancelled():
-            log.debug("explanation_missing", path=question.path, error="no answer in time")
-        elif (error := task.exception()) is None:
+        answer: Answer | None
+        error = NuonUnavailable("no answer in time") if task.cancelled() else task.exception()
+        if error is None:
             answer = _kept(task.result(), before)
         elif isinstance(error, NuonError):
+            answer = before.answer if before else None  # of an earlier state: better than nothing
             # A token that may not read it will not by itself: that is for the operator to know.
             is_refused = before is None and isinstance(error, NuonRejected)
             report = log.warning if is_refused else log.debug
             report("explanation_missing", path=question.path, error=str(error))
-            is_missing = isinstance(error, NuonNotFound | NuonRejected)
         else:
             raise error
-        pause = _pause(question, before, has_answer=answer is not None, is_missing=is_missing)
-        if answer is None and before is not None:
-            answer = before.answer  # what it said of an earlier state is better than nothing
+        if isinstance(error, NuonNotFound):
+            answer = None  # there is no such thing any more
+        pause = _pause(question, before, error)
         self._turn += 1
         self._asked[question.path] = _Asked(
             question.subject, answer, self._turn, asked_at=self._clock(), pause=pause
@@ -188,13 +186,12 @@ def _kept(answer: Answer, before: _Asked | None) -> Answer:
     return _Kept(answer.fingerprint, answer.body, answer.next_page)
 
 
-def _pause(
-    question: Question, before: _Asked | None, *, has_answer: bool, is_missing: bool
-) -> float:
+def _pause(question: Question, before: _Asked | None, error: NuonError | None) -> float:
     """Return how long to wait before the same is asked again, in seconds."""
     moves = question.subject is None
-    if moves and has_answer:
+    if moves and error is None:
         return 0.0
+    is_missing = isinstance(error, NuonNotFound | NuonRejected)
     first = _ASK_FOR_MISSING_AGAIN_AFTER_SECONDS if is_missing else _ASK_AGAIN_AFTER_SECONDS
     if before is None or before.subject != question.subject:
         return first

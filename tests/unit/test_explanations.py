@@ -254,6 +254,15 @@ async def test_what_was_answered_before_stays_until_there_is_something_newer() -
     assert await asker.poll() == {"/deploy": b"?"}
 
 
+async def test_what_was_answered_before_is_not_kept_of_what_was_removed() -> None:
+    asker = Asker([Question("/workflow")])
+    await asker.poll()
+
+    asker.platform.answers["/workflow"] = NuonNotFound("none")
+
+    assert await asker.poll() == {"/workflow": None}
+
+
 async def test_the_documents_are_read_again_only_where_something_is_new() -> None:
     asker = Asker([Question("/deploy", "error")])
     await asker.poll()
