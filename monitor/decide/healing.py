@@ -33,14 +33,15 @@ class Rollout(NamedTuple):
     """What of a rollout says whether it healed another one, or was healed.
 
     `subject` is empty for what takes no other one's place. Times are the platform's; `moved_at` is
-    when its status was set. `failed_at` and `done_at` are the installs where it is in trouble, and
-    where it succeeded.
+    when its status was set. `is_retried` says that it left its end and began anew. `failed_at` and
+    `done_at` are the installs where it is in trouble, and where it succeeded.
     """
 
     target: Target
     subject: tuple[str, ...]
     created_at: datetime | None
     moved_at: datetime | None
+    is_retried: bool
     is_in_trouble: bool
     has_succeeded: bool
     failed_at: frozenset[str]
@@ -56,6 +57,7 @@ def rollout_of(snapshot: Snapshot, state: TargetState) -> Rollout:
         subject=(root.kind, *subject) if subject else (),
         created_at=root.created_at,
         moved_at=root.status_at or root.updated_at,
+        is_retried=state.attempt > 1,
         is_in_trouble=is_in_trouble(state),
         has_succeeded=state.ended is EventKind.SUCCEEDED,
         failed_at=frozenset(_failed_at(root, state)),
@@ -95,8 +97,9 @@ def _healed_of(related: Sequence[Rollout]) -> Iterator[tuple[Target, Target]]:
 def _heals(newer: Rollout, older: Rollout) -> bool:
     if not (newer.created_at and older.created_at and newer.created_at > older.created_at):
         return False
-    if newer.moved_at and older.moved_at and older.moved_at > newer.moved_at:
-        return False  # as by a retry: it failed at what the newer one had left behind
+    # Of one that was not retried a later time says nothing: it may have been given up since.
+    if older.is_retried and newer.moved_at and older.moved_at and older.moved_at > newer.moved_at:
+        return False
     return older.failed_at <= newer.done_at
 
 

@@ -50,14 +50,22 @@ OF_ANOTHER: dict[str, dict[str, Any]] = {
 every_kind = pytest.mark.parametrize("kind", MAKERS)
 
 
-def failing(kind: str, identifier: str = "old", created_at: datetime = NOON, **facts: Any) -> Any:
-    root = MAKERS[kind](
-        "error", "error", id=identifier, created_at=created_at, updated_at=after(5), **facts
-    )
+def failing(
+    kind: str,
+    identifier: str = "old",
+    created_at: datetime = NOON,
+    *,
+    failed: float = 5,
+    attempt: int = 1,
+    **facts: Any,
+) -> Any:
+    times = {"created_at": created_at, "updated_at": after(failed)}
+    root = MAKERS[kind]("error", "error", id=identifier, **times, **facts)
     unit = root.children[0].children[0]
     key = f"{root.children[0].id}/{unit.work}"
     alerts = (Alert(key, EventKind.FAILED, after(5), after(5)),)
-    return taken(kind, root, state(ended=EventKind.FAILED, ended_at=after(5), alerts=alerts))
+    remembered = {"ended": EventKind.FAILED, "ended_at": after(failed), "attempt": attempt}
+    return taken(kind, root, state(alerts=alerts, **remembered))
 
 
 def well(kind: str, identifier: str = "new", created: float = 10, **facts: Any) -> Any:
@@ -125,10 +133,18 @@ def test_what_is_not_in_trouble_is_not_healed(kind: str) -> None:
 
 
 @every_kind
-def test_what_failed_again_after_the_newer_success_is_in_trouble_anew(kind: str) -> None:
-    retried = failing(kind)._replace(moved_at=after(60))
+def test_what_failed_by_a_retry_after_the_newer_success_is_in_trouble_anew(kind: str) -> None:
+    retried = failing(kind, failed=60, attempt=2)
 
     assert healed_by(retried, well(kind)) == ""
+    assert healed_by(retried, well(kind, created=70)) == "new"
+
+
+@every_kind
+def test_what_was_given_up_after_the_newer_success_is_healed(kind: str) -> None:
+    given_up = failing(kind, failed=60)
+
+    assert healed_by(given_up, well(kind)) == "new"
 
 
 @every_kind
