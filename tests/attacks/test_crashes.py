@@ -22,6 +22,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from monitor.simulation.answers import Shape
 from monitor.simulation.platform_faults import Fault, FaultKind
 from monitor.simulation.scenarios import DIALECTS
 from monitor.simulation.slack import plain_text
@@ -142,7 +143,8 @@ async def a_stage(
     """Start both simulations; the platform's time goes on with each poll."""
     clock = clock_at(datetime.now(UTC))
     async with (
-        a_world(folder, clock=clock, channels=("approvals",)) as world,
+        # What explains thin answers is kept for a while only: the last tree is not the truth.
+        a_world(folder, clock=clock, channels=("approvals",), shape=Shape.DOCUMENTED) as world,
         a_nursery() as nursery,
     ):
         target_id = world.platform.add(scenario, seed=seed, dialect=dialect)
