@@ -77,9 +77,15 @@ MUTANTS = (
     ),
     Mutant(
         "a check that found drift has succeeded",
-        "if row.type not in _DRIFT_CHECKS:",
-        "if row.type in _DRIFT_CHECKS:",
+        "if not is_drift_check(row):",
+        "if is_drift_check(row):",
         "test_ends.py::test_drift_is_the_headline_of_a_drift_check_that_found_some",
+    ),
+    Mutant(
+        "an older success heals a newer failure",
+        "newer.created_at > older.created_at",
+        "newer.created_at < older.created_at",
+        "test_healed.py::test_the_table_names_what_healed_it",
     ),
     Mutant(
         "what is over can still be retried",
