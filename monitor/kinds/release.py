@@ -129,6 +129,7 @@ def decode(
     make = _maker(memo, explained, document.build_id or "")
     steps = [_step(row, make, read) for row in wire.present(document.release_steps)]
     build = read_build(document.build)
+    build = build.explained_by(explained.builds(document.build_id or "", ()))
     origins = [deploy.origin for deploy in read if deploy.origin]
     origin = filled_up(oldest_origin(origins), build.origin)
     status = wire.read_status(document.status, document.status_description)

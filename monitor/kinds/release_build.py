@@ -5,6 +5,7 @@ It stands beside the release's own fields, which its public document does not sh
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -12,9 +13,10 @@ import msgspec
 from monitor.errors import MalformedAnswer
 from monitor.kinds import fields, objects, wire
 from monitor.kinds.causes import reason_of, says_nothing
+from monitor.kinds.parts import BUILD
 from monitor.kinds.release_deploys import Origin, origin_of
 from monitor.kinds.tree import builds
-from monitor.model import Phase
+from monitor.model import Entity, Phase, phase_of
 
 _decoder: msgspec.json.Decoder[objects.Build | objects.NonObject] = msgspec.json.Decoder(
     objects.Build | objects.NonObject
@@ -29,6 +31,17 @@ class ReleasedBuild(NamedTuple):
     reason: str = ""
     """Why it failed, in its own words."""
     origin: Origin | None = None
+
+    @property
+    def is_unexplained(self) -> bool:
+        """Whether it failed without a word why."""
+        return phase_of(BUILD, self.status) is Phase.FAILED and not self.reason
+
+    def explained_by(self, builds: Iterable[Entity]) -> ReleasedBuild:
+        """Return the same with the reason that a document of its own gives, where it has none."""
+        reasons = (reason_of(build) for build in builds if build.phase is Phase.FAILED)
+        reason = next((one for one in reasons if not says_nothing(one)), "")
+        return self._replace(reason=reason) if self.is_unexplained else self
 
     def description_of(self, phase: Phase, description: str) -> str:
         """Return what a release says of itself, or where that is nothing why its build failed."""

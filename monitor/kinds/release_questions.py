@@ -19,6 +19,7 @@ from monitor.kinds.causes import reason_of, says_nothing
 from monitor.kinds.parts import BUILD, DEPLOY
 from monitor.kinds.profile import LastSeen
 from monitor.kinds.release_answers import Explained, build_path, deploy_path, workflow_path
+from monitor.kinds.release_build import read_build
 from monitor.model import Entity, Phase, phase_of
 
 
@@ -63,6 +64,7 @@ class _Step(msgspec.Struct, gc=False):
 class _Release(msgspec.Struct, gc=False):
     id: str = ""
     build_id: str | None = None
+    build: msgspec.Raw = msgspec.Raw()
     release_steps: list[_Step | None] | None = None
 
 
@@ -92,7 +94,11 @@ def questions(
         return ()  # it is refused where it is decoded
     explained = Explained(beside)
     wanted = sorted(_wanted(release, last_seen), key=lambda one: one[:3])
-    found = [q for one in wanted for q in _of_deploy(one, release.build_id or "", explained)]
+    build_id = release.build_id or ""
+    found = [q for one in wanted for q in _of_deploy(one, build_id, explained)]
+    build = read_build(release.build)
+    if build_id and build.is_unexplained:
+        found.insert(0, wire.Question(build_path(build_id), build.status))
     return tuple({question.path: question for question in found}.values())
 
 

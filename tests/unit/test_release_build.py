@@ -11,6 +11,8 @@ from monitor.compose.render import card as card_of
 from monitor.decide.progress import awaits_build, is_failed_by_build
 from monitor.kinds import release as release_kind
 from monitor.kinds.causes import reason_of
+from monitor.kinds.profile import NOTHING_SEEN
+from monitor.kinds.release_questions import questions
 from monitor.kinds.wire import Document, Memo
 from monitor.model import Entity
 from tests.support.block_kit import drawn
@@ -80,6 +82,20 @@ def test_a_release_that_fails_with_its_build_says_why(
     build_row: object, said: str, reason: str
 ) -> None:
     assert reason_of(read("error", build_row, status_description=said)) == reason
+
+
+def test_a_build_that_failed_without_a_word_is_asked_about() -> None:
+    silent = build("error", "build failed")
+    document = {"id": RELEASE_ID, "status": "error", "build_id": "bld1", "build": silent}
+    job = {"id": "job1", "status": "failed", "status_description": EXIT_1}
+    own = build("active", runner_job=job) | {"status": "error"}
+
+    asked = questions(json.dumps(document).encode(), RELEASE_ID, {}, NOTHING_SEEN)
+    explained = read("error", silent, {asked[0].path: own}, status_description="build failed")
+
+    assert [one.path for one in asked] == ["/v1/components/builds/bld1"]
+    assert reason_of(explained) == EXIT_1
+    assert reason_of(read("error", silent, {asked[0].path: {"id": 1}})) == ""
 
 
 def test_a_release_that_fails_with_its_build_leads_there() -> None:
