@@ -44,10 +44,11 @@ channel = "< a channel, #releases >"
 
 # What is watched: one [[watch]] for each.
 [[watch]]
-# An app: every release of it, as it comes.
+# An app: every release of it, as it comes; on today's cloud every run of its branches, and what
+# else is done to its installs.
 app = "< the id of an app, app… >"
-# On a platform without releases, such as today's cloud, every run of a branch of it instead:
-# app_branch = "abr…"
+# Or one branch of it: app_branch = "abr…"; or all workflows of your organisation:
+# workflows = true.
 # Or one thing alone: release = "rel…", workflow = "inw…", installer = "int…"; or all that waits
 # for a person: approvals = true. `nuon-monitor check --online` says what your platform has.
 # What people call it, a channel of its own, and what of it is followed.

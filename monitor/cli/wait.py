@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from monitor.model import Target
 
 _KINDS = {
-    name: kind.id_prefix for name, kind in KINDS.items() if not kind.profile.root.is_perpetual
+    name: kind.id_prefix
+    for name, kind in KINDS.items()
+    if not (kind.profile.root.is_perpetual or kind.has_members)
 }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from monitor.errors import NuonError, NuonNotFound, NuonRejected, Unserved
-from monitor.kinds import approvals, installer, release, run, workflow
+from monitor.kinds import approvals, change, installer, release, run, workflow
 from monitor.kinds.parts import COMMON_PARTS
 from monitor.kinds.profile import Finder, KindProfile, WatchedBy, WatchKind
 from monitor.model import Entity, Kind, Target
@@ -21,6 +21,7 @@ KINDS: dict[str, WatchKind] = {
         installer.WATCH_KIND,
         workflow.WATCH_KIND,
         run.WATCH_KIND,
+        change.WATCH_KIND,
         approvals.WATCH_KIND,
     )
 }

@@ -26,6 +26,11 @@ class Ties(objects.Suffixes, gc=False):
 
     owner_name: object = None
     app_branch_run_id: object = None
+    new_app_config_id: object = None
+    install_deploy_id: object = None
+    runbook_config_id: object = None
+    component_id: object = None
+    triggerred_by_id: object = None
 
 
 class Row(RunWorkflow, gc=False):
@@ -82,7 +87,69 @@ def _found(row: Row) -> Found:
         ids=(install_id,) if install_id else (),
         type=kind,
         is_special=is_special,
+        tie=_tie_of(row),
+        question=_question_of(row, install_id),
     )
+
+
+# What belongs together
+
+BUILD: Final = "build:"
+_CERTAIN: Final = (BUILD, "config:")
+"""What ties for as long as the change goes on; by all else only what is close in time is tied."""
+_DEPLOYING: Final = ("manual_deploy", "drift_run")
+_OF_COMPONENT: Final = ("teardown_component", "component_enabled", "component_disabled")
+
+
+def _tie_of(row: Row) -> str:
+    """Return what a row has in common with others of the same change; empty where nothing is.
+
+    The platform writes all of it into the metadata but a deploy's build.
+    """
+    kind, ties = fields.text(row.type), row.ties
+    tie = ""
+    if kind == "app_branch_config_update":
+        tie = _joined("config", ties.new_app_config_id)
+    elif kind == "runbook_run":
+        tie = _joined("runbook", ties.runbook_config_id)
+    elif kind in _OF_COMPONENT:
+        tie = _joined(kind, ties.component_id)
+    elif kind == "action_workflow_run":
+        who = fields.text(ties.triggerred_by_id) or fields.email(row.created_by)
+        tie = _joined("action", ties.install_action_workflow_name, who)
+    return f"plan:{tie}" if tie and row.plan_only is True else tie
+
+
+def _joined(kind: str, *parts: object) -> str:
+    texts = [wire.path_segment(fields.text(part, 100)) for part in parts]
+    return ":".join((kind, *texts)) if all(texts) else ""
+
+
+def _question_of(row: Row, install_id: str) -> str:
+    deploy_id = fields.text(row.ties.install_deploy_id)
+    if row.type not in _DEPLOYING or row.plan_only is True or not (deploy_id and install_id):
+        return ""
+    deploys = f"/v1/installs/{wire.path_segment(install_id)}/deploys"
+    return f"{deploys}/{wire.path_segment(deploy_id)}"
+
+
+class _Deploy(msgspec.Struct):
+    build_id: object = None
+
+
+_deploy = msgspec.json.Decoder(_Deploy)
+
+
+def build_of_deploy(body: bytes) -> str:
+    """Return the tie of a deploy; empty where its build is not known."""
+    deploy = wire.optional(body, _deploy)
+    build_id = fields.text(deploy.build_id) if deploy is not None else ""
+    return f"{BUILD}{wire.path_segment(build_id)}" if build_id else ""
+
+
+def is_certain(tie: str) -> bool:
+    """Whether a tie holds however long the change goes on."""
+    return tie.startswith(_CERTAIN)
 
 
 FINDER_OF_APP: Final = Finder(
@@ -93,6 +160,7 @@ FINDER_OF_APP: Final = Finder(
     watched_by=None,
     is_of_app=True,
     lists_workflows=True,
+    tie_of=build_of_deploy,
 )
 FINDER: Final = Finder(
     path=lambda _: PATH,
@@ -101,4 +169,5 @@ FINDER: Final = Finder(
     id_prefix="org",
     watched_by=WatchedBy.WHOLE_ORG,
     lists_workflows=True,
+    tie_of=build_of_deploy,
 )

@@ -165,6 +165,8 @@ class Finder:
     """Whether its rows have types, by which they can be chosen."""
     is_of_app: bool = False
     """Whether only what is of an install of one app is followed, the id being that app's."""
+    tie_of: Callable[[bytes], str] | None = None
+    """Reads from a row's `question` what the row belongs to; empty where it is no change."""
     alternatives: Callable[[str], tuple[Target, ...]] | None = None
     """The lists that find the same on other versions of the platform, for an id: followed where
     this one is missing or empty."""
@@ -200,6 +202,9 @@ class WatchKind:
     Answers are found beside the others, and may lead to more questions."""
     lists_of: Callable[[Entity], tuple[Target, ...]] | None = None
     """The lists that are to be watched because of what its tree holds."""
+    has_members: bool = False
+    """Whether the list that leads to it knows what it consists of, which is among the documents
+    as `wire.MEMBERS`."""
     webhooks: Callable[[bytes, Beside], Mapping[str, str]] | None = None
     """The webhooks that the platform holds for apps, by the apps' ids, given all documents:
     secrets, never kept."""

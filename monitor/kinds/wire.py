@@ -33,6 +33,32 @@ Beside = Mapping[str, Document | None]
 NOTHING_BESIDE: Beside = {}
 
 
+MEMBERS = "members"
+"""The key of a document that is not asked for: what the list knows that led to a target."""
+
+
+class Members(msgspec.Struct, frozen=True):
+    """The ids of what a target consists of, and the time, to the minute."""
+
+    ids: tuple[str, ...] = ()
+    now: datetime | None = None
+
+
+_members = msgspec.json.Decoder(Members)
+
+
+def members_document(ids: Iterable[str], now: datetime) -> Document:
+    """Return the members as a document; of the same minute it has the same bytes."""
+    minute = now.replace(second=0, microsecond=0)
+    return Document(msgspec.json.encode(Members(tuple(sorted(ids)), minute)))
+
+
+def members_of(beside: Beside) -> Members:
+    """Return the members among the documents; none where they are not given."""
+    document = beside.get(MEMBERS)
+    return _members.decode(document.body) if document is not None else Members()
+
+
 class Wanted(NamedTuple):
     """One more document; without a needed one the poll has failed, others only add to it.
 

@@ -179,7 +179,8 @@ class Found(NamedTuple):
     `is_over` says that it ended, well or not. `names` are the words that patterns are
     matched against; `ids` those of things whose names count as well, such as its install.
     `type` is the platform's word for what it does, if it has one. What `is_special` is followed
-    only where its type is asked for.
+    only where its type is asked for. Rows with the same `tie` belong to one change, as far as
+    they are close enough in time; `question` is the path of the document that says the tie.
     """
 
     target: Target
@@ -189,3 +190,5 @@ class Found(NamedTuple):
     ids: tuple[str, ...] = ()
     type: str = ""
     is_special: bool = False
+    tie: str = ""
+    question: str = ""

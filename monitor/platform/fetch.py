@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import xxhash
 
@@ -42,12 +43,15 @@ async def gather(
     identifier: str,
     last_seen: LastSeen = NOTHING_SEEN,
     explanations: Explanations | None = None,
+    *,
+    given: Mapping[str, Document] = MappingProxyType({}),
 ) -> Gathered:
     """Fetch a target's document, what belongs to it, and what explains it; raises NuonError.
 
-    What only adds to the document may be missing: it then counts as not asked for.
+    What only adds to the document may be missing: it then counts as not asked for. `given` are
+    documents that are at hand.
     """
-    gathered = await _belonging(source, kind, identifier, last_seen)
+    gathered = await _belonging(source, kind, identifier, last_seen, given)
     if explanations is None:
         return gathered
     answers = await explanations.ask(
@@ -64,14 +68,22 @@ async def gather(
 
 
 async def _belonging(
-    source: Source, kind: WatchKind, identifier: str, last_seen: LastSeen
+    source: Source,
+    kind: WatchKind,
+    identifier: str,
+    last_seen: LastSeen,
+    given: Mapping[str, Document],
 ) -> Gathered:
     main = await source.get(kind.path(identifier))
-    if kind.further is None:
+    if kind.further is None and not given:
         return Gathered(main, main.fingerprint, {})
     body = main.body
-    beside: dict[str, Document | None] = {}
+    beside: dict[str, Document | None] = dict(given)
     fingerprint = xxhash.xxh3_128(main.fingerprint)
+    for document in given.values():
+        fingerprint.update(document.body)
+    if kind.further is None:
+        return Gathered(main, fingerprint.digest(), beside)
     for _ in range(_MOST_ROUNDS):
         calls_for = kind.further(body, identifier, beside, last_seen.root)
         wanted = [one for one in calls_for if one.path not in beside]

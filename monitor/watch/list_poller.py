@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -11,10 +11,11 @@ import structlog
 
 from monitor.decide.selection import Choice, choose, has_begun_since, is_news, is_of_types
 from monitor.errors import NuonError, NuonNotFound, NuonRejected
-from monitor.kinds import FINDERS, alternatives
+from monitor.kinds import FINDERS, alternatives, change
 from monitor.model import EventKind, Found, Target, Watch
 from monitor.platform.fetch import located, pages
 from monitor.store import Find
+from monitor.watch.changes import Changes, Grouped
 from monitor.watch.context import Context
 from monitor.watch.followed import Followed
 from monitor.watch.naming import meant
@@ -41,15 +42,19 @@ class ListPoller:
         lead: Callable[[Target], None] = lambda _: None,
         *,
         followed: Followed | None = None,
+        changes: Changes | None = None,
         since: datetime | None = None,
     ) -> None:
         """`follow` is called for each target that is followed from now on.
 
         `lead` is called with the lists that find the same on another version of the platform.
-        `followed` is what this and other lists of the same watch lead to, `since` when that watch
-        began, where this list was found later.
+        `followed` is what this and other lists of the same watch lead to, `changes` what all
+        lists lead to that consists of many rows, `since` when that watch began, where this list
+        was found later.
         """
         self.watch = watch
+        self._changes = changes or Changes(context.source)
+        self._members: dict[Target, set[Target]] = {}
         self.followed = followed or Followed()
         self._since = since
         self._context = context
@@ -125,8 +130,10 @@ class ListPoller:
     def mark_finished(self, target: Target) -> None:
         """Take note that a target that was followed has ended."""
         self.followed.remove(target)
+        self._changes.end(target)
         if target in self._known:
             self._known[target] = False
+            self._known.update(dict.fromkeys(self._members.get(target, ()), False))
             self._fingerprint = None  # rows beyond the limit may be followed now
 
     async def _load(self) -> datetime:
@@ -134,13 +141,24 @@ class ListPoller:
         self.began_at = await store.call(store.finds.listed_since, self.watch.target, since)
         for find in await store.call(store.finds.load, self.watch.target):
             self._known[find.target] = find.is_followed
+            if find.target.kind == change.NAME:
+                members = await store.call(store.finds.load, find.target)
+                self._note_members(find, members)
             if find.is_followed:
                 self._begin(find)  # it was followed before a restart
         return self.began_at
 
+    def _note_members(self, find: Find, members: Iterable[Find]) -> None:
+        """Take note of the rows of a change: each is followed as long as the whole is."""
+        targets = {one.target for one in members}
+        self._members.setdefault(find.target, set()).update(targets)
+        self._known.update(dict.fromkeys(targets, find.is_followed))
+
     def _begin(self, find: Find) -> None:
         if not _is_list(find.target):
             self.followed.add(find.target)
+        if find.target.kind == change.NAME:
+            self._changes.begin(find.target)
         self._follow(find)
 
     async def _fail(self, error: NuonError) -> Outcome:
@@ -173,11 +191,20 @@ class ListPoller:
             return Outcome.UNCHANGED
         if is_deep:
             self._looked_deep_at = now
-        wanted = await self._named(news)
+        wanted = await self._tied(await self._named(news))
         async with self.followed.lock:
-            finds = await self._follow_new(self._chosen(wanted), began_at, now)
+            found = await self._follow_new(self._changes.grouped(wanted), began_at, now)
         self._fingerprint = self._fingerprint_now  # not before its rows are stored
-        return Outcome.CHANGED if finds else Outcome.UNCHANGED
+        return Outcome.CHANGED if found else Outcome.UNCHANGED
+
+    async def _tied(self, news: list[Found]) -> list[Found]:
+        """Return the rows with what ties them to others, those of which that is known."""
+        if self._finder.tie_of is None:
+            return news
+        tied, is_whole = await self._changes.tied(news, self._finder.tie_of)
+        if not is_whole:
+            self._fingerprint_now = None  # the next pass asks about the others
+        return tied
 
     def _chosen(self, news: Sequence[Found]) -> Choice:
         """Return which rows to follow, as far as there is capacity."""
@@ -185,9 +212,35 @@ class ListPoller:
             return choose(news, capacity=_MOST_LISTS - sum(self._known.values()))
         return choose(news, capacity=self.watch.settings.limit - self.followed.count)
 
-    async def _follow_new(
-        self, choice: Choice, began_at: datetime, now: datetime
-    ) -> tuple[Find, ...]:
+    async def _follow_new(self, grouped: Grouped, began_at: datetime, now: datetime) -> bool:
+        """Follow what there is capacity for; returns whether that is anything."""
+        finds = (*self._finds(grouped.rows, began_at), *self._finds_joined(grouped))
+        members = {
+            find.target: [
+                Find(row.target, find.target, is_new=False, is_followed=False)
+                for row in grouped.members_of(find.target)
+            ]
+            for find in finds
+        }
+        to_store = [*(one for some in members.values() for one in some), *finds]
+        if to_store:
+            await self._context.store.call(self._context.store.finds.follow, to_store, now)
+        for find in finds:
+            if not self._known.get(find.target):
+                log.info("found", target=str(find.target), listing=str(find.listing))
+            self._known[find.target] = True
+            self._note_members(find, members[find.target])
+            self._begin(find)
+            self._changes.take(grouped.members_of(find.target))
+        return bool(finds)
+
+    def _finds_joined(self, grouped: Grouped) -> Iterator[Find]:
+        """Yield the changes that are followed already, and to which rows have come."""
+        for target in grouped.joined:
+            yield Find(target, self.watch.target, is_new=False, is_followed=True)
+
+    def _finds(self, news: Sequence[Found], began_at: datetime) -> Iterator[Find]:
+        choice = self._chosen(news)
         if choice.left_out > self.left_out:
             log.warning(
                 "limit_reached",
@@ -196,22 +249,9 @@ class ListPoller:
                 not_followed=choice.left_out,
             )
         self.left_out = choice.left_out
-        finds = tuple(
-            Find(
-                row.target,
-                self.watch.target,
-                is_new=has_begun_since(row, began_at) and row.target not in self._known,
-                is_followed=True,
-            )
-            for row in choice.follow
-        )
-        if finds:
-            await self._context.store.call(self._context.store.finds.follow, finds, now)
-        for find in finds:
-            self._known[find.target] = True
-            log.info("found", target=str(find.target), listing=str(find.listing))
-            self._begin(find)
-        return finds
+        for row in choice.follow:
+            is_new = has_begun_since(row, began_at) and row.target not in self._known
+            yield Find(row.target, self.watch.target, is_new=is_new, is_followed=True)
 
     async def _lead_elsewhere(self) -> bool:
         """Follow the lists that find the same on this platform; returns whether it has any.

@@ -8,6 +8,7 @@ from functools import partial
 from monitor.kinds import FINDERS, alternatives
 from monitor.model import Target, Watch
 from monitor.store import Find
+from monitor.watch.changes import Changes
 from monitor.watch.context import Context
 from monitor.watch.list_poller import ListPoller
 from monitor.watch.poller import Poller
@@ -21,6 +22,7 @@ class Registry:
         self._context = context
         self._rollout_pollers: dict[Target, RolloutPoller] = {}
         self._list_pollers: dict[Target, ListPoller] = {}
+        self._changes = Changes(context.source)
         self.begin: Callable[[Poller], None] = lambda _: None
         """Called with each new poller."""
 
@@ -70,6 +72,7 @@ class Registry:
             lambda find: self._follow(list_poller, find),
             lambda target: self._lead_elsewhere(list_poller, target),
             followed=found_by.followed if found_by else None,
+            changes=self._changes,
             since=found_by.began_at if found_by else None,
         )
         self._list_pollers[watch.target] = list_poller

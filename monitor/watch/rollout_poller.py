@@ -23,7 +23,7 @@ from monitor.decide.verdicts import Silence
 from monitor.errors import NuonError
 from monitor.kinds import KINDS
 from monitor.kinds.profile import NOTHING_SEEN, WatchKind
-from monitor.kinds.wire import Memo
+from monitor.kinds.wire import MEMBERS, Document, Memo, members_document
 from monitor.model import Entity, Target, Watch
 from monitor.platform.explanations import Explanations
 from monitor.platform.fetch import Gathered, gather
@@ -84,6 +84,7 @@ class RolloutPoller:
                 self.watch.target.id,
                 self._seen.last_seen if self._seen else NOTHING_SEEN,
                 self._explanations,
+                given=await self._given(),
             )
             self._learn(gathered)
             outcome = await self._observe(gathered)
@@ -96,6 +97,14 @@ class RolloutPoller:
         self._context.metrics.polls.labels(outcome).inc()
         self._context.metrics.poll_seconds.observe(time.perf_counter() - started)
         return outcome
+
+    async def _given(self) -> Mapping[str, Document]:
+        """Return what the list that led to the target knows of it."""
+        if not self._kind.has_members:
+            return {}
+        finds = await self._context.store.call(self._context.store.finds.load, self.watch.target)
+        ids = (find.target.id for find in finds)
+        return {MEMBERS: members_document(ids, self._context.now())}
 
     def add_default_destinations(self, destinations: Sequence[str]) -> None:
         """Notify these by default as well, from the next news on."""

@@ -78,6 +78,18 @@ _CASTS: Mapping[str, _Cast] = {
         ("plan", "apply"),
         ("sync the image", "apply the plan", "check the health"),
     ),
+    "change": _Cast(
+        "deploy checkout-api",
+        ("the installs", ""),
+        stories={
+            EventKind.STARTED: ((0, "r rrpp"),),
+            EventKind.WAITING: ((0, "r rrrr"), (3, "r rsrw")),
+            EventKind.STALLED: ((0, "r rsrr"), (31, "r rsrr")),
+            EventKind.FAILED: ((0, "r rrrr"), (3, "r rsfr")),
+            EventKind.RECOVERED: ((0, "r rrrr"), (3, "r rsfr"), (6, "r rssr")),
+            EventKind.SUCCEEDED: ((0, "r rsrs"), (3, "s ssss")),
+        },
+    ),
     "installer": _Cast(
         "Shop for everyone",
         ("shop", "billing"),

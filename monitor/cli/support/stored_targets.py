@@ -13,7 +13,7 @@ from monitor.decide import progress
 from monitor.decide.dispatch import Scene
 from monitor.decide.verdicts import Silence
 from monitor.errors import MonitorError
-from monitor.kinds import KINDS, alternatives
+from monitor.kinds import FINDERS, KINDS, alternatives
 from monitor.model import (
     Alert,
     Called,
@@ -129,7 +129,7 @@ class Knowledge:
                 _add(watches, Watch(further, watch.settings, found_in=target))
         for find in self._store.finds.load():
             listing = watches.get(find.listing)
-            if listing is not None:
+            if listing is not None and find.listing.kind in FINDERS:
                 _add(watches, Watch(find.target, listing.settings, found_in=find.listing))
         return watches
 

@@ -40,6 +40,7 @@ OF_WHICH = {
     "release": OF_ROLLOUTS,
     "run": OF_ROLLOUTS,
     "workflow": OF_ROLLOUTS,
+    "change": OF_ROLLOUTS - {"progressed"},
     "installer": {"started", "progressed", "failed", "recovered"},
     "approvals": {"started", "progressed", "waiting"},
 }
