@@ -13,7 +13,7 @@ import msgspec
 from monitor.errors import MalformedAnswer
 from monitor.kinds import fields, objects, run, wire, workflow_words
 from monitor.kinds.profile import Finder, WatchedBy
-from monitor.kinds.run_documents import RunWorkflow
+from monitor.kinds.run_documents import RunMetadata, RunWorkflow
 from monitor.model import Found, Target
 
 NAME: Final = "workflows"
@@ -21,7 +21,7 @@ PATH: Final = "/v1/workflows"
 _WORKFLOW: Final = "workflow"
 
 
-class Ties(objects.Suffixes, gc=False):
+class Ties(RunMetadata, gc=False):
     """What is read of a listed workflow's metadata: all else can be customers' values, in clear."""
 
     owner_name: object = None

@@ -12,6 +12,7 @@ from monitor.kinds import fields, wire
 from monitor.kinds.run_documents import (
     Branch,
     Run,
+    RunMetadata,
     RunWorkflow,
     branch_answer,
     branch_list,
@@ -39,7 +40,10 @@ def branch_of(workflow: RunWorkflow, run: Run, beside: Beside) -> Branch:
     given = object_of(run.app_branch, Branch)
     found = _known(id_of(workflow, run), beside)
     return Branch(
-        app_id=given.app_id or found.app_id,
+        # The platform loads a run's branch for the newest of its lists alone.
+        app_id=first_text(
+            given.app_id, found.app_id, object_of(workflow.metadata, RunMetadata).app_id
+        ),
         name=given.name or found.name or workflow.owner_name,
     )
 

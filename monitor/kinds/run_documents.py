@@ -49,9 +49,16 @@ class Run(objects.Stated, gc=False):
     vcs_connection_commit: objects.Commit | objects.NonObject = None
 
 
+class RunMetadata(objects.Suffixes, gc=False):
+    """Of a run's metadata also the id of the app, which most runs have."""
+
+    app_id: object = None
+
+
 class RunWorkflow(objects.Workflow, gc=False):
     app_branch_runs: list[Run | objects.NonObject] | objects.NoList = None
     owner_name: object = None
+    metadata: RunMetadata | objects.NonObject = None
 
 
 class Runbook(msgspec.Struct, gc=False):
