@@ -13,10 +13,11 @@ from monitor.compose.render.headlines import failure_words, success_words
 from monitor.compose.render.layout import Layout
 from monitor.compose.render.lines import ABSENT, Item
 from monitor.compose.render.pages import OPEN, Page, page_of_rollout, page_of_step
-from monitor.compose.render.phases import MARKS, waits
+from monitor.compose.render.phases import MARKS, says_of, waits
 from monitor.compose.render.steps import not_attempted, units_of
 from monitor.compose.render.troubles import advice_on
 from monitor.decide import progress
+from monitor.kinds.causes import reason_of
 from monitor.model import Alert, Entity, Event, EventKind, Level, Phase, ReasonKind
 from monitor.text import counted, duration_words, short_id
 
@@ -47,7 +48,7 @@ def news_of(layout: Layout, events: Sequence[Event]) -> list[Item]:
     for event in events:
         if event.level is Level.UNIT:
             unit = event.entity
-            state = unit.kind, unit.status, unit.is_absent
+            state = unit.kind, unit.status, unit.is_absent, _reason_of_end(event)
             key = (event.kind, *state, event.reason, event.is_reminder)
             alike.setdefault(key, []).append(event)
         elif event.level is Level.ROLLOUT:
@@ -160,8 +161,19 @@ def _parent_item(layout: Layout, event: Event, subject: str) -> Item:
                 rank, "✗", failure.one, reason=failure.reason, subject=subject, advice=advice
             )
         case _:
-            mark = _mark(event)
-            return Item(rank, mark, phrase, subject=subject, lead=lead)
+            one, reason = phrase, _reason_of_end(event)
+            if _has_ended(event):
+                one, _ = says_of(event.entity)
+            return Item(rank, _mark(event), one, reason=reason, subject=subject, lead=lead)
+
+
+def _has_ended(event: Event) -> bool:
+    """Whether it is news that something came to an end that is neither good nor bad."""
+    return event.reason.kind is ReasonKind.ENDED and event.reason.status == event.entity.status
+
+
+def _reason_of_end(event: Event) -> str:
+    return reason_of(event.entity) if _has_ended(event) else ""
 
 
 def _mark(event: Event) -> str:
@@ -194,8 +206,11 @@ def _units_item(layout: Layout, events: Sequence[Event]) -> Item:
         mark = MARKS[Phase.FAILED if is_failure else Phase.WAITING]
         advice = remedy_for(layout, event.entity)
         return Item(rank, mark, one, many, reason, units, lead=lead, tail=tail, advice=advice)
-    many = phrase_of_many(event.reason, people)
-    return Item(rank, _mark(event), phrase, many, units=units, lead=lead, tail=tail)
+    one, many = phrase, phrase_of_many(event.reason, people)
+    if _has_ended(event):
+        one, many = says_of(event.entity)
+    reason = _reason_of_end(event)
+    return Item(rank, _mark(event), one, many, reason, units=units, lead=lead, tail=tail)
 
 
 def _source(layout: Layout, units: Sequence[Entity]) -> str:

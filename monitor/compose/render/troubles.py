@@ -194,7 +194,7 @@ def _troubles_of_parents(layout: Layout, shown_elsewhere: AbstractSet[str]) -> I
             continue
         if _speak_for(stage):
             is_explained |= step.phase is not Phase.WAITING
-        elif step.phase in TROUBLES and (step.phase is not Phase.FAILED or reason_of(step)):
+        elif step.phase in TROUBLES and (step.phase is not Phase.FAILED or _says_why(stage)):
             is_explained |= step.phase is Phase.FAILED
             if step.id not in shown_elsewhere:
                 subject = layout.step_words(index)
@@ -202,6 +202,12 @@ def _troubles_of_parents(layout: Layout, shown_elsewhere: AbstractSet[str]) -> I
     is_shown = root.id in shown_elsewhere or _is_shown_already(root, is_explained=is_explained)
     if root.phase in TROUBLES and not is_shown:
         yield _trouble_of_parent(layout, root, f"the {root.kind}", page_of_failed_build(layout))
+
+
+def _says_why(stage: Stage) -> bool:
+    """Whether a failed step says more than that: why, or another word where no part has failed."""
+    has_own_word = not stage.progress.failed and says_of(stage.step) != FAILED
+    return has_own_word or bool(reason_of(stage.step))
 
 
 def _is_shown_already(root: Entity, *, is_explained: bool) -> bool:
