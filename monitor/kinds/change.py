@@ -31,6 +31,8 @@ from monitor.model import Entity, Kind, Phase
 NAME: Final = "change"
 QUIET_PERIOD: Final = timedelta(minutes=10)
 """How long no further install must come for the change to have come to its end."""
+_GIVEN_UP_AFTER: Final = timedelta(hours=1)
+"""The same where a workflow cannot be had: those of a deleted install vanish without an end."""
 _PAGE: Final = f"{org_workflows.PATH}?limit=100"
 _UNDER_WAY, _SUCCEEDED, _FAILED = "in-progress", "success", "error"
 _EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
@@ -174,8 +176,9 @@ def _current(units: Sequence[Entity]) -> tuple[Entity, ...]:
 
 def _status_of(units: Sequence[Entity], now: datetime | None, *, is_whole: bool) -> str:
     """Return how all of them fare; they have come to their end once no more come either."""
-    is_quiet = now is None or all(now - _last_change(unit) >= QUIET_PERIOD for unit in units)
-    if not (units and is_whole and is_quiet) or not all(unit.phase.is_terminal for unit in units):
+    period = QUIET_PERIOD if is_whole else _GIVEN_UP_AFTER
+    is_quiet = now is None or all(now - _last_change(unit) >= period for unit in units)
+    if not (units and is_quiet) or not all(unit.phase.is_terminal for unit in units):
         return _UNDER_WAY
     return _FAILED if any(unit.phase is Phase.FAILED for unit in units) else _SUCCEEDED
 

@@ -294,6 +294,37 @@ async def test_what_stands_in_for_an_apps_releases_is_shown(
     assert checked.named(APP) == "✓ app Storefront (app1): whatever 2 further lists lead to"
 
 
+async def test_what_is_done_beside_an_apps_runs_is_counted_for_its_own_installs(
+    check: Checker,
+) -> None:
+    at = datetime.now(UTC).isoformat()
+
+    def workflow(number: int, kind: str, install_id: str) -> dict[str, Any]:
+        metadata = {"install_id": install_id}
+        return {"id": f"inw{number}", "type": kind, "created_at": at, "metadata": metadata}
+
+    answers: dict[str, Any] = {
+        **TODAYS_ROUTES,
+        "/v1/apps/app1": {"id": APP, "name": "Storefront"},
+        "/v1/apps/app1/releases": [BILL],
+        "/v1/apps/app1/branches": [],
+        "/v1/installs/inl1": {"id": "inl1", "name": "acme", "app_id": APP},
+        "/v1/installs/inl2": {"id": "inl2", "name": "globex", "app_id": "app2"},
+        "/v1/workflows": [
+            workflow(1, "provision", "inl1"),
+            workflow(2, "provision", "inl2"),
+            workflow(3, "drift_run", "inl1"),
+            workflow(4, "app_branches_manual_update", ""),
+        ],
+    }
+    async with SmallPlatform(answers) as platform:
+        of_app = await check.small(platform, f'app = "{APP}"')
+        of_org = await check.small(platform, "workflows = true")
+
+    assert of_app.named(APP) == ("✓ app Storefront (app1): 1 workflow in the last 7d, 1 in flight")
+    assert of_org.of("workflows org") == ("✓ 1 run and 2 workflows in the last 7d, 3 in flight")
+
+
 async def test_a_wrong_id_is_no_missing_route(world: World, check: Checker) -> None:
     checked = await check.simulated(world, f'release = "{RELEASE}"')
 

@@ -167,13 +167,12 @@ def test_the_newer_of_the_list_and_the_workflow_itself_counts(
     assert root.children[0].children[0].status == status
 
 
-def test_a_workflow_of_which_nothing_is_known_keeps_the_change_under_way() -> None:
-    beside = _beside((member(1, "success"),), ())
-    beside = {**beside, MEMBERS: members_document(["inw1", "inw2"], NOW + timedelta(hours=9))}
+@pytest.mark.parametrize(("minutes", "status"), [(59, "in-progress"), (60, "success")])
+def test_a_workflow_that_cannot_be_had_is_awaited_for_an_hour(minutes: float, status: str) -> None:
+    members = members_document(["inw1", "inw2"], NOW + timedelta(minutes=minutes))
+    body = _body((member(1, "success"),))
 
-    assert change.decode(_body((member(1, "success"),)), "x@y", Memo(), beside).status == (
-        "in-progress"
-    )
+    assert change.decode(body, "inw1@build:bld1", Memo(), {MEMBERS: members}).status == status
 
 
 def test_what_failed_is_asked_about_first_and_what_is_well_and_listed_not_at_all() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -10,16 +11,18 @@ import msgspec
 
 from monitor.compose import render
 from monitor.config import WATCH_KINDS, Watch, format_duration
+from monitor.decide.selection import is_of_types
 from monitor.errors import NuonError, NuonNotFound, NuonRejected
 from monitor.kinds import FINDERS, KINDS, alternatives
 from monitor.kinds.profile import WatchedBy
 from monitor.kinds.wire import Memo, parse
-from monitor.model import Found, Snapshot, Target, TargetState
+from monitor.model import Found, NamePatterns, Snapshot, Target, TargetState
 from monitor.platform.fetch import gather, located, pages
 from monitor.platform.lookups import Names
 from monitor.platform.source import Source
 from monitor.service.wall_clock import utc_now
 from monitor.text import counted
+from monitor.watch.naming import meant
 
 
 class Shown(NamedTuple):
@@ -89,31 +92,38 @@ async def _found(source: Source, entry: Watch, path: str, forget_after: timedelt
     rows: tuple[Found, ...] = ()
     missing: NuonError | None = None
     try:
-        rows = await _rows(source, entry.target, path, utc_now() - forget_after)
+        rows = await _rows(source, entry, entry.target, path, utc_now() - forget_after)
     except NuonRejected as error:
         if not _is_unserved(error):
             raise
         missing = error
-    words = [_words(rows, entry, forget_after)] if rows else []
-    for target in alternatives(entry.target) if not rows else ():
-        words += await _words_elsewhere(source, entry, target, forget_after)
-    if missing and not words:
+    if rows:
+        return _words(rows, entry, forget_after)
+    elsewhere = [
+        words
+        for target in alternatives(entry.target)
+        if (words := await _words_elsewhere(source, entry, target, forget_after)) is not None
+    ]
+    if missing and not elsewhere:
         raise missing
-    return "; ".join(words) or _words((), entry, forget_after)
+    return "; ".join(filter(None, elsewhere)) or _words((), entry, forget_after)
 
 
 async def _words_elsewhere(
     source: Source, entry: Watch, target: Target, forget_after: timedelta
-) -> list[str]:
-    """Return what a list leads to that stands in for another, if this platform has it."""
+) -> str | None:
+    """Return what a list leads to that stands in for another; None where it is not served."""
     path = FINDERS[target.kind].path(target.id)
     try:
-        rows = await _rows(source, target, path, utc_now() - forget_after)
+        rows = await _rows(source, entry, target, path, utc_now() - forget_after)
     except NuonRejected as error:
         if not _is_unserved(error):
             raise
-        return []
-    return [_words(rows, entry, forget_after)] if rows else []
+        return None
+    if FINDERS[target.kind].is_of_app:
+        names = Names(source, None, utc_now)
+        rows = tuple((await meant(list(rows), NamePatterns(), names, app_id=target.id)).rows)
+    return _words(rows, entry, forget_after) if rows else ""
 
 
 def _words(rows: Sequence[Found], entry: Watch, forget_after: timedelta) -> str:
@@ -125,7 +135,9 @@ def _words(rows: Sequence[Found], entry: Watch, forget_after: timedelta) -> str:
     recent = [row for row in rows if not row.is_over or _is_since(horizon, row)]
     if not recent:
         return f"nothing {span}"
-    words = [f"{counted(len(recent), recent[0].target.kind)} {span}", f"{in_flight:,} in flight"]
+    kinds = Counter(row.target.kind for row in recent)
+    counts = [counted(count, kind) for kind, count in sorted(kinds.items())]
+    words = [f"{' and '.join(counts)} {span}", f"{in_flight:,} in flight"]
     if in_flight > entry.limit:
         words.append(f"at most {entry.limit:,} of them followed at one time")
     if entry.include or entry.exclude:
@@ -133,13 +145,16 @@ def _words(rows: Sequence[Found], entry: Watch, forget_after: timedelta) -> str:
     return ", ".join(words)
 
 
-async def _rows(source: Source, target: Target, path: str, horizon: datetime) -> tuple[Found, ...]:
+async def _rows(
+    source: Source, entry: Watch, target: Target, path: str, horizon: datetime
+) -> tuple[Found, ...]:
     """Return the rows of a list, up to the first page on which all are too old."""
-    finder = FINDERS[target.kind]
+    finder, types = FINDERS[target.kind], frozenset(entry.types)
     rows: dict[Target, Found] = {}
     async for page in pages(source, path):
         on_page = finder.decode(page.body, target.id)
-        rows.update((row.target, row) for row in on_page)
+        wanted = (row for row in on_page if is_of_types(row, types))
+        rows.update((row.target, row) for row in wanted)
         if not any(_is_since(horizon, row) for row in on_page):
             break
     return tuple(rows.values())
