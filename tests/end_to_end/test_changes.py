@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from monitor.simulation.platform import Age
+from monitor.simulation.scenarios import SCENARIOS, SCENARIOS_OF_TODAY
 from monitor.simulation.slack import plain_text
 from tests.support.org_scene import Scene, a_scene, followed
 from tests.support.small_platform import REMOVED, Refusal
+from tests.support.world import a_world
 
 
 @pytest.fixture
@@ -264,3 +268,28 @@ async def test_an_install_that_is_left_out_by_its_name_is_no_part_of_a_change(
 
     (thread,) = threads(scene)
     assert "2 installs" in thread[0]
+
+
+# The simulated platform
+
+
+async def test_on_the_simulated_platform_a_run_and_a_runbook_at_many_installs_are_two_cards(
+    tmp_path: Path,
+) -> None:
+    async with a_world(tmp_path) as world:
+        world.platform.age = Age.TODAY
+        run_id = world.platform.add(SCENARIOS["happy"], seed=1, dialect="run")
+        for number in range(4):
+            scenario = replace(SCENARIOS_OF_TODAY["runbook"], owner=number)
+            world.platform.add(scenario, seed=10 + number, dialect="workflow")
+        world.more = "[[watch]]\nworkflows = true"
+        async with world.monitor() as app:
+            for _ in range(60):
+                await world.look(app, after=60)
+            assert app.registry.rollout_pollers == ()
+
+        assert len(world.cards(run_id)) == 1
+        cards = [plain_text(one) for one in world.channel.messages if not one.thread_ts]
+        assert len(cards) == 2
+        assert sum(card.startswith("✅ runbook") for card in cards) == 1
+        assert sum("is on all 4 installs" in card for card in cards) == 1
