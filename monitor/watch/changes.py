@@ -99,19 +99,20 @@ class Changes:
             self._note(row, task, tie_of)
 
     def _note(self, row: Found, task: asyncio.Task[Answer], tie_of: Callable[[bytes], str]) -> None:
-        """Remember what an answer says, or that there will be none."""
+        """Remember what an answer says, or that there will be none; raises what is no answer's."""
         error = None if task.cancelled() else task.exception()
-        if not task.cancelled() and error is None:
-            tie = tie_of(task.result().body)
-            self._ties[row.target] = tie if row.type == _DEPLOY or not tie else f"{row.type}:{tie}"
+        if task.cancelled() or isinstance(error, NuonError):
+            self._note_failure(row, error)
             return
-        if error is not None and not isinstance(error, NuonError):
-            raise error
+        tie = tie_of(task.result().body)
+        self._ties[row.target] = tie if row.type == _DEPLOY or not tie else f"{row.type}:{tie}"
+
+    def _note_failure(self, row: Found, error: BaseException | None) -> None:
+        log.debug("tie_unknown", path=row.question, error=str(error or "no answer in time"))
         self._tries[row.target] = self._tries.get(row.target, 0) + 1
         is_final = isinstance(error, NuonNotFound | NuonRejected)
         if is_final or self._tries[row.target] >= _MOST_TRIES:
             self._ties[row.target] = ""
-        log.debug("tie_unknown", path=row.question, error=str(error) if error else "no answer")
 
     def grouped(self, rows: Sequence[Found]) -> Grouped:
         """Return rows by what each belongs to."""

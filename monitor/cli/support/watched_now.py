@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -128,21 +128,24 @@ async def _words_elsewhere(
 
 def _words(rows: Sequence[Found], entry: Watch, forget_after: timedelta) -> str:
     span = f"in the last {format_duration(forget_after)}"
-    if rows and all(row.target.kind in FINDERS for row in rows):
-        return f"whatever {counted(len(rows), 'further list')} lead to"
     horizon = utc_now() - forget_after
-    in_flight = sum(not row.is_over for row in rows)
     recent = [row for row in rows if not row.is_over or _is_since(horizon, row)]
     if not recent:
         return f"nothing {span}"
     kinds = Counter(row.target.kind for row in recent)
+    if kinds.keys() <= FINDERS.keys():
+        return f"whatever {counted(len(rows), 'further list')} lead to"
+    return ", ".join(_counts(kinds, sum(not row.is_over for row in rows), span, entry))
+
+
+def _counts(kinds: Mapping[str, int], in_flight: int, span: str, entry: Watch) -> Iterator[str]:
     counts = [counted(count, kind) for kind, count in sorted(kinds.items())]
-    words = [f"{' and '.join(counts)} {span}", f"{in_flight:,} in flight"]
+    yield f"{' and '.join(counts)} {span}"
+    yield f"{in_flight:,} in flight"
     if in_flight > entry.limit:
-        words.append(f"at most {entry.limit:,} of them followed at one time")
+        yield f"at most {entry.limit:,} of them followed at one time"
     if entry.include or entry.exclude:
-        words.append("before include and exclude")
-    return ", ".join(words)
+        yield "before include and exclude"
 
 
 async def _rows(
