@@ -52,7 +52,7 @@ WATCHED = {
         "app1",
         "/v1/apps/app1",
         {"id": "app1", "name": "Storefront"},
-        {"/v1/apps/app1/releases": []},
+        {"/v1/apps/app1/releases": [], "/v1/apps/app1/branches": []},
     ),
     "component": Watched(
         "cmp1", "/v1/components/cmp1", {"id": "cmp1"}, {"/v1/components/cmp1/releases": []}
