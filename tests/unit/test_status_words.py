@@ -107,6 +107,9 @@ WORDS: Mapping[str, Words] = {
         phase: " ".join(filter(None, (OF_RUN.get(phase), OF_WORKFLOWS.get(phase))))
         for phase in (PENDING, RUNNING, WAITING, SUCCEEDED, FAILED)
     },
+    "change": WHOLE,
+    "installs of a change": PART,
+    "install workflow": WHOLE,
     "step group": PART,
     "workflow step": PART,
     "approval": PART,
