@@ -263,6 +263,9 @@ UNMOVED = ("waits no longer", "waits after all", "deploy A waits for")
 STORIES: dict[str, Story] = {
     **{f"1 {end}": stopped(end) for end in ("stopped", "retries_exhausted")},
     **{f"2 {word}": parked_run(word) for word in ("failed-pending-retry", "error", "in-progress")},
+    "2 goes on": of_run(
+        a_run("success", "in-progress", *BUILDING), says=("🔵 main",), says_not=("succeeded", "✅")
+    ),
     **{
         f"3 {word}, plan {has_plan}": skipped_group(word, words, has_plan=has_plan)
         for word, words in {
