@@ -27,7 +27,7 @@ BUILD, ACCOUNT, BRANCH = "bld1", "acc1", "abr1"
 
 
 @dataclass
-class Place:
+class Asker:
     """A platform, a store, and names that are looked up there by a clock that stands still."""
 
     platform: SmallPlatform
@@ -50,9 +50,9 @@ class Place:
 
 
 @pytest.fixture
-async def place(tmp_path: Path) -> AsyncIterator[Place]:
+async def asker(tmp_path: Path) -> AsyncIterator[Asker]:
     async with SmallPlatform() as platform:
-        yield Place(platform, tmp_path)
+        yield Asker(platform, tmp_path)
 
 
 def accounts(count: int) -> list[dict[str, Any]]:
@@ -74,90 +74,90 @@ async def test_two_releases_that_fail_at_the_same_install_at_once_both_name_it(
 # What is found out
 
 
-async def test_an_install_a_component_and_an_app_are_called_by_their_names(place: Place) -> None:
-    place.platform.answers = {
+async def test_an_install_a_component_and_an_app_are_called_by_their_names(asker: Asker) -> None:
+    asker.platform.answers = {
         "/v1/installs/inl1": {"id": INSTALL, "name": "acme-prod", "app_id": APP},
         "/v1/components/cmp1": {"id": COMPONENT, "name": "checkout-api", "app_id": APP},
         "/v1/apps/app1": {"id": APP, "name": "shop", "display_name": "Shop"},
     }
 
-    called = await place.called(INSTALL, COMPONENT, APP)
+    called = await asker.called(INSTALL, COMPONENT, APP)
 
     assert called.names == {INSTALL: "acme-prod", COMPONENT: "checkout-api", APP: "Shop"}
     assert called.apps == {INSTALL: APP, COMPONENT: APP}
 
 
-async def test_the_app_of_a_component_is_named_without_being_asked_for(place: Place) -> None:
-    place.platform.answers = {
+async def test_the_app_of_a_component_is_named_without_being_asked_for(asker: Asker) -> None:
+    asker.platform.answers = {
         "/v1/components/cmp1": {"name": "checkout-api", "app_id": APP},
         "/v1/apps/app1": {"name": "shop"},
     }
 
-    called = await place.called(COMPONENT)
+    called = await asker.called(COMPONENT)
 
     assert called.names == {COMPONENT: "checkout-api", APP: "shop"}
 
 
 async def test_a_build_is_called_by_its_commit_and_the_first_line_of_its_message(
-    place: Place,
+    asker: Asker,
 ) -> None:
     commit = {"sha": "4f2a9c1", "message": "Pay twice as fast\n\nAnd more.", "author_name": "Anna"}
-    place.platform.answers = {"/v1/components/builds/bld1": {"vcs_connection_commit": commit}}
+    asker.platform.answers = {"/v1/components/builds/bld1": {"vcs_connection_commit": commit}}
 
-    called = await place.called(BUILD)
+    called = await asker.called(BUILD)
 
     assert called == Called(commits={BUILD: Commit("4f2a9c1", "Pay twice as fast", "Anna")})
 
 
-async def test_a_build_without_a_commit_is_called_by_what_it_was_built_from(place: Place) -> None:
+async def test_a_build_without_a_commit_is_called_by_what_it_was_built_from(asker: Asker) -> None:
     build = {"git_ref": "v1.42.0", "vcs_connection_commit": None}
-    place.platform.answers = {"/v1/components/builds/bld1": build}
+    asker.platform.answers = {"/v1/components/builds/bld1": build}
 
-    called = await place.called(BUILD)
+    called = await asker.called(BUILD)
 
     assert called.commits == {BUILD: Commit("v1.42.0", "", "")}
 
 
-async def test_a_person_is_called_by_their_e_mail_on_whatever_page_it_stands(place: Place) -> None:
-    place.platform.answers = {"/v1/orgs/current/accounts": accounts(120)}
+async def test_a_person_is_called_by_their_e_mail_on_whatever_page_it_stands(asker: Asker) -> None:
+    asker.platform.answers = {"/v1/orgs/current/accounts": accounts(120)}
 
-    called = await place.called("acc3", "acc119")
+    called = await asker.called("acc3", "acc119")
 
     assert called == Called(
         people={"acc3": "person3@example.com", "acc119": "person119@example.com"}
     )
 
 
-async def test_a_branch_is_found_by_its_id_alone_and_by_that_of_its_app(place: Place) -> None:
+async def test_a_branch_is_found_by_its_id_alone_and_by_that_of_its_app(asker: Asker) -> None:
     branch = {"id": BRANCH, "name": "main", "app_id": APP}
-    place.platform.answers = {
+    asker.platform.answers = {
         "/v1/branches": [branch],
         "/v1/apps/app1/branches/abr2": {"id": "abr2", "name": "next", "app_id": APP},
     }
 
-    called = await place.called(BRANCH, "app1/abr2")
+    called = await asker.called(BRANCH, "app1/abr2")
 
     assert called.names == {BRANCH: "main", "app1/abr2": "next"}
     assert called.apps == {BRANCH: APP, "app1/abr2": APP}
 
 
-async def test_many_installs_are_asked_for_by_their_list(place: Place) -> None:
+async def test_many_installs_are_asked_for_by_their_list(asker: Asker) -> None:
     ids = [f"inl{number}" for number in range(40)]
-    place.platform.answers["/v1/installs"] = [{"id": i, "name": f"customer {i}"} for i in ids]
+    asker.platform.answers["/v1/installs"] = [{"id": i, "name": f"customer {i}"} for i in ids]
 
-    called = await place.called(*ids)
+    called = await asker.called(*ids)
 
     assert called.names == {i: f"customer {i}" for i in ids}
-    assert len(place.platform.asked) == 1
+    assert len(asker.platform.asked) == 1
 
 
-async def test_no_poll_asks_for_more_than_a_handful_the_most_needed_first(place: Place) -> None:
+async def test_no_poll_asks_for_more_than_a_handful_the_most_needed_first(asker: Asker) -> None:
     ids = [f"inl{number}" for number in range(40)]
-    place.platform.answers = {f"/v1/installs/{i}": {"name": f"customer {i}"} for i in ids}
+    asker.platform.answers = {f"/v1/installs/{i}": {"name": f"customer {i}"} for i in ids}
 
-    async with place.names() as names:
+    async with asker.names() as names:
         at_first = await names.called(ids)
-        asked_at_first = len(place.platform.asked)
+        asked_at_first = len(asker.platform.asked)
         later = await names.called(ids)
 
     assert list(at_first.names) == ids[: len(at_first.names)]
@@ -168,37 +168,37 @@ async def test_no_poll_asks_for_more_than_a_handful_the_most_needed_first(place:
 # What was found out is kept
 
 
-async def test_what_is_known_is_not_asked_for_again_after_a_restart(place: Place) -> None:
+async def test_what_is_known_is_not_asked_for_again_after_a_restart(asker: Asker) -> None:
     commit = {"sha": "4f2a9c1", "message": "Pay", "author_name": "Anna"}
-    place.platform.answers = {
+    asker.platform.answers = {
         "/v1/components/cmp1": {"name": "checkout-api", "app_id": APP},
         "/v1/apps/app1": {"name": "shop"},
         "/v1/components/builds/bld1": {"vcs_connection_commit": commit},
         "/v1/orgs/current/accounts": accounts(2),
     }
-    before = await place.called(COMPONENT, BUILD, ACCOUNT)
-    place.platform.answers.clear()
-    place.platform.asked.clear()
+    before = await asker.called(COMPONENT, BUILD, ACCOUNT)
+    asker.platform.answers.clear()
+    asker.platform.asked.clear()
 
-    after = await place.called(COMPONENT, BUILD, ACCOUNT)
+    after = await asker.called(COMPONENT, BUILD, ACCOUNT)
 
     assert after == before
     assert all((before.names, before.apps, before.commits, before.people))
-    assert place.platform.asked == []
+    assert asker.platform.asked == []
 
 
 async def test_a_name_that_an_earlier_version_kept_serves_until_its_app_is_known(
-    place: Place,
+    asker: Asker,
 ) -> None:
-    with Store.open(f"sqlite:///{place.folder}/monitor.db", now=NOON) as store:
+    with Store.open(f"sqlite:///{asker.folder}/monitor.db", now=NOON) as store:
         store.names.save({COMPONENT: Name("checkout-api", app_id=None)}, NOON)
-    without = await place.called(COMPONENT)
-    place.platform.answers = {
+    without = await asker.called(COMPONENT)
+    asker.platform.answers = {
         "/v1/components/cmp1": {"name": "checkout-api", "app_id": APP},
         "/v1/apps/app1": {"name": "shop"},
     }
 
-    called = await place.called(COMPONENT)
+    called = await asker.called(COMPONENT)
 
     assert without == Called(names={COMPONENT: "checkout-api"})
     assert called.apps == {COMPONENT: APP}
@@ -208,44 +208,44 @@ async def test_a_name_that_an_earlier_version_kept_serves_until_its_app_is_known
 
 
 async def test_what_the_platform_does_not_say_is_left_out_and_not_asked_for_again(
-    place: Place,
+    asker: Asker,
 ) -> None:
-    place.platform.answers = {"/v1/installs/inl1": REMOVED, "/v1/components/cmp1": {"name": None}}
+    asker.platform.answers = {"/v1/installs/inl1": REMOVED, "/v1/components/cmp1": {"name": None}}
     ids = (INSTALL, COMPONENT, BUILD, ACCOUNT, BRANCH, "job1", "")
 
-    async with place.names() as names:
+    async with asker.names() as names:
         called = await names.called(ids)
-        asked = len(place.platform.asked)
-        place.now += timedelta(minutes=9)
+        asked = len(asker.platform.asked)
+        asker.now += timedelta(minutes=9)
         again = await names.called(ids)
 
     assert called == again == Called()
-    assert asked == len(place.platform.asked) == 5
+    assert asked == len(asker.platform.asked) == 5
 
 
 async def test_a_name_is_asked_for_again_once_the_platform_may_have_recovered(
-    place: Place,
+    asker: Asker,
 ) -> None:
-    place.platform.answers = {"/v1/installs/inl1": {"name": 5}}
+    asker.platform.answers = {"/v1/installs/inl1": {"name": 5}}
 
-    async with place.names() as names:
+    async with asker.names() as names:
         before = await names.called([INSTALL])
-        place.platform.answers = {"/v1/installs/inl1": {"name": "acme-prod"}}
-        place.now += timedelta(minutes=10)
+        asker.platform.answers = {"/v1/installs/inl1": {"name": "acme-prod"}}
+        asker.now += timedelta(minutes=10)
         after = await names.called([INSTALL])
 
     assert before == Called()
     assert after.names == {INSTALL: "acme-prod"}
 
 
-async def test_a_route_that_is_missing_is_not_tried_before_the_next_day(place: Place) -> None:
-    async with place.names() as names:
+async def test_a_route_that_is_missing_is_not_tried_before_the_next_day(asker: Asker) -> None:
+    async with asker.names() as names:
         await names.called([ACCOUNT])
-        place.now += timedelta(hours=23)
+        asker.now += timedelta(hours=23)
         await names.called([ACCOUNT])
-        tried = len(place.platform.asked)
-        place.now += timedelta(hours=1)
-        place.platform.answers["/v1/orgs/current/accounts"] = accounts(2)
+        tried = len(asker.platform.asked)
+        asker.now += timedelta(hours=1)
+        asker.platform.answers["/v1/orgs/current/accounts"] = accounts(2)
         called = await names.called([ACCOUNT])
 
     assert tried == 1
@@ -253,28 +253,28 @@ async def test_a_route_that_is_missing_is_not_tried_before_the_next_day(place: P
 
 
 async def test_a_clock_that_was_set_back_does_not_keep_a_name_from_being_asked_for(
-    place: Place,
+    asker: Asker,
 ) -> None:
-    async with place.names() as names:
+    async with asker.names() as names:
         await names.called([INSTALL])
-        place.now -= timedelta(days=30)
-        place.platform.answers["/v1/installs/inl1"] = {"name": "acme-prod"}
+        asker.now -= timedelta(days=30)
+        asker.platform.answers["/v1/installs/inl1"] = {"name": "acme-prod"}
         called = await names.called([INSTALL])
 
     assert called.names == {INSTALL: "acme-prod"}
 
 
 async def test_a_name_that_does_not_come_does_not_hold_up_the_others(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    asker: Asker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place.platform.answers = {
+    asker.platform.answers = {
         "/v1/installs/inl1": NEVER,
         "/v1/installs/inl2": {"name": "globex"},
     }
     loop = asyncio.get_running_loop()
     time = loop.time
 
-    async with place.names() as names:
+    async with asker.names() as names:
         asking = asyncio.create_task(names.called([INSTALL, "inl2"]))
         await until(lambda: "inl2" in names._known)
         monkeypatch.setattr(loop, "time", lambda: time() + names_module._PATIENCE_SECONDS)
@@ -283,29 +283,29 @@ async def test_a_name_that_does_not_come_does_not_hold_up_the_others(
     assert called.names == {"inl2": "globex"}
 
 
-async def test_what_another_poll_is_asking_for_is_asked_for_once(place: Place) -> None:
-    place.platform.answers = {"/v1/installs/inl1": {"name": "acme-prod"}}
+async def test_what_another_poll_is_asking_for_is_asked_for_once(asker: Asker) -> None:
+    asker.platform.answers = {"/v1/installs/inl1": {"name": "acme-prod"}}
 
-    async with place.names() as names:
+    async with asker.names() as names:
         both = await asyncio.gather(names.called([INSTALL]), names.called([INSTALL]))
 
     assert [called.names for called in both] == [{INSTALL: "acme-prod"}] * 2
-    assert len(place.platform.asked) == 1
+    assert len(asker.platform.asked) == 1
 
 
-async def test_an_id_of_any_characters_asks_for_nothing_else(place: Place) -> None:
-    await place.called("inl../apps/app1", "inl?x", "inl 1")
+async def test_an_id_of_any_characters_asks_for_nothing_else(asker: Asker) -> None:
+    await asker.called("inl../apps/app1", "inl?x", "inl 1")
 
-    assert place.platform.asked == [
+    assert asker.platform.asked == [
         "/v1/installs/inl..%2Fapps%2Fapp1",
         "/v1/installs/inl%3Fx",
         "/v1/installs/inl%201",
     ]
 
 
-async def test_a_name_of_any_length_is_kept_short(place: Place) -> None:
-    place.platform.answers = {"/v1/installs/inl1": {"name": "acme" * 1_000_000}}
+async def test_a_name_of_any_length_is_kept_short(asker: Asker) -> None:
+    asker.platform.answers = {"/v1/installs/inl1": {"name": "acme" * 1_000_000}}
 
-    called = await place.called(INSTALL)
+    called = await asker.called(INSTALL)
 
     assert len(called.names[INSTALL]) == 200
