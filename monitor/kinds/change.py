@@ -15,7 +15,7 @@ import msgspec
 
 from monitor.kinds import org_workflows, tree, wire, workflow_words
 from monitor.kinds.org_workflows import Row
-from monitor.kinds.parts import PART_OF_WORKFLOW, WHOLE_WORKFLOW
+from monitor.kinds.parts import WHOLE_WORKFLOW
 from monitor.kinds.profile import (
     DashboardPage,
     KindProfile,
@@ -26,7 +26,7 @@ from monitor.kinds.profile import (
 )
 from monitor.kinds.run_documents import install_workflow, workflow_path
 from monitor.kinds.wire import Beside, Question
-from monitor.model import Entity, Kind, Phase
+from monitor.model import Entity, Kind, Phase, status_words
 
 NAME: Final = "change"
 QUIET_PERIOD: Final = timedelta(minutes=10)
@@ -39,10 +39,10 @@ _EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
 
 _THE_INSTALLS: Final = "the installs"
 
-CHANGE: Final = Kind(NAME, WHOLE_WORKFLOW)
-INSTALLS: Final = Kind(
-    "installs of a change", PART_OF_WORKFLOW, growing_statuses=frozenset({_UNDER_WAY})
-)
+_WORDS: Final = status_words(RUNNING=_UNDER_WAY, SUCCEEDED=_SUCCEEDED, FAILED=_FAILED)
+"""Ours, and none of the platform's: it has no such object."""
+CHANGE: Final = Kind(NAME, _WORDS)
+INSTALLS: Final = Kind("installs of a change", _WORDS, growing_statuses=frozenset({_UNDER_WAY}))
 INSTALL_WORKFLOW: Final = Kind("install workflow", WHOLE_WORKFLOW)
 """What is done at one install: a whole workflow, which is not part of any other."""
 
@@ -57,6 +57,12 @@ def tie_of(change_id: str) -> str:
     return change_id.partition("@")[2]
 
 
+def subject(change: Entity) -> tuple[str, ...]:
+    """Return what is done, such as a deploy of one component: later builds of it as well."""
+    kind, mode = change.fact("type"), "plan" if change.plan_only else "apply"
+    return (kind, mode, change.name) if kind and change.name else ()
+
+
 def page(change: Entity) -> DashboardPage | None:
     """Return the page of the one workflow there is; of several together there is none."""
     units = [unit for step in change.children for unit in step.children]
@@ -69,6 +75,7 @@ PROFILE: Final = KindProfile(
     unit=INSTALL_WORKFLOW,
     terms=Terms(step=_THE_INSTALLS),
     unit_names=("{install}",),
+    subject=subject,
     page=page,
     unit_page=page_of_install,
 )

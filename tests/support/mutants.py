@@ -243,4 +243,24 @@ MUTANTS = (
         "    return CONFIRMED_BY << 60",
         _RESTORED,
     ),
+    # What belongs together
+    Mutant(
+        "the workflows of a run's installs are shown again",
+        "for row in rows_of(body) if not row.ties.app_branch_run_id)",
+        "for row in rows_of(body))",
+        "test_app_today.py::test_the_workflows_of_an_apps_installs_that_belong_to_no_run_are_found",
+    ),
+    Mutant(
+        "a change has ended as soon as its installs have",
+        "QUIET_PERIOD: Final = timedelta(minutes=10)",
+        "QUIET_PERIOD: Final = timedelta(0)",
+        "test_changes.py::test_thirty_deploys_of_one_build_are_one_card",
+    ),
+    Mutant(
+        "an install that comes later is a change of its own",
+        "        return its.target if its and _is_close(row.tie, its.last_at, row.created_at)"
+        " else None",
+        "        return None",
+        "test_changes.py::test_a_restart_keeps_what_belongs_together",
+    ),
 )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from monitor.decide import healing
-from monitor.kinds import KINDS, release, run, workflow
+from monitor.kinds import KINDS, change, release, run, workflow
 from monitor.kinds.parts import WORKFLOW, WORKFLOW_STEP
 from monitor.kinds.run_groups import INSTALL_GROUP
 from monitor.kinds.run_installs import INSTALL_RUN
@@ -40,12 +40,25 @@ def a_workflow(status: str, unit_status: str, install: str = "a", **facts: Any) 
     return Entity(WORKFLOW, status=status, install_id=install, children=(group,), **facts)
 
 
-WORDS = {"release": "active", "run": "success", "workflow": "success"}
-MAKERS: dict[str, Make] = {"release": a_release, "run": a_run, "workflow": a_workflow}
+def a_change(status: str, unit_status: str, install: str = "a", **facts: Any) -> Entity:
+    facts = {"facts": (("type", "manual_deploy"),), "name": "deploy checkout-api"} | facts
+    unit = Entity(change.INSTALL_WORKFLOW, f"{facts['id']}/w", unit_status, install_id=install)
+    installs = Entity(change.INSTALLS, "installs", status, children=(unit,))
+    return Entity(change.CHANGE, status=status, children=(installs,), **facts)
+
+
+WORDS = {"release": "active", "run": "success", "workflow": "success", "change": "success"}
+MAKERS: dict[str, Make] = {
+    "release": a_release,
+    "run": a_run,
+    "workflow": a_workflow,
+    "change": a_change,
+}
 OF_ANOTHER: dict[str, dict[str, Any]] = {
     "release": {"component_id": "cmp2"},
     "run": {"facts": (("app_branch_id", "abr2"),)},
     "workflow": {"name": "deploy web"},
+    "change": {"name": "deploy web"},
 }
 every_kind = pytest.mark.parametrize("kind", MAKERS)
 

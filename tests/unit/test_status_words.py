@@ -58,7 +58,12 @@ ACTION_RUN: Words = {
 }
 ACTION: Words = {RUNNING: "delete_queued", SUCCEEDED: "active", FAILED: "error"}
 
+OF_CHANGE: Words = {RUNNING: "in-progress", SUCCEEDED: "success", FAILED: "error"}
+
 WORDS: Mapping[str, Words] = {
+    "change": OF_CHANGE,
+    "installs of a change": OF_CHANGE,
+    "install workflow": WHOLE,
     "release": {
         PENDING: "queued",
         RUNNING: "planning provisioning deprovisioning syncing executing executing_release_steps",
@@ -107,9 +112,6 @@ WORDS: Mapping[str, Words] = {
         phase: " ".join(filter(None, (OF_RUN.get(phase), OF_WORKFLOWS.get(phase))))
         for phase in (PENDING, RUNNING, WAITING, SUCCEEDED, FAILED)
     },
-    "change": WHOLE,
-    "installs of a change": PART,
-    "install workflow": WHOLE,
     "step group": PART,
     "workflow step": PART,
     "approval": PART,

@@ -116,10 +116,10 @@ async def _words_elsewhere(
     path = FINDERS[target.kind].path(target.id)
     try:
         rows = await _rows(source, entry, target, path, utc_now() - forget_after)
-    except NuonRejected as error:
-        if not _is_unserved(error):
-            raise
-        return None
+    except NuonError as error:
+        if _is_unserved(error) or isinstance(error, NuonNotFound):
+            return None
+        raise
     if FINDERS[target.kind].is_of_app:
         names = Names(source, None, utc_now)
         rows = tuple((await meant(list(rows), NamePatterns(), names, app_id=target.id)).rows)
