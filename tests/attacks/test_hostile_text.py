@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import aiohttp
 import msgspec
@@ -70,7 +71,7 @@ HOSTILE = {
     "a page": f"<script>alert(1)</script><img src=x onerror=y>{SIGN}\"'></body>",
     "zalgo": SIGN[:1] + "\u0301\u0302\u0303\u0304\u0489" * 40 + SIGN[1:],
     "a path": f"../../../etc/passwd?{SIGN}#x%2e%2e%2f;$(id)|`id`",
-    "templates": f"{{0}} {{event}} %s %(x)s ${{jndi:ldap://x.example}} {{{{7*7}}}} [bold]{SIGN}[/]",
+    "templates": f"[bold]{SIGN}[/] {{0}} {{event}} %s %(x)s ${{jndi:ldap://x.example}} {{{{7*7}}}}",
     "sql": f"'; DROP TABLE targets; -- {SIGN}",
     "a megabyte": f"{SIGN} " + "<!channel>" * 100_000,
     "a wide megabyte": f"{SIGN}" + "\U0001f4a3\u0301" * 250_000,
@@ -112,8 +113,21 @@ class HostilePlatform(SimulatedPlatform):
             case ["", "v1", "installs" | "components" | "apps", _]:
                 app_id = f"app{self.text[:50]}"
                 return web.json_response({"name": self.text, "app_id": app_id})
+            case ["", "v1", "installs", install_id, "deploys", deploy_id]:
+                return web.json_response(self._explanation(install_id, deploy_id))
             case _:
                 return answer
+
+    def _explanation(self, install_id: str, deploy_id: str) -> dict[str, Any]:
+        """Return what explains a deploy, whose own answer says little."""
+        job = {"id": "job1", "type": self.text, "status": "failed", "status_description": self.text}
+        return {
+            "id": unquote(deploy_id),
+            "install_id": unquote(install_id),
+            "component_name": self.text,
+            "runner_jobs": [job],
+            "oci_artifact": {"id": "art1", "tag": self.text, "repository": self.text},
+        }
 
     def _poisoned(self, answer: web.Response) -> web.Response:
         assert isinstance(answer.body, bytes)
@@ -124,7 +138,9 @@ class HostilePlatform(SimulatedPlatform):
             for number, deploy in enumerate(step.get("install_deploys") or ()):
                 # It begins as the platform's own ids do, or nobody would ask for its name.
                 deploy["install_id"] = f"inl{number}{text[:200]}"
-        document = poisoned(document, text, spares=self.spares | {"release_steps", "id"})
+        document = poisoned(
+            document, text, spares=self.spares | {"release_steps", "id", "component_id"}
+        )
         whole = {"release_steps": steps, "status_description": self.text}
         body = msgspec.json.encode(document | whole)
         return web.Response(body=body, content_type="application/json")
