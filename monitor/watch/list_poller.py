@@ -203,7 +203,8 @@ class ListPoller:
             return news
         tied, is_whole = await self._changes.tied(news, self._finder.tie_of)
         if not is_whole:
-            self._fingerprint_now = None  # the next pass asks about the others
+            # The next pass asks about the others, on whatever page they are.
+            self._fingerprint_now = self._looked_deep_at = None
         return tied
 
     def _chosen(self, news: Sequence[Found]) -> Choice:

@@ -12,7 +12,7 @@ import pytest
 from monitor.simulation.platform import Age
 from monitor.simulation.scenarios import SCENARIOS, SCENARIOS_OF_TODAY
 from monitor.simulation.slack import plain_text
-from tests.support.org_scene import Scene, a_scene, followed
+from tests.support.org_scene import CUSTOMERS_VALUE, Scene, a_scene, followed
 from tests.support.small_platform import REMOVED, Refusal
 from tests.support.world import a_world
 
@@ -268,6 +268,34 @@ async def test_an_install_that_is_left_out_by_its_name_is_no_part_of_a_change(
 
     (thread,) = threads(scene)
     assert "2 installs" in thread[0]
+
+
+async def test_a_fleet_that_spans_pages_is_whole_after_a_few_passes(scene: Scene) -> None:
+    scene.watches += "\nlimit = 1"
+    for number in range(90):
+        deploy(scene, number)
+    async with scene.monitor() as app:
+        await scene.look(app, times=8)
+
+    (thread,) = threads(scene)
+    assert "90 installs" in thread[0]
+
+
+async def test_what_a_customer_entered_is_nowhere(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [deploy(scene, number) for number in range(3)]
+    async with scene.monitor() as app:
+        await scene.look(app)
+        scene.set_status(rows[0], "error", "helm upgrade timed out")
+        await scene.look(app)
+
+    assert len(threads(scene)[0]) > 1
+    assert CUSTOMERS_VALUE in str(rows)
+    assert CUSTOMERS_VALUE not in "".join(map(str, scene.slack.channel("releases").messages))
+    assert CUSTOMERS_VALUE not in "".join(capsys.readouterr())
+    for file in scene.folder.iterdir():
+        assert CUSTOMERS_VALUE.encode() not in file.read_bytes()
 
 
 # The simulated platform
