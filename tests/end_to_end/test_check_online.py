@@ -291,7 +291,7 @@ async def test_what_stands_in_for_an_apps_releases_is_shown(
     async with SmallPlatform(answers) as platform:
         checked = await check.small(platform, f'app = "{APP}"')
 
-    assert checked.named(APP) == "✓ app Storefront (app1): whatever 2 further lists lead to"
+    assert checked.named(APP) == "✓ app Storefront (app1): follows 2 further lists"
 
 
 async def test_what_is_done_beside_an_apps_runs_is_counted_for_its_own_installs(

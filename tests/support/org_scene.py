@@ -15,7 +15,7 @@ from monitor.service.build import build
 from monitor.simulation.slack import SimulatedSlack, plain_text
 from tests.support.clock import Clock, clock_at
 from tests.support.configuration import configuration
-from tests.support.small_platform import TOKEN, Refusal, SmallPlatform
+from tests.support.small_platform import REMOVED, TOKEN, Refusal, SmallPlatform
 
 BILL = {"id": "rel1", "status": "ready", "app_config_id": "apc1", "semantic_digest": "x"}
 BRANCHES = "/v1/apps/app1/branches"
@@ -135,6 +135,7 @@ class Scene:
 async def a_scene(folder: Path, watches: str) -> AsyncIterator[Scene]:
     """Let an app be there on a platform that has bills of materials for releases."""
     answers: dict[str, Any] = {
+        "/v1/workflows/*": REMOVED,
         "/v1/apps": [{"id": "app1"}],
         "/v1/apps/app1": {"id": "app1", "name": "Storefront"},
         "/v1/apps/app1/releases": [BILL],

@@ -134,7 +134,7 @@ def _words(rows: Sequence[Found], entry: Watch, forget_after: timedelta) -> str:
         return f"nothing {span}"
     kinds = Counter(row.target.kind for row in recent)
     if kinds.keys() <= FINDERS.keys():
-        return f"whatever {counted(len(rows), 'further list')} lead to"
+        return f"follows {counted(len(rows), 'further list')}"
     return ", ".join(_counts(kinds, sum(not row.is_over for row in rows), span, entry))
 
 
