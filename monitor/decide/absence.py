@@ -1,4 +1,4 @@
-"""What an answer lacks where that means something: a removed part, a wait that is over. Pure.
+"""What an answer lacks: a part that is not there any more, a wait that is over. Pure.
 
 One answer proves nothing: the platform's pages miss rows and repeat others, and a replica that
 lags has what was removed, and lacks what was added. Polls in a row have to agree.
@@ -6,16 +6,17 @@ lags has what was removed, and lacks what was added. Polls in a row have to agre
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
+from operator import is_
 from typing import NamedTuple
 
 import msgspec
 
 from monitor.decide.claims import CONFIRMED_BY, MISSING, PRESENT, ClaimBook, Key, key_of
-from monitor.decide.diff import order_key
+from monitor.decide.diff import apart, begins_anew, order_key
 from monitor.decide.order import Order, order_of
 from monitor.kinds import profile_of
-from monitor.model import Entity, EventKind, Phase, Snapshot, TargetState
+from monitor.model import Entity, EventKind, Level, Phase, Snapshot, TargetState
 
 _MOST_REMEMBERED = 500
 """Of the approvals that ceased to wait; a replica does not lag by more of them than that."""
@@ -35,12 +36,70 @@ def present(
     orders: Mapping[Key, Order],
     claims: ClaimBook,
 ) -> Present:
-    """Return what is there of what has no end, given an answer and what was seen last."""
+    """Return what is there, given an answer and what was seen last."""
     if profile_of(root).is_list_of_waits:
         return _waiting(seen, root, claims)
     if root.kind.is_perpetual:
-        root = _with_steps(seen, state, root, orders, claims)
-    return Present(root, ())
+        return Present(_with_steps(seen, state, root, orders, claims), ())
+    return Present(_with_missing(seen.root, root, orders, claims), ())
+
+
+# What has an end
+
+
+def _with_missing(
+    seen: Entity, root: Entity, orders: Mapping[Key, Order], claims: ClaimBook
+) -> Entity:
+    """Return an answer's tree with the steps and units that it is not sure to lack.
+
+    A rollout must not succeed because an older answer lacks what is still at work. What is newer
+    than before lacks them at once, and so does a rollout that begins anew.
+    """
+    if begins_anew(seen, root):
+        return root
+    unsure: dict[Key, list[Entity]] = {}
+    earlier_parts, parts = apart(seen, root)
+    answered = {key_of(part) for _, part in parts}
+    for parent, part in _lacking(earlier_parts, answered):
+        is_newer = orders.get(parent) is Order.NEWER
+        if not is_newer and not claims.add(key_of(part), MISSING, of=CONFIRMED_BY):
+            unsure.setdefault(parent, []).append(_without(part, answered))
+    return _with_children(root, unsure) if unsure else root
+
+
+def _lacking(
+    earlier_parts: Iterable[tuple[Level, Entity]], answered: Set[Key]
+) -> Iterator[tuple[Key, Entity]]:
+    """Yield the uppermost steps and units that were there and are not in an answer.
+
+    Each is with what it was below.
+    """
+    changed = [(level, part, key_of(part)) for level, part in earlier_parts]
+    missing = {key for level, _, key in changed if level < Level.DETAIL} - answered
+    for _, parent, key in changed:
+        if missing and key in answered:
+            for child in parent.children:
+                if key_of(child) in missing and not child.is_absent:
+                    yield key, child
+
+
+def _without(part: Entity, elsewhere: Set[Key]) -> Entity:
+    children = tuple(
+        _without(child, elsewhere) for child in part.children if key_of(child) not in elsewhere
+    )
+    return part if children == part.children else msgspec.structs.replace(part, children=children)
+
+
+def _with_children(part: Entity, more: Mapping[Key, list[Entity]]) -> Entity:
+    children = tuple(_with_children(child, more) for child in part.children)
+    if key_of(part) in more:
+        children = tuple(sorted((*children, *more[key_of(part)]), key=order_key))
+    elif all(map(is_, children, part.children)):
+        return part
+    return msgspec.structs.replace(part, children=children)
+
+
+# What has none
 
 
 def _with_steps(

@@ -139,7 +139,7 @@ def keep_absent(before: Snapshot | None, after: Snapshot) -> Snapshot:
     earlier_parts, parts = apart(before.root, after.root)
     present = {(entity.kind, entity.id) for _, entity in parts}
     replaced = [part for part in before.replaced if (part.kind, part.id) not in present]
-    if _begins_anew(before.root, after.root):
+    if begins_anew(before.root, after.root):
         for _, part in earlier_parts:
             if (part.kind, part.id) not in present:
                 replaced.append(msgspec.structs.replace(part, children=()))
@@ -150,7 +150,8 @@ def keep_absent(before: Snapshot | None, after: Snapshot) -> Snapshot:
     return msgspec.structs.replace(after, root=root, replaced=tuple(replaced))
 
 
-def _begins_anew(before: Entity, after: Entity) -> bool:
+def begins_anew(before: Entity, after: Entity) -> bool:
+    """Whether a rollout has left its end."""
     return before.phase.is_terminal and after.phase in (Phase.PENDING, Phase.RUNNING)
 
 

@@ -59,7 +59,9 @@ def note_stalls(book: AlertBook, stall_rules: StallRules, *, can_confirm: bool) 
     stalled: dict[str, Reason] = {}
     if can_confirm:
         stalled = {key: reason for key, reason in found.items() if key in book.state.suspects}
-        book.remember(suspects=tuple(found))
+    # What is not found any more is none, whatever else is unsure.
+    suspects = tuple(key for key in found if can_confirm or key in book.state.suspects)
+    book.remember(suspects=suspects)
     if not found and (silence := _silence(book, stall_rules)) is not None:
         stalled[book.root.id] = silence
     _begin_stalls(book, stalled)

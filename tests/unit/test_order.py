@@ -289,3 +289,52 @@ def test_what_has_no_newer_times_does_not_keep_older_ones_from_being_believed() 
 
     assert reader.seen is not None
     assert reader.seen.root == RUNNING
+
+
+# What an answer lacks
+
+SHORT = release("active", step(1, "active", unit("active")))
+LONGER = release(
+    "active", *SHORT.children, step(2, "polling_install_deploys", deploy("b", "executing"))
+)
+
+
+def test_a_rollout_does_not_succeed_because_an_older_answer_lacks_what_is_at_work() -> None:
+    assert reading(LONGER, SHORT, LONGER, SHORT, SHORT, LONGER)[1:] == [[]] * 5
+
+
+def test_what_three_polls_in_a_row_lack_does_not_keep_a_rollout_from_its_end() -> None:
+    assert reading(LONGER, SHORT, SHORT, SHORT)[1:] == [[], [], ["succeeded release"]]
+
+
+def test_what_is_newer_lacks_a_part_at_once() -> None:
+    longer = msgspec.structs.replace(LONGER, updated_at=after(5))
+    shorter = msgspec.structs.replace(SHORT, updated_at=after(6))
+
+    assert reading(longer, shorter)[1] == ["succeeded release"]
+
+
+def test_a_part_that_is_below_another_one_now_is_not_missing_and_there_once() -> None:
+    one, other = (step(n, "polling_install_deploys") for n in (1, 2))
+    moving = deploy("b", "executing")
+    reader = Reader(stamps=None)
+    for steps in (
+        (msgspec.structs.replace(one, children=(moving,)), other),
+        (msgspec.structs.replace(other, children=(moving,)),),
+    ):
+        reader.poll(release("executing", *steps), after(90))
+
+    assert reader.seen is not None
+    kept, now = reader.seen.root.children
+    assert (kept.id, kept.is_absent, kept.children) == (one.id, False, ())
+    assert now.children == (moving,)
+
+
+def test_a_dead_end_has_to_be_seen_twice_in_a_row_also_while_something_is_unsure() -> None:
+    stuck = release("active", step(1, "error", unit("cancelled")))
+    going_on = release("active", step(1, "active", unit("cancelled"), deploy("b", "executing")))
+    stuck_again = release("active", step(1, "error", unit("cancelled"), deploy("b", "cancelled")))
+
+    told = reading(stuck, going_on, stuck_again, stuck_again)
+
+    assert ["stalled release" in one for one in told] == [False, False, False, True]
