@@ -48,14 +48,14 @@ def of(name: str) -> Scenario:
     return replace(scenario, steps=tuple(min(size, 3) for size in scenario.steps[:2]))
 
 
-def words_of(root: Entity) -> dict[tuple[str, str], tuple[str, str]]:
+def statuses_of(root: Entity) -> dict[tuple[str, str], str]:
     """Return what a rollout and its parts came to.
 
-    What explains them is left out, and so are facts of it: thin answers leave that to other
-    documents, which are asked for only while they are needed.
+    What explains or describes them is left out: thin answers leave that to other documents,
+    which are asked for only while they are needed, and may have been behind by then.
     """
-    parts = [part for level, part in root.walk() if level < Level.DETAIL]
-    return {(part.kind, part.id): (part.status, part.description) for part in (root, *parts)}
+    parts = (part for level, part in root.walk() if level < Level.DETAIL)
+    return {(part.kind, part.id): part.status for part in (root, *parts)}
 
 
 @pytest.mark.parametrize(("dialect", "name", "lag"), lives())
@@ -70,7 +70,7 @@ async def test_what_is_told_is_what_happened_each_once(
         assert (found.lost, found.repeated, found.false) == ((), (), ())
         world.platform.replica_lag = 0.0
         known, _ = world.stored(target_id)
-        assert words_of(known.root) == words_of((await truth_of(world, known)).root)
+        assert statuses_of(known.root) == statuses_of((await truth_of(world, known)).root)
 
 
 async def test_an_approval_that_waits_anywhere_is_told_once_and_so_is_its_end(

@@ -72,9 +72,17 @@ class Life:
             part,
             status=self._chance.choice(words) if words else "",
             description=self._chance.choice(["", "one", "two"]),
-            facts=(("tag", self._chance.choice("xyz")),),
+            facts=(("tag", self._tag()),),
             updated_at=after(self._count / 1000) if self._has_times else None,
         )
+
+    def _tag(self) -> str:
+        """Return what tells values apart; without times it makes each of them another one.
+
+        An older answer that has by chance what the story comes back to confirms that a poll
+        early, before what goes with it: a moment that no restoration of order can undo.
+        """
+        return self._chance.choice("xyz") if self._has_times else str(self._count)
 
     def _with_another_step(self, root: Entity) -> Entity:
         units = [self._part(self._profile.unit, "unit") for _ in range(self._chance.randint(1, 3))]
@@ -85,10 +93,13 @@ class Life:
         return msgspec.structs.replace(part, children=children)
 
     def _changed(self, root: Entity) -> Entity:
-        if self._chance.random() < 0.2:
+        is_longer = self._chance.random() < 0.2
+        if is_longer:
             root = self._with_another_step(root)
-        if self._chance.random() < 0.7 or self._profile.is_list_of_waits:
-            root = self._moved(root)  # also so that times order it: something is touched
+        # Also so that times order it: what lacks a step and has no older part may be the newer.
+        is_ordered = self._profile.is_list_of_waits or (is_longer and self._has_times)
+        if is_ordered or self._chance.random() < 0.7:
+            root = self._moved(root)
         steps = tuple(self._changed_step(step) for step in root.children)
         return self._with_children(root, steps)
 
