@@ -16,6 +16,7 @@ import msgspec
 from monitor.errors import MalformedAnswer
 from monitor.kinds import fields, objects, tree, wire, workflow_words
 from monitor.kinds.parts import APPROVAL, WORKFLOW, WORKFLOW_STEP
+from monitor.kinds.paths import workflow_path
 from monitor.kinds.profile import (
     KindProfile,
     LastSeen,
@@ -25,7 +26,6 @@ from monitor.kinds.profile import (
     page_of_itself,
     page_of_workflow,
 )
-from monitor.kinds.run_documents import workflow_path
 from monitor.kinds.wire import Beside, Question, Wanted
 from monitor.model import Entity, Kind
 

@@ -13,9 +13,10 @@ from typing import Final
 
 import msgspec
 
-from monitor.kinds import org_workflows, tree, wire, workflow_words
+from monitor.kinds import org_workflows, tree, wire, workflow_details, workflow_words
 from monitor.kinds.org_workflows import Row
 from monitor.kinds.parts import WHOLE_WORKFLOW
+from monitor.kinds.paths import workflow_path
 from monitor.kinds.profile import (
     DashboardPage,
     KindProfile,
@@ -24,7 +25,6 @@ from monitor.kinds.profile import (
     WatchKind,
     page_of_install,
 )
-from monitor.kinds.run_documents import install_workflow, workflow_path
 from monitor.kinds.wire import Beside, Question
 from monitor.model import Entity, Kind, Phase, status_words
 
@@ -141,13 +141,8 @@ def _by_itself(workflow_id: str, beside: Beside, memo: wire.Memo[Entity | None])
     document = beside.get(workflow_path(workflow_id))
     if document is None:
         return None
-    workflow = memo.get(msgspec.Raw(document.body), _read)
+    workflow = workflow_details.workflow(document, beside, memo)
     return workflow if workflow is not None and workflow.id == workflow_id else None
-
-
-def _read(part: msgspec.Raw) -> Entity | None:
-    row = wire.optional(part, install_workflow)
-    return tree.workflow(row) if row is not None else None
 
 
 def _unit(listed: Entity | None, whole: Entity | None) -> Entity | None:
@@ -197,6 +192,7 @@ def questions(
     ids = wire.members_of(beside).ids
     listed, seen = _listed(body, ids), _seen_in(last_seen.root)
     by_urgency: dict[int, list[Question]] = {}
+    details: list[Question] = []
     for workflow_id in ids:
         known = listed.get(workflow_id) or seen.get(workflow_id)
         urgency = _urgency(known, is_listed=workflow_id in listed)
@@ -205,8 +201,13 @@ def questions(
         is_over = known is not None and known.phase.is_terminal
         # Once it is over, it moves no more unless its status says so.
         subject = f"{known.status} {known.updated_at}" if known and is_over else None
-        by_urgency.setdefault(urgency, []).append(Question(workflow_path(workflow_id), subject))
-    return tuple(one for _, some in sorted(by_urgency.items()) for one in some)
+        path = workflow_path(workflow_id)
+        by_urgency.setdefault(urgency, []).append(Question(path, subject))
+        if urgency == 0:
+            details += workflow_details.questions_of(beside.get(path))
+    urgent = by_urgency.pop(0, [])
+    others = (one for _, some in sorted(by_urgency.items()) for one in some)
+    return (*urgent, *details, *others)
 
 
 def _urgency(known: Entity | None, *, is_listed: bool) -> int | None:

@@ -201,6 +201,7 @@ class Step(Stated, gc=False):
     execution_type: object = None
     started_at: object = None
     step_target_id: object = None
+    step_target_type: object = None
     retried: object = None
     retryable: object = None
     skippable: object = None

@@ -13,6 +13,7 @@ import msgspec
 
 from monitor.errors import MalformedAnswer
 from monitor.kinds import fields, nesting, objects, tree, wire
+from monitor.kinds.paths import build_path, deploy_path, workflow_path
 from monitor.kinds.release_deploys import ReadDeploy, explained_deploy, read_deploy
 from monitor.model import Entity
 
@@ -20,22 +21,6 @@ T = TypeVar("T", objects.Workflow, objects.Build)
 
 _workflow_decoder = msgspec.json.Decoder(objects.Workflow)
 _build_decoder = msgspec.json.Decoder(objects.Build)
-
-
-def deploy_path(install_id: str, deploy_id: str) -> str:
-    """Return the path of one install deploy."""
-    install, deploy = wire.path_segment(install_id), wire.path_segment(deploy_id)
-    return f"/v1/installs/{install}/deploys/{deploy}"
-
-
-def workflow_path(workflow_id: str) -> str:
-    """Return the path of the workflow that a deploy belongs to."""
-    return f"/v1/workflows/{wire.path_segment(workflow_id)}"
-
-
-def build_path(build_id: str) -> str:
-    """Return the path of a component's build."""
-    return f"/v1/components/builds/{wire.path_segment(build_id)}"
 
 
 class Explained:

@@ -17,8 +17,9 @@ from monitor.errors import MalformedAnswer
 from monitor.kinds import wire
 from monitor.kinds.causes import reason_of, says_nothing
 from monitor.kinds.parts import BUILD, DEPLOY
+from monitor.kinds.paths import build_path, deploy_path, workflow_path
 from monitor.kinds.profile import LastSeen
-from monitor.kinds.release_answers import Explained, build_path, deploy_path, workflow_path
+from monitor.kinds.release_answers import Explained
 from monitor.kinds.release_build import read_build
 from monitor.model import Entity, Phase, phase_of
 

@@ -26,6 +26,7 @@ from monitor.kinds import (
     workflow_words,
 )
 from monitor.kinds.parts import WHOLE_WORKFLOW
+from monitor.kinds.paths import workflow_path
 from monitor.kinds.profile import (
     DashboardPage,
     Finder,
@@ -46,7 +47,6 @@ from monitor.kinds.run_documents import (
     run_of,
     workflow_answer,
     workflow_list,
-    workflow_path,
 )
 from monitor.kinds.run_groups import INSTALL_GROUP
 from monitor.kinds.run_installs import INSTALL_RUN

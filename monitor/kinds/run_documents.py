@@ -91,15 +91,9 @@ class GroupRun(objects.Stated, gc=False):
 
 workflow_answer = msgspec.json.Decoder(RunWorkflow)
 workflow_list = msgspec.json.Decoder(list[RunWorkflow | objects.NonObject] | None)
-install_workflow = msgspec.json.Decoder(objects.Workflow)
 branch_answer = msgspec.json.Decoder(Branch | objects.NonObject)
 branch_list = msgspec.json.Decoder(list[Branch | objects.NonObject] | None)
 group_run_list = msgspec.json.Decoder(list[GroupRun | objects.NonObject] | None)
-
-
-def workflow_path(workflow_id: str) -> str:
-    """Return the path of a workflow, be it a run's or an install's."""
-    return f"/v1/workflows/{wire.path_segment(workflow_id)}"
 
 
 def run_of(workflow: RunWorkflow) -> Run:

@@ -77,7 +77,7 @@ def questions(
     """Return what explains a run's groups: the workflows of their installs, and the plan."""
     begun = group_runs_of(run, beside) or {}
     newest = ((tries[-1], key) for key, tries in begun.items())
-    of_installs = run_installs.questions(newest, seen)
+    of_installs = run_installs.questions(newest, seen, beside)
     version = _version_of_plan(run)
     if not version or object_of(run.app_branch_config, Plan).install_groups:
         return of_installs

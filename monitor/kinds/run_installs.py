@@ -10,17 +10,14 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final, NamedTuple
 
-import msgspec
-
-from monitor.kinds import fields, tree, wire, workflow_words
+from monitor.kinds import fields, wire, workflow_details, workflow_words
 from monitor.kinds.parts import PART_OF_WORKFLOW
+from monitor.kinds.paths import workflow_path
 from monitor.kinds.run_documents import (
     GroupRun,
     Install,
     Runbook,
-    install_workflow,
     newest_time,
-    workflow_path,
 )
 from monitor.kinds.wire import Beside, Question
 from monitor.model import Entity, Kind, Phase, phase_of, status_words
@@ -122,13 +119,8 @@ def _workflow_at(work: _Work, beside: Beside, memo: wire.Memo[Entity | None]) ->
     document = beside.get(workflow_path(work.workflow_id)) if work.workflow_id else None
     if document is None:
         return None
-    workflow = memo.get(msgspec.Raw(document.body), _install_workflow_of)
+    workflow = workflow_details.workflow(document, beside, memo)
     return workflow if workflow is not None and workflow.id == work.workflow_id else None
-
-
-def _install_workflow_of(part: msgspec.Raw) -> Entity | None:
-    workflow = wire.optional(part, install_workflow)
-    return tree.workflow(workflow) if workflow is not None else None
 
 
 def _beside_status(install: Install) -> str:
@@ -165,13 +157,17 @@ def _state_by_workflow(work: _Work, workflow: Entity) -> tuple[str, str]:
     return work.status, work.runbook
 
 
-def questions(rows: Iterable[tuple[GroupRun, str]], seen: Entity | None) -> tuple[Question, ...]:
+def questions(
+    rows: Iterable[tuple[GroupRun, str]], seen: Entity | None, beside: Beside
+) -> tuple[Question, ...]:
     """Return the workflows that say more than the groups do, those that failed first.
 
-    `rows` are the newest tries at the groups, each with the group's key.
+    `rows` are the newest tries at the groups, each with the group's key. What explains a workflow
+    that failed comes behind all of these.
     """
     finished = _finished_in(seen) if seen is not None else frozenset()
     failed: list[Question] = []
+    details: list[Question] = []
     under_way: list[Question] = []
     for row, group in rows:
         for install_id, install in installs_of(row).items():
@@ -182,9 +178,10 @@ def questions(rows: Iterable[tuple[GroupRun, str]], seen: Entity | None) -> tupl
                 continue
             if work.phase is Phase.FAILED:
                 failed.append(Question(path, work.status))
+                details += workflow_details.questions_of(beside.get(path))
             elif work.phase in _OPEN:
                 under_way.append(Question(path))
-    return (*dict.fromkeys(failed), *dict.fromkeys(under_way))
+    return tuple(dict.fromkeys((*failed, *details, *under_way)))
 
 
 def _finished_in(run: Entity) -> frozenset[tuple[str, str]]:

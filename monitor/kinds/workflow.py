@@ -20,10 +20,20 @@ from monitor.kinds import (
     sharing,
     tree,
     wire,
+    workflow_details,
     workflow_words,
 )
 from monitor.kinds.parts import PART_OF_WORKFLOW, WORKFLOW, WORKFLOW_STEP
-from monitor.kinds.profile import Finder, KindProfile, Terms, WatchKind, page_of_itself
+from monitor.kinds.paths import workflow_path
+from monitor.kinds.profile import (
+    Finder,
+    KindProfile,
+    LastSeen,
+    Terms,
+    WatchKind,
+    page_of_itself,
+)
+from monitor.kinds.wire import Question
 from monitor.model import Entity, Found, Kind, Phase, Target
 
 NAME = "workflow"
@@ -48,6 +58,7 @@ PROFILE: Final = KindProfile(
     subject=subject,
     page=page_of_itself,
 )
+_PERHAPS_DENIED = frozenset({"error", "failed", "failed-pending-retry", "approval-denied"})
 _PAGE = 100
 """Rows; the platform refuses a larger `limit` (its public source, December 2025)."""
 
@@ -74,7 +85,7 @@ _page_decoder = msgspec.json.Decoder(list[objects.Step | objects.NonObject] | No
 
 def path(workflow_id: str) -> str:
     """Return the endpoint's path."""
-    return f"/v1/workflows/{wire.path_segment(workflow_id)}"
+    return workflow_path(workflow_id)
 
 
 def further(
@@ -96,8 +107,47 @@ def further(
     return ()
 
 
+def questions(
+    body: bytes, workflow_id: str, beside: wire.Beside, last_seen: LastSeen
+) -> tuple[Question, ...]:
+    """Return what explains the steps that failed, wait or are stalled: their deploys and policies.
+
+    The platform shows what a policy said in the list of the steps only.
+    """
+    row = wire.parse(body, _decoder)
+    row.steps = _steps(row, workflow_id, beside)
+    stalled = _stalled_steps(last_seen)
+    denied = [
+        f"{fields.text(step.id)} {fields.raw_status(WORKFLOW_STEP, step).status}"
+        for step in fields.rows(row.steps, objects.Step)
+        if step.policy_validation is None
+        and fields.raw_status(WORKFLOW_STEP, step).status in _PERHAPS_DENIED
+    ]
+    of_deploys = workflow_details.questions(row, stalled)
+    if not denied:
+        return of_deploys
+    return (*of_deploys, Question(_page_path(workflow_id, 0), " ".join(denied)))
+
+
+def _stalled_steps(last_seen: LastSeen) -> frozenset[str]:
+    """Return the steps in flight that are stalled, or are in what is."""
+    root, stalled = last_seen
+    if root is None or not stalled:
+        return frozenset()
+    return frozenset(
+        step.id
+        for group in root.children
+        for step in group.children
+        if stalled & {root.id, group.id, step.id} and not step.phase.is_terminal
+    )
+
+
 def _page_path(workflow_id: str, number: int) -> str:
-    return f"{path(workflow_id)}/steps?limit={_PAGE}&offset={number * _PAGE}"
+    return f"{_pages(workflow_id)}limit={_PAGE}&offset={number * _PAGE}"
+
+
+def _pages(workflow_id: str) -> str:
+    return f"{path(workflow_id)}/steps?"
 
 
 def decode(
@@ -111,7 +161,9 @@ def decode(
         )
     if not fields.raw_status(WORKFLOW, row).status:
         raise MalformedAnswer("the workflow in the answer has no status")
-    row.steps = _steps(row, beside)
+    row.steps = _steps(row, workflow_id, beside)
+    _add_policies(row, workflow_id, beside)
+    workflow_details.add_deploys(row, beside)
     groups, rest = tree.workflow_steps(row, (workflow_id,))
     units = [step for group in groups.values() for step in group]
     children = [*_groups(row, dict(groups))]
@@ -121,17 +173,36 @@ def decode(
     return sharing.once_below(root)
 
 
-def _steps(row: _Document, beside: wire.Beside) -> list[objects.Step | objects.NonObject]:
+def _steps(
+    row: _Document, workflow_id: str, beside: wire.Beside
+) -> list[objects.Step | objects.NonObject]:
+    """Return the steps of a workflow, or of the pages where it came without any."""
     if row.steps is not None and not isinstance(row.steps, list):
         raise MalformedAnswer("the steps in the answer are no list")
     steps = list(row.steps or ())
-    for page in beside.values():
-        if page is not None:
-            steps.extend(wire.parse(page.body, _page_decoder, "a page of workflow steps") or ())
+    for page in () if steps else _pages_in(beside, workflow_id):
+        steps.extend(wire.parse(page.body, _page_decoder, "a page of workflow steps") or ())
     found: list[objects.Step | objects.NonObject] = wire.present(steps)
     if not all(map(_has_id, found)):
         raise MalformedAnswer("a workflow step in the answer has no id")
     return found
+
+
+def _pages_in(beside: wire.Beside, workflow_id: str) -> list[wire.Document]:
+    start = _pages(workflow_id)
+    return [page for at, page in beside.items() if page is not None and at.startswith(start)]
+
+
+def _add_policies(row: _Document, workflow_id: str, beside: wire.Beside) -> None:
+    """Add what the list of the steps alone has, where it can be read."""
+    listed = {
+        fields.text(step.id): step.policy_validation
+        for page in _pages_in(beside, workflow_id)
+        for step in fields.rows(wire.optional(page.body, _page_decoder), objects.Step)
+    }
+    for step in fields.rows(row.steps, objects.Step):
+        if step.policy_validation is None:
+            step.policy_validation = listed.get(fields.text(step.id))
 
 
 def _has_id(row: object) -> bool:
@@ -258,4 +329,5 @@ WATCH_KIND: Final = WatchKind(
         app_lists.WORKFLOWS: org_workflows.FINDER_OF_APP,
     },
     further=further,
+    questions=questions,
 )
