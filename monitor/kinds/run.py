@@ -130,6 +130,9 @@ def decode(
         name=fields.text(branch.name),
         created_at=created_at or wire.read_time(workflow.created_at),
         updated_at=newest_time(*_times(workflow, run)),
+        # The row has neither: those of its workflow say what came and went between two polls.
+        status_at=whole.status_at,
+        history=whole.history,
         revision=first_text(run.commit_sha, fields.sha(commit), run.head_sha),
         workflow_id=run_id,
         app_id=fields.text(branch.app_id),
