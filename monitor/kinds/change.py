@@ -24,6 +24,7 @@ from monitor.kinds.profile import (
     Terms,
     WatchKind,
     page_of_install,
+    page_of_work,
 )
 from monitor.kinds.wire import Beside, Question
 from monitor.model import Entity, Kind, Phase, status_words
@@ -77,7 +78,7 @@ PROFILE: Final = KindProfile(
     unit_names=("{install}",),
     subject=subject,
     page=page,
-    unit_page=page_of_install,
+    unit_page=page_of_work,
 )
 
 

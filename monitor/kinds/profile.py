@@ -12,6 +12,7 @@ from enum import Enum, auto
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from monitor.kinds.parts import DEPLOY
 from monitor.kinds.wire import Beside, Memo, Question, Wanted
 from monitor.model import Entity, Found, Kind, Phase, Target
 
@@ -58,6 +59,20 @@ def page_of_deploy(entity: Entity) -> DashboardPage:
     install, component, deploy = ids
     path = ("installs", install, "components", component, "deploys", deploy, "logs")
     return DashboardPage("Open logs", (path,))
+
+
+def page_of_work(entity: Entity) -> DashboardPage:
+    """Return the logs of a deploy that failed in the work at an install, or the page of that."""
+    return logs_below(entity) or page_of_install(entity)
+
+
+def logs_below(entity: Entity) -> DashboardPage | None:
+    """Return the logs of a deploy that failed below something; None without one."""
+    for _, below in entity.flat()[1:]:
+        is_named = below.install_id and below.component_id
+        if below.kind == DEPLOY and below.phase is Phase.FAILED and is_named:
+            return page_of_deploy(below)
+    return None
 
 
 def page_of_workflow(entity: Entity) -> DashboardPage:

@@ -35,7 +35,7 @@ from monitor.kinds.profile import (
     Terms,
     WatchedBy,
     WatchKind,
-    page_of_install,
+    page_of_work,
 )
 from monitor.kinds.run_documents import (
     Branch,
@@ -83,7 +83,7 @@ PROFILE: Final = KindProfile(
     unit_names=("{install}",),
     subject=subject,
     page=page,
-    unit_page=page_of_install,
+    unit_page=page_of_work,
 )
 
 

@@ -31,6 +31,7 @@ from monitor.kinds.profile import (
     LastSeen,
     Terms,
     WatchKind,
+    logs_below,
     page_of_itself,
 )
 from monitor.kinds.wire import Question
@@ -57,6 +58,7 @@ PROFILE: Final = KindProfile(
     titles=("{name} on {install}",),
     subject=subject,
     page=page_of_itself,
+    unit_page=logs_below,
 )
 _PERHAPS_DENIED = frozenset({"error", "failed", "failed-pending-retry", "approval-denied"})
 _PAGE = 100

@@ -40,7 +40,8 @@ def page_of_unit(layout: Layout, unit: Entity) -> Page | None:
         # What all units have in common is said of the whole only.
         component_id = unit.component_id or layout.root.component_id
         whole = msgspec.structs.replace(unit, component_id=component_id)
-        return _page(layout, profile.unit_page, whole)
+        if (page := _page(layout, profile.unit_page, whole)) is not None:
+            return page
     if profile.step_page is None:
         return _page(layout, profile.page, layout.root)
     step = layout.view.owners.get(unit.id)
