@@ -104,26 +104,33 @@ def questions(
 
 
 def _wanted(release: _Release, last_seen: LastSeen) -> Iterator[_Asked]:
-    stalled, followed = last_seen.stalled, _followed(last_seen.root)
+    stalled = last_seen.stalled
+    waited = _waited(last_seen.root)
+    followed = _followed(last_seen.root) | waited
     deploys: list[_Deploy] = []
     for step in wire.present(release.release_steps):
         of_step = wire.present(step.install_deploys)
         deploys += of_step
         is_stalled = not stalled.isdisjoint((release.id, step.id))
-        yield from _in_trouble(of_step, None if is_stalled else stalled, followed)
+        yield from _in_trouble(of_step, None if is_stalled else stalled, followed, waited)
     oldest = min(deploys, key=_age, default=None)
     if oldest is not None and _can_be_asked(oldest):
         yield _Asked(_ROLLED_OUT, *_age(oldest), oldest)
 
 
 def _in_trouble(
-    deploys: Iterable[_Deploy], stalled: Set[str] | None, followed: Set[str]
+    deploys: Iterable[_Deploy], stalled: Set[str] | None, followed: Set[str], waited: Set[str]
 ) -> Iterator[_Asked]:
-    """Yield what failed, waits, is `stalled` (None: all that did not end well) or is followed."""
+    """Yield what failed, waits, is `stalled` (None: all that did not end well) or is followed.
+
+    What `waited` is asked about once more though it ended well: somebody answered.
+    """
     for deploy in deploys:
         # Of ten thousand deploys that go well, none is worth a second look.
         phase = phase_of(DEPLOY, deploy.word)
-        if phase is Phase.SUCCEEDED or not _can_be_asked(deploy):
+        if phase is Phase.SUCCEEDED and deploy.id not in waited:
+            continue
+        if not _can_be_asked(deploy):
             continue
         urgency = _URGENCY.get(phase)
         if urgency is None and (stalled is None or deploy.id in stalled):
@@ -151,20 +158,34 @@ def _followed(root: Entity | None) -> frozenset[str]:
     )
 
 
+def _waited(root: Entity | None) -> frozenset[str]:
+    """Return the deploys that waited when they were last seen."""
+    if root is None:
+        return frozenset()
+    return frozenset(
+        deploy.id
+        for step in root.children
+        for deploy in step.children
+        if deploy.phase is Phase.WAITING
+    )
+
+
 def _of_deploy(asked: _Asked, build_id: str, explained: Explained) -> Iterator[wire.Question]:
-    """Yield the questions about one deploy; each answer may make another one needless."""
+    """Yield the questions about one deploy; each answer may make another one needless.
+
+    Its workflow says more than why: who answered an approval, and what can be done now.
+    """
     deploy = asked.deploy
     subject = f"{deploy.word} {deploy.updated_at or ''}"
     yield wire.Question(deploy_path(deploy.install_id or "", deploy.id), subject)
-    if asked.urgency >= _FOLLOWED:
+    if asked.urgency == _ROLLED_OUT:
         return
     parts, workflow_id = _own(deploy, explained)
-    may_be_build = asked.urgency == _FAILED and bool(build_id) and not _is_known(parts)
-    if asked.urgency == _FAILED and _says_why(parts):
-        return
     if workflow_id:
         yield wire.Question(workflow_path(workflow_id), subject)
-    if may_be_build and not _says_why(explained.workflows(workflow_id, deploy.id)):
+    if asked.urgency != _FAILED or not build_id or _is_known(parts):
+        return
+    if not _says_why((*parts, *explained.workflows(workflow_id, deploy.id))):
         yield wire.Question(build_path(build_id), subject)
 
 

@@ -23,6 +23,8 @@ from monitor.simulation.answers import (
 )
 from monitor.simulation.builds import Builds
 from monitor.simulation.cast import chance_of, related_id
+from monitor.simulation.flows import write_flow
+from monitor.simulation.install_flows import flow_id_of, flow_of
 from monitor.simulation.life import Deploy, Occurrence, Rollout, Step
 from monitor.simulation.records import job_status_of
 from monitor.simulation.relations import Relations, usual_build, usual_relations
@@ -40,6 +42,7 @@ _NOT_LOADED = (
     *("component_name", "created_by", "component_build", "runner_jobs", "action_workflow_runs"),
     *("log_stream", "oci_artifact", "workflow", "outputs"),
 )
+_TROUBLES = frozenset({"error", "pending-approval", "approval-denied"})
 _WORKFLOW_IDS = ("workflow_id", "install_workflow_id")
 
 
@@ -77,10 +80,29 @@ def write_deploy_row(rollout: Rollout, step: Step, deploy: Deploy, seconds: floa
         document |= Relations(cast, deploy.id, life, deploy.install_id).fields()
     else:
         document = without_zeros(document | usual_relations(cast, deploy.id, life))
+        if not rollout.is_thin:
+            document |= _documented_relations(rollout, deploy, seconds)
     if not rollout.is_thin:
         return document
     ids = {} if has_workflow_id(deploy.id) else dict.fromkeys(_WORKFLOW_IDS, "")
     return without(document, *_NOT_LOADED) | ids
+
+
+def _documented_relations(rollout: Rollout, deploy: Deploy, seconds: float) -> Document:
+    """Write what the document has below a deploy, and the real servers have at other routes.
+
+    The steps of the workflow of one that had trouble, and the artifact of the oldest, as all have
+    the same: with more, deploys would be larger than the platform fills them.
+    """
+    life = rollout.marks(deploy.life, seconds)
+    document: Document = {}
+    if deploy.id == rollout.steps[0].deploys[0].id:
+        builds = Builds(rollout.cast, deploy.id, life, deploy.install_id)
+        document["oci_artifact"] = builds.oci_artifact()
+    if any(mark.status in _TROUBLES for mark in life):
+        flow = flow_of(deploy, rollout.cast, flow_id_of(deploy, "release"))
+        document["workflow"] = write_flow(rollout, flow, seconds, has_additions=False)
+    return document
 
 
 def write_deploy(rollout: Rollout, deploy: Deploy, seconds: float) -> Document:

@@ -140,7 +140,7 @@ def test_what_was_explained_once_is_asked_about_until_it_ends_well() -> None:
     ("answers", "more"),
     [
         ({}, [WORKFLOW_PATH, BUILD_PATH]),
-        ({DEPLOY_PATH: deploy_document(job("helm timed out"))}, []),
+        ({DEPLOY_PATH: deploy_document(job("helm timed out"))}, [WORKFLOW_PATH]),
         ({DEPLOY_PATH: deploy_document(job("job failed"))}, [WORKFLOW_PATH, BUILD_PATH]),
         ({WORKFLOW_PATH: workflow_document("no quota")}, [WORKFLOW_PATH]),
         (SILENT, [WORKFLOW_PATH, BUILD_PATH]),
@@ -153,7 +153,9 @@ def test_what_was_explained_once_is_asked_about_until_it_ends_well() -> None:
         ({DEPLOY_PATH: deploy_document(job("of another"), id="dpl9")}, [WORKFLOW_PATH, BUILD_PATH]),
     ],
 )
-def test_more_is_asked_only_where_nothing_says_why(answers: Row, more: list[str]) -> None:
+def test_a_build_is_asked_for_only_where_nothing_else_says_why(
+    answers: Row, more: list[str]
+) -> None:
     assert asked(body(row()), answers) == [DEPLOY_PATH, *more]
 
 
