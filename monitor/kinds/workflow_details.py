@@ -31,11 +31,11 @@ def questions(row: objects.Workflow, stalled: frozenset[str] = frozenset()) -> t
     found: list[tuple[bool, Question]] = []
     for step in fields.rows(row.steps, objects.Step):
         target = fields.text(step.step_target_id)
-        if step.step_target_type not in _DEPLOYS or not target or target in given:
+        if fields.text(step.step_target_type) not in _DEPLOYS or not target or target in given:
             continue
         status = fields.raw_status(WORKFLOW_STEP, step).status
         phase = phase_of(WORKFLOW_STEP, status)
-        if phase in _TO_EXPLAIN or step.id in stalled:
+        if phase in _TO_EXPLAIN or fields.text(step.id) in stalled:
             path = deploy_path(workflow_words.install_of(row), target)
             found.append((phase is not Phase.FAILED, Question(path, f"{status} {step.updated_at}")))
     return tuple(question for _, question in sorted(found, key=lambda one: one[0]))

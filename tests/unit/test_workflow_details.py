@@ -224,3 +224,13 @@ async def test_an_install_of_a_run_is_explained_by_the_job_of_its_workflows_depl
     (canary,) = (await platform.poll()).children
 
     assert reason_of(canary.children[0]) == HELM
+
+
+@pytest.mark.parametrize("field", ["step_target_type", "step_target_id", "policy_validation"])
+@pytest.mark.parametrize("value", [{}, [], 7, True])
+async def test_a_step_with_nonsense_in_it_leaves_the_workflow_whole(field: str, value: Any) -> None:
+    failed = step("error", status_description="terraform apply failed", **{field: value})
+
+    root = await Platform({MAIN: workflow("error", failed)}).poll()
+
+    assert reason_of(root) == "terraform apply failed"
