@@ -185,7 +185,8 @@ def _merged(before: Entity | None, after: Entity, present: Set[_Key], earlier: _
     children = _merged_children(before.children if before else (), after, present, earlier)
     if len(children) == len(after.children) and all(map(is_, children, after.children)):
         return after
-    children.sort(key=order_key)
+    if len(children) > len(after.children):  # else they are in the order of the answer
+        children.sort(key=order_key)
     return msgspec.structs.replace(after, children=tuple(children))
 
 

@@ -132,7 +132,7 @@ async def test_an_approval_is_waited_for_aloud_reminded_of_and_then_goes_on(
         assert [re.match(r"✋ still, for \d h", r.text) is not None for r in reminders] == [
             True
         ] * 2
-        (goes_on,) = about(told, f"{install} went on after waiting")
+        (goes_on,) = about(told, f"{install} was approved by robin@example.com")
         # It waits for a person: that nothing moves meanwhile is no news.
         quiet = about(told, "nothing has changed")
         assert [reply for reply in quiet if reply.minute <= goes_on.minute] == []

@@ -40,6 +40,15 @@ def unmarked(root: Entity) -> Entity:
     return msgspec.structs.replace(root, children=children, is_absent=False)
 
 
+def unexplained(root: Entity) -> Entity:
+    """Return a tree without what explains its units, which is not asked for in each poll."""
+    steps = []
+    for step in root.children:
+        units = (msgspec.structs.replace(unit, children=()) for unit in step.children)
+        steps.append(msgspec.structs.replace(step, children=tuple(units)))
+    return msgspec.structs.replace(root, children=tuple(steps))
+
+
 def card_of(world: World, target_id: str) -> tuple[dict[str, object], ...]:
     """Return the blocks of the card that what is stored draws."""
     snapshot, state = world.stored(target_id)

@@ -387,3 +387,17 @@ def test_what_a_moved_deploy_lacks_is_kept_below_it_wherever_it_stands_now(
     (moved,) = kept.children[1].children
     assert [(part.id, part.is_absent) for part in moved.children] == [("job1", True)]
     assert changes(before, now) == ([] if is_known else [("rel-step-2", None, "queued")])
+
+
+def test_parts_stay_in_the_order_of_the_answer_though_a_detail_of_one_is_missing() -> None:
+    job = Entity(RUNNER_JOB, "job1", "failed")
+    later, sooner = step(1, created_at=after(9)), step(2, created_at=after(1))
+    explained = msgspec.structs.replace(later, children=(deploy("acme", children=(job,)),))
+    bare = msgspec.structs.replace(later, children=(deploy("acme"),))
+
+    kept = keep_absent(
+        snapshot(release("active", explained, sooner)), snapshot(release("active", bare, sooner))
+    )
+
+    assert [one.id for one in kept.root.children] == [later.id, sooner.id]
+    assert [part.id for _, part in kept.root.flat() if part.kind == RUNNER_JOB] == ["job1"]
