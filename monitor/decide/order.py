@@ -74,7 +74,7 @@ class Staleness:
     """What of an answer is older than what was seen.
 
     `parts` counts what therefore is as it was seen, `parts_reverted` what is believed all the
-    same: the platform's times went back. `is_whole` marks an answer that is no observation.
+    same: the platform's times went back.
     """
 
     parts: int = 0

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 
 import structlog
 
-from monitor.errors import NuonError, NuonNotFound, NuonRejected, NuonUnavailable
+from monitor.errors import NuonError, NuonNotFound, NuonRejected
 from monitor.kinds.profile import LastSeen, WatchKind
 from monitor.kinds.wire import Beside, Document, Question
 from monitor.model import Entity
+from monitor.platform.asking import ask_within
 from monitor.platform.source import LARGE_BYTES, Answer, Source
 
 log = structlog.get_logger(__name__)
@@ -140,36 +141,26 @@ class Explanations:
 
     async def _ask_all(self, due: Sequence[Question], seconds: float) -> bool:
         """Ask, and return whether that brought anything that was not known."""
-        tasks = {asyncio.create_task(self._source.get(question.path)): question for question in due}
-        try:
-            await asyncio.wait(tasks, timeout=seconds)
-        finally:
-            late = [task for task in tasks if task.cancel()]
-        if late:
-            await asyncio.wait(late)
-        brought = [self._note(question, task) for task, question in tasks.items()]
+        outcomes = await ask_within(self._source, [question.path for question in due], seconds)
+        brought = [self._note(question, outcomes[question.path]) for question in due]
         return any(brought)
 
-    def _note(self, question: Question, task: asyncio.Task[Answer]) -> bool:
-        """Remember an answer, or that there is none, and return whether that was not known.
-
-        Raises what is no answer's fault.
-        """
+    def _note(self, question: Question, outcome: Answer | NuonError) -> bool:
+        """Remember an answer, or that there is none, and return whether that was not known."""
         before = self._asked.get(question.path)
         answer: Answer | None
-        error = NuonUnavailable("no answer in time") if task.cancelled() else task.exception()
-        if error is None:
-            answer = _kept(task.result(), before)
-        elif isinstance(error, NuonError):
-            answer = before.answer if before else None  # of an earlier state: better than nothing
+        if not isinstance(outcome, NuonError):
+            answer = _kept(outcome, before)
+        elif isinstance(outcome, NuonNotFound) or before is None:
+            answer = None  # there is no such thing, or none any more
+        else:
+            answer = before.answer  # of an earlier state: better than nothing
+        error = outcome if isinstance(outcome, NuonError) else None
+        if error is not None:
             # A token that may not read it will not by itself: that is for the operator to know.
             is_refused = before is None and isinstance(error, NuonRejected)
             report = log.warning if is_refused else log.debug
             report("explanation_missing", path=question.path, error=str(error))
-        else:
-            raise error
-        if isinstance(error, NuonNotFound):
-            answer = None  # there is no such thing any more
         pause = _pause(question, before, error)
         self._turn += 1
         self._asked[question.path] = _Asked(

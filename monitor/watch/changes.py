@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,6 +12,7 @@ from monitor.errors import NuonError, NuonNotFound, NuonRejected
 from monitor.kinds import change
 from monitor.kinds.org_workflows import is_certain
 from monitor.model import Found, Target
+from monitor.platform.asking import ask_within
 from monitor.platform.source import Answer, Source
 
 log = structlog.get_logger(__name__)
@@ -86,29 +86,23 @@ class Changes:
         return tied, len(known) == len(rows)
 
     async def _ask(self, rows: Sequence[Found], tie_of: Callable[[bytes], str]) -> None:
-        tasks = {asyncio.create_task(self._source.get(row.question)): row for row in rows}
-        if not tasks:
-            return
-        try:
-            await asyncio.wait(tasks, timeout=_PATIENCE_SECONDS)
-        finally:
-            late = [task for task in tasks if task.cancel()]
-        if late:
-            await asyncio.wait(late)
-        for task, row in tasks.items():
-            self._note(row, task, tie_of)
+        paths = [row.question for row in rows]
+        outcomes = await ask_within(self._source, paths, _PATIENCE_SECONDS)
+        for row in rows:
+            self._note(row, outcomes[row.question], tie_of)
 
-    def _note(self, row: Found, task: asyncio.Task[Answer], tie_of: Callable[[bytes], str]) -> None:
-        """Remember what an answer says, or that there will be none; raises what is no answer's."""
-        error = None if task.cancelled() else task.exception()
-        if task.cancelled() or isinstance(error, NuonError):
-            self._note_failure(row, error)
+    def _note(
+        self, row: Found, outcome: Answer | NuonError, tie_of: Callable[[bytes], str]
+    ) -> None:
+        """Remember what an answer says, or that there will be none."""
+        if isinstance(outcome, NuonError):
+            self._note_failure(row, outcome)
             return
-        tie = tie_of(task.result().body)
+        tie = tie_of(outcome.body)
         self._ties[row.target] = tie if row.type == _DEPLOY or not tie else f"{row.type}:{tie}"
 
-    def _note_failure(self, row: Found, error: BaseException | None) -> None:
-        log.debug("tie_unknown", path=row.question, error=str(error or "no answer in time"))
+    def _note_failure(self, row: Found, error: NuonError) -> None:
+        log.debug("tie_unknown", path=row.question, error=str(error))
         self._tries[row.target] = self._tries.get(row.target, 0) + 1
         is_final = isinstance(error, NuonNotFound | NuonRejected)
         if is_final or self._tries[row.target] >= _MOST_TRIES:
