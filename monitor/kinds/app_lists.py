@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from monitor.kinds import fields, wire
+from monitor.kinds.paths import app_path
 from monitor.kinds.profile import Finder
 from monitor.kinds.run_documents import Branch, branch_list
 from monitor.model import Found, Target
@@ -21,7 +22,7 @@ def alternatives(app_id: str) -> tuple[Target, ...]:
 
 def branches_path(app_id: str) -> str:
     """Return the path of an app's branches."""
-    return f"/v1/apps/{wire.path_segment(app_id)}/branches"
+    return f"{app_path(app_id)}/branches"
 
 
 def find_branches(body: bytes, app_id: str) -> tuple[Found, ...]:

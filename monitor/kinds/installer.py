@@ -15,6 +15,7 @@ import xxhash
 from monitor.errors import MalformedAnswer
 from monitor.kinds import fields, installer_configs, objects, sharing, wire
 from monitor.kinds.installer_configs import APP_CONFIG
+from monitor.kinds.paths import app_path
 from monitor.kinds.profile import (
     DashboardPage,
     KindProfile,
@@ -182,7 +183,7 @@ def questions(
     document = wire.parse(body, _apps_decoder)
     if document.id != installer_id:
         return ()
-    asked = (wire.Question(installer_configs.path_of_app(key)) for key, _ in _records(document))
+    asked = (wire.Question(app_path(key)) for key, _ in _records(document))
     return tuple(dict.fromkeys(asked))
 
 

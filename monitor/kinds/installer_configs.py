@@ -13,6 +13,7 @@ import msgspec
 
 from monitor.errors import MalformedAnswer
 from monitor.kinds import fields, objects, sharing, tree, wire
+from monitor.kinds.paths import app_path
 from monitor.model import Entity, Kind, status_words
 
 APP_CONFIG: Final = Kind(
@@ -69,21 +70,9 @@ _config_decoder = msgspec.json.Decoder(_Config | objects.NonObject)
 _app_decoder = msgspec.json.Decoder(AppRecord)
 
 
-def path_of_app(app_id: str) -> str:
-    """Return where an app's own document is."""
-    return f"/v1/apps/{wire.path_segment(app_id)}"
-
-
 def own_record(app_id: str, beside: wire.Beside) -> AppRecord | None:
     """Return an app's own document; None where it could not be had, or is not what it should be."""
-    answer = beside.get(path_of_app(app_id))
-    if answer is None:
-        return None
-    try:
-        record = wire.parse(answer.body, _app_decoder)
-    except MalformedAnswer:
-        return None
-    return record if record.id == app_id else None
+    return wire.about(beside, app_path(app_id), _app_decoder, app_id)
 
 
 def units(parts: object, memo: Memo) -> tuple[Entity, ...]:

@@ -12,6 +12,7 @@ import msgspec
 
 from monitor.errors import MalformedAnswer
 from monitor.kinds import fields, objects, run, wire, workflow_words
+from monitor.kinds.paths import deploy_path
 from monitor.kinds.profile import Finder, WatchedBy
 from monitor.kinds.run_documents import RunMetadata, RunWorkflow
 from monitor.model import Found, Target
@@ -129,8 +130,7 @@ def _question_of(row: Row, install_id: str) -> str:
     deploy_id = fields.text(row.ties.install_deploy_id)
     if row.type not in _DEPLOYING or row.plan_only is True or not (deploy_id and install_id):
         return ""
-    deploys = f"/v1/installs/{wire.path_segment(install_id)}/deploys"
-    return f"{deploys}/{wire.path_segment(deploy_id)}"
+    return deploy_path(install_id, deploy_id)
 
 
 class _Deploy(msgspec.Struct):

@@ -6,7 +6,6 @@ missing. What the answer about the release says itself is never contradicted: it
 
 from __future__ import annotations
 
-from typing import TypeVar
 from urllib.parse import unquote
 
 import msgspec
@@ -16,8 +15,6 @@ from monitor.kinds import fields, nesting, objects, tree, wire
 from monitor.kinds.paths import build_path, deploy_path, workflow_path
 from monitor.kinds.release_deploys import ReadDeploy, explained_deploy, read_deploy
 from monitor.model import Entity
-
-T = TypeVar("T", objects.Workflow, objects.Build)
 
 _workflow_decoder = msgspec.json.Decoder(objects.Workflow)
 _build_decoder = msgspec.json.Decoder(objects.Build)
@@ -42,7 +39,7 @@ class Explained:
 
         Where none says what it works at, all are there.
         """
-        row = self._row(workflow_path(workflow_id), workflow_id, _workflow_decoder)
+        row = wire.about(self._beside, workflow_path(workflow_id), _workflow_decoder, workflow_id)
         if row is None:
             return ()
         steps = fields.rows(row.steps, objects.Step)
@@ -52,7 +49,7 @@ class Explained:
 
     def builds(self, build_id: str, within: nesting.Path) -> tuple[Entity, ...]:
         """Return a build with its job, if there is one."""
-        row = self._row(build_path(build_id), build_id, _build_decoder)
+        row = wire.about(self._beside, build_path(build_id), _build_decoder, build_id)
         return tree.builds(row, within) if row else ()
 
     def whole(self, parsed: ReadDeploy, build_id: str) -> ReadDeploy:
@@ -77,13 +74,3 @@ class Explained:
         except MalformedAnswer:
             return None
         return found if found is not None and found.whole.id == deploy_id else None
-
-    def _row(self, path: str, identifier: str, decoder: msgspec.json.Decoder[T]) -> T | None:
-        document = self._beside.get(path) if identifier else None
-        if document is None:
-            return None
-        try:
-            row = wire.parse(document.body, decoder)
-        except MalformedAnswer:
-            return None
-        return row if fields.text(row.id) == identifier else None

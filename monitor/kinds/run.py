@@ -26,7 +26,7 @@ from monitor.kinds import (
     workflow_words,
 )
 from monitor.kinds.parts import WHOLE_WORKFLOW
-from monitor.kinds.paths import workflow_path
+from monitor.kinds.paths import branch_path, workflow_path
 from monitor.kinds.profile import (
     DashboardPage,
     Finder,
@@ -176,7 +176,7 @@ def _branch_path(workflow: RunWorkflow, run: Run, beside: Beside, seen: Entity |
     """Return the path of a run's branch; empty while its app is not known."""
     app_id = fields.text(run_branch.branch_of(workflow, run, beside).app_id)
     app_id = app_id or (seen.app_id if seen else "")
-    return run_branch.branch_path(app_id, run_branch.id_of(workflow, run)) if app_id else ""
+    return branch_path(app_id, run_branch.id_of(workflow, run)) if app_id else ""
 
 
 def _app_of(branch_id: str, beside: Beside) -> tuple[Wanted, ...]:
@@ -257,7 +257,7 @@ def _reason(whole: Entity, run: Run, status: wire.Status) -> str:
 def record_path(identifier: str) -> str:
     """Return the path of a branch, for the ids of the app and the branch."""
     app_id, _, branch_id = identifier.partition("/")
-    return run_branch.branch_path(app_id, branch_id)
+    return branch_path(app_id, branch_id)
 
 
 def list_path(identifier: str) -> str:

@@ -9,6 +9,7 @@ import msgspec
 
 from monitor.errors import NuonNotFound
 from monitor.kinds import fields, wire
+from monitor.kinds.paths import branch_path
 from monitor.kinds.run_documents import (
     Branch,
     Run,
@@ -23,11 +24,6 @@ from monitor.kinds.wire import Beside, Wanted
 
 _PAGE = 100
 """Rows; the platform refuses a larger `limit` (its public source, December 2025)."""
-
-
-def branch_path(app_id: str, branch_id: str) -> str:
-    """Return the path of an app's branch."""
-    return f"/v1/apps/{wire.path_segment(app_id)}/branches/{wire.path_segment(branch_id)}"
 
 
 def id_of(workflow: RunWorkflow, run: Run) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -18,6 +18,15 @@ from monitor.errors import MalformedAnswer
 from monitor.model import Entity, PastStatus, plain_word
 
 T = TypeVar("T")
+
+
+class Identified(Protocol):
+    """A record of the platform."""
+
+    id: object
+
+
+Record = TypeVar("Record", bound=Identified)
 
 
 class Document(NamedTuple):
@@ -181,6 +190,18 @@ def optional(body: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T |
         return parse(body, decoder)
     except MalformedAnswer:
         return None
+
+
+def about(
+    beside: Beside, path: str, decoder: msgspec.json.Decoder[Record], identifier: str
+) -> Record | None:
+    """Read the document at a path, which only adds to another one.
+
+    None where there is none, nothing can be made of it, or it is about something else.
+    """
+    document = beside.get(path) if identifier else None
+    record = optional(document.body, decoder) if document is not None else None
+    return record if record is not None and record.id == identifier else None
 
 
 def present(rows: Iterable[T | None] | None) -> list[T]:

@@ -120,10 +120,10 @@ def questions(
     row.steps = _steps(row, workflow_id, beside)
     stalled = _stalled_steps(last_seen)
     denied = [
-        f"{fields.text(step.id)} {fields.raw_status(WORKFLOW_STEP, step).status}"
+        f"{fields.text(step.id)} {status}"
         for step in fields.rows(row.steps, objects.Step)
         if step.policy_validation is None
-        and fields.raw_status(WORKFLOW_STEP, step).status in _PERHAPS_DENIED
+        and (status := fields.raw_status(WORKFLOW_STEP, step).status) in _PERHAPS_DENIED
     ]
     of_deploys = workflow_details.questions(row, stalled)
     if not denied:

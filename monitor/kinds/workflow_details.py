@@ -52,9 +52,8 @@ def add_deploys(row: objects.Workflow, beside: Beside) -> None:
 def _answers(row: objects.Workflow, beside: Beside) -> Iterator[objects.Deploy]:
     for step in fields.rows(row.steps, objects.Step):
         target = fields.text(step.step_target_id)
-        document = beside.get(deploy_path(workflow_words.install_of(row), target))
-        deploy = wire.optional(document.body, _deploy) if document is not None else None
-        if deploy is not None and deploy.id == target:
+        path = deploy_path(workflow_words.install_of(row), target)
+        if (deploy := wire.about(beside, path, _deploy, target)) is not None:
             yield deploy
 
 

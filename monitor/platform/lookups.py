@@ -11,6 +11,7 @@ import structlog
 
 from monitor.errors import NuonError, NuonNotFound, NuonRejected, StoreError
 from monitor.kinds import wire
+from monitor.kinds.paths import branch_path
 from monitor.model import Called
 from monitor.platform.fetch import pages
 from monitor.platform.source import Source
@@ -202,7 +203,7 @@ def _path_of(identifier: str) -> str:
     """Return the path that leads to what an id is called; empty for an id of another kind."""
     app, slash, branch = identifier.partition("/")
     if slash and app.startswith("app"):
-        return f"/v1/apps/{wire.path_segment(app)}/branches/{wire.path_segment(branch)}"
+        return branch_path(app, branch)
     kind = identifier[:3]
     if kind in _RECORDS:
         return _RECORDS[kind] + wire.path_segment(identifier)
