@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -18,37 +17,14 @@ from monitor.model import Entity
 from monitor.platform.explanations import Explanations
 from monitor.platform.fetch import gather
 from tests.support.builders import release
+from tests.support.scripted_source import NEVER, Answer, ScriptedSource
 
 RELEASE_ID = "rel1"
 MAIN = "/v1/releases/rel1"
 
 
-@dataclass(frozen=True)
-class Answer:
-    body: bytes
-    next_page: bool = False
-
-    @property
-    def fingerprint(self) -> bytes:
-        return self.body
-
-
-@dataclass
-class Platform:
-    """Answers by path, and notes what it was asked for. None never comes."""
-
-    answers: dict[str, bytes | NuonError | None] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
-
-    async def get(self, path: str, params: Mapping[str, str] | None = None) -> Answer:
-        self.asked.append(path)
-        answer = self.answers.get(path, b"?")
-        if answer is None:
-            await asyncio.sleep(3600)
-        if isinstance(answer, NuonError):
-            raise answer
-        assert answer is not None
-        return Answer(answer)
+class Platform(ScriptedSource):
+    """Answers whatever it is asked for, and notes that."""
 
     def take_asked(self) -> list[str]:
         asked, self.asked = [path for path in self.asked if path != MAIN], []
@@ -62,7 +38,7 @@ class Asker:
     questions: list[Question] = field(default_factory=list)
     leads_to: dict[bytes, Question] = field(default_factory=dict)
     """Questions that follow from an answer."""
-    platform: Platform = field(default_factory=Platform)
+    platform: Platform = field(default_factory=lambda: Platform(otherwise=b"?"))
     now: float = 1000.0
     times_read: int = 0
     root: Entity | None = None
@@ -239,7 +215,7 @@ async def test_what_does_not_come_in_time_is_not_waited_for(
 ) -> None:
     monkeypatch.setattr("monitor.platform.explanations._PATIENCE_SECONDS", 0.05)
     asker = Asker([Question(f"/{i}", "error") for i in range(3)])
-    asker.platform.answers |= {"/0": None, "/1": b"why", "/2": None}
+    asker.platform.answers |= {"/0": NEVER, "/1": b"why", "/2": NEVER}
 
     assert await asker.poll() == {"/0": None, "/1": b"why", "/2": None}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 
 from monitor.decide.diff import diff, keep_absent
 from monitor.decide.progress import progress_of, units_of
-from monitor.errors import MalformedAnswer, NuonError, NuonNotFound, NuonUnavailable
+from monitor.errors import MalformedAnswer, NuonNotFound, NuonUnavailable
 from monitor.kinds import FINDERS, KINDS, run
 from monitor.kinds.causes import reason_of
 from monitor.kinds.profile import LastSeen
@@ -24,6 +24,7 @@ from monitor.platform.explanations import Explanations
 from monitor.platform.fetch import gather
 from tests.benchmarks import fuzz
 from tests.support.clock import NOON
+from tests.support.scripted_source import ScriptedSource
 
 Row = dict[str, Any]
 RUN_ID = "inwrun"
@@ -93,35 +94,15 @@ def install_row(number: int | str, status: str = "in-progress", **fields: Any) -
     return {**identifiers, "status": status, "phase": "deploy", **fields}
 
 
-@dataclass(frozen=True)
-class Answer:
-    body: bytes
-    next_page: bool = False
-
-    @property
-    def fingerprint(self) -> bytes:
-        return self.body
-
-
 @dataclass
-class Platform:
-    """What the platform would answer by path; anything else is not there."""
+class Platform(ScriptedSource):
+    """Polls one run."""
 
-    answers: dict[str, Any]
-    more: frozenset[str] = frozenset()
-    asked: list[str] = field(default_factory=list)
     seen: Snapshot | None = None
     now: float = 0.0
 
     def __post_init__(self) -> None:
         self.explanations = Explanations(self, KINDS["run"], lambda: self.now)
-
-    async def get(self, path: str, params: object = None) -> Answer:
-        self.asked.append(path)
-        answer = self.answers.get(path, NuonNotFound("no such record"))
-        if isinstance(answer, NuonError):
-            raise answer
-        return Answer(json.dumps(answer).encode(), path in self.more)
 
     async def poll(self) -> Entity:
         """Ask and read as a cycle does, and remember what was seen."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 import pytest
 
-from monitor.errors import NuonError, NuonNotFound, NuonUnavailable
+from monitor.errors import NuonNotFound, NuonUnavailable
 from monitor.kinds import KINDS
 from monitor.kinds.causes import reason_of
 from monitor.kinds.profile import NOTHING_SEEN, LastSeen
@@ -17,6 +15,7 @@ from monitor.kinds.wire import Memo
 from monitor.model import Entity
 from monitor.platform.explanations import Explanations
 from monitor.platform.fetch import gather
+from tests.support.scripted_source import ScriptedSource
 
 WORKFLOW_ID = "inw1"
 MAIN = f"/v1/workflows/{WORKFLOW_ID}"
@@ -27,35 +26,16 @@ HELM = "helm upgrade timed out after 5m0s waiting for condition"
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Answer:
-    body: bytes
-    next_page: bool = False
-
-    @property
-    def fingerprint(self) -> bytes:
-        return self.body
-
-
 @dataclass
-class Platform:
-    """What the platform would answer by path; anything else is not there."""
+class Platform(ScriptedSource):
+    """Polls one workflow, or what it explains."""
 
-    answers: dict[str, Any]
-    asked: list[str] = field(default_factory=list)
     kind: str = "workflow"
     target_id: str = WORKFLOW_ID
     last_seen: LastSeen = NOTHING_SEEN
 
     def __post_init__(self) -> None:
         self.explanations = Explanations(self, KINDS[self.kind], lambda: 0.0)
-
-    async def get(self, path: str, params: Mapping[str, str] | None = None) -> Answer:
-        self.asked.append(path)
-        answer = self.answers.get(path, NuonNotFound("no such record"))
-        if isinstance(answer, NuonError):
-            raise answer
-        return Answer(answer if isinstance(answer, bytes) else msgspec.json.encode(answer))
 
     async def poll(self) -> Entity:
         kind = KINDS[self.kind]
