@@ -10,6 +10,7 @@ import pytest
 from monitor.simulation.answers import Shape
 from monitor.simulation.platform import SimulatedPlatform
 from tests.support.clock import Clock, clock_at
+from tests.support.simulated_client import client_of
 
 
 @pytest.fixture
@@ -39,8 +40,3 @@ async def thin(thin_platform: SimulatedPlatform) -> AsyncIterator[httpx.AsyncCli
 async def client(platform: SimulatedPlatform) -> AsyncIterator[httpx.AsyncClient]:
     async with client_of(platform) as client:
         yield client
-
-
-def client_of(platform: SimulatedPlatform) -> httpx.AsyncClient:
-    headers = {"Authorization": f"Bearer {platform.token}", "X-Nuon-Org-ID": platform.org_id}
-    return httpx.AsyncClient(base_url=platform.base_url, headers=headers)

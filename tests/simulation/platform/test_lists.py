@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
 
 import httpx
 import pytest
@@ -17,14 +16,9 @@ from monitor.simulation.platform import Age, Branches, SimulatedPlatform
 from monitor.simulation.scenarios import SCENARIOS, SCENARIOS_OF_TODAY, install_of, timeline
 from monitor.simulation.truth import Meaning
 from tests.support.clock import Clock
+from tests.support.simulated_client import read
 
 UNKNOWN = "x" * 23
-
-
-async def read(client: httpx.AsyncClient, path: str) -> Any:
-    answer = await client.get(path)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
 
 
 @pytest.mark.parametrize(

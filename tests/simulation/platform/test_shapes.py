@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import httpx
 import pytest
@@ -17,6 +16,7 @@ from monitor.simulation.slack import Channel
 from tests.support import documents
 from tests.support.clock import Clock
 from tests.support.documents import contradictions, documented_deploy
+from tests.support.simulated_client import read
 from tests.support.timelines import deploys_of, play
 
 QUICK = sorted(set(SCENARIOS) - {"large"})
@@ -33,12 +33,6 @@ def thin_life(name: str, *, dialect: str = "release") -> Rollout:
 def last_moment(rollout: Rollout) -> float:
     deleted = rollout.scenario.deleted_after
     return rollout.settles_after if deleted is None else deleted - 1
-
-
-async def read(client: httpx.AsyncClient, path: str) -> Any:
-    answer = await client.get(path)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
 
 
 # The same life

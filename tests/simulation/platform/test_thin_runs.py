@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import httpx
 import pytest
 
@@ -21,12 +19,7 @@ from monitor.simulation.scenarios import (
 )
 from monitor.simulation.truth import Meaning
 from tests.support.clock import NOON, Clock
-
-
-async def read(client: httpx.AsyncClient, path: str) -> Any:
-    answer = await client.get(path)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
+from tests.support.simulated_client import read
 
 
 def branch_of(rollout: Rollout) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -26,7 +25,8 @@ from monitor.simulation.scenarios import (
     Rollout,
     install_of,
 )
-from tests.support.clock import Clock, clock_at
+from tests.support.clock import Clock
+from tests.support.simulated_client import client_of, read, read_all
 
 QUICK = sorted(set(SCENARIOS) - {"large"})
 
@@ -35,44 +35,6 @@ def end_of(rollout: Rollout) -> float:
     """The last moment at which it exists and something changes."""
     deleted = rollout.scenario.deleted_after
     return rollout.settles_after if deleted is None else deleted - 1
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return clock_at()
-
-
-@pytest.fixture
-async def platform(clock: Clock) -> AsyncIterator[SimulatedPlatform]:
-    async with SimulatedPlatform(clock, shape=Shape.DOCUMENTED) as platform:
-        yield platform
-
-
-@pytest.fixture
-async def client(platform: SimulatedPlatform) -> AsyncIterator[httpx.AsyncClient]:
-    async with client_of(platform) as client:
-        yield client
-
-
-def client_of(platform: SimulatedPlatform) -> httpx.AsyncClient:
-    headers = {"Authorization": f"Bearer {platform.token}", "X-Nuon-Org-ID": platform.org_id}
-    return httpx.AsyncClient(base_url=platform.base_url, headers=headers)
-
-
-async def read(client: httpx.AsyncClient, path: str, **query: str | int) -> Any:
-    answer = await client.get(path, params=query)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
-async def read_all(client: httpx.AsyncClient, path: str, limit: int = 100) -> list[Document]:
-    """Read every page of a list."""
-    found: list[Document] = []
-    while True:
-        answer = await client.get(path, params={"offset": len(found), "limit": limit})
-        found.extend(answer.json())
-        if answer.headers["X-Nuon-Page-Next"] == "false":
-            return found
 
 
 def first(rollout: Rollout, status: str) -> Occurrence:
