@@ -50,6 +50,10 @@ def _of_block(block: Block) -> Iterator[str]:
             yield "  ".join(map(_element, elements))
         case {"type": "divider"}:
             yield "───"
+        case {"type": "data_table", "caption": caption, "rows": rows}:
+            yield str(caption)
+            for row in rows:
+                yield "  ".join(map(_cell, row))
         case {"type": "rich_text", "elements": elements}:
             for element in elements:
                 yield from _of_rich_text(element)
@@ -63,6 +67,16 @@ def _of_section(block: Block) -> Iterator[str]:
     yield from map(_words, block.get("fields", ()))
     if "accessory" in block:
         yield _element(block["accessory"])
+
+
+def _cell(cell: Block) -> str:
+    match cell:
+        case {"type": "rich_text"}:
+            return "\n".join(_of_block(cell))
+        case {"type": "raw_number", "value": value}:
+            return str(value)
+        case _:
+            return str(cell["text"])
 
 
 def _element(element: Block) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
-from monitor.simulation.slack.block_kit import check_blocks
+from monitor.simulation.slack.block_kit import RefusedBlock, check_blocks
 from monitor.simulation.slack.messages import Channel, Json, Posted, Version
 from monitor.simulation.slack.refusals import Refused
 from monitor.simulation.slack.workspace import BOT, HOOK, WEBHOOK_PATH, Workspace
@@ -37,6 +37,7 @@ class WebApi:
         self._url = url
         self._methods: dict[str, tuple[str | None, Callable[[Json], Json]]] = {
             "auth.test": (None, self._auth_test),
+            "blocks.validate": (None, self._validate),
             "chat.postMessage": ("chat:write", self._post_message),
             "chat.update": ("chat:write", self._update),
             "conversations.info": ("channels:read", self._info),
@@ -48,7 +49,7 @@ class WebApi:
 
     def call(self, method: str, params: Json, bearer: str) -> Json:
         """Carry out a method for whoever has the token, or names it among the arguments."""
-        if method not in self._methods:
+        if method not in self._methods or method in self._workspace.unknown_methods:
             raise Refused("unknown_method")
         token = bearer or params.get("token")
         if not token:
@@ -72,6 +73,29 @@ class WebApi:
             "bot_id": HOOK,
         }
 
+    def _validate(self, params: Json) -> Json:
+        """Say what is wrong with blocks, or with those of a message."""
+        given = [name for name in ("blocks", "message", "view") if params.get(name) is not None]
+        if len(given) != 1 or given == ["view"]:  # no notifier has a view
+            raise Refused("invalid_arguments", "exactly one of blocks, view or message")
+        shown = _decoded(params[given[0]], "invalid_arguments")
+        if given == ["message"]:
+            shown = shown.get("blocks") if isinstance(shown, dict) else None
+        try:
+            check_blocks(shown, self._workspace.unknown_blocks)
+        except RefusedBlock as refused:
+            pointer = refused.pointer
+            if given == ["blocks"]:
+                pointer = pointer.removeprefix("/blocks")
+            error = {
+                "pointer": pointer,
+                "code": "failed_constraint",
+                "message": refused.complaint,
+                "constraint": {},
+            }
+            raise Refused(f"invalid_{given[0]}", errors=[error]) from refused
+        return {}
+
     def _post_message(self, params: Json) -> Json:
         channel = self._channel(params, by_name=True)
         if channel.is_archived:
@@ -86,7 +110,7 @@ class WebApi:
             self._workspace.pace(
                 channel.id, self._workspace.rates.seconds_per_message, self._workspace.rates.burst
             )
-        text, blocks = _content(params)
+        text, blocks = self._content(params)
         if not text and not blocks:
             raise Refused("no_text")
         post = Posted(
@@ -121,7 +145,7 @@ class WebApi:
             raise Refused("message_not_found")
         if post.author != BOT:
             raise Refused("cant_update_message")
-        text, blocks = _content(params)
+        text, blocks = self._content(params)
         if len(text) > _EDIT_LIMIT:
             raise Refused("msg_too_long")
         if not text and not blocks:
@@ -131,6 +155,17 @@ class WebApi:
         post.text, post.metadata = text, metadata
         post.blocks = post.blocks if blocks is None else blocks
         return {"channel": channel.id, "ts": post.ts, "text": text, "message": _message(post)}
+
+    def _content(self, params: Json) -> tuple[str, list[Json] | None]:
+        """Return the text and the blocks; None where there were none, which an edit keeps."""
+        text = params.get("text") or ""
+        if not isinstance(text, str):
+            raise Refused("invalid_arguments", "text must be a string")
+        if params.get("blocks") is None:
+            return text, None
+        blocks = _decoded(params["blocks"], "invalid_blocks_format")
+        check_blocks(blocks, self._workspace.unknown_blocks)
+        return text, blocks
 
     def _info(self, params: Json) -> Json:
         channel = self._channel(params)
@@ -295,18 +330,6 @@ def _start(params: Json) -> int:
         return int(base64.b64decode(cursor, validate=True).decode().removeprefix("next:"))
     except (binascii.Error, ValueError) as wrong:
         raise Refused("invalid_cursor") from wrong
-
-
-def _content(params: Json) -> tuple[str, list[Json] | None]:
-    """Return the text and the blocks; None where there were none, which an edit keeps."""
-    text = params.get("text") or ""
-    if not isinstance(text, str):
-        raise Refused("invalid_arguments", "text must be a string")
-    if params.get("blocks") is None:
-        return text, None
-    blocks = _decoded(params["blocks"], "invalid_blocks_format")
-    check_blocks(blocks)
-    return text, blocks
 
 
 def _metadata(params: Json) -> Json | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from slack_sdk.errors import SlackObjectFormationError
@@ -16,7 +16,8 @@ from slack_sdk.models.blocks import Block
 from monitor.simulation.slack.messages import Json
 from monitor.simulation.slack.refusals import Refused
 
-# In characters, but for the blocks of a message.
+# In UTF-16 units, but for what is counted: Slack does not say whether it counts these or
+# characters, of which there are never more.
 _MOST_BLOCKS = 50
 _BLOCKS_LIMIT = 13_200
 _HEADER_LIMIT = 150
@@ -24,38 +25,84 @@ _TEXT_LIMIT = 3_000
 _FIELD_LIMIT = 2_000
 _BUTTON_LIMIT = 75
 _ADDRESS_LIMIT = 3_000
+_BLOCK_ID_LIMIT = 255
+_CELLS_LIMIT = 10_000
+_MOST_ROWS = 101
+_MOST_COLUMNS = 20
+_MOST_ROWS_A_PAGE = 100
 
 
-def check_blocks(blocks: object) -> None:
+class RefusedBlock(Refused):
+    """A block that Slack does not take: what is wrong, and a pointer to where."""
+
+    def __init__(self, complaint: str, pointer: str) -> None:
+        super().__init__("invalid_blocks", f"{complaint} [json-pointer:{pointer}]")
+        self.complaint = complaint
+        self.pointer = pointer
+
+
+def check_blocks(blocks: object, unknown: Collection[str] = ()) -> None:
     """Raise `Refused` with `invalid_blocks` or `msg_blocks_too_long`, as Slack would.
+
+    `unknown` are types of blocks that the workspace does not take.
 
     How Slack counts all blocks together is not documented; text alone it is not, since
     each block and element counts some too. Here it is the JSON without spaces, which is
-    more than Slack counts for long addresses.
+    more than Slack counts for long addresses. The cells of data tables have a limit of
+    their own.
     https://github.com/slackapi/bolt-js/issues/2867
     """
     if not isinstance(blocks, list):
         raise Refused("invalid_blocks_format")
     _expect(len(blocks) <= _MOST_BLOCKS, "no more than 50 items allowed", "/blocks")
     for index, block in enumerate(blocks):
-        _check_block(block, f"/blocks/{index}")
+        _check_block(block, f"/blocks/{index}", unknown)
     block_ids = [block["block_id"] for block in blocks if "block_id" in block]
     _expect(len(block_ids) == len(set(block_ids)), "block_id must be unique", "/blocks")
-    size = len(json.dumps(blocks, ensure_ascii=False, separators=(",", ":")))
+    _check_sizes(blocks)
+
+
+def _check_sizes(blocks: Sequence[Json]) -> None:
+    tables = [block for block in blocks if block["type"] == "data_table"]
+    others = [block for block in blocks if block["type"] != "data_table"]
+    size = _length(json.dumps(others, ensure_ascii=False, separators=(",", ":")))
     if size > _BLOCKS_LIMIT:
         raise Refused("msg_blocks_too_long", f"{size} characters")
+    size = sum(map(_length, _words_in([table["rows"] for table in tables])))
+    _expect(size <= _CELLS_LIMIT, f"{size} characters in all cells", "/blocks")
+
+
+def _length(words: str) -> int:
+    """Return how long a text is in UTF-16 units."""
+    return len(words.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def _words_in(value: Any) -> Iterator[str]:
+    """Yield all text in cells: words, and the addresses behind them."""
+    match value:
+        case list():
+            for one in value:
+                yield from _words_in(one)
+        case dict():
+            for key, one in value.items():
+                if key in ("text", "url") and isinstance(one, str):
+                    yield one
+                else:
+                    yield from _words_in(one)
 
 
 def _expect(holds: bool, otherwise: str, pointer: str) -> None:
     if not holds:
-        raise Refused("invalid_blocks", f"{otherwise} [json-pointer:{pointer}]")
+        raise RefusedBlock(otherwise, pointer)
 
 
-def _check_block(block: Any, pointer: str) -> None:
+def _check_block(block: Any, pointer: str, unknown: Collection[str]) -> None:
     _expect(isinstance(block, dict), "must be an object", pointer)
-    check = _BLOCKS.get(str(block.get("type")))
+    kind = str(block.get("type"))
+    check = None if kind in unknown else _BLOCKS.get(kind)
     _expect(check is not None, f"unsupported type: {block.get('type')}", pointer)
-    _expect(_survives(block), "an unknown key, an empty value or one too long", pointer)
+    is_known = kind in _UNKNOWN_TO_THE_SDK or _survives(block)
+    _expect(is_known, "an unknown key, an empty value or one too long", pointer)
     if check is not None:
         check(block, pointer)
 
@@ -75,7 +122,9 @@ def _check_text(words: Any, pointer: str, *, limit: int, is_plain: bool = False)
     _expect(words.get("type") in allowed, f"type must be one of {allowed}", f"{pointer}/type")
     content = words.get("text")
     _expect(
-        isinstance(content, str) and 0 < len(content) <= limit, f"1 to {limit} characters", pointer
+        isinstance(content, str) and 0 < _length(content) <= limit,
+        f"1 to {limit} characters",
+        pointer,
     )
 
 
@@ -143,6 +192,61 @@ _ADDRESS = re.compile(r"https?://[^\s<>/?#]+\S*")
 
 def _check_nothing(_: Json, __: str) -> None:
     """A divider has nothing more to check."""
+
+
+# https://docs.slack.dev/reference/block-kit/blocks/data-table-block
+_TABLE_KEYS = frozenset(
+    {"type", "caption", "rows", "page_size", "row_header_column_index", "block_id"}
+)
+
+
+def _check_data_table(block: Json, pointer: str) -> None:
+    _expect(block.keys() <= _TABLE_KEYS, "an unknown key", pointer)
+    _expect(_is_words(block.get("caption")), "caption required", f"{pointer}/caption")
+    block_id = block.get("block_id", "x")
+    is_id = _is_words(block_id) and _length(block_id) <= _BLOCK_ID_LIMIT
+    _expect(is_id, "1 to 255 characters", f"{pointer}/block_id")
+    rows = block.get("rows")
+    is_list = isinstance(rows, list) and all(isinstance(row, list) for row in rows)
+    if not is_list or not isinstance(rows, list):
+        raise RefusedBlock("must be an array of arrays", f"{pointer}/rows")
+    _expect(2 <= len(rows) <= _MOST_ROWS, f"2 to {_MOST_ROWS} items allowed", f"{pointer}/rows")
+    columns = len(rows[0])
+    is_wide = 1 <= columns <= _MOST_COLUMNS
+    _expect(is_wide, f"1 to {_MOST_COLUMNS} items allowed", f"{pointer}/rows/0")
+    _check_number(block.get("page_size", 5), 1, _MOST_ROWS_A_PAGE, f"{pointer}/page_size")
+    index = block.get("row_header_column_index", 0)
+    _check_number(index, 0, columns - 1, f"{pointer}/row_header_column_index")
+    for number, row in enumerate(rows):
+        where = f"{pointer}/rows/{number}"
+        _expect(len(row) == columns, f"must have {columns} items", where)
+        for column, cell in enumerate(row):
+            _check_cell(cell, f"{where}/{column}", is_header=number == 0)
+
+
+def _check_number(value: object, least: int, most: int, pointer: str) -> None:
+    is_in_range = type(value) is int and least <= value <= most
+    _expect(is_in_range, f"{least} to {most} allowed", pointer)
+
+
+def _check_cell(cell: Any, pointer: str, *, is_header: bool) -> None:
+    kind = cell.get("type") if isinstance(cell, dict) else None
+    match kind:
+        case "raw_text":
+            is_whole = cell.keys() == {"type", "text"} and _is_words(cell["text"])
+            _expect(is_whole, "text required, and nothing else", pointer)
+        case "raw_number":
+            is_whole = cell.keys() <= {"type", "value", "text"} and _is_number(cell.get("value"))
+            _expect(is_whole, "value required", pointer)
+        case "rich_text" if not is_header:
+            _expect(_survives(cell), "an unknown key, an empty value or one too long", pointer)
+            _check_rich_text(cell, pointer)
+        case _:
+            _expect(False, f"unsupported type: {kind}", pointer)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _check_rich_text(block: Json, pointer: str) -> None:
@@ -224,4 +328,6 @@ _BLOCKS: Mapping[str, Callable[[Json, str], None]] = {
     "image": _check_image,
     "divider": _check_nothing,
     "rich_text": _check_rich_text,
+    "data_table": _check_data_table,
 }
+_UNKNOWN_TO_THE_SDK = frozenset({"data_table"})

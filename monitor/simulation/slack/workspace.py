@@ -71,6 +71,9 @@ class Workspace:
         self.token = TOKEN
         self.is_token_revoked = False
         self.is_webhook_revoked = False
+        self.unknown_blocks: set[str] = set()
+        """The types of blocks that it does not take."""
+        self.unknown_methods: set[str] = set()
         self._due: dict[str, float] = {}
         self._last_ts = 0
 
