@@ -6,26 +6,20 @@ the real ones they know no idempotency key).
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
-from collections.abc import Callable, Sequence
-from decimal import Decimal, InvalidOperation
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 from monitor.simulation.slack.block_kit import RefusedBlock, check_blocks
 from monitor.simulation.slack.messages import Channel, Json, Posted, Version
 from monitor.simulation.slack.refusals import Refused
+from monitor.simulation.slack.shown import flag, message_of, messages_of, page_of
 from monitor.simulation.slack.workspace import BOT, HOOK, WEBHOOK_PATH, Workspace
-
-T = TypeVar("T")
 
 # In characters.
 _POST_LIMIT = 40_000
 _EDIT_LIMIT = 4_000
 _METADATA_LIMIT = 8_000
-
-_MOST_PER_PAGE = 1_000
 
 
 class WebApi:
@@ -103,7 +97,7 @@ class WebApi:
         if not channel.is_member and "chat:write.public" not in self._workspace.scopes:
             raise Refused("not_in_channel")
         post = self._post(channel, params, author=BOT)
-        return {"channel": channel.id, "ts": post.ts, "message": _message(post)}
+        return {"channel": channel.id, "ts": post.ts, "message": message_of(post)}
 
     def _post(self, channel: Channel, params: Json, *, author: str) -> Posted:
         if self._workspace.rates:
@@ -120,14 +114,14 @@ class WebApi:
             text=text[:_POST_LIMIT],
             blocks=blocks or (),
             metadata=_metadata(params),
-            is_mrkdwn=_flag(params.get("mrkdwn", True)),
+            is_mrkdwn=flag(params.get("mrkdwn", True)),
         )
         if params.get("thread_ts"):
             root = channel.find(params["thread_ts"])
             if root is None or root.thread_ts is not None:
                 raise Refused("thread_not_found")
             post.thread_ts = root.ts
-            post.is_broadcast = _flag(params.get("reply_broadcast"))
+            post.is_broadcast = flag(params.get("reply_broadcast"))
             root.replies.append(post)
         channel.by_ts[post.ts] = post
         return post
@@ -154,7 +148,7 @@ class WebApi:
         post.edits.append(Version(post.text, post.blocks, post.metadata))
         post.text, post.metadata = text, metadata
         post.blocks = post.blocks if blocks is None else blocks
-        return {"channel": channel.id, "ts": post.ts, "text": text, "message": _message(post)}
+        return {"channel": channel.id, "ts": post.ts, "text": text, "message": message_of(post)}
 
     def _content(self, params: Json) -> tuple[str, list[Json] | None]:
         """Return the text and the blocks; None where there were none, which an edit keeps."""
@@ -177,13 +171,13 @@ class WebApi:
         asked = str(params.get("types") or "public_channel").split(",")
         if "private_channel" in asked:
             self._workspace.require("groups:read")
-        leaves_out_archived = _flag(params.get("exclude_archived"))
+        leaves_out_archived = flag(params.get("exclude_archived"))
         listed = [
             channel
             for channel in self._workspace.channels.values()
             if _is_listed(channel, asked) and not (channel.is_archived and leaves_out_archived)
         ]
-        shown, cursor = _page(listed, params, default_limit=100)
+        shown, cursor = page_of(listed, params, default_limit=100)
         return {
             "channels": [_facts(channel) for channel in shown],
             "response_metadata": {"next_cursor": cursor},
@@ -191,14 +185,14 @@ class WebApi:
 
     def _history(self, params: Json) -> Json:
         channel = self._readable(params)
-        return _messages(channel.messages[::-1], params, default_limit=100)
+        return messages_of(channel.messages[::-1], params, default_limit=100)
 
     def _replies(self, params: Json) -> Json:
         channel = self._readable(params)
         root = channel.find(params.get("ts"))
         if root is None:
             raise Refused("thread_not_found")
-        return _messages([root, *root.replies], params, default_limit=1000)
+        return messages_of([root, *root.replies], params, default_limit=1000)
 
     def _lookup_by_email(self, params: Json) -> Json:
         email = str(params.get("email", ""))
@@ -251,26 +245,6 @@ class WebApi:
         return channel
 
 
-def _flag(value: object) -> bool:
-    return value in (True, "true", "1", 1)
-
-
-def _message(post: Posted, *, with_metadata: bool = True) -> Json:
-    """Return a message as the API shows it."""
-    message: Json = {"type": "message", "user": post.author, "ts": post.ts, "text": post.text}
-    if post.blocks:
-        message["blocks"] = post.blocks
-    if post.metadata and with_metadata:
-        message["metadata"] = post.metadata
-    if post.is_broadcast:
-        message["subtype"] = "thread_broadcast"
-    if post.thread_ts or post.replies:
-        message["thread_ts"] = post.thread_ts or post.ts
-    if post.replies:
-        message["reply_count"] = len(post.replies)
-    return message
-
-
 def _is_listed(channel: Channel, kinds: list[str]) -> bool:
     kind = "private_channel" if channel.is_private else "public_channel"
     return kind in kinds and (channel.is_member or not channel.is_private)
@@ -286,50 +260,6 @@ def _facts(channel: Channel) -> Json:
         "is_member": channel.is_member,
         "is_archived": channel.is_archived,
     }
-
-
-def _messages(posts: Sequence[Posted], params: Json, *, default_limit: int) -> Json:
-    """Return those that were asked for; `oldest` and `latest` themselves only if `inclusive`."""
-    oldest, latest = _bound(params, "oldest", "0"), _bound(params, "latest", "Infinity")
-    is_inclusive = _flag(params.get("inclusive"))
-    asked = [
-        post
-        for post in posts
-        if oldest < Decimal(post.ts) < latest
-        or (is_inclusive and Decimal(post.ts) in (oldest, latest))
-    ]
-    shown, cursor = _page(asked, params, default_limit=default_limit)
-    with_metadata = _flag(params.get("include_all_metadata"))
-    return {
-        "messages": [_message(post, with_metadata=with_metadata) for post in shown],
-        "has_more": cursor != "",
-        "response_metadata": {"next_cursor": cursor},
-    }
-
-
-def _page(items: Sequence[T], params: Json, *, default_limit: int) -> tuple[Sequence[T], str]:
-    """Return one page and the cursor of the next, empty on the last."""
-    start, limit = _start(params), min(int(params.get("limit") or default_limit), _MOST_PER_PAGE)
-    end = start + limit
-    cursor = base64.b64encode(f"next:{end}".encode()).decode() if end < len(items) else ""
-    return items[start:end], cursor
-
-
-def _bound(params: Json, name: str, otherwise: str) -> Decimal:
-    try:
-        return Decimal(str(params.get(name) or otherwise))
-    except InvalidOperation as wrong:
-        raise Refused(f"invalid_ts_{name}") from wrong
-
-
-def _start(params: Json) -> int:
-    cursor = str(params.get("cursor") or "")
-    if not cursor:
-        return 0
-    try:
-        return int(base64.b64decode(cursor, validate=True).decode().removeprefix("next:"))
-    except (binascii.Error, ValueError) as wrong:
-        raise Refused("invalid_cursor") from wrong
 
 
 def _metadata(params: Json) -> Json | None:
