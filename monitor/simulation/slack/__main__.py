@@ -34,11 +34,16 @@ def main() -> None:
     parser.add_argument(
         "--seconds-per-message", type=float, default=1.0, help="the rate per channel; 0: no limits"
     )
+    parser.add_argument(
+        "--slow", type=float, default=0.0, help="seconds by which it stores and answers late"
+    )
     given = parser.parse_args()
     rates: Rates | Literal[False] = False
     if seconds := given.seconds_per_message:
         rates = Rates(seconds_per_message=seconds, seconds_per_edit=1.2 * seconds)
     slack = SimulatedSlack(given.channel or ("releases",), rates=rates, port=given.port)
+    if given.slow:
+        slack.slow_down(given.slow)
     asyncio.run(_serve(slack))
 
 

@@ -34,6 +34,7 @@ class WebApi:
             "blocks.validate": (None, self._validate),
             "chat.postMessage": ("chat:write", self._post_message),
             "chat.update": ("chat:write", self._update),
+            "chat.delete": ("chat:write", self._delete),
             "conversations.info": ("channels:read", self._info),
             "conversations.list": ("channels:read", self._list),
             "conversations.history": ("channels:history", self._history),
@@ -161,6 +162,20 @@ class WebApi:
         check_blocks(blocks, self._workspace.unknown_blocks)
         return text, blocks
 
+    def _delete(self, params: Json) -> Json:
+        if self._workspace.rates:
+            self._workspace.pace(
+                "chat.delete", self._workspace.rates.seconds_per_edit, self._workspace.rates.burst
+            )
+        channel = self._channel(params)
+        post = channel.find(params.get("ts"))
+        if post is None:
+            raise Refused("message_not_found")
+        if post.author != BOT:
+            raise Refused("cant_delete_message")
+        self._workspace.delete_message(post.ts)
+        return {"channel": channel.id, "ts": post.ts}
+
     def _info(self, params: Json) -> Json:
         channel = self._channel(params)
         if channel.is_private:
@@ -177,22 +192,27 @@ class WebApi:
             for channel in self._workspace.channels.values()
             if _is_listed(channel, asked) and not (channel.is_archived and leaves_out_archived)
         ]
-        shown, cursor = page_of(listed, params, default_limit=100)
+        shown, cursor = page_of(listed, params)
         return {
             "channels": [_facts(channel) for channel in shown],
             "response_metadata": {"next_cursor": cursor},
         }
 
     def _history(self, params: Json) -> Json:
-        channel = self._readable(params)
-        return messages_of(channel.messages[::-1], params, default_limit=100)
+        channel = self._readable(params, "conversations.history")
+        return messages_of(channel.messages[::-1], params, limit=100, most=self._most_per_read)
 
     def _replies(self, params: Json) -> Json:
-        channel = self._readable(params)
+        channel = self._readable(params, "conversations.replies")
         root = channel.find(params.get("ts"))
         if root is None:
             raise Refused("thread_not_found")
-        return messages_of([root, *root.replies], params, default_limit=1000)
+        most = self._most_per_read
+        return messages_of([root, *root.replies], params, limit=most, most=most)
+
+    @property
+    def _most_per_read(self) -> int:
+        return self._workspace.rates.most_per_read if self._workspace.rates else 1_000
 
     def _lookup_by_email(self, params: Json) -> Json:
         email = str(params.get("email", ""))
@@ -200,8 +220,8 @@ class WebApi:
             raise Refused("users_not_found")
         return {"user": {"id": self._workspace.users[email], "profile": {"email": email}}}
 
-    def receive(self, path: str, body: bytes) -> None:
-        """Carry out what was sent to the webhook."""
+    def receive(self, path: str, body: bytes) -> str:
+        """Carry out what was sent to the webhook; returns the `ts` of the message."""
         if (
             path.rpartition("/")[0] != WEBHOOK_PATH.rpartition("/")[0]
             or self._workspace.is_webhook_revoked
@@ -220,7 +240,7 @@ class WebApi:
             raise Refused("channel_not_found")
         if channel.is_archived:
             raise Refused("channel_is_archived")
-        self._post(channel, params, author=HOOK)
+        return self._post(channel, params, author=HOOK).ts
 
     def _channel(self, params: Json, *, by_name: bool = False) -> Channel:
         named = str(params.get("channel", ""))
@@ -232,10 +252,10 @@ class WebApi:
                 return channel
         raise Refused("channel_not_found")
 
-    def _readable(self, params: Json) -> Channel:
+    def _readable(self, params: Json, method: str) -> Channel:
         if self._workspace.rates:
             self._workspace.pace(
-                "read", self._workspace.rates.seconds_per_read, self._workspace.rates.burst_of_reads
+                method, self._workspace.rates.seconds_per_read, self._workspace.rates.burst_of_reads
             )
         channel = self._channel(params)
         if channel.is_private:

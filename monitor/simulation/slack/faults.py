@@ -7,6 +7,7 @@ import random
 import re
 import socket
 import struct
+from collections.abc import Mapping
 from http import HTTPStatus
 
 import msgspec
@@ -22,6 +23,12 @@ class Fault(msgspec.Struct, frozen=True):
     cut), `hang` (no answer until the caller gives up or the server stops), `garbage` (half
     an answer) or `error:CODE`. With `_after`, as in `reset_after`, the call is carried out
     first, which its caller cannot know; else, as in `reset_before` or `reset`, it is not.
+    `late` is no failure: the answer is the right one, at its time. `slow` is any of these by
+    chance, each time another one, at most as late as it says.
+
+    It strikes after `answered_after` seconds. A message that is carried out is stored after
+    `stored_after` seconds, though the connection broke long ago; where the answer was there
+    before, it can be edited and replied to, but is not found yet.
 
     `method` is one as `chat.postMessage`, or `webhook`, or None for any. It strikes `times`
     calls (None: until cleared), each with that `probability`.
@@ -32,6 +39,8 @@ class Fault(msgspec.Struct, frozen=True):
     times: int | None = 1
     probability: float = 1.0
     retry_after: int = 1
+    stored_after: float = 0.0
+    answered_after: float = 0.0
 
     def __post_init__(self) -> None:
         if not _FAULT.fullmatch(self.kind):
@@ -39,7 +48,12 @@ class Fault(msgspec.Struct, frozen=True):
 
     @property
     def is_carried_out(self) -> bool:
-        return self.kind.endswith("_after")
+        return self.is_answered or self.kind.endswith("_after")
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the caller gets the right answer in the end."""
+        return self.kind == "late"
 
     @property
     def base(self) -> str:
@@ -47,7 +61,20 @@ class Fault(msgspec.Struct, frozen=True):
         return self.kind.removesuffix("_after").removesuffix("_before")
 
 
-_FAULT = re.compile(r"(429|500|502|503|504|reset|hang|garbage|error:[a-z_]+)(_before|_after)?")
+_FAULT = re.compile(
+    r"late|slow|(429|500|502|503|504|reset|hang|garbage|error:[a-z_]+)(_before|_after)?"
+)
+_SLOW: Mapping[str, int] = {
+    "late": 10,
+    "reset_after": 4,
+    "reset_before": 1,
+    "500_after": 2,
+    "503_after": 2,
+    "503_before": 1,
+}
+"""What a slow Slack does, and how often in twenty calls."""
+_POSTS = frozenset({"chat.postMessage", "webhook"})
+"""What is stored late: an edit that came after a newer one would never be made good."""
 
 
 def strike(faults: list[Fault], method: str, chance: random.Random) -> Fault | None:
@@ -58,8 +85,19 @@ def strike(faults: list[Fault], method: str, chance: random.Random) -> Fault | N
         if fault.times is not None:
             left = msgspec.structs.replace(fault, times=fault.times - 1)
             faults[index : index + 1] = [left] if fault.times > 1 else []
-        return fault
+        return _drawn(fault, method, chance) if fault.kind == "slow" else fault
     return None
+
+
+def _drawn(slow: Fault, method: str, chance: random.Random) -> Fault:
+    """Return what a slow Slack makes of one call."""
+    (kind,) = chance.choices([*_SLOW], [*_SLOW.values()])
+    return msgspec.structs.replace(
+        slow,
+        kind=kind,
+        stored_after=chance.uniform(0, slow.stored_after) if method in _POSTS else 0.0,
+        answered_after=chance.uniform(0, slow.answered_after),
+    )
 
 
 async def go_wrong(fault: Fault, request: web.Request, stopping: asyncio.Event) -> web.Response:

@@ -39,6 +39,10 @@ class Posted:
     is_mrkdwn: bool = True
     is_broadcast: bool = False
     is_deleted: bool = False
+    is_findable: bool = True
+    """Whether history shows it already."""
+    reactions: dict[str, list[str]] = field(default_factory=dict)
+    """Who reacted, by the emoji's name."""
     edits: list[Version] = field(default_factory=list)
     replies: list[Posted] = field(default_factory=list)
 

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from monitor.simulation.slack.api import WebApi
 from monitor.simulation.slack.faults import Fault, go_wrong, strike
+from monitor.simulation.slack.late import Late
 from monitor.simulation.slack.messages import Json, plain_text
 from monitor.simulation.slack.refusals import Refused, refusal, webhook_refusal
 from monitor.simulation.slack.workspace import REAL_RATES, SCOPES, WEBHOOK_PATH, Rates, Workspace
@@ -30,6 +31,15 @@ class Request:
     method: str
     channel: str
     outcome: str
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What became of a call, its answer, and the `ts` of the message that it posted."""
+
+    code: str
+    answer: web.Response
+    ts: str | None = None
 
 
 class SimulatedSlack(Workspace):
@@ -51,6 +61,7 @@ class SimulatedSlack(Workspace):
         self._port = port
         self._chance = random.Random(seed)  # noqa: S311 - faults, not secrets
         self._changed = asyncio.Event()
+        self._late = Late(self._changed.set)
         self._stopping = asyncio.Event()
         self._runner: web.AppRunner | None = None
 
@@ -78,8 +89,12 @@ class SimulatedSlack(Workspace):
         self._port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
-        """Stop listening and cut every connection: Slack is down until the next `start`."""
+        """Stop listening and cut every connection: Slack is down until the next `start`.
+
+        What is on its way is stored.
+        """
         self._stopping.set()
+        await self.settle()
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -103,9 +118,21 @@ class SimulatedSlack(Workspace):
         times: int | None = 1,
         probability: float = 1.0,
         retry_after: int = 1,
+        stored_after: float = 0.0,
+        answered_after: float = 0.0,
     ) -> None:
         """Let the next calls go wrong, see `Fault`; several stand in line."""
-        self.faults.append(Fault(kind, method, times, probability, retry_after))
+        self.faults.append(
+            Fault(kind, method, times, probability, retry_after, stored_after, answered_after)
+        )
+
+    def slow_down(self, seconds: float = 10.0, *, method: str | None = None) -> None:
+        """Let each call break, or be stored and answered, up to so many seconds late."""
+        self.fail("slow", method, times=None, stored_after=seconds, answered_after=seconds)
+
+    async def settle(self) -> None:
+        """Store at once what is on its way, though its sender may have given up long ago."""
+        await self._late.settle()
 
     async def wait_until(self, is_so: Callable[[], bool], *, seconds: float = 10.0) -> None:
         """Return once a condition holds, asked after each call; raises TimeoutError."""
@@ -116,33 +143,77 @@ class SimulatedSlack(Workspace):
 
     async def _api(self, request: web.Request) -> web.StreamResponse:
         method = request.match_info["method"]
-        params, outcome, answer = {}, "ok", web.json_response({})
-        fault = strike(self.faults, method, self._chance)
+        params, refused = {}, None
         try:
             params = await _params(request)
-            if fault is None or fault.is_carried_out:
+        except Refused as wrong:
+            refused = wrong
+
+        def call() -> _Outcome:
+            try:
+                if refused is not None:
+                    raise refused
                 bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
-                given = self._web_api.call(method, params, bearer)
-                answer = web.json_response({"ok": True, **given})
-        except Refused as refused:
-            outcome, answer = refused.code, refusal(refused)
-        self._note(method, params.get("channel"), fault.kind if fault else outcome)
-        if fault is not None:
-            answer = await go_wrong(fault, request, self._stopping)
+                answer = {"ok": True, **self._web_api.call(method, params, bearer)}
+            except Refused as error:
+                return _Outcome(error.code, refusal(error))
+            posted = answer["ts"] if method == "chat.postMessage" else None
+            return _Outcome("ok", web.json_response(answer), posted)
+
+        answer = await self._answer(request, method, params.get("channel"), call)
         answer.headers["X-OAuth-Scopes"] = ",".join(sorted(self.scopes))
         return answer
 
     async def _webhook(self, request: web.Request) -> web.StreamResponse:
-        outcome, answer = "ok", web.Response(text="ok")
-        fault = strike(self.faults, "webhook", self._chance)
         body = await request.read()
-        try:
-            if fault is None or fault.is_carried_out:
-                self._web_api.receive(request.path, body)
-        except Refused as refused:
-            outcome, answer = refused.code, webhook_refusal(refused)
-        self._note("webhook", self.webhook_channel, fault.kind if fault else outcome)
-        return await go_wrong(fault, request, self._stopping) if fault else answer
+
+        def receive() -> _Outcome:
+            try:
+                ts = self._web_api.receive(request.path, body)
+            except Refused as error:
+                return _Outcome(error.code, webhook_refusal(error))
+            return _Outcome("ok", web.Response(text="ok"), ts)
+
+        return await self._answer(request, "webhook", self.webhook_channel, receive)
+
+    async def _answer(
+        self,
+        request: web.Request,
+        method: str,
+        channel: object,
+        carry_out: Callable[[], _Outcome],
+    ) -> web.StreamResponse:
+        """Carry out a call and answer it, or run into a fault before, after or instead."""
+        fault = strike(self.faults, method, self._chance)
+        if fault is None:
+            outcome = carry_out()
+            self._note(method, channel, outcome.code)
+            return outcome.answer
+        self._note(method, channel, fault.kind)
+        began = asyncio.get_running_loop().time()
+        given = None
+        if fault.is_answered:
+            given = await self._carried_out(fault, carry_out)
+        elif fault.is_carried_out and fault.stored_after > 0:
+            self._late.after(fault.stored_after, carry_out)
+        elif fault.is_carried_out:
+            carry_out()
+        passed = asyncio.get_running_loop().time() - began
+        await asyncio.sleep(max(0.0, fault.answered_after - passed))
+        return given.answer if given else await go_wrong(fault, request, self._stopping)
+
+    async def _carried_out(self, fault: Fault, carry_out: Callable[[], _Outcome]) -> _Outcome:
+        """Carry out what is answered late: before the answer or, unseen until later, at once."""
+        if fault.stored_after <= fault.answered_after:
+            storing = self._late.after(fault.stored_after, carry_out)
+            # Its caller may give up meanwhile, which stops nothing.
+            return await asyncio.shield(storing)
+        outcome = carry_out()
+        if outcome.ts is not None:
+            post = self.find(outcome.ts)
+            post.is_findable = False
+            self._late.after(fault.stored_after, lambda: setattr(post, "is_findable", True))
+        return outcome
 
     def _note(self, method: str, channel: object, outcome: str) -> None:
         self.requests.append(Request(method, str(channel or ""), outcome))

@@ -8,13 +8,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from monitor.simulation.slack.messages import Channel
+from monitor.simulation.slack.messages import Channel, Json, Posted
 from monitor.simulation.slack.refusals import Refused
 
 TOKEN = "xoxb-s3cret-simulated"  # noqa: S105 - opens nothing but the simulation
 WEBHOOK_PATH = "/services/T0SIMULATED/B0SIMULATED/s3cret-simulated"
 BOT = "U0SIMULATED"
 HOOK = "B0SIMULATED"
+APP = "A0SIMULATED"
+PERSON = "U0PERSON"
 
 SCOPES = frozenset(
     {
@@ -33,8 +35,9 @@ SCOPES = frozenset(
 class Rates:
     """How often something may be done, in seconds, and how many times in a burst.
 
-    Messages count per channel, a webhook's among them; edits and reads per method. Slack
-    allows 50 edits a minute, and to some kinds of app a single read of history a minute.
+    Messages count per channel, a webhook's among them; edits, deletions and reads per method.
+    Slack allows 50 edits a minute, and to some kinds of app a single read of history a minute,
+    of 15 messages at most.
     """
 
     seconds_per_message: float = 1.0
@@ -42,6 +45,7 @@ class Rates:
     seconds_per_edit: float = 1.2
     seconds_per_read: float = 1.2
     burst_of_reads: int = 5
+    most_per_read: int = 1_000
 
 
 REAL_RATES = Rates()
@@ -97,14 +101,44 @@ class Workspace:
 
     def delete_message(self, ts: str) -> None:
         """Delete a message as a person would; raises KeyError where there is none."""
+        channel, post = self._find(ts)
+        post.is_deleted = True
+        root = channel.find(post.thread_ts)
+        if root is not None:
+            root.replies.remove(post)
+
+    def react(self, ts: str, emoji: str, *, user: str = PERSON) -> None:
+        """React to a message as a person would; raises KeyError where there is none."""
+        self.find(ts).reactions.setdefault(emoji, []).append(user)
+
+    def write(
+        self,
+        channel: str,
+        text: str,
+        *,
+        author: str = PERSON,
+        thread_ts: str | None = None,
+        metadata: Json | None = None,
+    ) -> Posted:
+        """Write a message as a person or another app would; raises KeyError for no such thread."""
+        where = self.channel(channel)
+        post = Posted(self.next_ts(), where.id, author, text, metadata=metadata)
+        if thread_ts is not None:
+            root = self.find(thread_ts)
+            post.thread_ts = root.ts
+            root.replies.append(post)
+        where.by_ts[post.ts] = post
+        return post
+
+    def find(self, ts: str) -> Posted:
+        """Return a message that was not deleted; raises KeyError where there is none."""
+        return self._find(ts)[1]
+
+    def _find(self, ts: str) -> tuple[Channel, Posted]:
         for channel in self.channels.values():
             post = channel.find(ts)
             if post is not None:
-                post.is_deleted = True
-                root = channel.find(post.thread_ts)
-                if root is not None:
-                    root.replies.remove(post)
-                return
+                return channel, post
         raise KeyError(ts)
 
     def revoke_token(self) -> None:

@@ -49,10 +49,21 @@ async def test_edits_and_reads_have_limits_of_their_own() -> None:
         await asking.conversations_history(channel="C000000001")
 
         edit = await refusal(asking.chat_update(channel="C000000001", ts=ts, text="x"))
-        read = await refusal(asking.conversations_replies(channel="C000000001", ts=ts))
+        read = await refusal(asking.conversations_history(channel="C000000001"))
+        await asking.conversations_replies(channel="C000000001", ts=ts)
         await asking.auth_test()
 
     assert (edit, read) == ("ratelimited", "ratelimited")
+
+
+async def test_some_apps_may_read_few_messages_at_a_time() -> None:
+    async with SimulatedSlack(rates=Rates(burst=20, most_per_read=15)) as slack:
+        for _ in range(16):
+            await post(slack)
+
+        page = await client(slack).conversations_history(channel="C000000001", limit=200)
+
+    assert (len(page["messages"]), page["has_more"]) == (15, True)
 
 
 async def test_waiting_as_long_as_asked_is_enough() -> None:

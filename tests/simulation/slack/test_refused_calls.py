@@ -36,6 +36,7 @@ async def test_a_revoked_token_is_refused_until_it_is_restored(slack: SimulatedS
     [
         ("chat:write", "chat.postMessage", {"channel": "releases", "text": "x"}),
         ("chat:write", "chat.update", {"channel": "C000000001", "ts": "1.0", "text": "x"}),
+        ("chat:write", "chat.delete", {"channel": "C000000001", "ts": "1.0"}),
         ("channels:read", "conversations.info", {"channel": "C000000001"}),
         ("channels:history", "conversations.history", {"channel": "C000000001"}),
         ("channels:history", "conversations.replies", {"channel": "C000000001", "ts": "1.0"}),
