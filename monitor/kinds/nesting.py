@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 import msgspec
@@ -73,6 +73,13 @@ def by_creation(*groups: Iterable[Entity]) -> tuple[Entity, ...]:
     if len(entities) > 1:
         entities.sort(key=lambda e: (e.created_at is None, e.created_at or 0, e.kind, e.id))
     return tuple(entities)
+
+
+def with_children(parent: Entity, more: Sequence[Entity]) -> Entity:
+    """Return a part with more of them below it, all in the order of their creation."""
+    if not more:
+        return parent
+    return msgspec.structs.replace(parent, children=by_creation(parent.children, more))
 
 
 def entity_of(

@@ -25,7 +25,7 @@ from monitor.kinds.fields import (
     sha,
     text,
 )
-from monitor.kinds.nesting import Path, by_creation, entity_of, part
+from monitor.kinds.nesting import Path, by_creation, entity_of, part, with_children
 from monitor.kinds.parts import (
     ACTION,
     ACTION_RUN,
@@ -221,7 +221,7 @@ def workflow_steps(row: objects.Workflow, path: Path) -> Steps:
     for step in steps:
         group = positions.get(step.id, words.FIRST)[0]
         more = below.get(step.id, ())
-        held = msgspec.structs.replace(step, children=(*step.children, *more)) if more else step
+        held = with_children(step, more)
         groups[group] = (*groups.get(group, ()), held)
     return Steps(groups, rest)
 

@@ -15,6 +15,7 @@ from monitor.errors import MalformedAnswer
 from monitor.kinds import (
     app_lists,
     fields,
+    nesting,
     objects,
     org_workflows,
     sharing,
@@ -272,8 +273,7 @@ def _word_of_what_never_ran(steps: Sequence[Entity]) -> str:
 def _with_rest(group: Entity, last: Entity, rest: tuple[Entity, ...]) -> Entity:
     """Put what no step works at below the last step."""
     children = tuple(
-        msgspec.structs.replace(step, children=(*step.children, *rest)) if step is last else step
-        for step in group.children
+        nesting.with_children(step, rest) if step is last else step for step in group.children
     )
     return msgspec.structs.replace(group, children=children)
 
