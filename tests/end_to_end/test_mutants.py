@@ -127,6 +127,15 @@ def test_every_mutant_still_applies(mutant: Mutant) -> None:
     assert f"def {test.partition('[')[0]}(" in (ROOT / HERE / file).read_text()
 
 
+def test_every_mutant_names_a_test_that_there_is() -> None:
+    named = sorted({str(HERE / mutant.noticed_by) for mutant in MUTANTS})
+    collect = ("-m", "pytest", "-o", "addopts=", "-q", "--collect-only", "-p", "no:cacheprovider")
+    done = subprocess.run(
+        [sys.executable, *collect, *named], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.timeout(_LONGEST_SECONDS + 60)
 def test_the_monitor_as_it_is_passes_the_tests_that_notice_mutants(copy: Path) -> None:
     outcomes = run(copy, *(mutant.noticed_by for mutant in chosen()))

@@ -146,8 +146,8 @@ MUTANTS = (
     ),
     Mutant(
         "what lies below a failure does not explain it",
-        "for level, below in _below(entity, 0)",
-        "for level, below in [(0, entity)]",
+        "below = _informative(child, phase)",
+        "below = None",
         "test_rollouts.py::"
         "test_a_failure_is_told_with_the_reason_that_only_something_deep_down_gives",
     ),
@@ -216,7 +216,7 @@ MUTANTS = (
         "a card is never edited after it was posted",
         "has_card:\n            return ()\n        target =",
         "has_card or not self._has_new_card():\n            return ()\n        target =",
-        f"{_LAST_CARD}[approval]",
+        f"{_LAST_CARD}[approval-thin]",
     ),
     Mutant(
         "what Slack did not take counts as sent",
