@@ -77,20 +77,13 @@ class Editing:
     async def wait(self, step: Wait, reason: str) -> None:
         self._edits.metrics.delivery_failures.labels("again later").inc()
         log.warning("edit_postponed", error=reason, **self.log_fields)
-        await self._postpone(step.until, reason, is_failure=step.is_failure)
-
-    async def hold(self, until: datetime) -> None:
-        """Put it off, untried, for as long as Slack takes no edits."""
-        await self._postpone(until, "Slack takes no edits at present", is_failure=False)
-
-    async def _postpone(self, until: datetime, reason: str, *, is_failure: bool) -> None:
         store = self._edits.store
         await store.call(
             store.cards.postpone_edit,
             self._edit,
-            next_try_at=until,
+            next_try_at=step.until,
             error=reason,
-            is_failure=is_failure,
+            is_failure=step.is_failure,
         )
 
     async def lose_card(self, step: LoseCard, reason: str) -> None:

@@ -1,10 +1,12 @@
-"""How fast posts and edits may follow one another, so that Slack rarely limits them."""
+"""How fast posts and edits may follow one another, and until when none of them is to be tried."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+
+from monitor.deliver.retry import Affected, Wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,43 +21,71 @@ class Pace:
     edit: float = 1.2
 
 
-class Pacer:
-    """Keeps the pace, and remembers until when edits are not to be tried at all.
+@dataclass(slots=True)
+class QueuePace:
+    """The pace of one queue: of the posts of a destination, or of all edits.
 
-    The pace is measured by the monotonic clock; what Slack asked for by the time of day, as the
-    times in the outbox are.
+    The pace is measured by the monotonic clock, from the beginning of an attempt to that of the
+    next; what Slack asked for by the time of day, as the times in the outbox are.
     """
 
-    def __init__(self, pace: Pace) -> None:
-        self._pace = pace
-        self._next_post: dict[str, float] = {}
-        self._next_edit = 0.0
-        self._no_edits_before: datetime | None = None
+    distance: float
+    """Seconds."""
+    failures: int = 0
+    """How many attempts failed since the last one that was accepted, limits left out."""
+    limits: int = 0
+    """How many were stopped by a limit of Slack since then."""
+    _next: float = 0.0
+    _paused_until: datetime | None = None
 
-    def seconds_to_post(self, destination: str) -> float:
-        """Return how long the next post of a destination has to wait; zero or less: not at all."""
-        return self._next_post.get(destination, 0.0) - time.monotonic()
+    def seconds_to_next(self) -> float:
+        """Return how long the next attempt has to wait; zero or less: not at all."""
+        return self._next - time.monotonic()
 
-    def note_post(self, destination: str) -> None:
-        """Take note that a post to a destination was just tried."""
-        self._next_post[destination] = time.monotonic() + self._pace.post
+    def note_attempt(self) -> None:
+        """Take note that an attempt is about to be made."""
+        self._next = time.monotonic() + self.distance
 
-    def seconds_to_edit(self) -> float:
-        """Return how long the next edit has to wait; zero or less: not at all."""
-        return self._next_edit - time.monotonic()
+    def note_accepted(self) -> None:
+        self.failures = self.limits = 0
 
-    def note_edit(self) -> None:
-        """Take note that an edit is about to be tried."""
-        self._next_edit = time.monotonic() + self._pace.edit
+    def take_note(self, step: Wait) -> None:
+        """Take note of a failure, and of the pause that follows from it."""
+        if step.affected is Affected.NOTHING_ELSE:
+            return
+        if step.is_failure:
+            self.failures += 1
+        else:
+            self.limits += 1
+        self._paused_until = step.others_until or step.until
 
-    def hold_edits(self, until: datetime) -> None:
-        """Let no edit be tried before a time."""
-        self._no_edits_before = until
-
-    def edits_held_until(self, now: datetime) -> datetime | None:
-        """Return until when no edit is to be tried; None if they are not held up."""
-        until = self._no_edits_before
+    def paused_until(self, now: datetime) -> datetime | None:
+        """Return until when nothing is to be tried; None where something may be."""
+        until = self._paused_until
         return until if until is not None and now < until else None
 
-    def release_edits(self) -> None:
-        self._no_edits_before = None
+    def release(self) -> None:
+        self._paused_until = None
+
+
+@dataclass(slots=True)
+class Pacer:
+    """Keeps the pace of each queue."""
+
+    pace: Pace
+    edits: QueuePace = field(init=False)
+    _posts: dict[str, QueuePace] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.edits = QueuePace(self.pace.edit)
+
+    def posts(self, destination: str) -> QueuePace:
+        """Return the pace of a destination's posts."""
+        if destination not in self._posts:
+            self._posts[destination] = QueuePace(self.pace.post)
+        return self._posts[destination]
+
+    def release(self) -> None:
+        """Let every queue be tried again."""
+        for queue in (self.edits, *self._posts.values()):
+            queue.release()

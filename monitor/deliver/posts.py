@@ -41,17 +41,12 @@ class Posts:
         self.metrics = metrics
         self.now = now
         self._unmarked: dict[str, Callable[[], Awaitable[None]]] = {}
-        self._unknown_since: dict[str, tuple[int, datetime]] = {}
+        self._unknown_since: dict[str, dict[int, datetime]] = {}
 
     async def next(self, destination: str) -> Posting | None:
-        """Return the next post of a destination, if it is due.
-
-        Those behind one that is not due wait for it.
-        """
-        queued = await self.store.call(self.store.outbox.next_notification, destination)
-        if queued is None or (queued.next_try_at and queued.next_try_at > self.now()):
-            return None
-        return Posting(self, queued)
+        """Return the next post of a destination that is due."""
+        queued = await self.store.call(self.store.outbox.next_notification, destination, self.now())
+        return None if queued is None else Posting(self, queued)
 
     def note_accepted(self, destination: str, mark: Callable[[], Awaitable[None]]) -> None:
         """Take note of a post that was accepted and is not yet stored as sent."""
@@ -68,11 +63,8 @@ class Posts:
 
         A restart begins counting again.
         """
-        id_, since = self._unknown_since.get(queued.destination, (None, self.now()))
-        if id_ != queued.id:
-            since = self.now()
-            self._unknown_since[queued.destination] = (queued.id, since)
-        return since
+        since = self._unknown_since.setdefault(queued.destination, {})
+        return since.setdefault(queued.id, self.now())
 
     def forget_unknown(self, destination: str | None = None) -> None:
         """Forget since when posts are refused for an unknown reason: of one destination, or all."""
@@ -93,6 +85,7 @@ class Posting:
         self._fingerprint: bytes | None = None
         self.in_doubt = queued.in_doubt
         self._is_searched_for = False
+        self._is_searching = False
         self._cannot_look: CannotLook | None = None
 
     @property
@@ -114,6 +107,7 @@ class Posting:
             queued.attempts,
             is_plain_text=is_plain_text,
             in_doubt=self.in_doubt,
+            is_search=self._is_searching,
             unknown_since=self._posts.unknown_since(queued) if is_unknown else None,
         )
 
@@ -158,6 +152,7 @@ class Posting:
         """Return the message of an earlier attempt, if one is in doubt and is found."""
         if not self.in_doubt or self._is_searched_for:
             return None
+        self._is_searching = True
         try:
             found = await self._posts.search.find(destination, self._queued)
         except CannotLook as error:
@@ -165,7 +160,7 @@ class Posting:
             found = None
         else:
             self.in_doubt = False
-        self._is_searched_for = True
+        self._is_searched_for, self._is_searching = True, False
         return found
 
     async def _post(self, destination: Destination, *, is_plain_text: bool) -> MessageRef:

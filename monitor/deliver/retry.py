@@ -18,7 +18,9 @@ PROBE_CHANNEL = timedelta(minutes=5)
 """The pause before a destination that refuses everything is tried again."""
 BEFORE_LOOKING = timedelta(seconds=2)
 """A post whose answer never came may still arrive: searching at once could miss it."""
-_LONGEST_BACKOFF_SECONDS = 300.0
+LONGEST_PAUSE = timedelta(minutes=1)
+"""The longest that what did nothing wrong itself waits because of a limit, or of failures."""
+_LONGEST_BACKOFF = timedelta(minutes=5)
 _GIVE_UP_UNKNOWN_AFTER = timedelta(minutes=15)
 # Two to this power is far longer than the longest wait.
 _MOST_DOUBLINGS = 16
@@ -36,13 +38,13 @@ class Kind(Enum):
 
 
 class Affected(Enum):
-    """What has to wait, besides the queue or the card that the attempt was for."""
+    """What has to wait, besides the rollout or the card that the attempt was for."""
 
     NOTHING_ELSE = auto()
+    QUEUE = auto()
+    """What goes the same way: the other posts of the destination, or every edit."""
     DESTINATION = auto()
-    """All messages for this destination: it refuses everything, which is to be reported."""
-    EDITS = auto()
-    """Every edit: the limit that stopped this one holds for all cards."""
+    """What goes there the same way: the destination refuses all of it, which is to be reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,14 @@ class Attempt:
     is_plain_text: bool = False
     in_doubt: bool = False
     """Whether an attempt before this one may have arrived."""
+    is_search: bool = False
+    """Whether nothing was sent yet: an earlier attempt was still searched for."""
     unknown_since: datetime | None = None
     """When it was first refused for a reason that we do not know; None if never before."""
+    queue_failures: int = 0
+    """How many attempts of its queue have failed since the last one that was accepted."""
+    queue_limits: int = 0
+    """How many of them were stopped by a limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +75,8 @@ class Wait:
     in_doubt: bool = False
     """Whether to look for it before it is sent again."""
     affected: Affected = Affected.NOTHING_ELSE
+    others_until: datetime | None = None
+    """How long what else is affected waits; None: as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,28 +113,49 @@ def next_step(
     return _after_refusal(error.refusal, attempt, now, jitter)
 
 
-def backoff(failures: int, *, jitter: float) -> timedelta:
+def backoff(failures: int, *, jitter: float, longest: timedelta = _LONGEST_BACKOFF) -> timedelta:
     """Return how long to wait after a number of attempts that failed before the last one."""
-    longest: float = min(_LONGEST_BACKOFF_SECONDS, 2.0 ** min(failures, _MOST_DOUBLINGS))
-    return timedelta(seconds=longest * (0.5 + jitter / 2))
+    grown: float = min(longest.total_seconds(), 2.0 ** min(failures, _MOST_DOUBLINGS))
+    return timedelta(seconds=grown * (0.5 + jitter / 2))
 
 
 def _after_unavailable(
     error: DestinationUnavailable, attempt: Attempt, now: datetime, jitter: float
 ) -> Wait:
-    if error.retry_after is None:
-        wait, is_limit = backoff(attempt.earlier, jitter=jitter), False
-    else:
-        wait, is_limit = timedelta(seconds=error.retry_after), True
     in_doubt = attempt.in_doubt or error.in_doubt
-    # Slack limits the posts of each channel, but the edits of all cards together.
-    is_limit_of_edits = is_limit and attempt.kind is Kind.EDIT
+    if error.retry_after is not None:
+        return _after_limit(error.retry_after, attempt, now, jitter)
+    own = backoff(attempt.earlier, jitter=jitter)
     return Wait(
-        now + (max(wait, BEFORE_LOOKING) if in_doubt else wait),
-        is_failure=not is_limit,
+        now + (max(own, BEFORE_LOOKING) if in_doubt else own),
         in_doubt=in_doubt,
-        affected=Affected.EDITS if is_limit_of_edits else Affected.NOTHING_ELSE,
+        affected=Affected.QUEUE,
+        others_until=now + _pause(attempt, jitter),
     )
+
+
+def _after_limit(retry_after: float, attempt: Attempt, now: datetime, jitter: float) -> Wait:
+    """Wait as long as was asked, within reason, and longer where that does not help."""
+    grown = backoff(attempt.queue_limits, jitter=jitter, longest=LONGEST_PAUSE)
+    wait = min(max(timedelta(seconds=retry_after), grown), LONGEST_PAUSE)
+    return Wait(
+        now + (max(wait, BEFORE_LOOKING) if attempt.in_doubt else wait),
+        is_failure=False,
+        in_doubt=attempt.in_doubt,
+        # Slack limits each method apart: who may not search may post.
+        affected=Affected.NOTHING_ELSE if attempt.is_search else Affected.QUEUE,
+        others_until=now + wait,
+    )
+
+
+def _pause(attempt: Attempt, jitter: float) -> timedelta:
+    """Return how long the queue waits: not at all for one failure, which may be of that one alone.
+
+    Where whatever is tried fails, it grows.
+    """
+    if attempt.queue_failures == 0:
+        return timedelta()
+    return backoff(attempt.queue_failures - 1, jitter=jitter, longest=LONGEST_PAUSE)
 
 
 def _after_refusal(refusal: Refusal, attempt: Attempt, now: datetime, jitter: float) -> NextStep:
@@ -134,13 +165,17 @@ def _after_refusal(refusal: Refusal, attempt: Attempt, now: datetime, jitter: fl
         case Refusal.MESSAGE | Refusal.UNKNOWN if not attempt.is_plain_text:
             return AsPlainText()
         case Refusal.CREDENTIALS:
-            affected = Affected.EDITS if is_edit else Affected.NOTHING_ELSE
-            return Wait(now + PROBE_CREDENTIALS, in_doubt=in_doubt, affected=affected)
+            return Wait(now + PROBE_CREDENTIALS, in_doubt=in_doubt, affected=Affected.QUEUE)
         case Refusal.CHANNEL:
             until = now + PROBE_CHANNEL
             return Wait(until, in_doubt=in_doubt, affected=Affected.DESTINATION)
         case Refusal.UNKNOWN if is_edit or _may_yet_pass(attempt.unknown_since, now):
-            return Wait(later, in_doubt=in_doubt)
+            return Wait(
+                later,
+                in_doubt=in_doubt,
+                affected=Affected.QUEUE,
+                others_until=now + _pause(attempt, jitter),
+            )
         case Refusal.CARD if attempt.kind is not Kind.POST:
             # If the new card takes no replies either, waiting keeps the channel from filling.
             return LoseCard(Wait(later, in_doubt=in_doubt))

@@ -12,15 +12,16 @@ import contextlib
 import random
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
 
-from monitor.deliver.edits import Editing, Edits
+from monitor.deliver.edits import Edits
 from monitor.deliver.health import DeliveryHealth, RefusalReports
 from monitor.deliver.in_doubt import InDoubtSearch
-from monitor.deliver.pace import Pace, Pacer
+from monitor.deliver.pace import Pace, Pacer, QueuePace
 from monitor.deliver.posts import Posts
 from monitor.deliver.retry import (
     BEFORE_LOOKING,
@@ -87,7 +88,7 @@ class Delivery:
 
     async def hurry(self) -> None:
         """Check all queues again: after a start, and after the clock was set."""
-        self._pacer.release_edits()
+        self._pacer.release()
         self._posts.forget_unknown()
         await self._store.call(self._store.outbox.hurry, self._now() + BEFORE_LOOKING)
         self.wake()
@@ -121,7 +122,7 @@ class Delivery:
         Raises errors of our own side, once the other destinations are done.
         """
         while not self._stopping.is_set():
-            due, _ = await self._store.call(self._store.outbox.due_destinations, self._now())
+            due, _ = await self._due()
             if not due:
                 return
             ends = await asyncio.gather(*map(self._empty, due), return_exceptions=True)
@@ -131,16 +132,31 @@ class Delivery:
 
     async def _open_queues(self, queues: asyncio.TaskGroup) -> float:
         """Start the queues that have something due; returns how long the loop may sleep."""
-        now = self._now()
-        due, next_due = await self._store.call(self._store.outbox.due_destinations, now)
+        due, wait = await self._due()
         for name in due:
             if name not in self._queues:
                 task = queues.create_task(self._work_on(name), name=f"deliver to {name}")
                 self._queues[name] = task
                 task.add_done_callback(partial(self._close_queue, name))
-        if next_due is None:
-            return _IDLE_SECONDS  # a queue that was emptied wakes the loop
-        return min(_IDLE_SECONDS, (next_due - now).total_seconds())
+        return wait
+
+    async def _due(self) -> tuple[frozenset[str], float]:
+        """Return the queues that have something due and are not paused, and when to look again."""
+        now = self._now()
+        due = await self._store.call(self._store.outbox.due, now)
+        paused = {
+            name: until
+            for name in due.posts
+            if (until := self._pacer.posts(name).paused_until(now))
+        }
+        names, ends = due.posts - paused.keys(), [*paused.values()]
+        if (until := self._pacer.edits.paused_until(now)) is None:
+            names |= due.edits
+        elif due.edits:
+            ends.append(until)
+        # A queue that was emptied wakes the loop.
+        ends += [now + timedelta(seconds=_IDLE_SECONDS), *((due.later,) if due.later else ())]
+        return names, (min(ends) - now).total_seconds()
 
     def _close_queue(self, name: str, _: asyncio.Task[None]) -> None:
         self._queues.pop(name, None)
@@ -168,30 +184,26 @@ class Delivery:
         # Cleared before the outbox is read, as in `run`.
         news = self._news
         await self._posts.mark_accepted(name)
-        posting = await self._posts.next(name)
+        queue = self._pacer.posts(name)
+        posting = None if queue.paused_until(self._now()) else await self._posts.next(name)
         if posting is not None:
-            await self._pause(self._pacer.seconds_to_post(name))
+            await self._pause(queue.seconds_to_next())
             if self._stopping.is_set():
                 return False
-            await self._attempt(posting)
-            self._pacer.note_post(name)
+            queue.note_attempt()
+            await self._attempt(posting, queue)
             return True
-        editing = await self._edits.next(name)
+        queue = self._pacer.edits
+        editing = None if queue.paused_until(self._now()) else await self._edits.next(name)
         if editing is None or self._stopping.is_set():
             return False
-        await self._edit(editing, news)
-        return True
-
-    async def _edit(self, editing: Editing, news: asyncio.Event) -> None:
-        """Make an edit, unless it has to wait or a post is added before its turn."""
-        if (held_until := self._pacer.edits_held_until(self._now())) is not None:
-            await editing.hold(held_until)
-        elif (wait := self._pacer.seconds_to_edit()) > 0:
+        if (wait := queue.seconds_to_next()) > 0:
             # A post that is added while an edit waits for its turn goes first.
             await _wait(news, wait)
         else:
-            self._pacer.note_edit()
-            await self._attempt(editing)
+            queue.note_attempt()
+            await self._attempt(editing, queue)
+        return True
 
     async def _pause(self, seconds: float) -> None:
         """Wait, but end at a request to stop."""
@@ -200,19 +212,20 @@ class Delivery:
 
     # One attempt
 
-    async def _attempt(self, sending: Sending) -> None:
+    async def _attempt(self, sending: Sending, queue: QueuePace) -> None:
         """Send a post or an edit, and carry out the next step."""
         destination = self._destination_for(sending.destination)
         if destination is None:
             until = self._now() + PROBE_CHANNEL
-            step = Wait(until, in_doubt=sending.in_doubt)
-            await sending.wait(step, "the configuration has no such destination now")
+            affected = Affected.NOTHING_ELSE if sending.is_edit else Affected.QUEUE
+            step = Wait(until, in_doubt=sending.in_doubt, affected=affected)
+            await self._take(step, sending, queue, "the configuration has no such destination now")
             return
         await sending.begin()
-        await self._send(sending, destination, is_plain_text=False)
+        await self._send(sending, destination, queue, is_plain_text=False)
 
     async def _send(
-        self, sending: Sending, destination: Destination, *, is_plain_text: bool
+        self, sending: Sending, destination: Destination, queue: QueuePace, *, is_plain_text: bool
     ) -> None:
         try:
             is_new = await sending.send(destination, is_plain_text=is_plain_text)
@@ -222,25 +235,33 @@ class Delivery:
             # Before it is marked: after a crash in between, a post that is found does not show that
             # the destination accepts messages now.
             if is_new:
+                queue.note_accepted()
                 await self.health.accepted(sending.destination, is_edit=sending.is_edit)
             else:
                 self.health.reached()
             await sending.finish()
             return
-        attempt = sending.attempt(failure, is_plain_text=is_plain_text)
+        attempt = replace(
+            sending.attempt(failure, is_plain_text=is_plain_text),
+            queue_failures=queue.failures,
+            queue_limits=queue.limits,
+        )
         step = next_step(failure, attempt, self._now(), jitter=self._jitter())
         if isinstance(step, AsPlainText):
             log.warning("sent_as_plain_text", error=str(failure), **sending.log_fields)
-            await self._send(sending, destination, is_plain_text=True)
+            await self._send(sending, destination, queue, is_plain_text=True)
         else:
             self.health.failed(failure)
-            await self._take(step, sending, str(failure))
+            await self._take(step, sending, queue, str(failure))
 
-    async def _take(self, step: Wait | LoseCard | SetAside, sending: Sending, reason: str) -> None:
+    async def _take(
+        self, step: Wait | LoseCard | SetAside, sending: Sending, queue: QueuePace, reason: str
+    ) -> None:
         match step:
             case Wait():
-                if step.affected is Affected.EDITS:
-                    self._pacer.hold_edits(step.until)
+                # The queue of edits is that of all destinations.
+                if step.affected is Affected.QUEUE or not sending.is_edit:
+                    queue.take_note(step)
                 await sending.wait(step, reason)
                 if step.affected is Affected.DESTINATION:
                     # After a crash before this, the next attempt is refused again.

@@ -58,6 +58,10 @@ from monitor.model.tree import (
     Target,
     Transition,
 )
+from monitor.model.urgency import (
+    Urgency,
+    urgency_of,
+)
 from monitor.model.watches import (
     Watch,
     WatchSettings,
@@ -100,6 +104,7 @@ __all__ = [
     "Target",
     "TargetState",
     "Transition",
+    "Urgency",
     "Watch",
     "WatchSettings",
     "is_refusal",
@@ -107,4 +112,5 @@ __all__ = [
     "phase_of",
     "plain_word",
     "status_words",
+    "urgency_of",
 ]

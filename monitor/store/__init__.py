@@ -23,6 +23,7 @@ from monitor.model import (
     Target,
     TargetState,
     Transition,
+    urgency_of,
 )
 from monitor.store import opening
 from monitor.store.cards import Cards, Edit, message_fingerprint
@@ -33,7 +34,7 @@ from monitor.store.history import History, PastNotification, PastTransition
 from monitor.store.names import Name, Names
 from monitor.store.opening import SetAside, copy_of
 from monitor.store.outages import Outages
-from monitor.store.outbox import Counts, DeliveryState, Outbox, QueuedNotification
+from monitor.store.outbox import Counts, DeliveryState, Due, Outbox, QueuedNotification
 from monitor.store.quiet import HeldLines, Silences
 from monitor.store.snapshots import Snapshots, StoredTarget
 from monitor.store.thread import StoreThread
@@ -42,6 +43,7 @@ __all__ = [
     "Cards",
     "Counts",
     "DeliveryState",
+    "Due",
     "Edit",
     "Find",
     "Name",
@@ -143,7 +145,7 @@ class Store:
         be sent because of it. A notification whose key was enqueued before is skipped.
         """
         snapshot, state = observation.snapshot, observation.state
-        of, now = snapshot.target, snapshot.taken_at
+        of, now, urgency = snapshot.target, snapshot.taken_at, urgency_of(state)
         changes: tuple[Transition | Alteration, ...] = (
             *observation.transitions,
             *observation.alterations,
@@ -152,9 +154,12 @@ class Store:
             # The target first: the rows of its changes and cards refer to it.
             self.snapshots.write(connection, snapshot, state, observation.fingerprint)
             self.history.write(connection, of, state.attempt, changes, now)
-            self.cards.write(connection, observation.cards, now)
+            # What waits from earlier polls is worth what the rollout is now.
+            self.cards.set_urgency(connection, of, urgency)
+            self.cards.write(connection, observation.cards, now, urgency)
             self.held.write(connection, observation.held)
-            self.outbox.enqueue(connection, observation.notifications, now)
+            self.outbox.set_urgency(connection, of, urgency)
+            self.outbox.enqueue(connection, observation.notifications, now, urgency)
 
     def prune(self, before: datetime, *, watched: Collection[Target] = ()) -> int:
         """Forget what is older, and targets not polled since; never what is still to be sent.

@@ -11,7 +11,7 @@ import msgspec
 import xxhash
 from sqlalchemy import Connection, and_, bindparam, case, delete, exists, or_, select, update
 
-from monitor.model import Card, Message, MessageRef, Target
+from monitor.model import Card, Message, MessageRef, Target, Urgency
 from monitor.store.database import Database
 from monitor.store.tables import card, has_open_notification, insert_into, is_edit_wanted
 
@@ -41,6 +41,7 @@ class LostCard:
 
     message: Message
     posted_count: int
+    urgency: Urgency
 
 
 class Cards:
@@ -101,7 +102,10 @@ class Cards:
     # Edits
 
     def next_edit(self, destination: str, now: datetime) -> Edit | None:
-        """Return the due edit of a destination that has waited longest."""
+        """Return the due edit of a destination that goes next.
+
+        Cards of rollouts in trouble go first, then those that have waited longest.
+        """
         with self._database.transaction() as connection:
             row = connection.execute(
                 _NEXT_EDIT, {"destination": destination, "now": now}
@@ -155,11 +159,19 @@ class Cards:
 
     # As part of a larger transaction
 
-    def write(self, connection: Connection, cards: Iterable[Card], now: datetime) -> None:
+    def write(
+        self, connection: Connection, cards: Iterable[Card], now: datetime, urgency: Urgency
+    ) -> None:
         """Write down what cards ought to show; a new card is not posted by this."""
-        rows = [_row(one, now) for one in cards]
+        rows = [_row(one, now, urgency) for one in cards]
         if rows:
             connection.execute(self._save, rows)
+
+    def set_urgency(self, connection: Connection, of: Target, urgency: Urgency) -> None:
+        """Let all cards of a target be of this urgency."""
+        connection.execute(
+            _SET_URGENCY, {"its_kind": of.kind, "its_id": of.id, "its_urgency": urgency}
+        )
 
     def mark_posted(
         self,
@@ -200,7 +212,7 @@ class Cards:
         if row is None:
             return None
         connection.execute(_UPDATE.values(ts=None, shown_fingerprint=None), its)
-        return LostCard(row.wanted, row.posted_count)
+        return LostCard(row.wanted, row.posted_count, Urgency(row.urgency))
 
     def prune(self, connection: Connection, before: datetime) -> int:
         """Forget cards not changed since; that of a target's newest attempt stays with it."""
@@ -214,8 +226,19 @@ _is_it = and_(
     card.c.destination == bindparam("its_destination"),
 )
 _WANTED = select(card.c.wanted, card.c.wanted_fingerprint).where(_is_it)
-_POSTED = select(card.c.wanted, card.c.posted_count).where(_is_it, card.c.ts == bindparam("its_ts"))
+_POSTED = select(card.c.wanted, card.c.posted_count, card.c.urgency).where(
+    _is_it, card.c.ts == bindparam("its_ts")
+)
 _UPDATE = update(card).where(_is_it)
+_SET_URGENCY = (
+    update(card)
+    .where(
+        card.c.target_kind == bindparam("its_kind"),
+        card.c.target_id == bindparam("its_id"),
+        card.c.urgency != bindparam("its_urgency"),
+    )
+    .values(urgency=bindparam("its_urgency"))
+)
 _NEXT_EDIT = (
     select(card)
     .where(
@@ -223,7 +246,7 @@ _NEXT_EDIT = (
         card.c.destination == bindparam("destination"),
         or_(card.c.next_try_at.is_(None), card.c.next_try_at <= bindparam("now")),
     )
-    .order_by(card.c.changed_at)
+    .order_by(case((card.c.urgency <= Urgency.PROBLEM, 0), else_=1), card.c.changed_at)
     .limit(1)
 )
 _newer = card.alias()
@@ -249,7 +272,7 @@ def _key(its: Target, attempt: int, destination: str) -> dict[str, Any]:
     }
 
 
-def _row(one: Card, now: datetime) -> dict[str, object]:
+def _row(one: Card, now: datetime, urgency: Urgency) -> dict[str, object]:
     return {
         "target_kind": one.target.kind,
         "target_id": one.target.id,
@@ -257,6 +280,7 @@ def _row(one: Card, now: datetime) -> dict[str, object]:
         "destination": one.destination,
         "wanted": one.message,
         "wanted_fingerprint": message_fingerprint(one.message),
+        "urgency": urgency,
         "changed_at": now,
         "posted_count": 0,
         "attempts": 0,

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import delete, select
 
-from monitor.model import Notification
+from monitor.model import Notification, Urgency
 from monitor.store.database import Database
 from monitor.store.outbox import Outbox
 from monitor.store.tables import digest, replace_into
@@ -32,7 +32,7 @@ class Digests:
     ) -> None:
         """Write down until when a digest has reported, and enqueue the report: both or neither."""
         with self._database.transaction() as connection:
-            self._outbox.enqueue(connection, notifications, now)
+            self._outbox.enqueue(connection, notifications, now, Urgency.OVER)
             connection.execute(self._save, {"name": name, "issued_until": until})
 
     def forget(self, names: Collection[str]) -> None:

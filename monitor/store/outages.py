@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import delete, select
 
-from monitor.model import EventKind, Notification, Outage
+from monitor.model import EventKind, Notification, Outage, Urgency
 from monitor.store.database import Database
 from monitor.store.outbox import Outbox
 from monitor.store.tables import outage, replace_into
@@ -49,4 +49,5 @@ class Outages:
                     "reason": lost.reason,
                 }
                 connection.execute(self._save, row)
-            self._outbox.enqueue(connection, notifications, now)
+            urgency = Urgency.OVER if lost is None else Urgency.MONITOR
+            self._outbox.enqueue(connection, notifications, now, urgency)

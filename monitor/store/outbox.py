@@ -9,32 +9,29 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
-    FromClause,
     Row,
     and_,
     bindparam,
-    case,
     delete,
     func,
     or_,
     select,
-    union_all,
     update,
 )
 
-from monitor.model import EventKind, Form, Message, MessageRef, Notification, Target
+from monitor.model import EventKind, Form, Message, MessageRef, Notification, Target, Urgency
 from monitor.store.cards import Cards, Edit
 from monitor.store.database import Database
-from monitor.store.tables import (
-    card,
-    insert_into,
-    is_edit_wanted,
-    is_open,
-    is_unsent,
-    notification,
+from monitor.store.sending_order import (
+    CARD_KEY,
+    DESTINATIONS,
+    NEXT_EDITS,
+    NEXT_ID,
+    NEXT_POST_AT,
+    is_of_same_card,
 )
+from monitor.store.tables import card, insert_into, is_open, is_unsent, notification
 
 
 class DeliveryState(StrEnum):
@@ -83,10 +80,19 @@ class Counts:
     oldest_pending: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Due:
+    """The destinations with a post, and with an edit, that is due; and when more of any will be."""
+
+    posts: frozenset[str]
+    edits: frozenset[str]
+    later: datetime | None
+
+
 class Outbox:
     """The part of the store that keeps notifications until they are sent, and for a while after.
 
-    A destination's notifications are sent in the order of their ids.
+    The order in which they are sent is that of `sending_order`.
     """
 
     def __init__(self, database: Database, cards: Cards) -> None:
@@ -98,27 +104,27 @@ class Outbox:
 
     # What is to be sent
 
-    def due_destinations(self, now: datetime) -> tuple[frozenset[str], datetime | None]:
-        """Return the destinations with a post or an edit due now, and when the next is due."""
+    def due(self, now: datetime) -> Due:
+        """Return which destinations have a post or an edit due now, and when more will be."""
         with self._database.transaction() as connection:
-            rows = connection.execute(_HEADS).all()
-        due = frozenset(
-            row.destination for row in rows if row.next_try_at is None or row.next_try_at <= now
+            destinations = connection.execute(DESTINATIONS).scalars().all()
+            due = [one for one in destinations if _next_id(connection, one, now) is not None]
+            post_at = connection.execute(NEXT_POST_AT, {"now": now}).scalar()
+            edits = connection.execute(NEXT_EDITS, {"now": now}).all()
+        later = (at for at in (post_at, *(row.later for row in edits)) if at is not None)
+        return Due(
+            posts=frozenset(due),
+            edits=frozenset(row.destination for row in edits if row.due_count),
+            later=min(later, default=None),
         )
-        later = (row.next_try_at for row in rows if row.next_try_at and row.next_try_at > now)
-        return due, min(later, default=None)
 
-    def next_notification(self, destination: str) -> QueuedNotification | None:
-        """Return a destination's oldest unsent notification, due or not: later ones wait for it.
-
-        A reply whose card was lost lets the new card go first.
-        """
+    def next_notification(self, destination: str, now: datetime) -> QueuedNotification | None:
+        """Return what a destination is sent next; None where nothing is due."""
         with self._database.transaction() as connection:
-            row = connection.execute(_NEXT, {"destination": destination}).one_or_none()
-            if row is not None and row.form == Form.REPLY and row.thread_ts is None:
-                its = {f"its_{column}": getattr(row, column) for column in _CARD_KEY}
-                row = connection.execute(_NEXT_CARD, its).one_or_none() or row
-        return None if row is None else _queued(row)
+            id_ = _next_id(connection, destination, now)
+            if id_ is None:
+                return None
+            return _queued(connection.execute(_BY_ID, {"its_id": id_}).one())
 
     def waiting(self, destination: str) -> int:
         """Return how many notifications of a destination are still to be sent."""
@@ -247,7 +253,7 @@ class Outbox:
                 target=of,
                 attempt=lost.attempt,
             )
-            self.enqueue(connection, (again,), now)
+            self.enqueue(connection, (again,), now, former.urgency)
 
     def retry(self, ids: Iterable[int] | None, now: datetime) -> int:
         """Make what was set aside or postponed due now, all of it with None; return how many."""
@@ -278,12 +284,22 @@ class Outbox:
     # As part of a larger transaction
 
     def enqueue(
-        self, connection: Connection, notifications: Iterable[Notification], now: datetime
+        self,
+        connection: Connection,
+        notifications: Iterable[Notification],
+        now: datetime,
+        urgency: Urgency,
     ) -> None:
         """Add notifications at the end; one whose key was enqueued before is skipped."""
-        rows = [_row(one, now) for one in notifications]
+        rows = [_row(one, now, urgency) for one in notifications]
         if rows:
             connection.execute(self._enqueue, rows)
+
+    def set_urgency(self, connection: Connection, of: Target, urgency: Urgency) -> None:
+        """Let what is still to be sent about a target be of this urgency."""
+        connection.execute(
+            _SET_URGENCY, {"its_kind": of.kind, "its_target": of.id, "its_urgency": urgency}
+        )
 
     def prune(self, connection: Connection, before: datetime) -> int:
         """Forget what was sent or set aside before."""
@@ -291,60 +307,29 @@ class Outbox:
 
 
 _UPDATE = update(notification).where(notification.c.id == bindparam("its_id"))
+_SET_URGENCY = (
+    update(notification)
+    .where(
+        is_open,
+        notification.c.target_id == bindparam("its_target"),
+        notification.c.target_kind == bindparam("its_kind"),
+        notification.c.urgency != bindparam("its_urgency"),
+    )
+    .values(urgency=bindparam("its_urgency"))
+)
 _PRUNE = delete(notification).where(notification.c.done_at < bindparam("before"))
 
-# What names a card: its notifications have the same columns.
-_CARD_KEY = ("target_kind", "target_id", "attempt", "destination")
-_CARD_OF = select(*(notification.c[column] for column in _CARD_KEY)).where(
+_CARD_OF = select(*(notification.c[column] for column in CARD_KEY)).where(
     notification.c.id == bindparam("its_id"), notification.c.form == Form.CARD
 )
-
-
-def _is_of_same_card(one: FromClause, other: FromClause) -> ColumnElement[bool]:
-    return and_(*(one.c[column] == other.c[column] for column in _CARD_KEY))
-
 
 _WITH_THREAD = select(
     notification,
     card.c.channel_id.label("thread_channel_id"),
     card.c.ts.label("thread_ts"),
-).outerjoin(card, and_(notification.c.form == Form.REPLY, _is_of_same_card(card, notification)))
+).outerjoin(card, and_(notification.c.form == Form.REPLY, is_of_same_card(card, notification)))
 _UNSENT = _WITH_THREAD.where(is_unsent).order_by(notification.c.id)
-_NEXT = _UNSENT.where(is_open, notification.c.destination == bindparam("destination")).limit(1)
-_NEXT_CARD = (
-    _UNSENT.where(is_open, notification.c.form == Form.CARD)
-    .where(*(notification.c[column] == bindparam(f"its_{column}") for column in _CARD_KEY))
-    .limit(1)
-)
-
-_head_ids = select(func.min(notification.c.id)).where(is_open).group_by(notification.c.destination)
-_new_card = notification.alias()
-_HEADS = union_all(
-    # A reply whose card was lost is due when the new card is, which was enqueued after it.
-    select(
-        notification.c.destination,
-        case(
-            (_new_card.c.id.is_not(None), _new_card.c.next_try_at),
-            else_=notification.c.next_try_at,
-        ).label("next_try_at"),
-    )
-    .select_from(
-        notification.outerjoin(card, _is_of_same_card(card, notification)).outerjoin(
-            _new_card,
-            and_(
-                notification.c.form == Form.REPLY,
-                card.c.ts.is_(None),
-                _new_card.c.form == Form.CARD,
-                _new_card.c.state.in_((DeliveryState.PENDING, DeliveryState.SENDING)),
-                _is_of_same_card(_new_card, notification),
-            ),
-        )
-    )
-    .where(notification.c.id.in_(_head_ids)),
-    select(card.c.destination, card.c.next_try_at).where(is_edit_wanted).distinct(),
-)
-"""What each destination has first in its queue, and its edits, with when each is due."""
-
+_BY_ID = _WITH_THREAD.where(notification.c.id == bindparam("its_id"))
 _COUNTS = (
     select(notification.c.state, func.count().label("total"))
     .where(is_unsent)
@@ -358,7 +343,14 @@ _OLDEST_PENDING = select(notification.c.created_at).where(
 )
 
 
-def _row(one: Notification, now: datetime) -> dict[str, object]:
+def _next_id(connection: Connection, destination: str, now: datetime) -> int | None:
+    id_: int | None = connection.execute(
+        NEXT_ID, {"destination": destination, "now": now}
+    ).scalar_one_or_none()
+    return id_
+
+
+def _row(one: Notification, now: datetime, urgency: Urgency) -> dict[str, object]:
     return {
         "key": one.key,
         "destination": one.destination,
@@ -369,6 +361,7 @@ def _row(one: Notification, now: datetime) -> dict[str, object]:
         "events": one.events,
         "is_broadcast": one.is_broadcast,
         "message": one.message,
+        "urgency": urgency,
         "state": DeliveryState.PENDING,
         "attempts": 0,
         "in_doubt": False,

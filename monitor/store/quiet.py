@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from monitor.decide.verdicts import Silence
-from monitor.model import EventKind, HeldLine, Matcher, Notification, Target
+from monitor.model import EventKind, HeldLine, Matcher, Notification, Target, Urgency
 from monitor.store.database import Database
 from monitor.store.outbox import Outbox
 from monitor.store.tables import held, silence
@@ -95,7 +95,7 @@ class HeldLines:
         """Let go of lines, and enqueue the notifications that sum them up: both or neither."""
         ids = [line.id for line in lines]
         with self._database.transaction() as connection:
-            self._outbox.enqueue(connection, notifications, now)
+            self._outbox.enqueue(connection, notifications, now, Urgency.MOVING)
             for start in range(0, len(ids), _IDS_AT_ONCE):
                 some = held.c.id.in_(ids[start : start + _IDS_AT_ONCE])
                 connection.execute(delete(held).where(some))

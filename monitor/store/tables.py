@@ -156,6 +156,7 @@ card = Table(
     Column("wanted", _json(Message), nullable=False),
     Column("wanted_fingerprint", LargeBinary, nullable=False),
     Column("shown_fingerprint", LargeBinary),
+    Column("urgency", Integer, nullable=False),
     # Since when it shows something else than it ought to, or when it was last made to fit.
     Column("changed_at", Instant, nullable=False),
     Column("posted_count", Integer, nullable=False),
@@ -180,12 +181,14 @@ notification = Table(
     Column("events", _json(tuple[EventKind, ...]), nullable=False),
     Column("is_broadcast", Boolean, nullable=False),
     Column("message", _json(Message), nullable=False),
+    # Of its rollout, changed with it: what is sent next is found by an index.
+    Column("urgency", Integer, nullable=False),
     Column("state", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("next_try_at", Instant),
     Column("in_doubt", Boolean, nullable=False),
     Column("created_at", Instant, nullable=False),
-    # When it was sent or set aside.
+    # When it was sent or set aside; NULL while it is still to be sent.
     Column("done_at", Instant),
     Column("channel_id", Text),
     Column("ts", Text),
@@ -274,9 +277,9 @@ digest = Table(
     Column("issued_until", Instant, nullable=False),
 )
 
-# The words stand in the statement itself, not as parameters, so that the partial indexes serve.
+# The word stands in the statement itself, not as a parameter, so that the partial index serves.
 is_unsent = notification.c.state != literal_column("'sent'", Text)
-is_open = and_(is_unsent, notification.c.state != literal_column("'set aside'", Text))
+is_open = notification.c.done_at.is_(None)
 """Still to be sent: pending, or under way when it was last written down."""
 
 
@@ -299,9 +302,41 @@ Index(
     sqlite_where=is_unsent,
     postgresql_where=is_unsent,
 )
+# In the order of sending, with what is ahead of each in its rollout.
+Index(
+    "notification_next",
+    notification.c.destination,
+    notification.c.urgency,
+    notification.c.form,
+    notification.c.id,
+    # What decides whether it is next is read from the index alone.
+    notification.c.next_try_at,
+    notification.c.target_id,
+    notification.c.target_kind,
+    notification.c.done_at,
+    sqlite_where=is_open,
+    postgresql_where=is_open,
+)
+Index(
+    "notification_later",
+    notification.c.next_try_at,
+    sqlite_where=is_open,
+    postgresql_where=is_open,
+)
+Index(
+    "notification_of_rollout",
+    notification.c.destination,
+    notification.c.target_id,
+    notification.c.target_kind,
+    notification.c.id,
+    notification.c.done_at,
+    sqlite_where=is_open,
+    postgresql_where=is_open,
+)
 Index(
     "card_edit_wanted",
     card.c.destination,
+    card.c.urgency,
     card.c.changed_at,
     card.c.next_try_at,
     sqlite_where=text("ts IS NOT NULL AND wanted_fingerprint IS NOT shown_fingerprint"),

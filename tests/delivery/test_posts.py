@@ -139,13 +139,13 @@ async def test_a_limit_on_posts_holds_up_no_edit(monitor: Monitor) -> None:
 
 
 async def test_being_limited_is_no_failure_that_lengthens_later_waits(monitor: Monitor) -> None:
-    monitor.slack.fail("429", POST, times=20, retry_after=1)
+    monitor.slack.fail("429", POST, times=20, retry_after=60)
     monitor.slack.fail("503", POST)
     await monitor.save(*notes("a"))
     for _ in range(20):
-        await monitor.deliver(after=1)
+        await monitor.deliver(after=60)
 
-    await monitor.deliver(after=1)
+    await monitor.deliver(after=60)
     await monitor.deliver(after=1)
 
     assert keys(monitor.slack.channel("releases")) == ["a"]

@@ -77,9 +77,7 @@ async def test_stopped_before_it_began_a_single_pass_ends(monitor: Monitor) -> N
 # What breaks on our own side
 
 
-@pytest.mark.parametrize(
-    "call", ["next_notification", "begin_attempt", "mark_sent", "due_destinations"]
-)
+@pytest.mark.parametrize("call", ["next_notification", "begin_attempt", "mark_sent", "due"])
 async def test_a_store_that_fails_for_a_while_costs_nothing(
     monitor: Monitor, call: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,7 +148,7 @@ async def test_a_bug_in_the_loop_itself_is_counted_and_survived(
     monitor: Monitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_AFTER_STORE_ERROR_SECONDS", 0.01)
-    monitor.store.broken["due_destinations"] = ZeroDivisionError()
+    monitor.store.broken["due"] = ZeroDivisionError()
     await monitor.save(*notes("a"))
     async with running(monitor):
         while not monitor.count("unexpected_errors", where="delivery"):

@@ -434,7 +434,7 @@ def test_the_newest_card_of_a_target_is_the_one_to_link(store: Store) -> None:
             f"card/{attempt}", "#a", Form.CARD, Message("card"), target, attempt=attempt
         )
         save(store, "rel1", notifications=(card,))
-        queued = store.outbox.next_notification("#a")
+        queued = store.outbox.next_notification("#a", NOON)
         assert queued is not None
         store.outbox.mark_sent(queued.id, now=NOON, channel_id="C1", ts=f"{attempt}.0", shown=b"")
 

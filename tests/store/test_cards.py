@@ -22,6 +22,7 @@ from tests.support.stores import (
     MINUTE,
     RELEASE,
     card,
+    due,
     message,
     next_edit,
     next_notification,
@@ -51,11 +52,11 @@ def test_a_card_is_edited_only_once_it_is_posted_and_shows_something_else(store:
         fingerprint=message_fingerprint(message("second")),
         attempts=0,
     )
-    assert store.outbox.due_destinations(NOON) == (frozenset({"ops"}), None)
+    assert store.outbox.due(NOON) == due(edits={"ops"})
 
     store.cards.mark_edited(edit, NOON)
     assert store.cards.next_edit("ops", NOON) is None
-    assert store.outbox.due_destinations(NOON) == (frozenset(), None)
+    assert store.outbox.due(NOON) == due()
 
 
 def test_a_card_that_changed_before_it_was_posted_is_posted_as_it_is_wanted_now(
@@ -118,7 +119,7 @@ def test_a_postponed_edit_waits_and_lets_others_go(store: Store) -> None:
 
     assert other.attempt == 2
     assert store.cards.next_edit("ops", NOON) is None
-    assert store.outbox.due_destinations(NOON) == (frozenset(), NOON + MINUTE)
+    assert store.outbox.due(NOON) == due(later=NOON + MINUTE)
     again = next_edit(store, now=NOON + MINUTE)
     assert (again.attempt, again.attempts) == (1, 1)
 

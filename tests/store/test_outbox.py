@@ -21,6 +21,7 @@ from tests.support.stores import (
     DAY,
     MINUTE,
     RELEASE,
+    due,
     message,
     next_notification,
     note,
@@ -72,7 +73,7 @@ def test_posts_of_a_destination_go_out_in_the_order_they_were_enqueued(store: St
 
     assert [send(store).key for _ in range(3)] == ["1", "2", "3"]
     assert next_notification(store, "dev").key == "a"
-    assert store.outbox.next_notification("ops") is None
+    assert store.outbox.next_notification("ops", NOON) is None
 
 
 def test_a_postponed_post_holds_up_those_behind_it_and_no_other_destination(store: Store) -> None:
@@ -81,10 +82,11 @@ def test_a_postponed_post_holds_up_those_behind_it_and_no_other_destination(stor
     store.outbox.begin_attempt(next_notification(store).id, NOON)
     store.outbox.postpone(next_notification(store).id, next_try_at=NOON + MINUTE, error="429")
 
-    first = next_notification(store)
+    assert store.outbox.next_notification("ops", NOON) is None
+    assert store.outbox.due(NOON) == due(posts={"dev"}, later=NOON + MINUTE)
+    first = next_notification(store, now=NOON + MINUTE)
     assert (first.key, first.attempts, first.error) == ("1", 1, "429")
-    assert store.outbox.due_destinations(NOON) == (frozenset({"dev"}), NOON + MINUTE)
-    assert store.outbox.due_destinations(NOON + MINUTE) == (frozenset({"dev", "ops"}), None)
+    assert store.outbox.due(NOON + MINUTE) == due(posts={"dev", "ops"})
 
 
 def test_a_post_set_aside_lets_those_behind_it_go_on(store: Store) -> None:
@@ -101,7 +103,7 @@ def test_nothing_to_do_is_no_work(store: Store) -> None:
     store.save(observation(note("1")))
     send(store)
 
-    assert store.outbox.due_destinations(NOON + DAY) == (frozenset(), None)
+    assert store.outbox.due(NOON + DAY) == due()
 
 
 def test_a_post_under_way_when_the_daemon_was_killed_may_have_arrived(path: Path) -> None:
@@ -110,7 +112,7 @@ def test_a_post_under_way_when_the_daemon_was_killed_may_have_arrived(path: Path
         store.outbox.begin_attempt(next_notification(store).id, NOON)
 
     with Store.open(url_of(path), now=NOON) as store:
-        assert store.outbox.due_destinations(NOON) == (frozenset({"ops"}), None)
+        assert store.outbox.due(NOON) == due(posts={"ops"})
         assert next_notification(store).key == "1"
         assert next_notification(store).in_doubt
         assert next_notification(store).attempts == 1
@@ -167,7 +169,7 @@ def test_what_was_sent_is_never_retried(store: Store) -> None:
     sent = send(store)
 
     assert store.outbox.retry([sent.id], NOON) == 0
-    assert store.outbox.next_notification("ops") is None
+    assert store.outbox.next_notification("ops", NOON) is None
 
 
 def test_the_outbox_in_numbers(store: Store) -> None:

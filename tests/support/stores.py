@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from monitor.model import (
     Transition,
 )
 from monitor.store import (
+    Due,
     Edit,
     Observation,
     QueuedNotification,
@@ -80,10 +82,18 @@ def url_of(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def next_notification(store: Store, destination: str = "ops") -> QueuedNotification:
-    post = store.outbox.next_notification(destination)
+def next_notification(
+    store: Store, destination: str = "ops", *, now: datetime = NOON
+) -> QueuedNotification:
+    post = store.outbox.next_notification(destination, now)
     assert post is not None
     return post
+
+
+def due(
+    *, posts: Iterable[str] = (), edits: Iterable[str] = (), later: datetime | None = None
+) -> Due:
+    return Due(frozenset(posts), frozenset(edits), later)
 
 
 def next_edit(store: Store, destination: str = "ops", *, now: datetime = NOON) -> Edit:
@@ -118,6 +128,7 @@ def python(code: str, *arguments: str) -> subprocess.Popen[str]:
 
 ENDLESS_WRITER = """
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from monitor.kinds import release
 from monitor.model import *

@@ -50,7 +50,13 @@ def refused(refusal: Refusal) -> DestinationRejected:
     return DestinationRejected("no", refusal=refusal, code="no")
 
 
-def after(seconds: float, **more: object) -> Wait:
+def after(seconds: float, *, others: float | None = None, **more: object) -> Wait:
+    """A wait; with `others`, what goes the same way waits too, for that long."""
+    if others is not None:
+        more |= {
+            "affected": Affected.QUEUE,
+            "others_until": NOW + timedelta(seconds=others),
+        }
     return Wait(NOW + timedelta(seconds=seconds), **more)  # type: ignore[arg-type]
 
 
@@ -67,38 +73,59 @@ _LONG_AGO = NOW - timedelta(minutes=15)
 
 ROWS = {
     # What passes by itself
-    "a first failure waits for about a second": Row(passing(), post(), after(0.75)),
-    "each further failure waits for twice as long": Row(passing(), post(3), after(6)),
-    "and for some minutes at most": Row(passing(), post(100), after(225)),
-    "of a reply it is the same": Row(passing(), reply(3), after(6)),
-    "of an edit it is the same": Row(passing(), edit(3), after(6)),
+    "a first failure waits for about a second": Row(passing(), post(), after(0.75, others=0)),
+    "each further failure waits for twice as long": Row(passing(), post(3), after(6, others=0)),
+    "and for some minutes at most": Row(passing(), post(100), after(225, others=0)),
+    "of a reply it is the same": Row(passing(), reply(3), after(6, others=0)),
+    "of an edit it is the same": Row(passing(), edit(3), after(6, others=0)),
+    "where another failed just before, the others wait too": Row(
+        passing(), post(queue_failures=1), after(0.75, others=0.75)
+    ),
+    "and for longer the more of them fail": Row(
+        passing(), edit(1, queue_failures=4), after(1.5, others=6)
+    ),
+    "but for a minute at most": Row(passing(), post(queue_failures=50), after(0.75, others=45)),
     # Limits
     "a limit waits as long as was asked and is no failure": Row(
-        passing(retry_after=60), post(3), after(60, is_failure=False)
+        passing(retry_after=50), post(3), after(50, others=50, is_failure=False)
     ),
-    "a limit on a reply holds up no other channel": Row(
-        passing(retry_after=60), reply(3), after(60, is_failure=False)
+    "on a reply it is the same": Row(
+        passing(retry_after=50), reply(3), after(50, others=50, is_failure=False)
     ),
-    "a limit on an edit holds up every edit": Row(
-        passing(retry_after=60), edit(3), after(60, is_failure=False, affected=Affected.EDITS)
+    "and on an edit": Row(passing(retry_after=50), edit(3), after(50, others=50, is_failure=False)),
+    "an hour is not waited for": Row(
+        passing(retry_after=3600), post(), after(60, others=60, is_failure=False)
+    ),
+    "limit upon limit is waited for longer than was asked": Row(
+        passing(retry_after=1), post(queue_limits=4), after(12, others=12, is_failure=False)
+    ),
+    "but not for ever": Row(
+        passing(retry_after=1), post(queue_limits=50), after(45, others=45, is_failure=False)
+    ),
+    "a limit on a search holds up no post": Row(
+        passing(retry_after=50),
+        post(in_doubt=True, is_search=True),
+        after(50, is_failure=False, in_doubt=True, others_until=NOW + timedelta(seconds=50)),
     ),
     # Posts in doubt
     "a post that may have arrived is looked for, and not at once": Row(
-        passing(in_doubt=True), post(), after(2, in_doubt=True)
+        passing(in_doubt=True), post(), after(2, others=0, in_doubt=True)
     ),
     "nor earlier than after the other waits": Row(
-        passing(in_doubt=True), post(5), after(24, in_doubt=True)
+        passing(in_doubt=True), post(5), after(24, others=0, in_doubt=True)
     ),
     "a doubt stays where it could not be looked for": Row(
-        passing(), post(in_doubt=True), after(2, in_doubt=True)
+        passing(), post(in_doubt=True), after(2, others=0, in_doubt=True)
     ),
     "and where the look was limited": Row(
         passing(retry_after=30),
         post(in_doubt=True),
-        after(30, is_failure=False, in_doubt=True),
+        after(30, others=30, is_failure=False, in_doubt=True),
     ),
     "and where the credentials are refused meanwhile": Row(
-        refused(Refusal.CREDENTIALS), post(in_doubt=True), after(30, in_doubt=True)
+        refused(Refusal.CREDENTIALS),
+        post(in_doubt=True),
+        after(30, in_doubt=True, affected=Affected.QUEUE),
     ),
     "and where the channel is": Row(
         refused(Refusal.CHANNEL),
@@ -108,7 +135,7 @@ ROWS = {
     "and where nobody knows what is": Row(
         refused(Refusal.UNKNOWN),
         post(is_plain_text=True, in_doubt=True),
-        after(0.75, in_doubt=True),
+        after(0.75, others=0, in_doubt=True),
     ),
     "and where the reply's card is lost": Row(
         refused(Refusal.CARD),
@@ -117,11 +144,13 @@ ROWS = {
     ),
     # Credentials
     "credentials that are refused are tried twice a minute, however often": Row(
-        refused(Refusal.CREDENTIALS), post(50), after(30)
+        refused(Refusal.CREDENTIALS), post(50), after(30, affected=Affected.QUEUE)
     ),
-    "for a reply too": Row(refused(Refusal.CREDENTIALS), reply(50), after(30)),
+    "for a reply too": Row(
+        refused(Refusal.CREDENTIALS), reply(50), after(30, affected=Affected.QUEUE)
+    ),
     "and no edit is tried meanwhile": Row(
-        refused(Refusal.CREDENTIALS), edit(50), after(30, affected=Affected.EDITS)
+        refused(Refusal.CREDENTIALS), edit(50), after(30, affected=Affected.QUEUE)
     ),
     # A channel
     "a channel that refuses is tried every five minutes and reported": Row(
@@ -152,12 +181,12 @@ ROWS = {
     ),
     "in an edit too": Row(refused(Refusal.UNKNOWN), edit(), _AT_ONCE_AGAIN),
     "then the post waits, at first": Row(
-        refused(Refusal.UNKNOWN), post(2, is_plain_text=True), after(3)
+        refused(Refusal.UNKNOWN), post(2, is_plain_text=True), after(3, others=0)
     ),
     "and within a quarter of an hour": Row(
         refused(Refusal.UNKNOWN),
         reply(2, is_plain_text=True, unknown_since=_A_WHILE_AGO),
-        after(3),
+        after(3, others=0),
     ),
     "and is set aside then": Row(
         refused(Refusal.UNKNOWN),
@@ -165,7 +194,7 @@ ROWS = {
         SetAside(),
     ),
     "while an edit waits on, for it holds up nothing": Row(
-        refused(Refusal.UNKNOWN), edit(50, is_plain_text=True), after(225)
+        refused(Refusal.UNKNOWN), edit(50, is_plain_text=True), after(225, others=0)
     ),
     # The card
     "an edit that does not find its card has a new one posted": Row(

@@ -51,6 +51,7 @@ def upgrade() -> None:
         sa.Column("wanted", sa.LargeBinary, nullable=False),
         sa.Column("wanted_fingerprint", sa.LargeBinary, nullable=False),
         sa.Column("shown_fingerprint", sa.LargeBinary),
+        sa.Column("urgency", sa.Integer, nullable=False),
         sa.Column("changed_at", sa.BigInteger, nullable=False),
         sa.Column("posted_count", sa.Integer, nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
@@ -70,6 +71,7 @@ def upgrade() -> None:
         sa.Column("events", sa.LargeBinary, nullable=False),
         sa.Column("is_broadcast", sa.Boolean, nullable=False),
         sa.Column("message", sa.LargeBinary, nullable=False),
+        sa.Column("urgency", sa.Integer, nullable=False),
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
         sa.Column("next_try_at", sa.BigInteger),
@@ -154,9 +156,39 @@ def upgrade() -> None:
         postgresql_where=sa.text("state != 'sent'"),
     )
     op.create_index(
+        "notification_next",
+        "notification",
+        [
+            "destination",
+            "urgency",
+            "form",
+            "id",
+            "next_try_at",
+            "target_id",
+            "target_kind",
+            "done_at",
+        ],
+        sqlite_where=sa.text("done_at IS NULL"),
+        postgresql_where=sa.text("done_at IS NULL"),
+    )
+    op.create_index(
+        "notification_later",
+        "notification",
+        ["next_try_at"],
+        sqlite_where=sa.text("done_at IS NULL"),
+        postgresql_where=sa.text("done_at IS NULL"),
+    )
+    op.create_index(
+        "notification_of_rollout",
+        "notification",
+        ["destination", "target_id", "target_kind", "id", "done_at"],
+        sqlite_where=sa.text("done_at IS NULL"),
+        postgresql_where=sa.text("done_at IS NULL"),
+    )
+    op.create_index(
         "card_edit_wanted",
         "card",
-        ["destination", "changed_at", "next_try_at"],
+        ["destination", "urgency", "changed_at", "next_try_at"],
         sqlite_where=sa.text("ts IS NOT NULL AND wanted_fingerprint IS NOT shown_fingerprint"),
         postgresql_where=sa.text(
             "ts IS NOT NULL AND wanted_fingerprint IS DISTINCT FROM shown_fingerprint"

@@ -1,0 +1,116 @@
+"""Which row of the outbox a destination is sent next: the statements, each answered by an index.
+
+A rollout's rows are sent in the order in which they were enqueued: none before what is ahead of it.
+Among those that are the first of their rollouts, and due, what matters most goes out first: by
+urgency, then cards before messages before replies, then the oldest. A row without a target is a
+rollout of its own. A reply whose card was lost lets the new card go ahead of it.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    or_,
+    select,
+)
+
+from monitor.model import Form
+from monitor.store.tables import card, is_edit_wanted, is_open, notification
+
+# What names a card: its notifications have the same columns.
+CARD_KEY = ("target_kind", "target_id", "attempt", "destination")
+_ROLLOUT = ("destination", "target_id", "target_kind")
+
+
+def is_of_same_card(one: FromClause, other: FromClause) -> ColumnElement[bool]:
+    return and_(*(one.c[column] == other.c[column] for column in CARD_KEY))
+
+
+_ahead = notification.alias("ahead")
+_is_first = ~exists(_ahead.c.id).where(
+    _ahead.c.done_at.is_(None),
+    *(_ahead.c[column] == notification.c[column] for column in _ROLLOUT),
+    _ahead.c.id < notification.c.id,
+)
+
+_new_card = notification.alias("new_card")
+_has_card_to_come = exists(_new_card.c.id).where(
+    _new_card.c.done_at.is_(None),
+    _new_card.c.form == Form.CARD,
+    is_of_same_card(_new_card, notification),
+)
+_lacks_card = and_(notification.c.form == Form.REPLY, _has_card_to_come)
+
+_first = notification.alias("first")
+_id_of_first = (
+    select(_first.c.id)
+    .where(
+        _first.c.done_at.is_(None),
+        *(_first.c[column] == notification.c[column] for column in _ROLLOUT),
+    )
+    .order_by(_first.c.id)
+    .limit(1)
+    .correlate(notification)
+    .scalar_subquery()
+)
+_reply = notification.alias("reply")
+_is_waited_for = exists(_reply.c.id).where(
+    _reply.c.id == _id_of_first,
+    _reply.c.form == Form.REPLY,
+    is_of_same_card(_reply, notification),
+)
+# Read in the order of sending until one is found: most often that is the very first.
+NEXT_ID = (
+    select(notification.c.id)
+    .where(
+        is_open,
+        notification.c.destination == bindparam("destination"),
+        or_(notification.c.next_try_at.is_(None), notification.c.next_try_at <= bindparam("now")),
+        or_(
+            notification.c.target_id.is_(None),
+            and_(_is_first, ~_lacks_card),
+            and_(notification.c.form == Form.CARD, _is_waited_for),
+        ),
+    )
+    # The words of the forms are in the order of their letters: card, message, reply.
+    .order_by(notification.c.urgency, notification.c.form, notification.c.id)
+    .limit(1)
+)
+"""The id of what a destination is sent next, if that is due `now`."""
+
+NEXT_POST_AT = select(func.min(notification.c.next_try_at)).where(
+    is_open, notification.c.next_try_at > bindparam("now")
+)
+"""When the next post is due that is not due `now`."""
+
+_found = (
+    select(func.min(notification.c.destination).label("name"))
+    .where(is_open)
+    .cte("found", recursive=True)
+)
+_further = (
+    select(func.min(notification.c.destination))
+    .where(is_open, notification.c.destination > _found.c.name)
+    .scalar_subquery()
+)
+_all_found = _found.union_all(select(_further).where(_found.c.name.is_not(None)))
+DESTINATIONS = select(_all_found.c.name).where(_all_found.c.name.is_not(None))
+"""The destinations with something to be sent: from one to the next, not row by row."""
+
+_is_edit_later = card.c.next_try_at > bindparam("now")
+NEXT_EDITS = (
+    select(
+        card.c.destination,
+        func.min(case((_is_edit_later, card.c.next_try_at))).label("later"),
+        func.sum(case((_is_edit_later, 0), else_=1)).label("due_count"),
+    )
+    .where(is_edit_wanted)
+    .group_by(card.c.destination)
+)
+"""Each destination with cards to be edited: how many are due `now`, and when more are."""
