@@ -117,8 +117,8 @@ class Poll(_Section):
     """The interval for settled targets, which may still be retried."""
     forget_after: Duration = timedelta(days=7)
     """How long after its end a target is no longer polled."""
-    unreachable_after: Count = 3
-    """Polls that fail in a row before people are notified."""
+    unreachable_after: Duration = timedelta(minutes=1)
+    """How long polls in a row must fail before people are notified."""
 
 
 class Stall(_Section):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from monitor.errors import MalformedAnswer, NuonError, NuonNotFound, NuonRejected, Unserved
 from monitor.model import EventKind, Named, Outage, Subject, Target, Watch
@@ -77,9 +77,12 @@ class _Failures:
 
 
 class Reachability:
-    """Counts failures in a row, per watch. `reported` is what an earlier run has reported."""
+    """Takes note of failures in a row, per watch. `reported` is what an earlier run has reported.
 
-    def __init__(self, *, unreachable_after: int, reported: Mapping[str, Outage]) -> None:
+    Polls have failed in a row for `unreachable_after` before it is reported: one alone never is.
+    """
+
+    def __init__(self, *, unreachable_after: timedelta, reported: Mapping[str, Outage]) -> None:
         self._unreachable_after = unreachable_after
         self._reported = dict(reported)
         self._failures: dict[Target, _Failures] = {}
@@ -105,6 +108,15 @@ class Reachability:
         failures = self._failures.get(target)
         return failures.count if failures else 0
 
+    def unreported_for(self, target: Target, now: datetime) -> timedelta | None:
+        """Return how much longer polls of this target must fail to be reported; None if no more."""
+        failures = self._failures.get(target)
+        left = failures.since + self._unreachable_after - now if failures else timedelta(0)
+        return left if left > timedelta(0) else None
+
+    def _has_failed_for_long(self, target: Target, now: datetime) -> bool:
+        return self.failures_of(target) > 1 and self.unreported_for(target, now) is None
+
     def asks(self, target: Target) -> None:
         """Take note that a poll begins: its answer is no evidence against later failures.
 
@@ -119,7 +131,7 @@ class Reachability:
         is_removed = isinstance(error, NuonNotFound)
         is_answered = is_removed or _is_unserved(error)
         self._has_seen |= is_answered
-        if failures.count < self._unreachable_after:
+        if not self._has_failed_for_long(target, now):
             return None
         reported = self.outage_of(target)
         if reported is not None and (reported.kind is EventKind.REMOVED or not is_removed):

@@ -43,6 +43,11 @@ class OutageReporter:
         settings = self.watch.settings
         failures = self._context.reachability.failures_of(self._target)
         slower = settings.interval * float(2 ** min(failures - 1, 16))
+        unreported_for = self._context.reachability.unreported_for(
+            self._target, self._context.now()
+        )
+        if unreported_for is not None:  # it is reported when its time has come, and not later
+            slower = min(slower, max(unreported_for, settings.interval))
         asked = timedelta(seconds=self._retry_after or 0)
         return max(min(slower, max(settings.settled_interval, settings.interval)), asked)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from datetime import UTC, datetime
 from pathlib import Path
@@ -215,13 +216,14 @@ async def test_what_has_been_settled_for_long_is_polled_no_more(tmp_path: Path) 
 async def test_a_platform_that_fails_is_asked_less_and_less(tmp_path: Path) -> None:
     async with a_live_world(tmp_path) as world:
         failing = world.platform.add("happy")
-        config = world.config(failing, poll='settled_interval = "1m"')
+        config = world.config(failing, poll='settled_interval = "1m"\nunreachable_after = "1ms"')
         world.platform.fault = Fault(FaultKind.STATUS, status=500)
         async with build(config, pace=AT_ONCE) as app:
             (poller,) = app.registry.rollout_pollers
             pauses = []
             for _ in range(12):
                 await poller.poll()
+                await asyncio.sleep(0.002)  # by then it has failed for long enough to be told
                 pauses.append(poller.pause())
 
     seconds = [pause.total_seconds() for pause in pauses if pause]

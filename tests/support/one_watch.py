@@ -106,7 +106,7 @@ class Scene:
                     "bot_token": self.slack.token,
                     "channel": f"#{CHANNEL}",
                 },
-                poll={"interval": "15s"},
+                poll={"interval": "15s", "unreachable_after": "30s"},
                 store={"url": f"sqlite:///{self.folder}/nuon-monitor.db"},
             )
         )

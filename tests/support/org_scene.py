@@ -112,7 +112,7 @@ class Scene:
                     "bot_token": self.slack.token,
                     "channel": "#releases",
                 },
-                poll={"interval": "15s"},
+                poll={"interval": "15s", "unreachable_after": "2s"},
                 store={"url": f"sqlite:///{self.folder}/nuon-monitor.db"},
             )
         )

@@ -40,11 +40,11 @@ REPLICA_LAG = float(os.environ.get("SIMULATED_REPLICA_LAG", "0"))
 Sections = Mapping[str, Mapping[str, object]]
 
 _BY_HAND: Sections = {
-    "poll": {"interval": "15s"},
+    "poll": {"interval": "15s", "unreachable_after": "2s"},
     "stall": {"after": "30m", "remind_every": "4h"},
 }
 _BY_ITSELF: Sections = {
-    "poll": {"interval": "100ms", "settled_interval": "100ms", "unreachable_after": 2},
+    "poll": {"interval": "100ms", "settled_interval": "100ms", "unreachable_after": "100ms"},
     "http": {"listen": "127.0.0.1:0"},
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -26,7 +26,7 @@ BROKEN = MalformedAnswer("no id")
 
 
 def reachability(told: dict[str, Outage] | None = None) -> Reachability:
-    return Reachability(unreachable_after=3, reported=told or {})
+    return Reachability(unreachable_after=timedelta(minutes=2), reported=told or {})
 
 
 def failing(
@@ -57,6 +57,22 @@ def test_a_few_failures_are_not_told() -> None:
     assert failing(reachability(), ONE, 2) == [None, None]
 
 
+def test_one_failure_proves_nothing_however_short_the_patience() -> None:
+    seer = Reachability(unreachable_after=timedelta(milliseconds=1), reported={})
+
+    assert fail(seer, ONE, DOWN, NOON) is None
+    assert fail(seer, ONE, DOWN, after(1)) is not None
+
+
+def test_it_knows_how_much_longer_polls_must_fail_to_be_told() -> None:
+    seer = reachability()
+
+    assert seer.unreported_for(ONE, NOON) is None
+    fail(seer, ONE, DOWN, NOON)
+    assert seer.unreported_for(ONE, after(1)) == timedelta(minutes=1)
+    assert seer.unreported_for(ONE, after(2)) is None
+
+
 def test_a_platform_that_nobody_sees_is_told_once_with_the_time_it_began() -> None:
     news = ReachabilityChange(EventKind.UNREACHABLE, None, NOON, "the platform answers 503")
 
@@ -82,7 +98,7 @@ def test_an_answer_from_before_an_outage_does_not_make_the_outage_one_watch_s_ow
     fail(seer, ONE, DOWN, NOON)
     succeed(seer, OTHER)
 
-    *_, news = failing(seer, ONE, 2)
+    *_, news = failing(seer, ONE, 3)
 
     assert news == ReachabilityChange(EventKind.UNREACHABLE, None, NOON, "the platform answers 503")
 
@@ -92,8 +108,8 @@ def test_what_ails_one_watch_while_others_come_through_is_told_of_that_one() -> 
     fail(seer, ONE, DOWN, NOON)
     succeed(seer, OTHER)
 
-    assert fail(seer, ONE, DOWN, NOON) is None
-    assert fail(seer, ONE, DOWN, NOON) == ReachabilityChange(
+    assert fail(seer, ONE, DOWN, after(1)) is None
+    assert fail(seer, ONE, DOWN, after(2)) == ReachabilityChange(
         EventKind.UNREACHABLE, ONE, NOON, "the platform answers 503"
     )
 
@@ -252,7 +268,7 @@ def test_blindness_that_could_not_be_kept_is_told_at_the_next_failure() -> None:
     seer = reachability()
     failing(seer, ONE, 2)
 
-    assert seer.failed(ONE, DOWN, after(3)) is not None
+    assert seer.failed(ONE, DOWN, after(2)) is not None
     assert seer.platform_outage is None
     assert fail(seer, ONE, DOWN, after(4)) == ReachabilityChange(
         EventKind.UNREACHABLE, None, NOON, "the platform answers 503"

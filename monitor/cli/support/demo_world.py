@@ -68,7 +68,7 @@ channel = "#{channel}"
 [poll]
 interval = "400ms"
 settled_interval = "1s"
-unreachable_after = 2
+unreachable_after = "1s"
 
 [stall]
 after = "20s"

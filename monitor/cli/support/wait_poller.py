@@ -29,8 +29,8 @@ from monitor.text import duration_words, plain
 
 SUCCEEDED, FAILED, UNDECIDED = 0, 1, 3
 
-_UNREACHABLE_AFTER = 3
-"""Polls that must fail in a row before the target is reported as unreachable."""
+_UNREACHABLE_AFTER = timedelta(seconds=10)
+"""For how long polls in a row must fail before the target is reported as unreachable."""
 _LONGEST_PAUSE = timedelta(minutes=1)
 
 

@@ -76,7 +76,7 @@ def test_everything_can_come_from_the_environment(
         **ACCESS,
         "NUON_MONITOR_WATCH": '[{"release": "rel1", "interval": "1m"}, {"release": "rel2"}]',
         "NUON_MONITOR_SLACK__CHANNEL": "#ops",
-        "NUON_MONITOR_POLL__UNREACHABLE_AFTER": "5",
+        "NUON_MONITOR_POLL__UNREACHABLE_AFTER": "5m",
         "NUON_MONITOR_HTTP__LISTEN": "",
     }
 
@@ -85,7 +85,7 @@ def test_everything_can_come_from_the_environment(
     assert [watch.target.id for watch in config.watch] == ["rel1", "rel2"]
     assert config.watch[0].interval == timedelta(minutes=1)
     assert config.slack.channel == "#ops"
-    assert config.poll.unreachable_after == 5
+    assert config.poll.unreachable_after == timedelta(minutes=5)
     assert config.http.address is None
 
 

@@ -41,8 +41,8 @@ VARIABLE_MISTAKES: dict[str, tuple[dict[str, str], list[str]]] = {
         [f'NUON_MONITOR_POLL__INTERVAL: {DURATION}, found "15"'],
     ),
     "a bad count": (
-        {"NUON_MONITOR_POLL__UNREACHABLE_AFTER": "three"},
-        [f'NUON_MONITOR_POLL__UNREACHABLE_AFTER: {COUNT}, found "three"'],
+        {"NUON_MONITOR_NUON__MAX_CONCURRENT_REQUESTS": "three"},
+        [f'NUON_MONITOR_NUON__MAX_CONCURRENT_REQUESTS: {COUNT}, found "three"'],
     ),
     "a bad value of a tool": ({"NUON_API_URL": "s3cret"}, [f"NUON_API_URL: {URL}"]),
     "a bad token of a tool": ({"NUON_API_TOKEN": "s3cret x"}, [f"NUON_API_TOKEN: {TOKEN}"]),

@@ -31,7 +31,7 @@ def test_a_watch_and_the_access_are_all_that_must_be_said(directory: Directory) 
     assert config.poll.interval == timedelta(seconds=15)
     assert config.poll.settled_interval == timedelta(minutes=5)
     assert config.poll.forget_after == timedelta(days=7)
-    assert config.poll.unreachable_after == 3
+    assert config.poll.unreachable_after == timedelta(minutes=1)
     assert config.stall.after == timedelta(minutes=30)
     assert config.stall.remind_every == timedelta(hours=4)
     assert config.store.url == "sqlite:///nuon-monitor.db"

@@ -112,12 +112,16 @@ MISTAKES: dict[str, tuple[str | bytes, list[str]]] = {
         [f'stall.after: {DURATION}, found "00:30:00"'],
     ),
     "a count of zero": (
-        WATCH + "[poll]\nunreachable_after = 0\n",
-        [f"poll.unreachable_after: {COUNT}, found 0"],
+        WATCH + "[nuon]\nmax_concurrent_requests = 0\n",
+        [f"nuon.max_concurrent_requests: {COUNT}, found 0"],
     ),
     "a count in quotes": (
-        WATCH + '[poll]\nunreachable_after = "3"\n',
-        [f'poll.unreachable_after: {COUNT}, found "3"'],
+        WATCH + '[nuon]\nmax_concurrent_requests = "3"\n',
+        [f'nuon.max_concurrent_requests: {COUNT}, found "3"'],
+    ),
+    "a count as a duration": (
+        WATCH + "[poll]\nunreachable_after = 3\n",
+        [f"poll.unreachable_after: {DURATION}, found 3"],
     ),
     "true as a count": (
         WATCH + "[nuon]\nmax_concurrent_requests = true\n",
