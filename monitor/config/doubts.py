@@ -59,8 +59,8 @@ def _connection_warnings(config: Config) -> Iterator[str]:
         for index, route in enumerate(config.route)
         if route.webhook_url
     )
-    if config.heartbeat.url:
-        urls.append(("heartbeat.url", config.heartbeat.url.get_secret_value()))
+    heartbeat = {"url": config.heartbeat.url, "fail_url": config.heartbeat.fail_url}
+    urls += ((f"heartbeat.{key}", url.get_secret_value()) for key, url in heartbeat.items() if url)
     for location, url in urls:
         if urlsplit(url).scheme == "http" and not is_loopback(url):
             yield f"{location}: http sends secrets where others can read them; https does not"

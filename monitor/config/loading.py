@@ -308,8 +308,15 @@ def _unless_set(lower: Mapping[str, Any], higher: Mapping[str, Any]) -> dict[str
     kept: dict[str, Any] = {}
     for section, table in lower.items():
         set_above = table_of(higher.get(section))
-        alternatives = ALTERNATIVES.get(section, ())
-        hidden = {*set_above, *(alternatives if keys_set(set_above, alternatives) else ())}
+        hidden = {
+            *set_above,
+            *(
+                key
+                for of, alternatives in ALTERNATIVES
+                if of == section and keys_set(set_above, alternatives)
+                for key in alternatives
+            ),
+        }
         kept[section] = (
             {key: value for key, value in table.items() if key not in hidden}
             if isinstance(table, dict)
@@ -322,7 +329,7 @@ def _with_secret_files(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[P
     """Return the tables with the secrets read from files, and which files could not be read."""
     tables = dict(given)
     problems = []
-    for section, alternatives in ALTERNATIVES.items():
+    for section, alternatives in ALTERNATIVES:
         if section in tables:
             tables[section], found = _with_secrets((section,), tables[section], alternatives)
             problems += found

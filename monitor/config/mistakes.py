@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, SecretStr, ValidationError
@@ -25,11 +25,13 @@ from monitor.errors import ConfigError, Problem
 from monitor.kinds.profile import WatchedBy
 
 # Keys of which only one can be set. The secrets among them can each be in a file of their own.
-ALTERNATIVES: Mapping[str, tuple[str, ...]] = {
-    "nuon": ("api_token", "api_token_file"),
-    "slack": ("bot_token", "bot_token_file", "webhook_url", "webhook_url_file"),
-    "heartbeat": ("url", "url_file"),
-}
+ALTERNATIVES: Sequence[tuple[str, tuple[str, ...]]] = (
+    ("nuon", ("api_token", "api_token_file")),
+    ("slack", ("bot_token", "bot_token_file", "webhook_url", "webhook_url_file")),
+    ("heartbeat", ("url", "url_file")),
+    ("heartbeat", ("fail_url", "fail_url_file")),
+)
+"""Each with the section that the keys are in."""
 ROUTE_DESTINATIONS = ("channel", "webhook_url", "webhook_url_file")
 """The same for each [[route]]."""
 
@@ -88,7 +90,7 @@ def contradictions(given: Mapping[str, Any]) -> Iterator[Problem]:
     slack = table_of(given.get("slack"))
     if is_table(nuon) and not keys_set(table_of(nuon), ("org_id",)):
         yield Problem("nuon.org_id", "missing: set it, or NUON_ORG_ID in the environment")
-    for section, alternatives in ALTERNATIVES.items():
+    for section, alternatives in ALTERNATIVES:
         if not is_table(given.get(section, {})):
             continue  # reported as a problem of its own
         table = table_of(given.get(section))
@@ -101,6 +103,7 @@ def contradictions(given: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _route_contradictions(given, slack)
     yield from _quiet_contradictions(given)
     yield from _digest_contradictions(given, slack)
+    yield from _heartbeat_contradictions(table_of(given.get("heartbeat")))
 
 
 def _rivals(
@@ -111,6 +114,14 @@ def _rivals(
     for key in present[1:]:
         first = location_of((*keys, present[0]))
         yield Problem(location_of((*keys, key)), f"set together with {first}: keep one of the two")
+
+
+def _heartbeat_contradictions(heartbeat: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield an address for failures alone: a daemon that is dead calls none."""
+    alone = keys_set(heartbeat, ("fail_url", "fail_url_file"))
+    if alone and not keys_set(heartbeat, ("url", "url_file")):
+        location = location_of(("heartbeat", alone[0]))
+        yield Problem(location, "needs heartbeat.url as well, which notices a daemon that is dead")
 
 
 def _watch_contradictions(given: Mapping[str, Any], slack: Mapping[str, Any]) -> Iterator[Problem]:

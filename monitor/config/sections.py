@@ -303,3 +303,6 @@ class Heartbeat(_Section):
 
     url: SecretUrl | None = None
     url_file: SecretFile | None = None
+    fail_url: SecretUrl | None = None
+    """Called with the reason while all is not well."""
+    fail_url_file: SecretFile | None = None

@@ -10,10 +10,12 @@ import structlog
 from monitor.config import Config
 from monitor.deliver.slack import SlackClient
 from monitor.deliver.worker import Delivery
-from monitor.errors import DestinationError, StoreError
+from monitor.errors import StoreError
 from monitor.metrics import Metrics
 from monitor.model import Target
+from monitor.service.greeting import Greeting
 from monitor.service.health import HealthServer
+from monitor.service.heartbeat import Heartbeat
 from monitor.service.probes import Probes
 from monitor.service.scheduler import Daemon
 from monitor.service.timers import Timers
@@ -24,8 +26,6 @@ from monitor.watch.poller import Outcome
 from monitor.watch.registry import Registry
 
 log = structlog.get_logger(__name__)
-
-_CHECK_TOKEN_EVERY_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,8 @@ class App:
     probes: Probes
     metrics: Metrics
     slack: SlackClient
+    greeting: Greeting
+    heartbeat: Heartbeat | None
 
     async def run(self) -> None:
         """Run until `daemon.stop()`, with the HTTP side where one is configured."""
@@ -51,14 +53,18 @@ class App:
             await server.start()
             log.info("listening", port=server.port)
         # Concurrent with the polls: a slow Slack or disk must not delay them.
-        checking_token = asyncio.create_task(self._check_slack_token(), name="check Slack's token")
-        closing = asyncio.create_task(self._try_to_close_removed(), name="close cards")
+        beside = [
+            asyncio.create_task(self.greeting.run(), name="greet Slack"),
+            asyncio.create_task(self._try_to_close_removed(), name="close cards"),
+        ]
+        if self.heartbeat is not None:
+            beside.append(asyncio.create_task(self.heartbeat.run(), name="heartbeat"))
         try:
             await self.daemon.run()
         finally:
-            checking_token.cancel()
-            closing.cancel()
-            await asyncio.wait((checking_token, closing))
+            for task in beside:
+                task.cancel()
+            await asyncio.wait(beside)
             if server is not None:
                 await server.stop()
 
@@ -71,25 +77,6 @@ class App:
     async def close_removed(self) -> None:
         """Mark the cards that no watch leads to any more, as nothing updates them from now on."""
         await close_cards(self.context, frozenset(self.registry.watched()))
-
-    async def _check_slack_token(self) -> None:
-        """Check at the start, not at the first message, whether Slack accepts the token.
-
-        The check is repeated until it does: there may be nothing to send for a long time.
-        """
-        if self.config.slack.bot_token is None:
-            return
-        while True:
-            try:
-                await self.slack.check_token()
-            except DestinationError as error:
-                if self.delivery.health.problem != str(error):
-                    log.error("slack_unusable", error=str(error))
-                self.delivery.health.problem = str(error)
-                await asyncio.sleep(_CHECK_TOKEN_EVERY_SECONDS)
-            else:
-                self.delivery.health.problem = None
-                return
 
     async def poll_once(self) -> tuple[Target, ...]:
         """Poll every watch once, and send what is due; returns those that could not be polled."""

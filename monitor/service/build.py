@@ -25,6 +25,7 @@ from monitor.model import Snapshot, Watch
 from monitor.platform.client import NuonClient
 from monitor.platform.lookups import Names
 from monitor.service.app import App
+from monitor.service.greeting import Greeting
 from monitor.service.heartbeat import Heartbeat
 from monitor.service.mapping import (
     digests_of,
@@ -163,10 +164,12 @@ async def build(
             jumped=jumped,
             not_running_for=max(now() - last_polled, timedelta(0)),
         )
+        greeting = Greeting(slack, has_token=config.slack.bot_token is not None)
         probes = Probes(
             registry=registry,
             daemon=daemon,
             delivery=delivery,
+            greeting=greeting,
             reachability=reachability,
             store=store,
             metrics=metrics,
@@ -175,9 +178,6 @@ async def build(
             destinations=frozenset(destinations.default_destinations),
             configuration_problem=configuration_problem,
         )
-        if config.heartbeat.url is not None:
-            url = config.heartbeat.url.get_secret_value()
-            daemon.beat = Heartbeat(url, probes.is_alive).beat
         yield App(
             config=config,
             store=store,
@@ -189,7 +189,20 @@ async def build(
             probes=probes,
             metrics=metrics,
             slack=slack,
+            greeting=greeting,
+            heartbeat=_heartbeat(config, probes),
         )
+
+
+def _heartbeat(config: Config, probes: Probes) -> Heartbeat | None:
+    url, fail_url = config.heartbeat.url, config.heartbeat.fail_url
+    if url is None:
+        return None
+    return Heartbeat(
+        url.get_secret_value(),
+        probes.work_problem,
+        fail_url=fail_url.get_secret_value() if fail_url else None,
+    )
 
 
 def _fallbacks(config: Config, destinations: Destinations) -> tuple[str, ...]:

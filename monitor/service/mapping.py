@@ -43,6 +43,7 @@ def secrets_of(config: Config) -> tuple[str, ...]:
         config.slack.bot_token,
         config.slack.webhook_url,
         config.heartbeat.url,
+        config.heartbeat.fail_url,
         *(route.webhook_url for route in config.route),
     )
     secrets = [value.get_secret_value() for value in values if value is not None]

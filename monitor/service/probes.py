@@ -12,6 +12,7 @@ from monitor.decide.reachability import Reachability
 from monitor.deliver.worker import Delivery
 from monitor.errors import StoreError
 from monitor.metrics import Metrics
+from monitor.service.greeting import Greeting
 from monitor.service.health import Check
 from monitor.service.scheduler import Daemon
 from monitor.store import StoreThread
@@ -19,6 +20,8 @@ from monitor.watch.registry import Registry
 
 _MOST_SHOWN = 5
 """How many watches are named in one finding."""
+_LONGEST_POLL_SECONDS = 600.0
+"""How long a poll may wait for its turn and for the platform, before it counts as not completed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,7 @@ class Probes:
     registry: Registry
     daemon: Daemon
     delivery: Delivery
+    greeting: Greeting
     reachability: Reachability
     store: StoreThread
     metrics: Metrics
@@ -38,9 +42,33 @@ class Probes:
     """The channels of the watches, one of which has to take messages."""
     configuration_problem: Callable[[], str | None]
 
-    def is_alive(self) -> bool:
-        """Whether polls are being completed."""
-        return all(check.problem is None for check in self.alive())
+    def work_problem(self) -> str | None:
+        """Return why the monitor does not do its work: see, keep what it sees, notify people.
+
+        What people are notified of in Slack is none: a single target that cannot be reached.
+        """
+        checks = (
+            *self.alive(),
+            Check("polls", self._polls_problem()),
+            Check("platform", self._platform_problem()),
+            Check("slack", self._slack_problem() or self._greeting_problem()),
+            Check("store", self.daemon.problem),
+        )
+        return "; ".join(f"{one.name}: {one.problem}" for one in checks if one.problem) or None
+
+    def _polls_problem(self) -> str | None:
+        """Return which polls were due and are not completed and committed."""
+        unfinished = self.daemon.unfinished
+        if unfinished:
+            target, reason = next(iter(unfinished.items()))
+            return f"{len(unfinished):,} not completed, such as that of {target}: {reason}"
+        if (waits := self.daemon.longest_wait()) > _LONGEST_POLL_SECONDS:
+            return f"one has been due for {waits:.0f} s"
+        first = self.daemon.first_polls_left
+        return f"{first:,} have not been made since the start" if first else None
+
+    def _greeting_problem(self) -> str | None:
+        return None if self.greeting.is_done else "has not answered since the start"
 
     def alive(self) -> tuple[Check, ...]:
         """Check what only a restart can repair."""
@@ -85,8 +113,9 @@ class Probes:
 
         One channel that refuses is reported in another: it is a problem only if all refuse.
         """
-        if self.delivery.health.problem is not None:
-            return self.delivery.health.problem
+        problem = self.delivery.health.problem or self.greeting.problem
+        if problem is not None:
+            return problem
         refusing = self.delivery.health.refusing
         if not self.destinations or self.destinations - refusing.keys():
             return None

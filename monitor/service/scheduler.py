@@ -34,7 +34,6 @@ _TICK_EVERY = 0.25
 _SHORTEST_TICK = 0.01
 _FLUSH_EVERY = 30.0
 _PRUNE_EVERY = 3600.0
-_HEARTBEAT_EVERY = 60.0
 _TAKE_SILENCES_EVERY = 3.0
 # First after the first polls, so that messages show the current state.
 _SEND_DUE_EVERY = 10.0
@@ -106,8 +105,10 @@ class Daemon:
         self._stopping = asyncio.Event()
         self.problem: str | None = None
         """Why results cannot be stored at present; None while they can."""
-        self.beat: Callable[[], Awaitable[None]] | None = None
-        """Called every minute, where a heartbeat is configured."""
+        self.unfinished: dict[Target, str] = {}
+        """The targets whose last poll could not be completed and committed, and why."""
+        self._first_polls: set[Poller] = set()
+        """Those that were there at the start and have not been polled since."""
 
     async def run(self) -> None:
         """Run until `stop`; then finish what is under way, for a few seconds at most.
@@ -115,6 +116,7 @@ class Daemon:
         Raises StoreDamaged if the store turned out to be damaged meanwhile: nothing can be stored
         then, so notifications would be repeated; the next start sets the file aside.
         """
+        self._first_polls.update(self._registry.pollers)
         for poller in self._registry.pollers:
             self._begin(poller)
         self._registry.begin = self._begin
@@ -156,6 +158,18 @@ class Daemon:
             waits.append(now - max(min(due), self._completed_at))
         return max(0.0, *waits)
 
+    @property
+    def first_polls_left(self) -> int:
+        """How many of the targets that were there at the start have not been polled since."""
+        return len(self._first_polls)
+
+    def longest_wait(self) -> float:
+        """Return for how many seconds the poll that is due longest has not been completed."""
+        due = [*self._in_flight.values()]
+        if (next_due := self._due_queue.next_due()) is not None:
+            due.append(next_due)
+        return max(0.0, time.monotonic() - min(due)) if due else 0.0
+
     def _scheduler(self) -> AsyncIOScheduler:
         scheduler = AsyncIOScheduler(
             timezone=UTC,
@@ -174,10 +188,6 @@ class Daemon:
         ]
         for job, seconds in jobs:
             scheduler.add_job(job, _Every(seconds=seconds, timezone=UTC))
-        if self.beat is not None:
-            # The first call at once: a restart must not leave a gap.
-            trigger = _Every(seconds=_HEARTBEAT_EVERY, timezone=UTC)
-            scheduler.add_job(self.beat, trigger, next_run_time=datetime.now(UTC))
         return scheduler
 
     async def _follow_clock(self, scheduler: AsyncIOScheduler) -> None:
@@ -211,6 +221,7 @@ class Daemon:
 
     async def _poll(self, poller: Poller, due: float) -> None:
         pause: timedelta | None = poller.watch.settings.interval
+        target = poller.watch.target
         try:
             if await poller.poll() is Outcome.CHANGED:
                 self.problem = None
@@ -218,11 +229,15 @@ class Daemon:
             if pause is None:
                 await self._registry.finish(poller)
         except StoreError as error:
-            self.problem = str(error)
-            log.error("poll_not_saved", target=str(poller.watch.target), error=str(error))
-        except Exception:
+            self.problem = self.unfinished[target] = str(error)
+            log.error("poll_not_saved", target=str(target), error=str(error))
+        except Exception as error:
             self._metrics.bug.labels("poll").inc()
-            log.exception("poll_failed_unexpectedly", target=str(poller.watch.target))
+            self.unfinished[target] = f"an unexpected error ({type(error).__name__})"
+            log.exception("poll_failed_unexpectedly", target=str(target))
+        else:
+            self.unfinished.pop(target, None)
+            self._first_polls.discard(poller)
         self._completed_at = time.monotonic()
         if pause is None:
             log.info("settled_for_long", target=str(poller.watch.target), polled="no more")

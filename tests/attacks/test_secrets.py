@@ -208,7 +208,7 @@ async def test_a_heartbeat_does_not_follow_a_redirect(talkative: io.StringIO) ->
         FaultyServer(answer(b"ok")) as elsewhere,
         FaultyServer(redirect(f"{elsewhere.url}/x")) as server,
     ):
-        await Heartbeat(f"{server.url}/{MARK}", lambda: True).beat()
+        await Heartbeat(f"{server.url}/{MARK}", lambda: None).look()
 
         assert len(server.requests) == 1
         assert elsewhere.requests == []
@@ -226,7 +226,10 @@ CONFIG = configuration(
         "channel": None,
         "webhook_url": f"https://hooks.slack.com{HOOK}",
     },
-    heartbeat={"url": f"https://hc.example.com/{MARK}"},
+    heartbeat={
+        "url": f"https://hc.example.com/{MARK}",
+        "fail_url": f"https://hc.example.com/{MARK}/fail",
+    },
 )
 
 
@@ -252,7 +255,7 @@ async def test_what_holds_a_secret_does_not_show_it_in_its_repr(config: Config) 
             slack,
             destination,
             slack.channel("C1"),
-            Heartbeat(f"https://h/{MARK}", bool),
+            Heartbeat(f"https://h/{MARK}", lambda: None, fail_url=f"https://h/{MARK}/fail"),
         )
 
         assert MARK not in repr(holders)

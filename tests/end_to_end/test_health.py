@@ -13,12 +13,9 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
-from rich.text import Text
 
 from monitor.service.build import build
 from monitor.service.health import Check
-from monitor.service.heartbeat import Heartbeat
 from monitor.simulation.platform_faults import Fault, FaultKind
 from tests.support.delivery import AT_ONCE
 from tests.support.faults import FaultyServer, answer
@@ -133,7 +130,7 @@ async def test_it_is_not_ready_while_the_platform_refuses_the_token(tmp_path: Pa
 async def test_it_is_not_ready_until_slack_takes_the_token_though_there_is_nothing_to_send(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("monitor.service.app._CHECK_TOKEN_EVERY_SECONDS", 0.05)
+    monkeypatch.setattr("monitor.service.greeting._GREET_AGAIN_SECONDS", 0.05)
     async with a_live_world(tmp_path) as world:
         world.slack.revoke_token()
         config = world.config(world.platform.add("already-done"))
@@ -285,84 +282,3 @@ def _config(folder: Path, *, listen: str) -> Path:
         f'channel = "#r"\n[http]\nlisten = "{listen}"\n[[watch]]\nrelease = "rel1"\n'
     )
     return file
-
-
-# The heartbeat
-
-
-class Switch:
-    """A dead man's switch on loopback that counts what it hears."""
-
-    def __init__(self, status: int = 200) -> None:
-        self.beats = 0
-        self._status = status
-
-    async def _hear(self, _: web.Request) -> web.Response:
-        self.beats += 1
-        return web.Response(status=self._status, headers={"Location": "/elsewhere"})
-
-    async def __aenter__(self) -> str:
-        app = web.Application()
-        app.router.add_get("/ping/secret-part", self._hear)
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        return f"http://127.0.0.1:{self._runner.addresses[0][1]}/ping/secret-part"
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._runner.cleanup()
-
-
-async def test_the_heart_beats_while_the_daemon_is_alive() -> None:
-    switch = Switch()
-    async with switch as url:
-        await Heartbeat(url, lambda: True).beat()
-
-    assert switch.beats == 1
-
-
-async def test_the_heart_does_not_beat_when_the_daemon_is_stuck() -> None:
-    switch = Switch()
-    async with switch as url:
-        await Heartbeat(url, lambda: False).beat()
-
-    assert switch.beats == 0
-
-
-async def test_the_heart_beats_as_soon_as_the_daemon_is_there(tmp_path: Path) -> None:
-    switch = Switch()
-    async with switch as url, a_live_world(tmp_path) as world:
-        more = f'[heartbeat]\nurl = "{url}"'
-        async with world.daemon(world.platform.add("happy"), more=more) as daemon:
-            await until(lambda: switch.beats == 1)
-
-            assert daemon.count("heartbeat_failed") == 0
-
-
-@pytest.mark.parametrize("status", [301, 404, 500])
-async def test_a_heartbeat_that_is_refused_is_logged_without_its_address(
-    capsys: pytest.CaptureFixture[str], status: int
-) -> None:
-    async with Switch(status) as url:
-        await Heartbeat(url, lambda: True).beat()
-
-    written = capsys.readouterr().out
-    assert f"status={status}" in _uncoloured(written)
-    assert "secret-part" not in written
-
-
-async def test_a_heartbeat_that_nobody_hears_is_logged_without_its_address(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    url = f"http://127.0.0.1:{free_port()}/secret-part"
-
-    await Heartbeat(url, lambda: True).beat()
-
-    written = capsys.readouterr().out
-    assert "heartbeat_failed" in written
-    assert "secret-part" not in written
-
-
-def _uncoloured(written: str) -> str:
-
-    return Text.from_ansi(written).plain

@@ -204,6 +204,16 @@ MISTAKES: dict[str, tuple[str | bytes, list[str]]] = {
         WATCH + '[heartbeat]\nurl = "https://h/s3cret"\nurl_file = "/dev/null"\n',
         ["heartbeat.url_file: set together with heartbeat.url: keep one of the two"],
     ),
+    "a heartbeat's failures in two forms": (
+        WATCH
+        + '[heartbeat]\nurl = "https://h/s3cret"\n'
+        + 'fail_url = "https://h/s3cret/fail"\nfail_url_file = "/dev/null"\n',
+        ["heartbeat.fail_url_file: set together with heartbeat.fail_url: keep one of the two"],
+    ),
+    "a heartbeat that is called for failures alone": (
+        WATCH + '[heartbeat]\nfail_url = "https://h/s3cret/fail"\n',
+        ["heartbeat.fail_url: needs heartbeat.url as well, which notices a daemon that is dead"],
+    ),
     "a secret's file that is missing": (
         WATCH + '[nuon]\napi_token_file = "/nowhere/token"\n',
         ["nuon.api_token_file: cannot read /nowhere/token: No such file or directory"],

@@ -33,14 +33,17 @@ def test_every_secret_can_be_in_a_file_and_is_trimmed(directory: Directory) -> N
         "NUON_MONITOR_NUON__API_TOKEN_FILE": f"{directory.path}/token",
         "NUON_MONITOR_SLACK__BOT_TOKEN_FILE": f"{directory.path}/token",
         "NUON_MONITOR_HEARTBEAT__URL_FILE": f"{directory.path}/url",
+        "NUON_MONITOR_HEARTBEAT__FAIL_URL_FILE": f"{directory.path}/url",
     }
 
     config = directory.load(WATCH, environ)
 
-    secrets = (config.nuon.api_token, config.slack.bot_token, config.heartbeat.url)
+    heartbeat = config.heartbeat
+    secrets = (config.nuon.api_token, config.slack.bot_token, heartbeat.url, heartbeat.fail_url)
     assert [secret and secret.get_secret_value() for secret in secrets] == [
         "token-in-file",
         "token-in-file",
+        "https://hooks.slack.com/in-file",
         "https://hooks.slack.com/in-file",
     ]
 

@@ -71,6 +71,12 @@ WARNINGS: dict[str, tuple[str, dict[str, str], list[str]]] = {
         ACCESS,
         ["heartbeat.url: http sends secrets where others can read them; https does not"],
     ),
+    "an unencrypted heartbeat for failures": (
+        WATCH
+        + '[heartbeat]\nurl = "https://hc/s3cret"\nfail_url = "http://hc.internal/s3cret/fail"\n',
+        ACCESS,
+        ["heartbeat.fail_url: http sends secrets where others can read them; https does not"],
+    ),
     "a channel for a webhook": (
         HOOKED_WATCH + '[slack]\nchannel = "#ops"\n',
         HOOK,
