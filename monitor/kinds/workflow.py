@@ -226,12 +226,16 @@ def _groups(row: _Document, steps: dict[int, tuple[Entity, ...]]) -> list[Entity
 
 
 def _group(key: str, row: _Group, steps: tuple[Entity, ...]) -> Entity:
+    """Return a group, which goes by its place in the workflow.
+
+    Its record has an id, but may be missing: steps and groups can be of two replicas.
+    """
     own = fields.raw_status(STEP_GROUP, row)
     derived = status_of(workflow_words.current(steps))
     times = [wire.read_time(row.updated_at), *(step.updated_at for step in steps)]
     group = Entity(
         kind=STEP_GROUP,
-        id=fields.text(row.id) or key,
+        id=key,
         status=own.status or derived,
         description=own.description,
         name=fields.text(row.name),

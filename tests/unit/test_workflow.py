@@ -135,10 +135,20 @@ def test_a_group_is_called_as_the_platform_calls_it() -> None:
         )
     )
 
-    assert [(group.id, group.name, group.status) for group in root.children] == [
-        ("wsg1", "api", "in-progress"),
-        ("wsg2", "worker", "pending"),
+    assert [(group.name, group.status) for group in root.children] == [
+        ("api", "in-progress"),
+        ("worker", "pending"),
     ]
+
+
+def test_a_group_is_the_same_one_while_its_record_is_missing() -> None:
+    groups = [{"id": "wsg1", "name": "api", "status": {"status": "in-progress"}}]
+    step = step_row("apply api", "in-progress")
+
+    without = read(document(step))
+    whole = read(document(step, step_groups=groups))
+
+    assert [group.id for group in without.children] == [group.id for group in whole.children]
 
 
 def test_a_group_has_not_succeeded_while_its_steps_are_open() -> None:
