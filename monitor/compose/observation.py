@@ -16,7 +16,7 @@ from monitor.compose import notifications, render
 from monitor.compose.assembly import scene_of, view_of
 from monitor.compose.templates import MessageTemplates
 from monitor.decide.beliefs import Belief, believe
-from monitor.decide.diff import Difference, diff, keep_absent
+from monitor.decide.diff import Difference, diff
 from monitor.decide.dispatch import Dispatch, Plan, dispatch
 from monitor.decide.events import Decision, decide
 from monitor.decide.order import FRESH, Staleness
@@ -139,7 +139,6 @@ def compare(
     if before is not None and after.root is before.root:
         difference = Difference((), has_moved=False)
     else:
-        after = keep_absent(before, after)
         difference = diff(before, after)
     state = belief.state
     if state is not None:

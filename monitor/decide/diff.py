@@ -160,7 +160,7 @@ _LASTING = (
     *("name", "created_at", "updated_at", "delay", "planned", "install_id", "component_id"),
     *("build_id", "revision", "workflow_id", "app_id", "created_by", "slot", "plan_only"),
 )
-_OF_STATUS = ("status", "description", "status_at", "history")
+OF_STATUS = ("status", "description", "status_at", "history")
 
 
 class _Earlier:
@@ -215,7 +215,7 @@ def filled(before: Entity, after: Entity) -> Entity:
     is_same_status = after.status in ("", before.status)
     missing = {
         name: value
-        for name in (_LASTING + _OF_STATUS if is_same_status else _LASTING)
+        for name in (_LASTING + OF_STATUS if is_same_status else _LASTING)
         if not getattr(after, name) and (value := getattr(before, name))
     }
     if before.facts != after.facts:

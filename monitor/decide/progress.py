@@ -17,6 +17,7 @@ import msgspec
 from monitor.kinds import profile_of
 from monitor.kinds.parts import BUILD
 from monitor.kinds.profile import Agreement
+from monitor.kinds.workflow_words import NEVER_RUN
 from monitor.model import Entity, Level, Phase, is_refusal, phase_of
 
 
@@ -178,6 +179,27 @@ def is_in_agreement(root: Entity) -> bool:
             (phase_of(kind, word), is_absent) for kind, word, is_absent in words
         )
     )
+
+
+def without_end(root: Entity) -> tuple[Entity, ...]:
+    """Return the steps and units of which no answer has said how they ended.
+
+    What was never come to says so with a word of its own. A step that succeeded and has units
+    planned that are not there has not said all of it.
+    """
+    found: list[Entity] = []
+    for step in root.children:
+        units = units_of(step)
+        found += [part for part in (step, *units) if _is_without_end(part)]
+        is_done = step.phase is Phase.SUCCEEDED and not step.is_absent
+        if is_done and step.planned and _count(step, units).total > len(units):
+            found.append(step)
+    return tuple(found)
+
+
+def _is_without_end(part: Entity) -> bool:
+    is_open = part.phase is Phase.PENDING or part.is_absent
+    return is_open and not part.phase.is_terminal and part.status not in NEVER_RUN
 
 
 _AGREEING: Mapping[Agreement, frozenset[Phase]] = {
