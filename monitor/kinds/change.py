@@ -203,7 +203,9 @@ def questions(
         # Once it is over, it moves no more unless its status says so.
         subject = f"{known.status} {known.updated_at}" if known and is_over else None
         path = workflow_path(workflow_id)
-        by_urgency.setdefault(urgency, []).append(Question(path, subject))
+        by_urgency.setdefault(urgency, []).append(
+            Question(path, subject, INSTALL_WORKFLOW if is_over else None)
+        )
         if urgency == 0:
             details += workflow_details.questions_of(beside.get(path))
     urgent = by_urgency.pop(0, [])

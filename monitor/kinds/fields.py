@@ -89,6 +89,18 @@ def raw_status(kind: Kind, row: objects.Stated) -> wire.Status:
     return msgspec.structs.replace(status, description=reason) if reason else status
 
 
+_stated = msgspec.json.Decoder(objects.Stated)
+
+
+def is_behind(question: wire.Question, body: bytes) -> bool:
+    """Whether an answer is older than what was asked about: by it that has not halted yet."""
+    if question.halted is None:
+        return False
+    row = wire.optional(body, _stated)
+    status = raw_status(question.halted, row).status if row is not None else ""
+    return bool(status) and phase_of(question.halted, status) in (Phase.PENDING, Phase.RUNNING)
+
+
 def _is_bad(kind: Kind, status: str) -> bool:
     return phase_of(kind, status) is Phase.FAILED or status == wire.PARKED
 

@@ -16,7 +16,7 @@ import msgspec
 from monitor.errors import MalformedAnswer
 from monitor.kinds import wire
 from monitor.kinds.causes import reason_of, says_nothing
-from monitor.kinds.parts import BUILD, DEPLOY
+from monitor.kinds.parts import BUILD, DEPLOY, WORKFLOW
 from monitor.kinds.paths import build_path, deploy_path, workflow_path
 from monitor.kinds.profile import LastSeen
 from monitor.kinds.release_answers import Explained
@@ -99,7 +99,9 @@ def questions(
     found = [q for one in wanted for q in _of_deploy(one, build_id, explained)]
     build = read_build(release.build)
     if build_id and build.is_unexplained:
-        found.insert(0, wire.Question(build_path(build_id), build.status))
+        has_failed = phase_of(BUILD, build.status) is Phase.FAILED
+        halted = BUILD if has_failed else None
+        found.insert(0, wire.Question(build_path(build_id), build.status, halted))
     return tuple({question.path: question for question in found}.values())
 
 
@@ -177,12 +179,15 @@ def _of_deploy(asked: _Asked, build_id: str, explained: Explained) -> Iterator[w
     """
     deploy = asked.deploy
     subject = f"{deploy.word} {deploy.updated_at or ''}"
-    yield wire.Question(deploy_path(deploy.install_id or "", deploy.id), subject)
+    is_halted = asked.urgency in (_FAILED, _WAITING)
+    path = deploy_path(deploy.install_id or "", deploy.id)
+    yield wire.Question(path, subject, DEPLOY if is_halted else None)
     if asked.urgency == _ROLLED_OUT:
         return
     parts, workflow_id = _own(deploy, explained)
     if workflow_id:
-        yield wire.Question(workflow_path(workflow_id), subject)
+        path = workflow_path(workflow_id)
+        yield wire.Question(path, subject, WORKFLOW if is_halted else None)
     if asked.urgency != _FAILED or not build_id or _is_known(parts):
         return
     if not _says_why((*parts, *explained.workflows(workflow_id, deploy.id))):

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from monitor.kinds import fields, wire, workflow_details, workflow_words
-from monitor.kinds.parts import PART_OF_WORKFLOW
+from monitor.kinds.parts import PART_OF_WORKFLOW, WORKFLOW
 from monitor.kinds.paths import workflow_path
 from monitor.kinds.run_documents import (
     GroupRun,
@@ -120,7 +120,11 @@ def _workflow_at(work: _Work, beside: Beside, memo: wire.Memo[Entity | None]) ->
     if document is None:
         return None
     workflow = workflow_details.workflow(document, beside, memo)
-    return workflow if workflow is not None and workflow.id == work.workflow_id else None
+    if workflow is None or workflow.id != work.workflow_id:
+        return None
+    # It is asked for again: a replica that lags has not seen it fail.
+    is_behind = work.phase is Phase.FAILED and workflow.phase in _IN_FLIGHT
+    return None if is_behind else workflow
 
 
 def _beside_status(install: Install) -> str:
@@ -177,7 +181,7 @@ def questions(
             if not work.workflow_id or key in finished:
                 continue
             if work.phase is Phase.FAILED:
-                failed.append(Question(path, work.status))
+                failed.append(Question(path, work.status, halted=WORKFLOW))
                 details += workflow_details.questions_of(beside.get(path))
             elif work.phase in _OPEN:
                 under_way.append(Question(path))

@@ -15,7 +15,7 @@ import msgspec
 import xxhash
 
 from monitor.errors import MalformedAnswer
-from monitor.model import Entity, PastStatus, plain_word
+from monitor.model import Entity, Kind, PastStatus, plain_word
 
 T = TypeVar("T")
 
@@ -84,11 +84,13 @@ class Question(NamedTuple):
 
     `subject` is what it explains, as that is now: while it is the same, the answer is asked for
     again at growing intervals only. None for what moves by itself: asked again in each poll, and
-    at growing intervals where it cannot be had.
+    at growing intervals where it cannot be had. `halted` is of which kind it is, where its subject
+    failed or waits: an answer by which it still goes on is older than its subject.
     """
 
     path: str
     subject: str | None = None
+    halted: Kind | None = None
 
 
 class Retries(msgspec.Struct, gc=False):

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import msgspec
 
 from monitor.kinds import fields, objects, tree, wire, workflow_words
-from monitor.kinds.parts import WORKFLOW_STEP
+from monitor.kinds.parts import DEPLOY, WORKFLOW_STEP
 from monitor.kinds.paths import deploy_path
 from monitor.kinds.wire import Beside, Document, Memo, Question
 from monitor.model import Entity, Phase, phase_of
@@ -37,7 +37,9 @@ def questions(row: objects.Workflow, stalled: frozenset[str] = frozenset()) -> t
         phase = phase_of(WORKFLOW_STEP, status)
         if phase in _TO_EXPLAIN or fields.text(step.id) in stalled:
             path = deploy_path(workflow_words.install_of(row), target)
-            found.append((phase is not Phase.FAILED, Question(path, f"{status} {step.updated_at}")))
+            halted = DEPLOY if phase in _TO_EXPLAIN else None
+            question = Question(path, f"{status} {step.updated_at}", halted)
+            found.append((phase is not Phase.FAILED, question))
     return tuple(question for _, question in sorted(found, key=lambda one: one[0]))
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import structlog
 
 from monitor.errors import NuonError, NuonNotFound, NuonRejected
+from monitor.kinds import fields
 from monitor.kinds.profile import LastSeen, WatchKind
 from monitor.kinds.wire import Beside, Document, Question
 from monitor.model import Entity
@@ -33,8 +34,13 @@ _MOST_ROUNDS = 5
 """How often answers may lead to more questions: a deploy to its workflow, that to a build."""
 _ASK_AGAIN_AFTER_SECONDS = 30.0
 """At first, then twice as long each time: a reason may be stored after what it explains."""
-_ASK_FOR_MISSING_AGAIN_AFTER_SECONDS = 600.0
-"""Of what the platform does not have, or does not show to us."""
+_ASK_FOR_HIDDEN_AGAIN_AFTER_SECONDS = 600.0
+"""Of what the platform does not show to us."""
+_ASKED_AT_ONCE = 3
+"""In how many polls in a row the same is asked where the answer is older than what it explains.
+
+A replica that lags has not seen it fail, or does not have it yet.
+"""
 _LONGEST_PAUSE_SECONDS = 3600.0
 _LONGEST_PAUSE_OF_MOVING_SECONDS = 300.0
 """Of what moves by itself, where it does not come though it is there: it holds up every poll."""
@@ -51,13 +57,17 @@ class _Kept:
 
 @dataclass(slots=True)
 class _Asked:
-    """A question that was asked, as the `turn`th. `subject` is what it was about, as of then."""
+    """A question that was asked, as the `turn`th. `subject` is what it was about, as of then.
+
+    `times_behind` counts the answers in a row that were older than that.
+    """
 
     subject: str | None
     answer: Answer | None
     turn: int
     asked_at: float
     pause: float
+    times_behind: int
 
 
 class Explanations:
@@ -155,18 +165,26 @@ class Explanations:
             answer = None  # there is no such thing, or none any more
         else:
             answer = before.answer  # of an earlier state: better than nothing
+        is_new = before is None or answer is not before.answer
         error = outcome if isinstance(outcome, NuonError) else None
         if error is not None:
             # A token that may not read it will not by itself: that is for the operator to know.
             is_refused = before is None and isinstance(error, NuonRejected)
             report = log.warning if is_refused else log.debug
             report("explanation_missing", path=question.path, error=str(error))
-        pause = _pause(question, before, error)
+        if before is not None and before.subject != question.subject:
+            before = None
+        times_behind = _times_behind(question, before, outcome)
         self._turn += 1
         self._asked[question.path] = _Asked(
-            question.subject, answer, self._turn, asked_at=self._clock(), pause=pause
+            question.subject,
+            answer,
+            self._turn,
+            asked_at=self._clock(),
+            pause=_pause(question, before, error, times_behind),
+            times_behind=times_behind,
         )
-        return before is None or answer is not before.answer
+        return is_new
 
 
 def _kept(answer: Answer, before: _Asked | None) -> Answer:
@@ -177,16 +195,30 @@ def _kept(answer: Answer, before: _Asked | None) -> Answer:
     return _Kept(answer.fingerprint, answer.body, answer.next_page)
 
 
-def _pause(question: Question, before: _Asked | None, error: NuonError | None) -> float:
-    """Return how long to wait before the same is asked again, in seconds."""
+def _times_behind(question: Question, before: _Asked | None, outcome: Answer | NuonError) -> int:
+    """Count the answers in a row that are older than what they explain."""
+    if isinstance(outcome, NuonError):
+        is_behind = isinstance(outcome, NuonNotFound)
+    else:
+        is_behind = fields.is_behind(question, outcome.body)
+    return (before.times_behind if before else 0) + 1 if is_behind else 0
+
+
+def _pause(
+    question: Question, before: _Asked | None, error: NuonError | None, times_behind: int
+) -> float:
+    """Return how long to wait before the same is asked again, in seconds.
+
+    `before` is when it was asked last about the same state of its subject.
+    """
     moves = question.subject is None
-    if moves and error is None:
+    if (moves and error is None) or 0 < times_behind < _ASKED_AT_ONCE:
         return 0.0
-    is_missing = isinstance(error, NuonNotFound | NuonRejected)
-    first = _ASK_FOR_MISSING_AGAIN_AFTER_SECONDS if is_missing else _ASK_AGAIN_AFTER_SECONDS
-    if before is None or before.subject != question.subject:
+    is_hidden = isinstance(error, NuonRejected)
+    first = _ASK_FOR_HIDDEN_AGAIN_AFTER_SECONDS if is_hidden else _ASK_AGAIN_AFTER_SECONDS
+    if before is None:
         return first
-    is_awaited = moves and not is_missing
+    is_awaited = moves and not isinstance(error, NuonNotFound | NuonRejected)
     longest = _LONGEST_PAUSE_OF_MOVING_SECONDS if is_awaited else _LONGEST_PAUSE_SECONDS
     return max(first, min(before.pause * 2, longest))
 

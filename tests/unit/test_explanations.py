@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from monitor.errors import NuonError, NuonNotFound, NuonRejected, NuonUnavailable
 from monitor.kinds import KINDS
+from monitor.kinds.parts import WORKFLOW
 from monitor.kinds.profile import LastSeen
 from monitor.kinds.wire import Beside, Question
 from monitor.model import Entity
@@ -111,9 +112,10 @@ async def test_what_moves_by_itself_is_asked_again_in_each_poll_but_once_in_one(
     ("error", "pauses"),
     [
         (NuonUnavailable("away"), [30, 60, 120, 240, 300, 300]),
-        (NuonNotFound("none"), [600, 1200, 2400, 3600, 3600]),
+        (NuonNotFound("none"), [15, 15, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600]),
+        (NuonRejected("403"), [600, 1200, 2400, 3600, 3600]),
     ],
-    ids=["unavailable", "not found"],
+    ids=["unavailable", "not found", "hidden"],
 )
 async def test_what_moves_by_itself_and_cannot_be_had_holds_up_few_polls(
     error: NuonError, pauses: list[int]
@@ -181,8 +183,8 @@ async def test_where_too_many_move_by_themselves_they_take_turns() -> None:
 
 @pytest.mark.parametrize(
     ("error", "asked_again_after"),
-    [(NuonUnavailable("away"), 30), (NuonNotFound("none"), 600)],
-    ids=["unavailable", "not found"],
+    [(NuonUnavailable("away"), 30), (NuonRejected("403"), 600)],
+    ids=["unavailable", "hidden"],
 )
 async def test_what_cannot_be_had_leaves_the_poll_whole_and_is_asked_for_later(
     error: NuonError, asked_again_after: int
@@ -196,6 +198,39 @@ async def test_what_cannot_be_had_leaves_the_poll_whole_and_is_asked_for_later(
     asker.platform.answers["/deploy"] = b"why"
     assert (await asker.poll(after=asked_again_after - 1))["/deploy"] is None
     assert (await asker.poll(after=1))["/deploy"] == b"why"
+
+
+_UNDER_WAY = b'{"status": {"status": "in-progress"}}'
+_FAILED = b'{"status": {"status": "error"}}'
+
+
+@pytest.mark.parametrize("older", [_UNDER_WAY, NuonNotFound("none")], ids=["moves", "not there"])
+async def test_an_answer_older_than_what_it_explains_is_asked_for_again_at_once(
+    older: bytes | NuonError,
+) -> None:
+    """A replica that lags has not seen it fail, or does not have it yet."""
+    asker = Asker([Question("/workflow", "error", WORKFLOW)])
+    asker.platform.answers["/workflow"] = older
+    await asker.poll()
+
+    asker.platform.answers["/workflow"] = _FAILED
+
+    assert await asker.poll(after=1) == {"/workflow": _FAILED}
+    asker.platform.take_asked()
+    await asker.poll(after=1)
+    assert asker.platform.take_asked() == []
+
+
+async def test_what_goes_on_though_its_subject_failed_is_asked_for_few_times_in_a_row() -> None:
+    asker = Asker([Question("/workflow", "error", WORKFLOW)])
+    asker.platform.answers["/workflow"] = _UNDER_WAY
+    polls = []
+
+    for second in range(0, 150, 15):
+        await asker.poll()
+        polls += [second for _ in asker.platform.take_asked()]
+
+    assert polls == [0, 15, 30, 60, 120]
 
 
 async def test_what_the_token_may_not_read_is_logged_once_for_the_operator() -> None:
