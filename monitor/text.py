@@ -45,6 +45,22 @@ def plain(foreign: str, limit: int, *, fallback: str = NO_TEXT) -> str:
     return shown if shown.strip("…") else fallback
 
 
+def utf16_length(shown: str) -> int:
+    """Return how long a text is in UTF-16 units.
+
+    Slack does not say whether its limits count these or characters, of which there are never more.
+    """
+    return len(shown) if shown.isascii() else len(shown.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def cut_to_utf16(shown: str, limit: int) -> str:
+    """Return text that is at most so many UTF-16 units long; what is cut ends with `…`."""
+    if utf16_length(shown) <= limit:
+        return shown
+    encoded = shown.encode("utf-16-le", "surrogatepass")[: 2 * (limit - 1)]
+    return encoded.decode("utf-16-le", "ignore").rstrip() + "…"
+
+
 _DRAWN = re.compile("[\u2500-\u257f]")
 _ERROR = re.compile(r"^\W{0,8}error\b", re.IGNORECASE | re.MULTILINE)
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from monitor.model import Mention, MentionKind, Message
-from monitor.text import mrkdwn_escape, plain
+from monitor.text import cut_to_utf16, mrkdwn_escape, plain
 
 # https://docs.slack.dev/reference/block-kit/blocks: 150 characters in a header. All blocks
 # together are refused above some 13,200 characters, which is written down nowhere.
@@ -39,9 +39,16 @@ def headed_message(
     named = mention_line(mentions)
     shown = [section for section in sections if section]
     blocks: list[Element] = [
-        *([_rich_text([named])] if named else []),
-        {"type": "header", "text": {"type": "plain_text", "text": header, "emoji": False}},
-        *(_rich_text(section) for section in shown),
+        *([rich_text([named])] if named else []),
+        {
+            "type": "header",
+            "text": {
+                "type": "plain_text",
+                "text": cut_to_utf16(header, HEADER_LIMIT),
+                "emoji": False,
+            },
+        },
+        *(rich_text(section) for section in shown),
     ]
     if footer:
         blocks.append(_context(footer))
@@ -52,7 +59,7 @@ def headed_message(
 def bare_message(lead: Section, lines: Section, mentions: Sequence[Mention] = ()) -> Message:
     """Draw lines alone, behind the mentions; `lead` is for their text only."""
     named = [found] if (found := mention_line(mentions)) else []
-    return Message(_text_of([*named, *lead, *lines]), (_rich_text([*named, *lines]),))
+    return Message(_text_of([*named, *lead, *lines]), (rich_text([*named, *lines]),))
 
 
 # Slack's ids: what is none could break out of its markup.
@@ -119,7 +126,8 @@ def date(at: datetime) -> Element:
     return {"type": "date", "timestamp": seconds, "format": _SLACK_DATE, "fallback": fallback}
 
 
-def _rich_text(lines: Section) -> Element:
+def rich_text(lines: Section) -> Element:
+    """Return a block of lines."""
     elements: list[Element] = []
     for one in lines:
         if elements:

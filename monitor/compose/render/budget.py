@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from monitor.compose.render.blocks import BLOCKS_LIMIT
+from monitor.compose.render.blocks import BLOCKS_LIMIT, Element
 from monitor.model import Message
+from monitor.text import utf16_length
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +32,23 @@ BUDGETS = (
 
 def fitting(draw: Callable[[Budget], Message]) -> Message:
     """Draw with the largest budget that Slack takes, at worst with the smallest."""
+    message, _ = fitted(draw)
+    return message
+
+
+def fitted(draw: Callable[[Budget], Message]) -> tuple[Message, Budget]:
+    """Draw as `fitting` does; return the budget as well."""
     for budget in BUDGETS[:-1]:
         message = draw(budget)
-        # As it goes over the wire: what is not ASCII counts as its escape.
-        if len(json.dumps(message.blocks)) <= BLOCKS_LIMIT:
-            return message
-    return draw(BUDGETS[-1])
+        if fits(message.blocks):
+            return message, budget
+    return draw(BUDGETS[-1]), BUDGETS[-1]
+
+
+def fits(blocks: Iterable[Element]) -> bool:
+    """Whether Slack takes blocks together, as long as they are: counted with all that is in them.
+
+    Slack says neither what it counts nor in which units; this is the most that it may be.
+    """
+    written = json.dumps(list(blocks), ensure_ascii=False, separators=(",", ":"))
+    return utf16_length(written) <= BLOCKS_LIMIT
