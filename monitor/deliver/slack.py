@@ -20,6 +20,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from monitor import __version__
+from monitor.deliver.optional_blocks import OptionalBlocks
 from monitor.deliver.slack_errors import TOKEN_CODES, judged, refuse_redirect, webhook_error
 from monitor.errors import (
     CannotLook,
@@ -58,6 +59,9 @@ class SlackClient:
         self._web: AsyncWebClient | None = None
         self._workspace_url = ""
         self._users: dict[str, str] = {}
+        self._optional_blocks = OptionalBlocks()
+        # A webhook may lead to another workspace than the token.
+        self._optional_blocks_of: dict[str, OptionalBlocks] = {}
 
     async def __aenter__(self) -> SlackClient:
         tracing = aiohttp.TraceConfig()
@@ -83,7 +87,7 @@ class SlackClient:
 
     def channel(self, channel: str) -> SlackChannel:
         """Return the destination for one channel, by its ID or name."""
-        return SlackChannel(self.web, channel)
+        return SlackChannel(self.web, channel, self._optional_blocks)
 
     def webhook(self, url: str) -> SlackWebhook:
         """Return the destination for one incoming webhook."""
@@ -94,7 +98,8 @@ class SlackClient:
                 retry_handlers=[],
                 user_agent_prefix=f"nuon-release-monitor/{__version__}",
                 logger=_SILENT,
-            )
+            ),
+            self._optional_blocks_of.setdefault(url, OptionalBlocks()),
         )
 
     @property
@@ -149,14 +154,23 @@ class SlackChannel:
 
     keeps_cards = True
 
-    def __init__(self, web: AsyncWebClient, channel: str) -> None:
+    def __init__(self, web: AsyncWebClient, channel: str, optional_blocks: OptionalBlocks) -> None:
         self._web = web
         self._channel = channel
+        self._optional_blocks = optional_blocks
 
     async def post(
         self, message: Message, *, key: str, thread: MessageRef | None, is_broadcast: bool
     ) -> MessageRef:
         """Post a message, or a reply where a thread is given; raises DestinationError."""
+        return await self._optional_blocks.send(
+            message,
+            lambda shown: self._post(shown, key=key, thread=thread, is_broadcast=is_broadcast),
+        )
+
+    async def _post(
+        self, message: Message, *, key: str, thread: MessageRef | None, is_broadcast: bool
+    ) -> MessageRef:
         arguments: dict[str, Any] = {
             "channel": thread.channel_id if thread else self._channel,
             **_content(message),
@@ -169,8 +183,12 @@ class SlackChannel:
 
     async def edit(self, message: Message, *, channel_id: str, ts: str) -> None:
         """Replace what a message of ours shows; raises DestinationError."""
-        arguments = {"channel": channel_id, "ts": ts, **_content(message)}
-        await judged("chat.update", self._web.api_call("chat.update", json=arguments))
+
+        async def edit_to(shown: Message) -> None:
+            arguments = {"channel": channel_id, "ts": ts, **_content(shown)}
+            await judged("chat.update", self._web.api_call("chat.update", json=arguments))
+
+        await self._optional_blocks.send(message, edit_to)
 
     async def find(
         self, key: str, *, thread: MessageRef | None, since: datetime
@@ -261,14 +279,18 @@ class SlackWebhook:
 
     keeps_cards = False
 
-    def __init__(self, client: AsyncWebhookClient) -> None:
+    def __init__(self, client: AsyncWebhookClient, optional_blocks: OptionalBlocks) -> None:
         self._client = client
+        self._optional_blocks = optional_blocks
 
     async def post(
         self, message: Message, *, key: str, thread: MessageRef | None, is_broadcast: bool
     ) -> MessageRef:
         """Post a message; raises DestinationError. A webhook knows no threads and no keys."""
         del key, thread, is_broadcast
+        return await self._optional_blocks.send(message, self._post)
+
+    async def _post(self, message: Message) -> MessageRef:
         call = self._client.send_dict(_content(message))
         answer = await judged("the incoming webhook", call, is_post=True)
         if answer.status_code == 200 and answer.body.strip() == "ok":

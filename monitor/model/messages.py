@@ -17,11 +17,29 @@ _SHOWN = 60
 """Characters of a name that are shown."""
 
 
+OPTIONAL_BLOCKS = frozenset({"data_table"})
+"""The types of blocks that are so new that a workspace may refuse a message because of them."""
+
+
 class Message(msgspec.Struct, frozen=True):
-    """One Slack message: the Block Kit blocks and their plain-text twin, both complete."""
+    """One Slack message: the Block Kit blocks and their plain-text twin, both complete.
+
+    A workspace may refuse a message because of `OPTIONAL_BLOCKS`. It is then sent `instead`, or
+    without any the same blocks but those.
+    """
 
     text: str
     blocks: tuple[dict[str, Any], ...] = ()
+    instead: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def has_optional_blocks(self) -> bool:
+        return any(block.get("type") in OPTIONAL_BLOCKS for block in self.blocks)
+
+    def without_optional_blocks(self) -> Message:
+        """Return the same message for a workspace that refuses them."""
+        others = (block for block in self.blocks if block.get("type") not in OPTIONAL_BLOCKS)
+        return Message(self.text, self.instead or tuple(others))
 
 
 class MessageRef(msgspec.Struct, frozen=True):
@@ -41,6 +59,8 @@ class Form(StrEnum):
     """The rollout's card, posted once and edited from then on."""
     REPLY = "reply"
     """A reply in the card's thread."""
+    TABLE = "table"
+    """A reply in the card's thread with all that fails, posted once and edited from then on."""
     MESSAGE = "message"
     """A message outside of any thread, never edited."""
 
@@ -78,12 +98,13 @@ class HeldLine(msgspec.Struct, frozen=True):
 
 
 class Card(msgspec.Struct, frozen=True):
-    """What a rollout's card in one destination ought to show now."""
+    """What a rollout's card, or its table, in one destination ought to show now."""
 
     target: Target
     attempt: int
     destination: str
     message: Message
+    form: Form = Form.CARD
 
 
 class MentionKind(StrEnum):
