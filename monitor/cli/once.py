@@ -179,10 +179,14 @@ def _print(
         heading = f"{post.destination}{where}"
         draw(screen, heading, post.message, why=tuple(why), is_broadcast=post.is_broadcast)
     for edit in edits:
-        draw(screen, f"{edit.destination} · the card, edited", edit.message)
+        draw(screen, f"{edit.destination}{_FORMS[edit.form]}, edited", edit.message)
 
 
-_FORMS = {"card": " · the card", "reply": " · reply in the card's thread"}
+_FORMS = {
+    "card": " · the card",
+    "reply": " · reply in the card's thread",
+    "table": " · the table of what fails, in the card's thread",
+}
 
 
 def _print_kept(reasons: list[_Reason]) -> None:

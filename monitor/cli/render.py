@@ -198,7 +198,7 @@ def _sheets(
             for one in messages.notifications
         ]
         for destination, form, message, is_broadcast in (
-            *((card.destination, Form.CARD, card.message, False) for card in messages.cards),
+            *((card.destination, card.form, card.message, False) for card in messages.cards),
             *posts,
         ):
             key = (form, message_fingerprint(message))
@@ -212,6 +212,7 @@ def _sheets(
 _FORMS = {
     Form.CARD: " · the card",
     Form.REPLY: " · reply in the card's thread",
+    Form.TABLE: " · the table of what fails, in the card's thread",
     Form.MESSAGE: "",
 }
 

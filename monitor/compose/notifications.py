@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from monitor.compose import render
 from monitor.compose.templates import Facts, FilledTemplates, MessageTemplates
@@ -46,6 +47,9 @@ LOUD = frozenset(
 _WORTH_A_MESSAGE = LOUD | {EventKind.STARTED, EventKind.RECOVERED}
 
 
+_NO_TABLES: Mapping[str, str] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Messages:
     """What one poll sends: what the cards ought to show, what goes out once, what is held."""
@@ -64,24 +68,35 @@ def compose(
     cards: Mapping[str, str],
     previous: Mapping[str, str],
     users: Mapping[str, str],
+    tables: Mapping[str, str] = _NO_TABLES,
 ) -> Messages:
     """Draw one poll's news for each destination.
 
     `earlier` is what was remembered before it. `cards` is where the cards of this attempt
-    stand, `previous` where those of the attempt before do, by destination. `users` are Slack's own
-    ids of people by their e-mail addresses.
+    stand, `previous` where those of the attempt before do, by destination. `tables` has the
+    destinations with a table of what fails, with the link to it once it was posted. `users` are
+    Slack's own ids of people by their e-mail addresses.
     """
     drawn: list[Card] = []
     notifications: list[Notification] = []
     own = dispatched.state.card_destinations
     card_url = next((cards[destination] for destination in own if destination in cards), None)
     for destination in dict.fromkeys((*own, *dispatched.news)):
-        own_view = replace(view, previous_url=previous.get(destination), card_url=card_url)
+        own_view = replace(
+            view,
+            previous_url=previous.get(destination),
+            card_url=card_url,
+            table_url=tables.get(destination),
+        )
         news = dispatched.news.get(destination, _NO_NEWS)
         writer = _Writer(own_view, news, earlier, destination, users)
         if destination in own and keeps_cards(destination):
             drawn.extend(writer.card())
             notifications.extend(writer.thread())
+            is_kept = destination in tables
+            for table in writer.table(is_kept=is_kept):
+                drawn.append(table)
+                notifications.extend([] if is_kept else [writer.new_table(table)])
         elif destination not in own or any(event.kind in _WORTH_A_MESSAGE for event in news.events):
             notifications.extend(writer.messages())
     return Messages(tuple(drawn), tuple(notifications), _held_lines(view, dispatched.held))
@@ -210,6 +225,17 @@ class _Writer:
         if others:
             notifications.append(self._reply(others, has_new_card=is_new))
         return notifications
+
+    def table(self, *, is_kept: bool) -> tuple[Card, ...]:
+        state = self.view.state
+        message = render.table(self.view, is_kept=is_kept) if state.has_card else None
+        if message is None:
+            return ()
+        target = self.view.snapshot.target
+        return (Card(target, state.attempt, self.destination, message, Form.TABLE),)
+
+    def new_table(self, table: Card) -> Notification:
+        return self._notification(f"table/0/{self.destination}", Form.TABLE, table.message, ())
 
     def _new_card(self, events: tuple[Event, ...]) -> Notification:
         key = f"card/0/{self.destination}"

@@ -7,7 +7,7 @@ finds out what changed and which events that makes, `observe` routes and words t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import msgspec
@@ -24,7 +24,7 @@ from monitor.decide.progress import starter_of
 from monitor.decide.stalls import StallRules, stalled_ids
 from monitor.decide.verdicts import Silence
 from monitor.kinds.profile import LastSeen
-from monitor.model import Called, Entity, Snapshot, Target, TargetState, Watch
+from monitor.model import Called, Entity, Form, Snapshot, Target, TargetState, Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +32,25 @@ class Seen:
     """What is known of a target after a poll: all that its cards show, but for names.
 
     `silences` are those that concern it, `previous` the links to the cards of the attempt
-    before, by destination.
+    before, by destination. `tables` has the destinations with a table of what fails, each with
+    the link to it, empty before it is posted.
     """
 
     snapshot: Snapshot
     state: TargetState
     silences: tuple[Silence, ...] = ()
     previous: Mapping[str, str] = field(default_factory=dict)
+    tables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def lacks_link(self) -> bool:
         """Whether its card was drawn before the one of the attempt before was posted."""
         return self.state.attempt > 1 and not self.previous
+
+    @property
+    def lacks_table_link(self) -> bool:
+        """Whether its card was drawn before its table was posted."""
+        return not all(self.tables.values())
 
     @property
     def last_seen(self) -> LastSeen:
@@ -57,6 +64,7 @@ class Seen:
             and self.state == other.state
             and self.silences == other.silences
             and self.previous == other.previous
+            and self.tables == other.tables
         )
 
 
@@ -94,14 +102,16 @@ class Facts:
     """What was looked up for a change.
 
     `silences` are all that are active. `previous` and `cards` are the links to the cards of the
-    attempt before and of this one, by destination, `users` Slack's own ids of people by their
-    e-mail addresses, `app_destinations` what the platform holds for apps, by their ids.
+    attempt before and of this one, by destination, `tables` those to its tables, `users` Slack's
+    own ids of people by their e-mail addresses, `app_destinations` what the platform holds for
+    apps, by their ids.
     """
 
     called: Called
     silences: tuple[Silence, ...] = ()
     previous: Mapping[str, str] = field(default_factory=dict)
     cards: Mapping[str, str] = field(default_factory=dict)
+    tables: Mapping[str, str] = field(default_factory=dict)
     users: Mapping[str, str] = field(default_factory=dict)
     app_destinations: Mapping[str, str] = field(default_factory=dict)
 
@@ -180,7 +190,7 @@ def observe(
         silences=facts.silences,
         now=snapshot.taken_at,
     )
-    now_seen = Seen(snapshot, dispatched.state, dispatched.silences, facts.previous)
+    now_seen = Seen(snapshot, dispatched.state, dispatched.silences, facts.previous, facts.tables)
     if seen is not None and now_seen.is_like(seen):
         return None
     view = view_of(
@@ -200,6 +210,9 @@ def observe(
         cards=facts.cards,
         previous=facts.previous,
         users=facts.users,
+        tables=facts.tables,
     )
+    new = {card.destination: "" for card in messages.cards if card.form is Form.TABLE}
+    now_seen = replace(now_seen, tables={**new, **facts.tables})
     problems = tuple(map(str, view.filled.problems)) if view.filled else ()
     return Observation(now_seen, dispatched, messages, problems)

@@ -193,7 +193,18 @@ class _Divider:
     plain = "───"
 
 
-_Piece = _Paragraph | _Fields | _Buttons | _Divider
+@dataclass(frozen=True)
+class _Rows:
+    """A table, whose first row names the columns."""
+
+    rows: tuple[tuple[Text, ...], ...]
+
+    @property
+    def plain(self) -> str:
+        return "\n".join("  ".join(cell.plain for cell in row) for row in self.rows)
+
+
+_Piece = _Paragraph | _Fields | _Buttons | _Divider | _Rows
 
 
 @dataclass(frozen=True)
@@ -230,6 +241,15 @@ def _drawn(piece: _Piece) -> RenderableType:
             return Columns(labels, padding=(0, 2))
         case _Divider():
             return Rule(style=DIM)
+        case _Rows((titles, *rows)):
+            listed = Table(box=None, padding=(0, 2, 0, 0), header_style=BOLD)
+            for title in titles:
+                listed.add_column(title)
+            for row in rows:
+                listed.add_row(*row)
+            return listed
+        case _:
+            return Text()
 
 
 def _pieces(
@@ -257,8 +277,17 @@ def _block(block: Block, reader: Reader) -> Iterator[_Piece]:
             yield _Paragraph(_image(block))
         case {"type": "rich_text", "elements": elements}:
             yield from _rich_text(elements, reader)
+        case {"type": "data_table", "caption": caption, "rows": rows}:
+            yield _Paragraph(Text(clean(str(caption)), DIM))
+            yield _Rows(tuple(tuple(_cell(cell, reader) for cell in row) for row in rows))
         case _:
             yield _Paragraph(Text(f"[{clean(str(block.get('type')))}]", DIM))
+
+
+def _cell(cell: Block, reader: Reader) -> Text:
+    if cell.get("type") == "rich_text":
+        return Text("\n").join(piece.text for piece in _rich_text(cell["elements"], reader))
+    return Text(clean(str(cell.get("text", ""))))
 
 
 def _section(block: Block, reader: Reader) -> Iterator[_Piece]:

@@ -122,11 +122,11 @@ class Posting:
     async def _take_newest(self) -> None:
         """Bring a card to its newest content."""
         queued = self._queued
-        if queued.form is not Form.CARD or queued.target is None:
+        if queued.form not in (Form.CARD, Form.TABLE) or queued.target is None:
             return
         store = self._posts.store
         wanted = await store.call(
-            store.cards.wanted, queued.target, queued.attempt, queued.destination
+            store.cards.wanted, queued.target, queued.attempt, queued.destination, queued.form
         )
         if wanted is not None:
             message, self._fingerprint = wanted

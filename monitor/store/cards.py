@@ -1,4 +1,7 @@
-"""The cards: what each ought to show, what it shows in Slack, and the edits that this makes due."""
+"""The cards: what each ought to show, what it shows in Slack, and the edits that this makes due.
+
+The table of what fails, a reply in a card's thread, is kept like a card of another form.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import msgspec
 import xxhash
 from sqlalchemy import Connection, and_, bindparam, case, delete, exists, or_, select, update
 
-from monitor.model import Card, Message, MessageRef, Target, Urgency
+from monitor.model import Card, Form, Message, MessageRef, Target, Urgency
 from monitor.store.database import Database
 from monitor.store.tables import card, has_open_notification, insert_into, is_edit_wanted
 
@@ -33,6 +36,7 @@ class Edit:
     message: Message
     fingerprint: bytes
     attempts: int
+    form: Form = Form.CARD
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +70,13 @@ class Cards:
             },
         )
 
-    def wanted(self, of: Target, attempt: int, destination: str) -> tuple[Message, bytes] | None:
+    def wanted(
+        self, of: Target, attempt: int, destination: str, form: Form = Form.CARD
+    ) -> tuple[Message, bytes] | None:
         """Return what a card ought to show now, and the fingerprint of that."""
+        its = _key(of, attempt, destination, form)
         with self._database.transaction() as connection:
-            row = connection.execute(_WANTED, _key(of, attempt, destination)).one_or_none()
+            row = connection.execute(_WANTED, its).one_or_none()
         return None if row is None else (row.wanted, row.wanted_fingerprint)
 
     def posted(self, of: Target, attempt: int) -> dict[str, MessageRef]:
@@ -80,16 +87,39 @@ class Cards:
                     card.c.target_kind == of.kind,
                     card.c.target_id == of.id,
                     card.c.attempt == attempt,
+                    card.c.form == Form.CARD,
                     card.c.ts.is_not(None),
                 )
             ).all()
         return {row.destination: MessageRef(row.channel_id, row.ts) for row in rows}
 
+    def tables(self, of: Target, attempt: int) -> dict[str, MessageRef | None]:
+        """Return where the tables of a target's attempt are, by destination.
+
+        None for one that is still to be posted.
+        """
+        with self._database.transaction() as connection:
+            rows = connection.execute(
+                select(card.c.destination, card.c.channel_id, card.c.ts).where(
+                    card.c.target_kind == of.kind,
+                    card.c.target_id == of.id,
+                    card.c.attempt == attempt,
+                    card.c.form == Form.TABLE,
+                )
+            ).all()
+        return {
+            row.destination: MessageRef(row.channel_id, row.ts) if row.ts else None for row in rows
+        }
+
     def newest(self, destination: str) -> dict[Target, MessageRef]:
         """Return where the card of each target's newest posted attempt is in a destination."""
         wanted = (
             select(card.c.target_kind, card.c.target_id, card.c.channel_id, card.c.ts)
-            .where(card.c.destination == destination, card.c.ts.is_not(None))
+            .where(
+                card.c.destination == destination,
+                card.c.form == Form.CARD,
+                card.c.ts.is_not(None),
+            )
             .order_by(card.c.attempt)
         )
         with self._database.transaction() as connection:
@@ -121,6 +151,7 @@ class Cards:
             message=row.wanted,
             fingerprint=row.wanted_fingerprint,
             attempts=row.attempts,
+            form=Form(row.form),
         )
 
     def mark_edited(self, edit: Edit, now: datetime) -> None:
@@ -150,7 +181,7 @@ class Cards:
 
     def _update(self, edit: Edit, **values: Any) -> None:
         """Change the card that an edit was made for, unless another was posted in its place."""
-        its = _key(edit.target, edit.attempt, edit.destination)
+        its = _key(edit.target, edit.attempt, edit.destination, edit.form)
         with self._database.transaction() as connection:
             connection.execute(
                 _UPDATE.where(card.c.ts == bindparam("its_ts")).values(values),
@@ -179,6 +210,7 @@ class Cards:
         of: Target,
         attempt: int,
         destination: str,
+        form: Form,
         *,
         channel_id: str | None,
         ts: str | None,
@@ -200,14 +232,21 @@ class Cards:
                 next_try_at=None,
                 error="",
             ),
-            _key(of, attempt, destination),
+            _key(of, attempt, destination, form),
         )
 
     def mark_lost(
-        self, connection: Connection, of: Target, attempt: int, destination: str, ts: str
+        self,
+        connection: Connection,
+        of: Target,
+        attempt: int,
+        destination: str,
+        ts: str,
+        *,
+        form: Form,
     ) -> LostCard | None:
         """Write down that a card is not in Slack any more; None if it was not posted as `ts`."""
-        its = _key(of, attempt, destination)
+        its = _key(of, attempt, destination, form)
         row = connection.execute(_POSTED, its | {"its_ts": ts}).one_or_none()
         if row is None:
             return None
@@ -224,6 +263,7 @@ _is_it = and_(
     card.c.target_id == bindparam("its_id"),
     card.c.attempt == bindparam("its_attempt"),
     card.c.destination == bindparam("its_destination"),
+    card.c.form == bindparam("its_form"),
 )
 _WANTED = select(card.c.wanted, card.c.wanted_fingerprint).where(_is_it)
 _POSTED = select(card.c.wanted, card.c.posted_count, card.c.urgency).where(
@@ -263,12 +303,13 @@ _PRUNE = delete(card).where(
 )
 
 
-def _key(its: Target, attempt: int, destination: str) -> dict[str, Any]:
+def _key(its: Target, attempt: int, destination: str, form: Form) -> dict[str, Any]:
     return {
         "its_kind": its.kind,
         "its_id": its.id,
         "its_attempt": attempt,
         "its_destination": destination,
+        "its_form": form,
     }
 
 
@@ -278,6 +319,7 @@ def _row(one: Card, now: datetime, urgency: Urgency) -> dict[str, object]:
         "target_id": one.target.id,
         "attempt": one.attempt,
         "destination": one.destination,
+        "form": one.form,
         "wanted": one.message,
         "wanted_fingerprint": message_fingerprint(one.message),
         "urgency": urgency,

@@ -26,6 +26,7 @@ from monitor.store.database import Database
 from monitor.store.sending_order import (
     CARD_KEY,
     DESTINATIONS,
+    IN_THREAD,
     NEXT_EDITS,
     NEXT_ID,
     NEXT_POST_AT,
@@ -196,6 +197,7 @@ class Outbox:
                     Target(posted.target_kind, posted.target_id),
                     posted.attempt,
                     posted.destination,
+                    Form(posted.form),
                     channel_id=channel_id,
                     ts=ts,
                     shown=shown,
@@ -232,23 +234,26 @@ class Outbox:
         """Enqueue a new card in place of one that is not in Slack any more.
 
         `lost` is the edit, or the reply, that did not find it. Once a card is lost, losing it
-        again changes nothing.
+        again changes nothing. A table that was lost is posted again into its card's thread.
         """
+        form = Form.CARD
         if isinstance(lost, Edit):
-            of, ts = lost.target, lost.ts
+            of, ts, form = lost.target, lost.ts, lost.form
         elif lost.target is not None and lost.thread is not None:
             of, ts = lost.target, lost.thread.ts
         else:
             return
         with self._database.transaction() as connection:
-            former = self._cards.mark_lost(connection, of, lost.attempt, lost.destination, ts)
+            former = self._cards.mark_lost(
+                connection, of, lost.attempt, lost.destination, ts, form=form
+            )
             if former is None:
                 return
-            prefix = f"{of.kind}/{of.id}/{lost.attempt}/card/{former.posted_count}"
+            prefix = f"{of.kind}/{of.id}/{lost.attempt}/{form}/{former.posted_count}"
             again = Notification(
                 key=f"{prefix}/{lost.destination}",
                 destination=lost.destination,
-                form=Form.CARD,
+                form=form,
                 message=former.message,
                 target=of,
                 attempt=lost.attempt,
@@ -319,15 +324,22 @@ _SET_URGENCY = (
 )
 _PRUNE = delete(notification).where(notification.c.done_at < bindparam("before"))
 
-_CARD_OF = select(*(notification.c[column] for column in CARD_KEY)).where(
-    notification.c.id == bindparam("its_id"), notification.c.form == Form.CARD
+_CARD_OF = select(notification.c.form, *(notification.c[column] for column in CARD_KEY)).where(
+    notification.c.id == bindparam("its_id"), notification.c.form.in_((Form.CARD, Form.TABLE))
 )
 
 _WITH_THREAD = select(
     notification,
     card.c.channel_id.label("thread_channel_id"),
     card.c.ts.label("thread_ts"),
-).outerjoin(card, and_(notification.c.form == Form.REPLY, is_of_same_card(card, notification)))
+).outerjoin(
+    card,
+    and_(
+        notification.c.form.in_(IN_THREAD),
+        card.c.form == Form.CARD,
+        is_of_same_card(card, notification),
+    ),
+)
 _UNSENT = _WITH_THREAD.where(is_unsent).order_by(notification.c.id)
 _BY_ID = _WITH_THREAD.where(notification.c.id == bindparam("its_id"))
 _COUNTS = (

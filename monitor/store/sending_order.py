@@ -2,8 +2,8 @@
 
 A rollout's rows are sent in the order in which they were enqueued: none before what is ahead of it.
 Among those that are the first of their rollouts, and due, what matters most goes out first: by
-urgency, then cards before messages before replies, then the oldest. A row without a target is a
-rollout of its own. A reply whose card was lost lets the new card go ahead of it.
+urgency, then cards before messages before replies before tables, then the oldest. A row without a
+target is a rollout of its own. A reply whose card was lost lets the new card go ahead of it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from sqlalchemy import (
 from monitor.model import Form
 from monitor.store.tables import card, is_edit_wanted, is_open, notification
 
+IN_THREAD = (Form.REPLY, Form.TABLE)
+"""The forms that are posted into the thread of a card."""
 # What names a card: its notifications have the same columns.
 CARD_KEY = ("target_kind", "target_id", "attempt", "destination")
 _ROLLOUT = ("destination", "target_id", "target_kind")
@@ -45,7 +47,7 @@ _has_card_to_come = exists(_new_card.c.id).where(
     _new_card.c.form == Form.CARD,
     is_of_same_card(_new_card, notification),
 )
-_lacks_card = and_(notification.c.form == Form.REPLY, _has_card_to_come)
+_lacks_card = and_(notification.c.form.in_(IN_THREAD), _has_card_to_come)
 
 _first = notification.alias("first")
 _id_of_first = (
@@ -62,7 +64,7 @@ _id_of_first = (
 _reply = notification.alias("reply")
 _is_waited_for = exists(_reply.c.id).where(
     _reply.c.id == _id_of_first,
-    _reply.c.form == Form.REPLY,
+    _reply.c.form.in_(IN_THREAD),
     is_of_same_card(_reply, notification),
 )
 # Read in the order of sending until one is found: most often that is the very first.
@@ -78,7 +80,7 @@ NEXT_ID = (
             and_(notification.c.form == Form.CARD, _is_waited_for),
         ),
     )
-    # The words of the forms are in the order of their letters: card, message, reply.
+    # The words of the forms are in the order of their letters: card, message, reply, table.
     .order_by(notification.c.urgency, notification.c.form, notification.c.id)
     .limit(1)
 )

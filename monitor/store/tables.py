@@ -151,6 +151,8 @@ card = Table(
     Column("target_id", Text, primary_key=True),
     Column("attempt", Integer, primary_key=True, autoincrement=False),
     Column("destination", Text, primary_key=True),
+    # `card`, or `table` for the reply in its thread that is edited as well.
+    Column("form", Text, primary_key=True),
     Column("channel_id", Text),
     Column("ts", Text),
     Column("wanted", _json(Message), nullable=False),

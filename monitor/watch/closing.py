@@ -41,6 +41,7 @@ async def _close(context: Context, known: StoredTarget) -> None:
         cards={},
         previous=await context.card_links(snapshot.target, state.attempt - 1),
         users={},
+        tables=await context.table_links(snapshot.target, state.attempt),
     )
     observation = Observation(
         snapshot=snapshot,

@@ -102,6 +102,15 @@ class Context:
         links = {destination: self.permalink(card) for destination, card in cards.items()}
         return {destination: link for destination, link in links.items() if link}
 
+    async def table_links(self, target: Target, attempt: int) -> Mapping[str, str]:
+        """Return the destinations with a table of what fails, with the link to it.
+
+        The link is empty before it is posted.
+        """
+        tables = await self.store.call(self.store.cards.tables, target, attempt)
+        links = {name: self.permalink(at) if at else None for name, at in tables.items()}
+        return {name: link or "" for name, link in links.items()}
+
     async def stored_view(self, stored: StoredTarget, watch: Watch | None) -> render.View:
         """Return what messages show of a target, from the store alone."""
         ids = render.shown_ids(stored.snapshot, stored.state)

@@ -196,7 +196,7 @@ class RolloutPoller:
         previous: Mapping[str, str] = {}
         if not self._is_due(answer, now):
             previous = await self._missing_link()
-            if not previous:
+            if not previous and not await self._has_new_table_link():
                 return Outcome.UNCHANGED
         change = await self._compare(gathered, now)
         self._note_staleness(change.staleness)
@@ -225,6 +225,14 @@ class RolloutPoller:
         if self._seen is None or not self._seen.lacks_link:
             return {}
         return await self._links_of(self._seen.state.attempt - 1)
+
+    async def _has_new_table_link(self) -> bool:
+        """Whether a table was posted since the card that leads to it was drawn."""
+        if self._seen is None or not self._seen.lacks_table_link:
+            return False
+        attempt = self._seen.state.attempt
+        links = await self._context.table_links(self.watch.target, attempt)
+        return links != self._seen.tables
 
     async def _links_of(self, attempt: int) -> Mapping[str, str]:
         return await self._context.card_links(self.watch.target, attempt)
@@ -272,6 +280,7 @@ class RolloutPoller:
             silences=silences,
             previous=previous or await self._links_of(attempt - 1),
             cards=await self._links_of(attempt) if change.may_notify else {},
+            tables=await context.table_links(self.watch.target, attempt),
             users=await context.directory.users_of(change.mentioned(context.plan, called)),
             app_destinations=context.channels.of_apps,
         )

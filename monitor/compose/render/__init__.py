@@ -39,6 +39,7 @@ from monitor.compose.render.notices import (
     test_message,
     unreachable,
 )
+from monitor.compose.render.table import table
 
 __all__ = [
     "DigestFacts",
@@ -60,6 +61,7 @@ __all__ = [
     "shown_ids",
     "standalone",
     "store_lost",
+    "table",
     "taken_again",
     "test_message",
     "title_and_summary",

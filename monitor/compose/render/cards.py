@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 from monitor.compose.render.blocks import (
@@ -13,28 +14,41 @@ from monitor.compose.render.blocks import (
     headed_message,
     line,
 )
-from monitor.compose.render.budget import BUDGETS, Budget, fitting
+from monitor.compose.render.budget import BUDGETS, Budget, fitted, fitting
 from monitor.compose.render.facts import fact_lines
 from monitor.compose.render.headlines import headline_of, is_headline, state_of
 from monitor.compose.render.layout import Layout, View, look
 from monitor.compose.render.lines import lines_of, page_of_item, text_of
 from monitor.compose.render.links import Links
 from monitor.compose.render.news import news_of
-from monitor.compose.render.pages import OPEN, given, page_of_rollout
+from monitor.compose.render.pages import ALL_FAILURES, OPEN, given, page_of_rollout
 from monitor.compose.render.perpetual import perpetual_lines
 from monitor.compose.render.steps import step_lines
 from monitor.compose.render.troubles import troubles_of
 from monitor.decide import progress
 from monitor.model import Event, Mention, Message, Snapshot, TargetState
 
-_MOST_NAMES_WANTED = 40
+_MOST_NAMES_WANTED = 100
+"""As many as the rows of a table."""
 
 
 def card(view: View) -> Message:
     """Draw how a rollout stands."""
+    message, _ = _card(view)
+    return message
+
+
+def card_budget(view: View) -> Budget:
+    """Return how much there is room for on the card."""
+    _, budget = _card(view)
+    return budget
+
+
+def _card(view: View) -> tuple[Message, Budget]:
     layout = look(view)
     troubles = troubles_of(layout)
-    return fitting(
+    to_table = given(view.table_url, ALL_FAILURES) if layout.progress.failed else ()
+    return fitted(
         lambda budget: headed_message(
             headline_of(layout),
             [
@@ -42,7 +56,7 @@ def card(view: View) -> Message:
                 _part_lines(layout, budget),
                 lines_of(layout, troubles, budget),
             ],
-            _footer(layout),
+            _footer(layout, *to_table),
         )
     )
 
@@ -123,7 +137,7 @@ def shown_ids(
 ) -> tuple[str, ...]:
     """Return the ids whose names would make the messages readable, the most needed first.
 
-    Of installs there are at most 40: those in the news, in trouble and of what waits. Before
+    Of installs there are at most 100: those in the news, in trouble and of what waits. Before
     them come its component, its app, its build, its own install and who started it.
     """
     layout = look(View(snapshot, state, Links("", "")))
@@ -138,7 +152,7 @@ def shown_ids(
         *(event.reason.by for event in events if progress.is_account(event.reason.by)),
         *(alert.reason.by for alert in state.alerts if progress.is_account(alert.reason.by)),
     )
-    wanted = dict.fromkeys((*of_what, *list(installs)[:_MOST_NAMES_WANTED]))
+    wanted = dict.fromkeys((*of_what, *itertools.islice(installs, _MOST_NAMES_WANTED)))
     wanted.pop("", None)
     return tuple(wanted)
 
@@ -149,6 +163,8 @@ def _installs_named(layout: Layout, events: Sequence[Event]) -> Iterator[str]:
     shown += [one.advice.units for one in items if one.advice]
     names = BUDGETS[0].names
     yield from filter(None, (u.install_id for units in shown for u in units[:names]))
+    # Those that the card has no room for stand in the table.
+    yield from filter(None, (u.install_id for units in shown for u in units[names:]))
     if layout.root.kind.is_perpetual:
         yield from filter(None, (step.install_id for step in layout.root.children))
 

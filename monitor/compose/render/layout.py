@@ -31,8 +31,8 @@ class View:
     their ids, `apps` the ids of the apps that components belong to, `commits` those of builds;
     each may lack any.
     `previous_url` leads to the card of the attempt before, `card_url` to this one's where the
-    message is in another channel. `silences` are sentences, `filled` is what the user's own
-    templates say.
+    message is in another channel, `table_url` to the table of all that fails. `silences` are
+    sentences, `filled` is what the user's own templates say.
     """
 
     snapshot: Snapshot
@@ -46,6 +46,7 @@ class View:
     silences: tuple[str, ...] = ()
     filled: FilledTemplates | None = None
     card_url: str | None = None
+    table_url: str | None = None
     commits: Mapping[str, Commit] = field(default_factory=dict)
 
     @cached_property

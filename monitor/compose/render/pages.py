@@ -15,6 +15,7 @@ from monitor.kinds.profile import DashboardPage
 from monitor.model import Entity
 
 OPEN = "Open in Nuon"
+ALL_FAILURES = "All failures"
 
 Parts = tuple[str | Element, ...]
 """What `line` is made from."""

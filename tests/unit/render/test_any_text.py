@@ -193,6 +193,7 @@ def _situations(draw: st.DrawFn) -> tuple[View, list[Event]]:
         silences=(text,) * draw(st.sampled_from([0, 1, 30])),
         filled=draw(st.none() | st.just(FilledTemplates(text, ((text, text),) * 20, _RUNBOOKS))),
         card_url=draw(st.none() | _LINKS),
+        table_url=draw(st.none() | _LINKS),
         commits={root.build_id: Commit(text, text, text)},
     ), events
 
@@ -217,21 +218,25 @@ def test_whatever_the_platform_says_a_message_is_within_every_limit_and_has_no_f
     mentions = (*MENTIONS, *(Mention(kind, f"<{nobody}") for kind in list(MentionKind)[2:]))
 
     card = render.card(drawn_from)
+    table = render.table(drawn_from, is_kept=True)
     reply = render.reply(drawn_from, events, mentions)
     alone = render.standalone(drawn_from, events, mentions)
 
     assert complaints(card, links=["Runbook"]) == []
     for message in (reply, alone):
         assert complaints(message, pings=PINGS, links=["Runbook"]) == []
+    assert table is not None
+    for shown in (table, table.without_optional_blocks()):
+        assert complaints(shown) == []
     assert render.card(drawn_from) == card
-    assert len(render.shown_ids(drawn_from.snapshot, drawn_from.state, events)) <= 44
+    assert len(render.shown_ids(drawn_from.snapshot, drawn_from.state, events)) <= 104
     assert "\n" not in render.words_of(drawn_from, events[0])
     assert len(render.page_of(drawn_from, events[0])) <= 500
 
 
 @pytest.mark.parametrize("kind", WATCHED_AS)
 def test_the_widest_words_in_every_place_fit(kind: Kind) -> None:
-    wide = "🚀" * 1_000  # 12 characters each, as they go over the wire
+    wide = "🚀" * 1_000  # two UTF-16 units each
     facts = tuple((name, wide) for name in ("message", "author_name", "tag"))
     words = {"description": wide, "name": wide, "facts": facts, "revision": wide, "app_id": "a"}
 
@@ -260,6 +265,11 @@ def test_the_widest_words_in_every_place_fit(kind: Kind) -> None:
     parts += [(Level.UNIT, unit) for step in steps for unit in step.children]
     events = [event_of(EventKind.STALLED, level, part, wide) for level, part in parts]
 
+    table = render.table(drawn_from, is_kept=True)
+
+    assert table is not None
+    assert complaints(table) == []
+    assert complaints(table.without_optional_blocks()) == []
     assert complaints(render.card(drawn_from), links=["Runbook"]) == []
     assert complaints(render.reply(drawn_from, events)) == []
     assert complaints(render.standalone(drawn_from, events), links=["Runbook"]) == []

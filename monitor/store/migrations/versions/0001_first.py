@@ -46,6 +46,7 @@ def upgrade() -> None:
         sa.Column("target_id", sa.Text, primary_key=True),
         sa.Column("attempt", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("destination", sa.Text, primary_key=True),
+        sa.Column("form", sa.Text, primary_key=True),
         sa.Column("channel_id", sa.Text),
         sa.Column("ts", sa.Text),
         sa.Column("wanted", sa.LargeBinary, nullable=False),
