@@ -17,8 +17,8 @@ def command(config_path: Path | None, *, online: bool) -> int:
 
     Nothing is contacted and nothing is written, unless --online says to ask the platform
     for its version, for what it serves and for every watch, and Slack for the token and every
-    channel. What is watched is named, and what a watch finds by itself is counted. No message
-    is sent.
+    channel, and what it would refuse of a message of each form. What is watched is named, and
+    what a watch finds by itself is counted. No message is sent.
     """
     from monitor.config import warnings
 

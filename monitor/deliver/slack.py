@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 from monitor import __version__
 from monitor.deliver.optional_blocks import OptionalBlocks
 from monitor.deliver.slack_errors import TOKEN_CODES, judged, refuse_redirect, webhook_error
+from monitor.deliver.validation import Block, Complaint, complaints_of
 from monitor.errors import (
     CannotLook,
     DestinationRejected,
@@ -120,6 +121,10 @@ class SlackClient:
             return None
         ts = message.ts.replace(".", "")
         return f"{self._workspace_url.rstrip('/')}/archives/{message.channel_id}/p{ts}"
+
+    async def complaints_of(self, blocks: Sequence[Block]) -> tuple[Complaint, ...] | None:
+        """Return what Slack would refuse of blocks; None where it does not say."""
+        return await complaints_of(self.web, blocks)
 
     async def users_of(self, emails: Collection[str]) -> Mapping[str, str]:
         """Return Slack's ids of people by their e-mail addresses; leaves out unknown ones.

@@ -71,7 +71,7 @@ TOKEN_CODES = frozenset(
     "invalid_auth not_authed token_revoked token_expired account_inactive".split()
 )
 """Those of a token that Slack refuses for every call."""
-_RATE = frozenset({"ratelimited", "rate_limited"})
+RATE_CODES = frozenset({"ratelimited", "rate_limited"})
 _PASSING = frozenset(
     "service_unavailable team_added_to_org external_channel_migrating update_failed"
     " rollup_error".split()
@@ -159,7 +159,7 @@ def _verdict(
     shown = plain(code, 80) if code else f"HTTP {status}"
     sentence = f"Slack answered {shown} to {what}{detail}"
     retry_after = _retry_after(headers)
-    if status == 429 or code in _RATE:
+    if status == 429 or code in RATE_CODES:
         return DestinationUnavailable(sentence, retry_after=retry_after or _SHORTEST_WAIT_SECONDS)
     if code in _IN_DOUBT or (not code and status in _DOUBTFUL):
         return DestinationUnavailable(sentence, in_doubt=is_post)

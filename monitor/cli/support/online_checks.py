@@ -6,18 +6,20 @@ The version of a platform does not show what it serves: its routes are tried.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Protocol
 
 import click
 import msgspec
 
 from monitor.cli.support.common import report
+from monitor.cli.support.sample_messages import specimens
 from monitor.cli.support.watched_now import watched_now
 from monitor.config import WATCH_KINDS, Config, Watch
 from monitor.deliver.destinations import Destinations
+from monitor.deliver.validation import Block, Complaint
 from monitor.errors import DestinationError, NuonError, NuonNotFound, NuonRejected, Unserved
 from monitor.kinds import FINDERS, alternatives, explained, found_by
 from monitor.kinds.profile import WatchedBy
@@ -25,6 +27,7 @@ from monitor.kinds.wire import parse
 from monitor.model import Target
 from monitor.platform.source import Source
 from monitor.service.build import nuon_client, slack_client
+from monitor.service.mapping import links_of
 from monitor.text import join_names, plain
 
 _NOBODY = "0" * 26
@@ -226,4 +229,33 @@ async def _ask_slack(config: Config) -> bool:
                 finds_all = False
             else:
                 report(is_well=True, subject=subject, finding=f"found as #{name}")
-    return finds_all
+        return await _ask_about_messages(config, slack) and finds_all
+
+
+class _Validator(Protocol):
+    async def complaints_of(self, blocks: Sequence[Block]) -> tuple[Complaint, ...] | None: ...
+
+
+async def _ask_about_messages(config: Config, slack: _Validator) -> bool:
+    """Report what Slack would refuse of a message of each form; nothing where it does not say."""
+    links = links_of(config)
+    is_well, count = True, 0
+    try:
+        for name, message in specimens(links, datetime.now(UTC)):
+            complaints = await slack.complaints_of(message.blocks)
+            if complaints and message.has_optional_blocks:
+                click.echo(f"– {name}: Slack refuses it ({complaints[0]}): it gets text instead")
+                plainer = message.without_optional_blocks()
+                complaints = await slack.complaints_of(plainer.blocks)
+            if complaints is None:
+                return is_well
+            for complaint in complaints:
+                report(is_well=False, subject=name, finding=f"Slack would refuse it: {complaint}")
+                is_well = False
+            count += 1
+    except DestinationError as error:
+        report(is_well=False, subject="messages", finding=str(error))
+        return False
+    if is_well:
+        report(is_well=True, subject="messages", finding=f"Slack takes each of {count} forms")
+    return is_well
