@@ -60,7 +60,7 @@ class NuonError(MonitorError):
 
 
 class NuonUnavailable(NuonError):
-    """The platform could not answer; `retry_after` is how long it asks to wait, in seconds."""
+    """The platform could not answer; `retry_after` is how long to wait as it asked, in seconds."""
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)

@@ -6,7 +6,7 @@ No sentence holds the token, and none more than a cleaned excerpt of what the pl
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -23,8 +23,10 @@ from monitor.errors import (
     NuonUnavailable,
     Unserved,
 )
+from monitor.text import duration_words
 
-_LONGEST_RETRY_AFTER_SECONDS = 3600.0
+_LONGEST_RETRY_AFTER = timedelta(minutes=3)
+"""Nobody would be notified of anything for longer, because of one answer."""
 _EXCERPT_CHARACTERS = 200
 
 _AGAIN = frozenset(
@@ -107,8 +109,16 @@ def refusal(response: httpx.Response, path: str, body: bytes, *, token: str) -> 
         reason = f"{reason}; {_FEATURE_HINT}"
         return NuonRejected(sentence(path, reason, response), unserved=Unserved.FEATURE)
     if status in _AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        retry_after = _retry_after(response.headers.get("retry-after"), now=datetime.now(UTC))
-        return NuonUnavailable(sentence(path, reason, response), retry_after=retry_after)
+        asked = _retry_after(response.headers.get("retry-after"), now=datetime.now(UTC))
+        if asked is None:
+            return NuonUnavailable(sentence(path, reason, response))
+        if asked > _LONGEST_RETRY_AFTER:
+            reason = (
+                f"{reason}; it asks to wait for {duration_words(asked)},"
+                f" and is asked again after {duration_words(_LONGEST_RETRY_AFTER)}"
+            )
+        wait = min(asked, _LONGEST_RETRY_AFTER).total_seconds()
+        return NuonUnavailable(sentence(path, reason, response), retry_after=wait)
     if status == HTTPStatus.NOT_FOUND:
         return _not_found(response, path, reason, is_the_platforms=error.is_the_platforms)
     if status < HTTPStatus.BAD_REQUEST:
@@ -190,20 +200,22 @@ def _host(location: str) -> str:
         return "an address that is none"
 
 
-def _retry_after(value: str | None, *, now: datetime) -> float | None:
-    """Return the seconds that a `Retry-After` asks for, at most an hour; None if it is unclear."""
+def _retry_after(value: str | None, *, now: datetime) -> timedelta | None:
+    """Return how long a `Retry-After` asks to wait; None if it is unclear."""
     if not value:
         return None
     try:
-        seconds = float(int(value)) if value.isdecimal() else _seconds_until(value, now)
-    except (ValueError, OverflowError):
+        wait = timedelta(seconds=int(value)) if value.isdecimal() else _until(value, now)
+    except ValueError:
         return None
-    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER_SECONDS)
+    except OverflowError:  # a number of seconds far beyond any date
+        return timedelta.max
+    return max(wait, timedelta())
 
 
-def _seconds_until(http_date: str, now: datetime) -> float:
+def _until(http_date: str, now: datetime) -> timedelta:
     date = parsedate_to_datetime(http_date)
-    return ((date if date.tzinfo else date.replace(tzinfo=UTC)) - now).total_seconds()
+    return (date if date.tzinfo else date.replace(tzinfo=UTC)) - now
 
 
 def _status_text(status: int) -> str:

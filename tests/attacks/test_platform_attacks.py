@@ -258,7 +258,7 @@ def test_a_wrong_type_in_any_field_is_refused_or_means_nothing(wrong: object) ->
 
 @pytest.mark.parametrize(
     ("retry_after", "pause"),
-    [("120", 120), ("900", 900), (None, 15), ("soon", 15), ("-5", 15), ("0", 15)],
+    [("120", 120), ("900", 180), (None, 15), ("soon", 15), ("-5", 15), ("0", 15)],
 )
 async def test_a_platform_that_asks_for_a_pause_gets_it(
     tmp_path: Path, retry_after: str | None, pause: float
@@ -271,6 +271,22 @@ async def test_a_platform_that_asks_for_a_pause_gets_it(
         assert poller.pause() == timedelta(seconds=pause)
         await siege.look()
         assert poller.pause() == timedelta(seconds=15)
+
+
+async def test_a_platform_that_asks_for_an_hour_counts_as_unreachable_within_minutes(
+    tmp_path: Path,
+) -> None:
+    async with a_siege(tmp_path) as siege:
+        (poller,) = siege.app.registry.rollout_pollers
+        siege.server.play(answer(HTML, status=503, headers={"Retry-After": "3600"}))
+        began = siege.world.clock.now()
+        while siege.app.probes.ready()[1].problem is None:
+            await siege.world.look(siege.app, after=(poller.pause() or timedelta()).total_seconds())
+
+        assert siege.world.clock.now() - began <= timedelta(minutes=7)
+        problem = siege.app.probes.ready()[1].problem or ""
+        assert "it asks to wait for 1 h, and is asked again after 3 min" in problem
+        assert "unreachable" in firsts(siege.world)[-1] or "cannot" in firsts(siege.world)[-1]
 
 
 async def test_a_platform_that_stays_away_is_asked_ever_more_rarely_up_to_five_minutes(
