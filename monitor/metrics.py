@@ -73,7 +73,7 @@ class Metrics:
         )
         self.oldest_pending_seconds = Gauge(
             "nuon_monitor_outbox_oldest_seconds",
-            "Age of the oldest notification not yet accepted.",
+            "Age of the oldest notification not yet accepted, of all destinations.",
             registry=self.registry,
         )
         self.watches = Gauge(

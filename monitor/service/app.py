@@ -16,6 +16,7 @@ from monitor.model import Target
 from monitor.service.greeting import Greeting
 from monitor.service.health import HealthServer
 from monitor.service.heartbeat import Heartbeat
+from monitor.service.lateness import Lateness
 from monitor.service.probes import Probes
 from monitor.service.scheduler import Daemon
 from monitor.service.timers import Timers
@@ -43,6 +44,7 @@ class App:
     metrics: Metrics
     slack: SlackClient
     greeting: Greeting
+    lateness: Lateness
     heartbeat: Heartbeat | None
 
     async def run(self) -> None:
@@ -55,6 +57,7 @@ class App:
         # Concurrent with the polls: a slow Slack or disk must not delay them.
         beside = [
             asyncio.create_task(self.greeting.run(), name="greet Slack"),
+            asyncio.create_task(self.lateness.run(), name="lateness"),
             asyncio.create_task(self._try_to_close_removed(), name="close cards"),
         ]
         if self.heartbeat is not None:

@@ -27,6 +27,7 @@ from monitor.platform.lookups import Names
 from monitor.service.app import App
 from monitor.service.greeting import Greeting
 from monitor.service.heartbeat import Heartbeat
+from monitor.service.lateness import Lateness
 from monitor.service.mapping import (
     digests_of,
     links_of,
@@ -165,11 +166,13 @@ async def build(
             not_running_for=max(now() - last_polled, timedelta(0)),
         )
         greeting = Greeting(slack, has_token=config.slack.bot_token is not None)
+        lateness = Lateness(store, delivery.health, now)
         probes = Probes(
             registry=registry,
             daemon=daemon,
             delivery=delivery,
             greeting=greeting,
+            lateness=lateness,
             reachability=reachability,
             store=store,
             metrics=metrics,
@@ -190,6 +193,7 @@ async def build(
             metrics=metrics,
             slack=slack,
             greeting=greeting,
+            lateness=lateness,
             heartbeat=_heartbeat(config, probes),
         )
 

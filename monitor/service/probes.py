@@ -14,6 +14,7 @@ from monitor.errors import StoreError
 from monitor.metrics import Metrics
 from monitor.service.greeting import Greeting
 from monitor.service.health import Check
+from monitor.service.lateness import Lateness
 from monitor.service.scheduler import Daemon
 from monitor.store import StoreThread
 from monitor.watch.registry import Registry
@@ -32,6 +33,7 @@ class Probes:
     daemon: Daemon
     delivery: Delivery
     greeting: Greeting
+    lateness: Lateness
     reachability: Reachability
     store: StoreThread
     metrics: Metrics
@@ -52,6 +54,8 @@ class Probes:
             Check("polls", self._polls_problem()),
             Check("platform", self._platform_problem()),
             Check("slack", self._slack_problem() or self._greeting_problem()),
+            # One channel that refuses is reported in another.
+            Check("outbox", self.lateness.problem(but_for=self.delivery.health.refusing)),
             Check("store", self.daemon.problem),
         )
         return "; ".join(f"{one.name}: {one.problem}" for one in checks if one.problem) or None
@@ -83,6 +87,7 @@ class Probes:
             Check("platform", self._platform_problem()),
             Check("watches", self._watches_problem()),
             Check("slack", self._slack_problem()),
+            Check("outbox", self.lateness.problem()),
             Check("store", self.daemon.problem),
             Check("configuration", self.configuration_problem()),
         )

@@ -26,6 +26,7 @@ from monitor.model import (
     urgency_of,
 )
 from monitor.store import opening
+from monitor.store.backlog import Backlog, Waiting
 from monitor.store.cards import Cards, Edit, message_fingerprint
 from monitor.store.database import Database
 from monitor.store.digests import Digests
@@ -56,6 +57,7 @@ __all__ = [
     "Store",
     "StoreThread",
     "StoredTarget",
+    "Waiting",
     "copy_of",
     "message_fingerprint",
 ]
@@ -89,6 +91,7 @@ class Store:
         self.history = History(database)
         self.cards = Cards(database)
         self.outbox = Outbox(database, self.cards)
+        self.backlog = Backlog(database)
         self.held = HeldLines(database, self.outbox)
         self.silences = Silences(database)
         self.digests = Digests(database, self.outbox)

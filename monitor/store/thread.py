@@ -40,6 +40,7 @@ class StoreThread:
         self.held = store.held
         self.digests = store.digests
         self.outages = store.outages
+        self.backlog = store.backlog
         self.save = store.save
         self.prune = store.prune
         self.set_aside_file = store.set_aside_file

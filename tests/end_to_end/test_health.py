@@ -22,7 +22,7 @@ from tests.support.faults import FaultyServer, answer
 from tests.support.processes import PATIENCE, command, free_port, until
 from tests.support.world import World, a_live_world
 
-CHECKS = ("polls", "platform", "watches", "slack", "store", "configuration")
+CHECKS = ("polls", "platform", "watches", "slack", "outbox", "store", "configuration")
 
 
 class Pages:
