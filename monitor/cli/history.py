@@ -109,6 +109,7 @@ def _completed(beginning: str, known: tuple[str, ...]) -> str:
 
 
 def _as_dict(entry: _Entry) -> dict[str, Any]:
+    from monitor.compose import render
     from monitor.store import PastTransition
 
     if isinstance(entry, PastTransition):
@@ -125,6 +126,7 @@ def _as_dict(entry: _Entry) -> dict[str, Any]:
             "after": entry.after,
             "description": entry.description,
         }
+    sent = render.with_mentions(entry.message, entry.mentions)
     return {
         "type": "notification",
         "at": entry.at.isoformat(),
@@ -134,7 +136,9 @@ def _as_dict(entry: _Entry) -> dict[str, Any]:
         "form": str(entry.form),
         "events": [str(event) for event in entry.events],
         "state": str(entry.state),
-        "text": entry.message.text,
+        "headline": entry.headline,
+        "mentions": [str(mention) for mention in entry.mentions],
+        "text": sent.text,
         "error": entry.error,
     }
 
@@ -245,12 +249,14 @@ def _notification_line(sent: PastNotification) -> Text:
     """Return the first words of a message, as its readers see them."""
     from rich.text import Text
 
+    from monitor.compose import render
     from monitor.compose.terminal import plain_text
     from monitor.model import Form
     from monitor.store import DeliveryState
     from monitor.text import plain
 
-    message_lines = plain_text(sent.message.blocks, text=sent.message.text).splitlines()
+    message = render.with_mentions(sent.message, sent.mentions)
+    message_lines = plain_text(message.blocks, text=message.text).splitlines()
     shown = message_lines[: _LINES_OF_A_REPLY if sent.form is Form.REPLY else 1]
     lines = [plain(line, 300, fallback="") for line in shown]
     text = Text.assemble((f"✉ {plain(sent.destination, 100)} {sent.form}", "bold"), "  ")

@@ -167,6 +167,7 @@ def _print(
     posts: tuple[QueuedNotification, ...], edits: list[Edit], reasons: list[_Reason]
 ) -> None:
     from monitor.cli.support.drawing import draw
+    from monitor.compose import render
 
     screen = console()
     if not posts and not edits:
@@ -177,7 +178,8 @@ def _print(
         if not why and post.form == "card":
             why = ["a card stands where the start is told, at whatever hour"]
         heading = f"{post.destination}{where}"
-        draw(screen, heading, post.message, why=tuple(why), is_broadcast=post.is_broadcast)
+        message = render.with_mentions(post.message, post.mentions)
+        draw(screen, heading, message, why=tuple(why), is_broadcast=post.is_broadcast)
     for edit in edits:
         draw(screen, f"{edit.destination}{_FORMS[edit.form]}, edited", edit.message)
 

@@ -118,6 +118,8 @@ def _as_dict(entry: _Entry) -> dict[str, Any]:
         "form": str(its.form),
         "target": its.target and {"kind": its.target.kind, "id": its.target.id},
         "events": [str(event) for event in its.events],
+        "headline": its.headline,
+        "mentions": [str(mention) for mention in its.mentions],
         "state": str(its.state),
         "created_at": its.created_at.isoformat(),
         "attempts": its.attempts,
@@ -165,7 +167,7 @@ def _table(entries: list[_Entry], now: datetime) -> Table:
 def _row(entry: _Entry, now: datetime) -> Iterable[Any]:
     from rich.text import Text
 
-    from monitor.text import plain
+    from monitor.text import join_names, plain
 
     its = entry.queued
     words = ", ".join(its.events) or str(its.form)
@@ -173,6 +175,12 @@ def _row(entry: _Entry, now: datetime) -> Iterable[Any]:
     described = Text.assemble(
         (plain(its.destination, 100), "bold"),
         f"  {plain(what, 200)}",
+        (
+            f"  {plain(pinged, 200)}"
+            if (pinged := join_names(list(map(str, its.mentions))))
+            else "",
+            "cyan",
+        ),
         (f"\n{plain(its.error, 300)}" if its.error else "", "red"),
     )
     return (

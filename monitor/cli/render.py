@@ -167,7 +167,7 @@ def _sheets(
     is_webhook: bool,
 ) -> Iterator[Sheet]:
     """Yield what the daemon would send, were these the events of one poll after another."""
-    from monitor.compose import notifications
+    from monitor.compose import notifications, render
     from monitor.decide.dispatch import Dispatch, News
     from monitor.deliver.destinations import Destinations
     from monitor.store import message_fingerprint
@@ -194,7 +194,12 @@ def _sheets(
             users={},
         )
         posts = [
-            (one.destination, one.form, one.message, one.is_broadcast)
+            (
+                one.destination,
+                one.form,
+                render.with_mentions(one.message, one.mentions),
+                one.is_broadcast,
+            )
             for one in messages.notifications
         ]
         for destination, form, message, is_broadcast in (

@@ -185,9 +185,9 @@ def of_outage(
     *,
     key: str,
     target: Target | None,
-    destinations: Sequence[str],
+    destinations: Mapping[str, tuple[Mention, ...]],
 ) -> tuple[Notification, ...]:
-    """Address what the monitor itself can or cannot see."""
+    """Address what the monitor itself can or cannot see, to destinations with their mentions."""
     return tuple(
         Notification(
             key=f"{key}/{destination}",
@@ -196,8 +196,10 @@ def of_outage(
             message=message,
             target=target,
             events=(kind,),
+            headline=render.first_line(message),
+            mentions=mentions,
         )
-        for destination in destinations
+        for destination, mentions in destinations.items()
     )
 
 
@@ -250,8 +252,9 @@ class _Writer:
         return self._notification(
             self._key(),
             Form.REPLY,
-            render.reply(self.view, events, mentions),
+            render.reply(self.view, events),
             tuple(event.kind for event in events),
+            mentions=mentions,
             is_broadcast=is_loud and (not has_new_card or bool(mentions)),
         )
 
@@ -260,8 +263,8 @@ class _Writer:
         if not events:
             return []
         kinds = tuple(event.kind for event in events)
-        message = render.standalone(self.view, events, self._mentions())
-        return [self._notification(self._key(), Form.MESSAGE, message, kinds)]
+        message, mentions = render.standalone(self.view, events), self._mentions()
+        return [self._notification(self._key(), Form.MESSAGE, message, kinds, mentions=mentions)]
 
     def _mentions(self) -> tuple[Mention, ...]:
         """Return whom to ping: only what people should notice anyway is a reason."""
@@ -294,6 +297,7 @@ class _Writer:
         events: tuple[EventKind, ...],
         *,
         is_broadcast: bool = False,
+        mentions: tuple[Mention, ...] = (),
     ) -> Notification:
         target, attempt = self.view.snapshot.target, self.view.state.attempt
         return Notification(
@@ -305,6 +309,8 @@ class _Writer:
             attempt=attempt,
             events=events,
             is_broadcast=is_broadcast,
+            headline=render.first_line(message),
+            mentions=mentions,
         )
 
 

@@ -133,12 +133,14 @@ def summary_of(bundle: Bundle, stories: Sequence[Story], plan: Plan) -> Notifica
     first = bundle.lines[0]
     began = [window.opened_at(first.at) for window in _windows_of(first, plan, first.at)]
     since = min(filter(None, began), default=first.at)
+    message = render.quiet_summary(bundle.window, since, bundle.until, past, troubles)
     return Notification(
         # The store may give out an id again, but not at the same moment.
         key=f"quiet/{first.id}/{first.at:%Y%m%dT%H%M%S.%fZ}/{bundle.destination}",
         destination=bundle.destination,
         form=Form.MESSAGE,
-        message=render.quiet_summary(bundle.window, since, bundle.until, past, troubles),
+        message=message,
+        headline=render.first_line(message),
     )
 
 

@@ -165,8 +165,9 @@ class Posting:
 
     async def _post(self, destination: Destination, *, is_plain_text: bool) -> MessageRef:
         queued = self._queued
+        message = render.with_mentions(queued.message, queued.mentions)
         return await destination.post(
-            render.plain(queued.message) if is_plain_text else queued.message,
+            render.plain(message) if is_plain_text else message,
             key=queued.key,
             thread=queued.thread,
             is_broadcast=queued.is_broadcast,

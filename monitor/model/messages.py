@@ -65,19 +65,6 @@ class Form(StrEnum):
     """A message outside of any thread, never edited."""
 
 
-class Notification(msgspec.Struct, frozen=True):
-    """Events addressed to one destination. `key` is stable: the same news never has two keys."""
-
-    key: str
-    destination: str
-    form: Form
-    message: Message
-    target: Target | None = None
-    attempt: int = 1
-    events: tuple[EventKind, ...] = ()
-    is_broadcast: bool = False
-
-
 class HeldLine(msgspec.Struct, frozen=True):
     """What happened in a quiet window, as its summary will say it: words of a title, and a page.
 
@@ -150,3 +137,22 @@ class Mention:
                 return plain(self.id, _SHOWN)
             case _:
                 return self.kind.value
+
+
+class Notification(msgspec.Struct, frozen=True):
+    """Events addressed to one destination. `key` is stable: the same news never has two keys.
+
+    `headline` is one plain sentence that names the rollout, for where several are told together.
+    `message` is drawn without the mentions, which are put in when it is sent.
+    """
+
+    key: str
+    destination: str
+    form: Form
+    message: Message
+    target: Target | None = None
+    attempt: int = 1
+    events: tuple[EventKind, ...] = ()
+    is_broadcast: bool = False
+    headline: str = ""
+    mentions: tuple[Mention, ...] = ()

@@ -115,7 +115,16 @@ class Timers:
         if digest.is_worth_sending(one.timetable, facts):
             # After the clock was set back, the same time may come again, with other news.
             key = f"digest/{issue.until:%Y-%m-%dT%H:%MZ}/{now:%Y%m%dT%H%M%S.%fZ}/{one.name}"
-            messages = (Notification(key, one.destination, Form.MESSAGE, render.digest(facts)),)
+            message = render.digest(facts)
+            messages = (
+                Notification(
+                    key,
+                    one.destination,
+                    Form.MESSAGE,
+                    message,
+                    headline=render.first_line(message),
+                ),
+            )
         await context.store.call(
             context.store.digests.save_issue, one.name, issue.until, messages, now
         )

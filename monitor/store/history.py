@@ -17,6 +17,7 @@ from monitor.model import (
     EventKind,
     Form,
     Level,
+    Mention,
     Message,
     Phase,
     Target,
@@ -62,6 +63,8 @@ class PastNotification:
     form: Form
     events: tuple[EventKind, ...]
     is_broadcast: bool
+    headline: str
+    mentions: tuple[Mention, ...]
     message: Message
     state: DeliveryState
     attempts: int
@@ -224,6 +227,8 @@ def _past_notification(row: Row[Any]) -> PastNotification:
         form=Form(row.form),
         events=row.events,
         is_broadcast=row.is_broadcast,
+        headline=row.headline,
+        mentions=row.mentions,
         message=row.message,
         state=DeliveryState(row.state),
         attempts=row.attempts,

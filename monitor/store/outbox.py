@@ -20,7 +20,16 @@ from sqlalchemy import (
     update,
 )
 
-from monitor.model import EventKind, Form, Message, MessageRef, Notification, Target, Urgency
+from monitor.model import (
+    EventKind,
+    Form,
+    Mention,
+    Message,
+    MessageRef,
+    Notification,
+    Target,
+    Urgency,
+)
 from monitor.store.cards import Cards, Edit
 from monitor.store.database import Database
 from monitor.store.sending_order import (
@@ -62,6 +71,8 @@ class QueuedNotification:
     attempt: int
     events: tuple[EventKind, ...]
     is_broadcast: bool
+    headline: str
+    mentions: tuple[Mention, ...]
     message: Message
     state: DeliveryState
     attempts: int
@@ -372,6 +383,8 @@ def _row(one: Notification, now: datetime, urgency: Urgency) -> dict[str, object
         "attempt": one.attempt,
         "events": one.events,
         "is_broadcast": one.is_broadcast,
+        "headline": one.headline,
+        "mentions": one.mentions,
         "message": one.message,
         "urgency": urgency,
         "state": DeliveryState.PENDING,
@@ -392,6 +405,8 @@ def _queued(row: Row[Any]) -> QueuedNotification:
         attempt=row.attempt,
         events=row.events,
         is_broadcast=row.is_broadcast,
+        headline=row.headline,
+        mentions=row.mentions,
         message=row.message,
         state=DeliveryState(row.state),
         attempts=row.attempts,

@@ -33,7 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from monitor.kinds.stored import decode_snapshot, encode_snapshot
-from monitor.model import EventKind, Message, TargetState
+from monitor.model import EventKind, Mention, Message, TargetState
 
 HEAD = "0001"
 """The newest migration; revisions are four digits that count up."""
@@ -182,6 +182,8 @@ notification = Table(
     Column("attempt", Integer, nullable=False),
     Column("events", _json(tuple[EventKind, ...]), nullable=False),
     Column("is_broadcast", Boolean, nullable=False),
+    Column("headline", Text, nullable=False),
+    Column("mentions", _json(tuple[Mention, ...]), nullable=False),
     Column("message", _json(Message), nullable=False),
     # Of its rollout, changed with it: what is sent next is found by an index.
     Column("urgency", Integer, nullable=False),

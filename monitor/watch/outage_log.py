@@ -81,7 +81,7 @@ class OutageLog:
             render.refused(destination, reason, waiting, outage.since),
             key=outage_key(scope, outage.kind, outage.since),
             target=None,
-            destinations=usable[:1],
+            destinations=dict.fromkeys(usable[:1], ()),
         )
         await self.report(scope, outage.kind, outage, notices)
         return outage
@@ -96,7 +96,7 @@ class OutageLog:
             render.taken_again(destination, refusal.since, self._now()),
             key=outage_key(scope, kind, refusal.since),
             target=None,
-            destinations=[one for one in self._fallbacks if one in notified],
+            destinations={one: () for one in self._fallbacks if one in notified},
         )
         await self.report(scope, kind, None, notices)
 
@@ -125,7 +125,7 @@ class OutageLog:
             render.store_lost(name, lost.since),
             key=f"{_STORE}/{name}",
             target=None,
-            destinations=destinations,
+            destinations=dict.fromkeys(destinations, ()),
         )
         await self.report(_STORE, lost.kind, lost, notices)
         return lost

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 
 import structlog
@@ -106,28 +106,22 @@ class OutageReporter:
 
     async def _notify(self, news: ReachabilityChange, *, was_seen: bool = True) -> None:
         key = outage_key(news.scope, news.kind, news.since)
-        notices = [
-            notice
-            for destination, mentions in (await self._destinations(news)).items()
-            for notice in notifications.of_outage(
-                news.kind,
-                self._message(news, mentions, was_seen=was_seen),
-                key=key,
-                target=news.target,
-                destinations=(destination,),
-            )
-        ]
+        notices = notifications.of_outage(
+            news.kind,
+            self._message(news, was_seen=was_seen),
+            key=key,
+            target=news.target,
+            destinations=await self._destinations(news),
+        )
         await self._context.outage_log.report(news.scope, news.kind, news.outage, notices)
         self._context.reachability.adopt(news)
 
-    def _message(
-        self, news: ReachabilityChange, mentions: Sequence[Mention], *, was_seen: bool
-    ) -> Message:
+    def _message(self, news: ReachabilityChange, *, was_seen: bool) -> Message:
         title = self._subject(news).name
         match news.kind:
             case EventKind.REMOVED:
-                return render.removed(title, news.reason, news.since, mentions, was_seen=was_seen)
+                return render.removed(title, news.reason, news.since, was_seen=was_seen)
             case EventKind.UNREACHABLE:
-                return render.unreachable(title, news.reason, news.since, mentions)
+                return render.unreachable(title, news.reason, news.since)
             case _:
                 return render.reachable(title, news.since, self._context.now())

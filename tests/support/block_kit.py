@@ -33,6 +33,7 @@ _FORMATS = re.compile(r"[*~`]|(?<![^\W_])_[^_\n]+_(?![^\W_])|://|:[\w+'-]+:")
 _SMALL_PRINT = re.compile(r"(?: · |last change |\s)*")
 _RICH_TEXT_ELEMENTS = {"text", "link", "date"}
 _MENTIONS = {"broadcast": "range", "user": "user_id", "usergroup": "usergroup_id"}
+_FOR_MENTIONS = 1_000
 _PINGS = {"broadcast": "<!{}>", "user": "<@{}>", "usergroup": "<!subteam^{}>"}
 
 
@@ -41,34 +42,44 @@ def complaints(
 ) -> list[str]:
     """Return everything that is wrong with a message.
 
-    `pings` are what it may ping and does, in this order and before all else, such as
+    `pings` are what it may ping and does, in this order and behind its first words, such as
     `<!here>`; `links` are what a user's own links are called.
     """
     blocks, text = list(message.blocks), message.text
     expected = " ".join(pings)
     found = []
-    if not text.startswith(expected):
-        found.append(f"the text does not begin with {expected}")
+    first, _, others = text.partition("\n")
+    words, ping, named = first.rpartition(expected) if expected else (first, "", "")
+    if ping != expected or (expected and not words):
+        found.append(f"the first line does not say something and then {expected}")
     if blocks and tuple(_pings_of(blocks)) != tuple(pings):
         found.append(f"the blocks ping {list(_pings_of(blocks))}")
     our_links = "|".join(map(re.escape, [*_OUR_WORDS, *links]))
-    rules = _Rules(re.compile(rf"<https?://[^\s<>|]+\|(?:{our_links})>"))
-    return [*found, *rules.about_text(text.removeprefix(expected)), *rules.about_blocks(blocks)]
+    spare = _FOR_MENTIONS if pings else 0
+    rules = _Rules(re.compile(rf"<https?://[^\s<>|]+\|(?:{our_links})>"), spare)
+    return [*found, *rules.about_text(f"{words}{named}\n{others}"), *rules.about_blocks(blocks)]
 
 
 def _pings_of(blocks: list[dict[str, Any]]) -> Iterator[str]:
-    """Yield what a message pings, if it stands in its first line."""
+    """Yield what a message pings, if it stands in its first line, or right below a header."""
+    is_headed = bool(blocks) and blocks[0]["type"] == "header"
     for block in blocks:
         for section in block["elements"] if block["type"] == "rich_text" else ():
             for position, element in enumerate(section["elements"]):
                 if (key := _MENTIONS.get(element["type"])) is not None:
-                    is_first = block is blocks[0] and _is_first_line(section["elements"][:position])
+                    before = section["elements"][:position]
+                    is_behind_words = (
+                        block is blocks[1]
+                        if is_headed
+                        else block is blocks[0] and _ends_first_line(before)
+                    )
                     ping = _PINGS[element["type"]].format(element[key])
-                    yield ping if is_first else f"{ping}, and not in the first line"
+                    yield ping if is_behind_words else f"{ping}, and not in the first line"
 
 
-def _is_first_line(elements: list[dict[str, Any]]) -> bool:
-    return not any("\n" in element.get("text", "") for element in elements)
+def _ends_first_line(elements: list[dict[str, Any]]) -> bool:
+    has_words = any(element["type"] not in _MENTIONS for element in elements)
+    return has_words and not any("\n" in element.get("text", "") for element in elements)
 
 
 def drawn(message: Message) -> str:
@@ -110,11 +121,12 @@ class _Rules:
     """What is allowed to stand where; `our_link` matches a link in Slack's markup."""
 
     our_link: re.Pattern[str]
+    spare: int
 
     def about_text(self, text: str) -> Iterator[str]:
         if not text.strip():
             yield "the text is empty"
-        if len(text) > 3_000:
+        if len(text) > 3_000 + self.spare:
             yield f"the text has {len(text)} characters"
         yield from self._about_mrkdwn(text)
 
@@ -138,7 +150,8 @@ class _Rules:
         if len(blocks) > 50:
             yield f"{len(blocks)} blocks"
         # The cells of a table have a limit of their own.
-        if (size := utf16(json.dumps(known, ensure_ascii=False, separators=(",", ":")))) > 12_000:
+        wire = json.dumps(known, ensure_ascii=False, separators=(",", ":"))
+        if (size := utf16(wire)) > 12_000 + self.spare:
             yield f"the blocks have {size} characters"
         json.dumps(blocks, ensure_ascii=False).encode()  # a lone surrogate would raise
         for block in blocks:

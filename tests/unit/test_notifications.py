@@ -257,7 +257,8 @@ def test_a_message_that_stands_alone_leads_to_the_card() -> None:
 def test_what_people_should_notice_pings_those_whom_the_route_names() -> None:
     (sent,) = messages(EventKind.STALLED, mentions=(HERE,)).notifications
 
-    assert "<!here>" in sent.message.text
+    assert sent.mentions == (HERE,)
+    assert "<!here>" not in sent.message.text
     assert sent.is_broadcast
 
 
@@ -265,7 +266,7 @@ def test_what_people_should_notice_pings_those_whom_the_route_names() -> None:
 def test_what_goes_well_pings_nobody(kind: EventKind) -> None:
     (sent,) = messages(kind, mentions=(HERE,)).notifications
 
-    assert "<!here>" not in sent.message.text
+    assert sent.mentions == ()
 
 
 def test_a_ping_beside_a_new_card_is_shown_in_the_channel_where_it_counts() -> None:
@@ -291,7 +292,7 @@ def test_who_started_it_is_pinged_where_slack_knows_the_address(
 
     (sent,) = sent_to([BOT], now, events, mentions=(starter,), users=users).notifications
 
-    assert ("<@U0000000001>" in sent.message.text) == is_pinged
+    assert (sent.mentions == (Mention(MentionKind.USER, "U0000000001"),)) == is_pinged
 
 
 def test_what_is_held_back_is_kept_in_words_for_the_summary() -> None:
@@ -424,7 +425,11 @@ def test_blindness_is_a_message_of_its_own_in_every_sink() -> None:
     message = Message("the platform cannot be reached")
 
     sent = of_outage(
-        EventKind.UNREACHABLE, message, key="platform/1", target=None, destinations=[BOT, HOOK]
+        EventKind.UNREACHABLE,
+        message,
+        key="platform/1",
+        target=None,
+        destinations={BOT: (HERE,), HOOK: ()},
     )
 
     assert sent == tuple(
@@ -434,8 +439,10 @@ def test_blindness_is_a_message_of_its_own_in_every_sink() -> None:
             form=Form.MESSAGE,
             message=message,
             events=(EventKind.UNREACHABLE,),
+            headline="the platform cannot be reached",
+            mentions=mentions,
         )
-        for destination in ("C1", "hook")
+        for destination, mentions in (("C1", (HERE,)), ("hook", ()))
     )
 
 
@@ -443,7 +450,7 @@ def test_the_blindness_of_one_watch_names_its_target() -> None:
     target = Target("release", RELEASE_ID)
 
     (sent,) = of_outage(
-        EventKind.REMOVED, Message("removed"), key="k", target=target, destinations=[BOT]
+        EventKind.REMOVED, Message("removed"), key="k", target=target, destinations={BOT: ()}
     )
 
     assert sent.target == target

@@ -2,7 +2,7 @@
 
 All that comes from the platform is foreign: it is shown only in a header and in the `text`
 elements of rich text, where Slack interprets nothing, so that it cannot ping, link or
-format. Only the mentions that a caller hands over ping anybody. Every message stays within
+format. Only `with_mentions` makes a message that pings anybody. Every message stays within
 Slack's limits whatever it is drawn from.
 """
 
@@ -28,6 +28,7 @@ from monitor.compose.render.digests import (
     digest,
     quiet_summary,
 )
+from monitor.compose.render.first_line import first_line, with_mentions
 from monitor.compose.render.layout import View
 from monitor.compose.render.links import Links
 from monitor.compose.render.notices import (
@@ -50,6 +51,7 @@ __all__ = [
     "View",
     "card",
     "digest",
+    "first_line",
     "headline",
     "page_of",
     "plain",
@@ -67,5 +69,6 @@ __all__ = [
     "title_and_summary",
     "title_of",
     "unreachable",
+    "with_mentions",
     "words_of",
 ]

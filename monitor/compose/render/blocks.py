@@ -1,18 +1,17 @@
 """Elements, lines and messages: what Slack draws, and the same as text, within its limits.
 
 Foreign words go into `text` elements and headers only. A link's text is ours or of the user's
-own configuration, the footer is ours. Nothing but a mention that we were handed pings.
+own configuration, the footer is ours. Nothing here pings: see `first_line`.
 """
 
 from __future__ import annotations
 
 import itertools
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from monitor.model import Mention, MentionKind, Message
+from monitor.model import Message
 from monitor.text import cut_to_utf16, mrkdwn_escape, plain
 
 # https://docs.slack.dev/reference/block-kit/blocks: 150 characters in a header. All blocks
@@ -33,13 +32,10 @@ def headed_message(
     header: str,
     sections: Sequence[Section],
     footer: Line = (),
-    mentions: Sequence[Mention] = (),
 ) -> Message:
-    """Draw sections below a header; those without a line are left out. Mentions come first."""
-    named = mention_line(mentions)
+    """Draw sections below a header; those without a line are left out."""
     shown = [section for section in sections if section]
     blocks: list[Element] = [
-        *([rich_text([named])] if named else []),
         {
             "type": "header",
             "text": {
@@ -52,39 +48,13 @@ def headed_message(
     ]
     if footer:
         blocks.append(_context(footer))
-    lines = [named, line(header), *itertools.chain(*shown), footer]
+    lines = [line(header), *itertools.chain(*shown), footer]
     return Message(_text_of(lines), tuple(blocks))
 
 
-def bare_message(lead: Section, lines: Section, mentions: Sequence[Mention] = ()) -> Message:
-    """Draw lines alone, behind the mentions; `lead` is for their text only."""
-    named = [found] if (found := mention_line(mentions)) else []
-    return Message(_text_of([*named, *lead, *lines]), (rich_text([*named, *lines]),))
-
-
-# Slack's ids: what is none could break out of its markup.
-_USER_ID = re.compile(r"[UW][A-Z0-9]{1,30}")
-_GROUP_ID = re.compile(r"S[A-Z0-9]{1,30}")
-
-
-def mention_line(mentions: Sequence[Mention]) -> Line:
-    """Return whom a message pings, each once. One who is not known on Slack is only named."""
-    named = itertools.chain.from_iterable(map(_mention, dict.fromkeys(mentions)))
-    return line(*itertools.islice((part for one in named for part in (" ", one)), 1, None))
-
-
-def _mention(mention: Mention) -> Iterator[Element]:
-    match mention.kind:
-        case MentionKind.HERE:
-            yield {"type": "broadcast", "range": "here"}
-        case MentionKind.CHANNEL:
-            yield {"type": "broadcast", "range": "channel"}
-        case MentionKind.USER if _USER_ID.fullmatch(mention.id):
-            yield {"type": "user", "user_id": mention.id}
-        case MentionKind.GROUP if _GROUP_ID.fullmatch(mention.id):
-            yield {"type": "usergroup", "usergroup_id": mention.id}
-        case MentionKind.STARTED_BY if shown := plain(mention.id, WORD_LIMIT, fallback=""):
-            yield {"type": "text", "text": shown}
+def bare_message(lead: Section, lines: Section) -> Message:
+    """Draw lines alone; `lead` is for their text only."""
+    return Message(_text_of([*lead, *lines]), (rich_text(lines),))
 
 
 def title_words(name: str) -> str:
@@ -141,19 +111,23 @@ def rich_text(lines: Section) -> Element:
 
 def _context(words: Line) -> Element:
     """Draw a line of our own words in small type; only mrkdwn can do that."""
-    text = "".join(map(_mrkdwn_of, words))
-    return {"type": "context", "elements": [{"type": "mrkdwn", "text": text}]}
+    return {"type": "context", "elements": [{"type": "mrkdwn", "text": line_text(words)}]}
 
 
 def _text_of(lines: Iterable[Line]) -> str:
     """Return lines as mrkdwn text, as many as there is room for."""
     text = ""
     for one in lines:
-        longer = f"{text}\n{''.join(map(_mrkdwn_of, one))}"
+        longer = f"{text}\n{line_text(one)}"
         if len(longer) > TEXT_LIMIT:
             break
         text = longer
     return text.strip("\n")
+
+
+def line_text(words: Line) -> str:
+    """Return a line as mrkdwn."""
+    return "".join(map(_mrkdwn_of, words))
 
 
 _URL_MARKUP = str.maketrans({"<": "%3C", ">": "%3E", "|": "%7C", "&": "&amp;"})

@@ -26,7 +26,7 @@ from monitor.compose.render.perpetual import perpetual_lines
 from monitor.compose.render.steps import step_lines
 from monitor.compose.render.troubles import troubles_of
 from monitor.decide import progress
-from monitor.model import Event, Mention, Message, Snapshot, TargetState
+from monitor.model import Event, Message, Snapshot, TargetState
 
 _MOST_NAMES_WANTED = 100
 """As many as the rows of a table."""
@@ -61,17 +61,17 @@ def _card(view: View) -> tuple[Message, Budget]:
     )
 
 
-def reply(view: View, events: Sequence[Event], mentions: Sequence[Mention] = ()) -> Message:
+def reply(view: View, events: Sequence[Event]) -> Message:
     """Draw what one poll brought, for the card's thread: it names those events only."""
     layout = look(view)
     news = news_of(layout, events)
     # The thread says what it is about, a push notification does not.
     is_named = any(one.subject == layout.title for one in news[:1])
     lead = [] if is_named else [line(layout.title)]
-    return fitting(lambda budget: bare_message(lead, lines_of(layout, news, budget), mentions))
+    return fitting(lambda budget: bare_message(lead, lines_of(layout, news, budget)))
 
 
-def standalone(view: View, events: Sequence[Event], mentions: Sequence[Mention] = ()) -> Message:
+def standalone(view: View, events: Sequence[Event]) -> Message:
     """Draw what happened and how it stands, complete without any other message."""
     layout = look(view)
     # How it began and how it ended is what the headline says.
@@ -88,7 +88,6 @@ def standalone(view: View, events: Sequence[Event], mentions: Sequence[Mention] 
                 lines_of(layout, troubles, budget),
             ],
             _footer(layout, *given(view.card_url, "the card")),
-            mentions,
         )
     )
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from monitor.compose.render.blocks import TITLE_LIMIT, bold, date, headed_message, line, title_words
-from monitor.model import Mention, Message
+from monitor.model import Message
 from monitor.text import duration_words, plain
 
 _REASON_LIMIT = 600
 """In characters: what to watch instead stands at a reason's end."""
 
 
-def unreachable(
-    scope_title: str, reason: str, since: datetime, mentions: Sequence[Mention] = ()
-) -> Message:
+def unreachable(scope_title: str, reason: str, since: datetime) -> Message:
     """Say that polls do not come through any more. `reason` may hold foreign words."""
     return headed_message(
         f"⚠️ {title_words(scope_title)} cannot be seen",
@@ -30,7 +27,6 @@ def unreachable(
                 line("What happens meanwhile is told as soon as it can be seen again."),
             ]
         ],
-        mentions=mentions,
     )
 
 
@@ -53,7 +49,6 @@ def removed(
     scope_title: str,
     reason: str,
     since: datetime,
-    mentions: Sequence[Mention] = (),
     *,
     was_seen: bool = True,
 ) -> Message:
@@ -62,7 +57,6 @@ def removed(
     return headed_message(
         f"❓ {title_words(scope_title)} is not on Nuon{any_more}",
         [[line("Since ", date(since), " the platform answers: ", plain(reason, _REASON_LIMIT))]],
-        mentions=mentions,
     )
 
 

@@ -219,8 +219,8 @@ def test_whatever_the_platform_says_a_message_is_within_every_limit_and_has_no_f
 
     card = render.card(drawn_from)
     table = render.table(drawn_from, is_kept=True)
-    reply = render.reply(drawn_from, events, mentions)
-    alone = render.standalone(drawn_from, events, mentions)
+    reply = render.with_mentions(render.reply(drawn_from, events), mentions)
+    alone = render.with_mentions(render.standalone(drawn_from, events), mentions)
 
     assert complaints(card, links=["Runbook"]) == []
     for message in (reply, alone):

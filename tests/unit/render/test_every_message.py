@@ -140,13 +140,16 @@ def test_a_message_that_slack_would_refuse_or_misread_is_complained_of() -> None
 
 def test_a_ping_is_complained_of_where_it_is_missing_or_not_in_the_first_line() -> None:
     here, text = {"type": "broadcast", "range": "here"}, {"type": "text", "text": "x\n"}
+    words = {"type": "text", "text": "x"}
     bad = [
-        Message("<!here> x", (rich_text(text, here),)),
-        Message("<!here> x", (rich_text(text),)),
-        Message("<!here> x", (rich_text(text), rich_text(here))),
+        Message("x <!here>", (rich_text(text, here),)),
+        Message("x <!here>", (rich_text(text),)),
+        Message("x <!here>", (rich_text(text), rich_text(here))),
         Message("x <!here>", (rich_text(here, text),)),
-        Message("<!here> x <!here>", (rich_text(here, text),)),
+        Message("<!here> x", (rich_text(words, here),)),
+        Message("x\n<!here>", (rich_text(words, here),)),
+        Message("x <!here> <!here>", (rich_text(words, here),)),
     ]
 
     assert [message for message in bad if not complaints(message, pings=["<!here>"])] == []
-    assert complaints(Message("<!here> x", (rich_text(here, text),)), pings=["<!here>"]) == []
+    assert complaints(Message("x <!here>", (rich_text(words, here),)), pings=["<!here>"]) == []

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 from monitor.compose import render
 from monitor.compose.render import View
 from monitor.compose.templates import FilledTemplates
 from monitor.kinds.parts import ARTIFACT
-from monitor.model import Commit, Entity, EventKind, Level, Mention, MentionKind
+from monitor.model import Commit, Entity, EventKind, Level, Mention, MentionKind, Message
 from tests.support.block_kit import complaints, drawn
 from tests.support.builders import deploy, release, snapshot, state
 from tests.support.rendering import (
@@ -105,17 +107,59 @@ def test_a_message_in_another_channel_leads_to_the_card() -> None:
     assert drawn(alone).endswith("[Open in Nuon] · [the card] · last change 2025-12-01 12:12 UTC")
 
 
-def test_mentions_come_first_in_a_reply_and_in_a_message_that_stands_alone() -> None:
+def test_mentions_stand_behind_the_first_words_of_a_reply() -> None:
     root = broken()
     event = event_of(EventKind.FAILED, Level.UNIT, unit(root, "hooli"), HELM)
+    other = event_of(EventKind.PROGRESSED, Level.STEP, root.children[0])
 
-    for message in (
-        render.reply(view(root), [event], MENTIONS),
-        render.standalone(view(root), [event], MENTIONS),
-    ):
-        assert complaints(message, pings=PINGS) == []
-        assert drawn(message).startswith("@here @U024BE7LH @S0614TZR7\n")
-        assert message.text.startswith("<!here> <@U024BE7LH> <!subteam^S0614TZR7>\n")
+    message = render.with_mentions(render.reply(view(root), [event, other]), MENTIONS)
+
+    assert complaints(message, pings=PINGS) == []
+    first, second = drawn(message).split("\n")
+    assert first.startswith("✗ hooli failed: ")
+    assert first.endswith("  [Open install] @here @U024BE7LH @S0614TZR7")
+    assert "@" not in second
+    assert message.text.split("\n")[0].endswith(" <!here> <@U024BE7LH> <!subteam^S0614TZR7>")
+
+
+def test_below_a_header_which_pings_nobody_the_mentions_have_a_line_of_their_own() -> None:
+    root = broken()
+    alone = render.standalone(view(root), [])
+
+    message = render.with_mentions(alone, MENTIONS)
+
+    assert complaints(message, pings=PINGS) == []
+    header, pings, *rest = drawn(message).split("\n---\n")
+    assert pings == "@here @U024BE7LH @S0614TZR7"
+    assert "\n---\n".join([header, *rest]) == drawn(alone)
+    first, *others = message.text.split("\n")
+    assert first == f"{alone.text.splitlines()[0]} <!here> <@U024BE7LH> <!subteam^S0614TZR7>"
+    assert others == alone.text.splitlines()[1:]
+
+
+def test_however_many_are_mentioned_a_message_stays_within_slacks_sizes() -> None:
+    crowd = [Mention(MentionKind.USER, f"U{number:010}") for number in range(300)]
+    blocks = tuple({"type": "divider"} for _ in range(50))
+    long = Message("\n".join(["it failed", "x" * 1_900, "y" * 1_000]), blocks)
+
+    message = render.with_mentions(long, crowd[:100])
+    crowded = render.with_mentions(render.standalone(view(broken()), []), crowd)
+
+    assert message.text.startswith("it failed <@U0000000000> ")
+    assert "<@U0000000099>" in message.text
+    assert message.text.endswith("x" * 1_900)
+    assert len(message.text) <= 4_000
+    assert len(message.blocks) == 50
+    assert "<@U0000000299>" in crowded.text
+    assert len(json.dumps(crowded.blocks)) <= 13_000
+
+
+def test_the_first_line_of_a_message_is_read_without_markup() -> None:
+    message = Message(
+        "a &lt;b&gt; &amp;amp; <https://x.example|Open it> <!date^1^{time}|noon>\nmore"
+    )
+
+    assert render.first_line(message) == "a <b> &amp; Open it noon"
 
 
 def test_who_is_not_known_in_slack_is_named_and_not_pinged() -> None:
@@ -126,11 +170,13 @@ def test_who_is_not_known_in_slack_is_named_and_not_pinged() -> None:
         Mention(MentionKind.USER, "U1><!channel"),
         Mention(MentionKind.GROUP, "nobody"),
     ]
+    alone = render.reply(view(root), [event])
 
-    message = render.reply(view(root), [event], mentions)
+    message = render.with_mentions(alone, mentions)
 
     assert complaints(message) == []
-    assert drawn(message).split("\n")[0] == "jane@acme.example"
+    assert drawn(message).split("\n")[0].endswith("jane@acme.example")
+    assert render.with_mentions(alone, mentions[1:]) == alone
 
 
 def test_an_account_that_only_has_an_id_is_asked_for_and_shown_by_its_e_mail() -> None:

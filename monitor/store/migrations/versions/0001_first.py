@@ -71,6 +71,8 @@ def upgrade() -> None:
         sa.Column("attempt", sa.Integer, nullable=False),
         sa.Column("events", sa.LargeBinary, nullable=False),
         sa.Column("is_broadcast", sa.Boolean, nullable=False),
+        sa.Column("headline", sa.Text, nullable=False),
+        sa.Column("mentions", sa.LargeBinary, nullable=False),
         sa.Column("message", sa.LargeBinary, nullable=False),
         sa.Column("urgency", sa.Integer, nullable=False),
         sa.Column("state", sa.Text, nullable=False),
