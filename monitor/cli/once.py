@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from monitor.decide.verdicts import Verdict
     from monitor.model import EventKind, Snapshot, Target
     from monitor.service.app import App
-    from monitor.store import Cards, Edit, Names, QueuedNotification
+    from monitor.store import Edit, Names, QueuedNotification
 
 _NAMES_SHOWN = 5
 
@@ -74,6 +74,7 @@ async def _show(config: Config) -> int:
 
     from monitor.deliver.destinations import Destinations
     from monitor.service.build import build
+    from monitor.service.wall_clock import utc_now
     from monitor.store import copy_of
 
     decided: list[tuple[Snapshot, Dispatch]] = []
@@ -87,27 +88,14 @@ async def _show(config: Config) -> int:
             await _learn_workspace(app)
             failures = await app.poll_once()
             posts = await app.store.call(app.store.outbox.unsent)
-            edits = [
-                edit
-                for destination in Destinations(config).configured
-                for edit in await app.store.call(_edits, app.store.cards, destination)
-            ]
+            due = await app.store.call(app.store.cards.next_edits, utc_now())
+            configured = Destinations(config).configured
+            edits = [edit for edit in due if edit.destination in configured]
             reasons = await app.store.call(_reasons, app.store.names, decided)
     _print(posts, edits, reasons)
     _print_kept(reasons)
     click.echo(_polled(config, failures))
     return 1 if failures else 0
-
-
-def _edits(cards: Cards, destination: str) -> list[Edit]:
-    """Return every edit that is due, and mark each as made: for a copy of the store only."""
-    from monitor.service.wall_clock import utc_now
-
-    edits = []
-    while (edit := cards.next_edit(destination, utc_now())) is not None:
-        cards.mark_edited(edit, utc_now())
-        edits.append(edit)
-    return edits
 
 
 def _polled(config: Config, failures: Sequence[Target]) -> str:

@@ -6,8 +6,8 @@ that a newer one replaced are never sent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime
 
 import structlog
@@ -17,23 +17,51 @@ from monitor.deliver.retry import Attempt, Kind, LoseCard, Wait
 from monitor.deliver.sending import Destination
 from monitor.errors import DestinationRejected, DestinationUnavailable
 from monitor.metrics import Metrics
+from monitor.model import Form, Target
 from monitor.store import Edit, StoreThread
 
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
 class Edits:
-    """The edits of all destinations."""
+    """The edits of all destinations: Slack's limit is one for all of them."""
 
-    store: StoreThread
-    metrics: Metrics
-    now: Callable[[], datetime]
+    def __init__(
+        self, store: StoreThread, *, metrics: Metrics, now: Callable[[], datetime]
+    ) -> None:
+        self.store = store
+        self.metrics = metrics
+        self.now = now
+        self._under_way: set[_CardKey] = set()
 
-    async def next(self, destination: str) -> Editing | None:
-        """Return the edit of a destination that is due and has waited longest."""
-        edit = await self.store.call(self.store.cards.next_edit, destination, self.now())
-        return None if edit is None else Editing(self, edit)
+    @asynccontextmanager
+    async def next(self, refused: Collection[str]) -> AsyncIterator[Editing | None]:
+        """Give the edit that is next and not under way already; it is until the context ends.
+
+        Those of destinations that have `refused` them are left out.
+        """
+        due = await self.store.call(
+            self.store.cards.next_edits,
+            self.now(),
+            limit=len(self._under_way) + 1,
+            refused=refused,
+        )
+        edit = next((one for one in due if _card_of(one) not in self._under_way), None)
+        if edit is None:
+            yield None
+            return
+        self._under_way.add(_card_of(edit))
+        try:
+            yield Editing(self, edit)
+        finally:
+            self._under_way.remove(_card_of(edit))
+
+
+_CardKey = tuple[Target, int, str, Form]
+
+
+def _card_of(edit: Edit) -> _CardKey:
+    return edit.target, edit.attempt, edit.destination, edit.form
 
 
 class Editing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
@@ -30,6 +31,8 @@ class DeliveryHealth:
         self._reports = reports
         self.problem: str | None = None
         """Why nothing can be sent at present; None while Slack accepts messages."""
+        # A post and an edit may both find out the same.
+        self._reporting = asyncio.Lock()
         self.refusing = dict(refusing)
         """The destinations that refuse every message, since when and why; others go on."""
 
@@ -49,18 +52,20 @@ class DeliveryHealth:
     async def accepted(self, destination: str, *, is_edit: bool) -> None:
         """A destination accepted a message; the end of an earlier refusal is reported."""
         self.problem = None
-        if destination not in self.refusing:
-            return
-        # A destination that refuses posts may still accept edits.
-        if is_edit and await self._store.call(self._store.outbox.waiting, destination) > 0:
-            return
-        await self._reports.destination_accepts(destination, self.refusing[destination])
-        del self.refusing[destination]
+        async with self._reporting:
+            if destination not in self.refusing:
+                return
+            # A destination that refuses posts may still accept edits.
+            if is_edit and await self._store.call(self._store.outbox.waiting, destination) > 0:
+                return
+            await self._reports.destination_accepts(destination, self.refusing[destination])
+            del self.refusing[destination]
 
     async def refused(self, destination: str, reason: str) -> None:
         """A destination refuses everything; this is reported once."""
-        if destination in self.refusing:
-            return
-        self.refusing[destination] = await self._reports.destination_refuses(
-            destination, reason, others_refusing=frozenset(self.refusing)
-        )
+        async with self._reporting:
+            if destination in self.refusing:
+                return
+            self.refusing[destination] = await self._reports.destination_refuses(
+                destination, reason, others_refusing=frozenset(self.refusing)
+            )

@@ -75,17 +75,29 @@ class Pacer:
     pace: Pace
     edits: QueuePace = field(init=False)
     _posts: dict[str, QueuePace] = field(default_factory=dict)
+    _edits: dict[str, QueuePace] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.edits = QueuePace(self.pace.edit)
 
     def posts(self, destination: str) -> QueuePace:
         """Return the pace of a destination's posts."""
-        if destination not in self._posts:
-            self._posts[destination] = QueuePace(self.pace.post)
-        return self._posts[destination]
+        return self._posts.setdefault(destination, QueuePace(self.pace.post))
+
+    def edits_of(self, destination: str) -> QueuePace:
+        """Return the pauses of the edits of one destination, which keep the pace of all edits."""
+        return self._edits.setdefault(destination, QueuePace(0.0))
+
+    def refused_edits(self, now: datetime) -> frozenset[str]:
+        """Return the destinations whose edits are not to be tried now."""
+        return frozenset(name for name, queue in self._edits.items() if queue.paused_until(now))
+
+    def ends_of_pauses(self, now: datetime) -> list[datetime]:
+        """Return when queues that are paused now may go on."""
+        queues = (self.edits, *self._posts.values(), *self._edits.values())
+        return [until for queue in queues if (until := queue.paused_until(now))]
 
     def release(self) -> None:
         """Let every queue be tried again."""
-        for queue in (self.edits, *self._posts.values()):
+        for queue in (self.edits, *self._posts.values(), *self._edits.values()):
             queue.release()

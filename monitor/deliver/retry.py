@@ -20,6 +20,7 @@ BEFORE_LOOKING = timedelta(seconds=2)
 """A post whose answer never came may still arrive: searching at once could miss it."""
 LONGEST_PAUSE = timedelta(minutes=1)
 """The longest that what did nothing wrong itself waits because of a limit, or of failures."""
+_LONGEST_BEFORE_PROBE = timedelta(seconds=5)
 _LONGEST_BACKOFF = timedelta(minutes=5)
 _GIVE_UP_UNKNOWN_AFTER = timedelta(minutes=15)
 # Two to this power is far longer than the longest wait.
@@ -58,6 +59,8 @@ class Attempt:
     """Whether an attempt before this one may have arrived."""
     is_search: bool = False
     """Whether nothing was sent yet: an earlier attempt was still searched for."""
+    is_probe: bool = False
+    """Whether nothing cheaper says if its destination can be reached again: of a webhook."""
     unknown_since: datetime | None = None
     """When it was first refused for a reason that we do not know; None if never before."""
     queue_failures: int = 0
@@ -125,6 +128,10 @@ def _after_unavailable(
     in_doubt = attempt.in_doubt or error.in_doubt
     if error.retry_after is not None:
         return _after_limit(error.retry_after, attempt, now, jitter)
+    if attempt.is_probe and not in_doubt:
+        # The same post is the next to be tried: it shows as well as any other how it stands.
+        grown = backoff(attempt.queue_failures, jitter=jitter, longest=_LONGEST_BEFORE_PROBE)
+        return Wait(now + grown, affected=Affected.QUEUE)
     own = backoff(attempt.earlier, jitter=jitter)
     return Wait(
         now + (max(own, BEFORE_LOOKING) if in_doubt else own),
@@ -144,7 +151,6 @@ def _after_limit(retry_after: float, attempt: Attempt, now: datetime, jitter: fl
         in_doubt=attempt.in_doubt,
         # Slack limits each method apart: who may not search may post.
         affected=Affected.NOTHING_ELSE if attempt.is_search else Affected.QUEUE,
-        others_until=now + wait,
     )
 
 

@@ -1,40 +1,34 @@
-"""The outbox → Slack: in order for each destination, each notification until it is accepted.
+"""The outbox → Slack: what matters most first, each notification until it is accepted.
 
-A destination that fails never delays another: each has a queue of its own. Within a queue posts
-go out strictly in order, and edits give way to posts. Nothing here decides who is notified of
-what, and nothing is lost: every failure is stored with the time of the next attempt.
+A destination that fails never delays another: the posts of each are a queue of their own. The edits
+of all cards are one more, for Slack limits them together; neither edits nor posts give way to the
+others. Nothing here decides who is notified of what, and nothing is lost: every failure is stored
+with the time of the next attempt.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
+from enum import Enum
 from functools import partial
 
 import structlog
 
+from monitor.deliver.attempts import Attempts
 from monitor.deliver.edits import Edits
 from monitor.deliver.health import DeliveryHealth, RefusalReports
 from monitor.deliver.in_doubt import InDoubtSearch
-from monitor.deliver.pace import Pace, Pacer, QueuePace
+from monitor.deliver.pace import Pace, Pacer
 from monitor.deliver.posts import Posts
-from monitor.deliver.retry import (
-    BEFORE_LOOKING,
-    PROBE_CHANNEL,
-    Affected,
-    AsPlainText,
-    LoseCard,
-    SetAside,
-    Wait,
-    next_step,
-)
-from monitor.deliver.sending import Destination, Sending
-from monitor.errors import DestinationRejected, DestinationUnavailable, StoreError
+from monitor.deliver.reach import Probe, Reach
+from monitor.deliver.retry import BEFORE_LOOKING
+from monitor.deliver.sending import Destination
+from monitor.errors import StoreError
 from monitor.metrics import Metrics
 from monitor.model import Outage
 from monitor.store import StoreThread
@@ -44,13 +38,28 @@ log = structlog.get_logger(__name__)
 _AFTER_STORE_ERROR_SECONDS = 5.0
 # How often the outbox is read for rows of another process, such as `outbox retry`.
 _IDLE_SECONDS = 5.0
+# Enough to keep the pace of edits where each takes as long as Slack at its slowest.
+_EDITS_AT_ONCE = 6
+
+
+class _Work(Enum):
+    """What there is a queue of."""
+
+    POSTS = "posts"
+    EDITS = "edits"
+    PROBES = "probes"
+
+
+_Queue = tuple[_Work, str]
+"""Posts have one for each destination; edits have several, which share their work."""
 
 
 class Delivery:
     """The loop that empties the outbox. `destination_for` returns None for one no longer known.
 
     `reports` is where it reports a destination that refuses everything; `refusing` are those that
-    an earlier run reported. `jumped` is how far the clock behind `now` was set ahead, in all.
+    an earlier run reported. `probe` asks Slack for nothing but an answer; None without a token.
+    `jumped` is how far the clock behind `now` was set ahead, in all.
     """
 
     def __init__(
@@ -61,24 +70,26 @@ class Delivery:
         *,
         metrics: Metrics,
         now: Callable[[], datetime],
+        probe: Probe | None = None,
         pace: Pace | None = None,
         refusing: Mapping[str, Outage] | None = None,
         jumped: Callable[[], timedelta] = timedelta,
-        jitter: Callable[[], float] = random.random,
     ) -> None:
         self._store = store
         self._destination_for = destination_for
         self._metrics = metrics
         self._now = now
-        self._jitter = jitter
         self._stopping = asyncio.Event()
         self._news = asyncio.Event()
-        self._queues: dict[str, asyncio.Task[None]] = {}
+        self._queues: dict[_Queue, asyncio.Task[None]] = {}
         self._pacer = Pacer(pace or Pace())
+        self._reach = Reach(probe)
         search = InDoubtSearch(metrics, now, jumped)
         self._posts = Posts(store, search, metrics=metrics, now=now)
-        self._edits = Edits(store, metrics, now)
+        self._edits = Edits(store, metrics=metrics, now=now)
+        self._taking_edit = asyncio.Lock()
         self.health = DeliveryHealth(store, reports, refusing or {})
+        self._attempts = Attempts(destination_for, self.health, self._reach, self._pacer, now)
         self.turned_at = time.monotonic()
 
     def wake(self) -> None:
@@ -121,6 +132,8 @@ class Delivery:
 
         Raises errors of our own side, once the other destinations are done.
         """
+        if self._reach.is_lost:
+            await self._reach.check()
         while not self._stopping.is_set():
             due, _ = await self._due()
             if not due:
@@ -133,143 +146,102 @@ class Delivery:
     async def _open_queues(self, queues: asyncio.TaskGroup) -> float:
         """Start the queues that have something due; returns how long the loop may sleep."""
         due, wait = await self._due()
-        for name in due:
-            if name not in self._queues:
-                task = queues.create_task(self._work_on(name), name=f"deliver to {name}")
-                self._queues[name] = task
-                task.add_done_callback(partial(self._close_queue, name))
+        if self._reach.is_lost:
+            due |= {(_Work.PROBES, "")}
+        for queue in due - self._queues.keys():
+            task = queues.create_task(self._work_on(queue), name=f"deliver {queue}")
+            self._queues[queue] = task
+            task.add_done_callback(partial(self._close_queue, queue))
         return wait
 
-    async def _due(self) -> tuple[frozenset[str], float]:
-        """Return the queues that have something due and are not paused, and when to look again."""
+    async def _due(self) -> tuple[frozenset[_Queue], float]:
+        """Return the queues that have something due and may go on, and when to look again."""
         now = self._now()
-        due = await self._store.call(self._store.outbox.due, now)
-        paused = {
-            name: until
-            for name in due.posts
-            if (until := self._pacer.posts(name).paused_until(now))
-        }
-        names, ends = due.posts - paused.keys(), [*paused.values()]
-        if (until := self._pacer.edits.paused_until(now)) is None:
-            names |= due.edits
-        elif due.edits:
-            ends.append(until)
-        # A queue that was emptied wakes the loop.
-        ends += [now + timedelta(seconds=_IDLE_SECONDS), *((due.later,) if due.later else ())]
-        return names, (min(ends) - now).total_seconds()
+        due = await self._store.call(
+            self._store.outbox.due, now, refused=self._pacer.refused_edits(now)
+        )
+        queues = {(_Work.POSTS, name) for name in due.posts if self._may_post(name)}
+        if self._may_edit():
+            at_once = min(due.edits, _EDITS_AT_ONCE)
+            queues |= {(_Work.EDITS, str(number)) for number in range(at_once)}
+        # A queue that was emptied, and Slack's return, wake the loop.
+        ends = [now + timedelta(seconds=_IDLE_SECONDS), *((due.later,) if due.later else ())]
+        ends += self._pacer.ends_of_pauses(now)
+        return frozenset(queues), (min(ends) - now).total_seconds()
 
-    def _close_queue(self, name: str, _: asyncio.Task[None]) -> None:
-        self._queues.pop(name, None)
+    def _may_post(self, name: str) -> bool:
+        if self._pacer.posts(name).paused_until(self._now()):
+            return False
+        destination = self._destination_for(name)
+        # A webhook is another host, which is asked by posting.
+        is_webhook = destination is not None and not destination.keeps_cards
+        return is_webhook or not self._reach.is_lost
+
+    def _may_edit(self) -> bool:
+        return not (self._reach.is_lost or self._pacer.edits.paused_until(self._now()))
+
+    def _close_queue(self, queue: _Queue, _: asyncio.Task[None]) -> None:
+        self._queues.pop(queue, None)
         self.wake()
 
-    # One queue: everything for one destination
+    # One queue
 
-    async def _work_on(self, name: str) -> None:
+    async def _work_on(self, queue: _Queue) -> None:
+        what, name = queue
         try:
-            await self._empty(name)
+            await self._empty(queue)
         except StoreError as error:
-            log.error("outbox_unwritable", destination=name, error=str(error))
+            log.error("outbox_unwritable", queue=what.value, destination=name, error=str(error))
             await self._pause(_AFTER_STORE_ERROR_SECONDS)
         except Exception:
             self._metrics.bug.labels("delivery").inc()
-            log.exception("delivery_failed_unexpectedly", destination=name)
+            log.exception("delivery_failed_unexpectedly", queue=what.value, destination=name)
             await self._pause(_AFTER_STORE_ERROR_SECONDS)
 
-    async def _empty(self, name: str) -> None:
-        while not self._stopping.is_set() and await self._deliver_next(name):
+    async def _empty(self, queue: _Queue) -> None:
+        what, name = queue
+        if what is _Work.PROBES:
+            await self._reach.regain(self._stopping)
+            return
+        while not self._stopping.is_set() and await (
+            self._post_next(name) if what is _Work.POSTS else self._edit_next()
+        ):
             pass
 
-    async def _deliver_next(self, name: str) -> bool:
-        """Send the next post that is due, or else an edit; returns whether there was one."""
-        # Cleared before the outbox is read, as in `run`.
-        news = self._news
+    async def _post_next(self, name: str) -> bool:
+        """Send the next post of a destination that is due; returns whether there was one."""
         await self._posts.mark_accepted(name)
-        queue = self._pacer.posts(name)
-        posting = None if queue.paused_until(self._now()) else await self._posts.next(name)
-        if posting is not None:
-            await self._pause(queue.seconds_to_next())
-            if self._stopping.is_set():
-                return False
-            queue.note_attempt()
-            await self._attempt(posting, queue)
-            return True
-        queue = self._pacer.edits
-        editing = None if queue.paused_until(self._now()) else await self._edits.next(name)
-        if editing is None or self._stopping.is_set():
+        if not self._may_post(name):
             return False
-        if (wait := queue.seconds_to_next()) > 0:
-            # A post that is added while an edit waits for its turn goes first.
-            await _wait(news, wait)
-        else:
-            queue.note_attempt()
-            await self._attempt(editing, queue)
+        queue = self._pacer.posts(name)
+        # What is next is asked for when its turn has come: until then it may be something else.
+        await self._pause(queue.seconds_to_next())
+        posting = None if self._stopping.is_set() else await self._posts.next(name)
+        if posting is None:
+            return False
+        queue.note_attempt()
+        await self._attempts.make(posting)
+        return True
+
+    async def _edit_next(self) -> bool:
+        """Make the next edit that is due; returns whether there was one."""
+        async with AsyncExitStack() as turn:
+            async with self._taking_edit:
+                await self._pause(self._pacer.edits.seconds_to_next())
+                if self._stopping.is_set() or not self._may_edit():
+                    return False
+                refused = self._pacer.refused_edits(self._now())
+                editing = await turn.enter_async_context(self._edits.next(refused))
+                if editing is None:
+                    return False
+                self._pacer.edits.note_attempt()
+            await self._attempts.make(editing)
         return True
 
     async def _pause(self, seconds: float) -> None:
         """Wait, but end at a request to stop."""
         if seconds > 0:
             await _wait(self._stopping, seconds)
-
-    # One attempt
-
-    async def _attempt(self, sending: Sending, queue: QueuePace) -> None:
-        """Send a post or an edit, and carry out the next step."""
-        destination = self._destination_for(sending.destination)
-        if destination is None:
-            until = self._now() + PROBE_CHANNEL
-            affected = Affected.NOTHING_ELSE if sending.is_edit else Affected.QUEUE
-            step = Wait(until, in_doubt=sending.in_doubt, affected=affected)
-            await self._take(step, sending, queue, "the configuration has no such destination now")
-            return
-        await sending.begin()
-        await self._send(sending, destination, queue, is_plain_text=False)
-
-    async def _send(
-        self, sending: Sending, destination: Destination, queue: QueuePace, *, is_plain_text: bool
-    ) -> None:
-        try:
-            is_new = await sending.send(destination, is_plain_text=is_plain_text)
-        except (DestinationUnavailable, DestinationRejected) as error:
-            failure = error
-        else:
-            # Before it is marked: after a crash in between, a post that is found does not show that
-            # the destination accepts messages now.
-            if is_new:
-                queue.note_accepted()
-                await self.health.accepted(sending.destination, is_edit=sending.is_edit)
-            else:
-                self.health.reached()
-            await sending.finish()
-            return
-        attempt = replace(
-            sending.attempt(failure, is_plain_text=is_plain_text),
-            queue_failures=queue.failures,
-            queue_limits=queue.limits,
-        )
-        step = next_step(failure, attempt, self._now(), jitter=self._jitter())
-        if isinstance(step, AsPlainText):
-            log.warning("sent_as_plain_text", error=str(failure), **sending.log_fields)
-            await self._send(sending, destination, queue, is_plain_text=True)
-        else:
-            self.health.failed(failure)
-            await self._take(step, sending, queue, str(failure))
-
-    async def _take(
-        self, step: Wait | LoseCard | SetAside, sending: Sending, queue: QueuePace, reason: str
-    ) -> None:
-        match step:
-            case Wait():
-                # The queue of edits is that of all destinations.
-                if step.affected is Affected.QUEUE or not sending.is_edit:
-                    queue.take_note(step)
-                await sending.wait(step, reason)
-                if step.affected is Affected.DESTINATION:
-                    # After a crash before this, the next attempt is refused again.
-                    await self.health.refused(sending.destination, reason)
-            case LoseCard():
-                await sending.lose_card(step, reason)
-            case SetAside():
-                await sending.set_aside(reason)
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

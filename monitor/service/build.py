@@ -117,6 +117,7 @@ async def build(
             outage_log,
             metrics=metrics,
             now=now,
+            probe=slack.check_token if config.slack.bot_token else None,
             pace=pace,
             refusing=refusing_destinations(outages),
             jumped=jumped,

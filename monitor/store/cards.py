@@ -5,17 +5,18 @@ The table of what fails, a reply in a card's thread, is kept like a card of anot
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import msgspec
 import xxhash
-from sqlalchemy import Connection, and_, bindparam, case, delete, exists, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, case, delete, exists, select, update
 
 from monitor.model import Card, Form, Message, MessageRef, Target, Urgency
 from monitor.store.database import Database
+from monitor.store.sending_order import NEXT_EDITS
 from monitor.store.tables import card, has_open_notification, insert_into, is_edit_wanted
 
 
@@ -131,28 +132,18 @@ class Cards:
 
     # Edits
 
-    def next_edit(self, destination: str, now: datetime) -> Edit | None:
-        """Return the due edit of a destination that goes next.
+    def next_edits(
+        self, now: datetime, *, limit: int | None = None, refused: Collection[str] = ()
+    ) -> tuple[Edit, ...]:
+        """Return the edits that are due, as many as `limit` says, in the order of sending.
 
-        Cards of rollouts in trouble go first, then those that have waited longest.
+        Those of destinations that have `refused` them are left out.
         """
         with self._database.transaction() as connection:
-            row = connection.execute(
-                _NEXT_EDIT, {"destination": destination, "now": now}
-            ).one_or_none()
-        if row is None:
-            return None
-        return Edit(
-            target=Target(row.target_kind, row.target_id),
-            attempt=row.attempt,
-            destination=row.destination,
-            channel_id=row.channel_id,
-            ts=row.ts,
-            message=row.wanted,
-            fingerprint=row.wanted_fingerprint,
-            attempts=row.attempts,
-            form=Form(row.form),
-        )
+            rows = connection.execute(
+                NEXT_EDITS.limit(limit), {"now": now, "refused": list(refused)}
+            ).all()
+        return tuple(map(_edit, rows))
 
     def mark_edited(self, edit: Edit, now: datetime) -> None:
         # Changed anew meanwhile, it queues up behind the cards that have waited longer.
@@ -279,16 +270,6 @@ _SET_URGENCY = (
     )
     .values(urgency=bindparam("its_urgency"))
 )
-_NEXT_EDIT = (
-    select(card)
-    .where(
-        is_edit_wanted,
-        card.c.destination == bindparam("destination"),
-        or_(card.c.next_try_at.is_(None), card.c.next_try_at <= bindparam("now")),
-    )
-    .order_by(case((card.c.urgency <= Urgency.PROBLEM, 0), else_=1), card.c.changed_at)
-    .limit(1)
-)
 _newer = card.alias()
 _PRUNE = delete(card).where(
     card.c.changed_at < bindparam("before"),
@@ -311,6 +292,20 @@ def _key(its: Target, attempt: int, destination: str, form: Form) -> dict[str, A
         "its_destination": destination,
         "its_form": form,
     }
+
+
+def _edit(row: Row[Any]) -> Edit:
+    return Edit(
+        target=Target(row.target_kind, row.target_id),
+        attempt=row.attempt,
+        destination=row.destination,
+        channel_id=row.channel_id,
+        ts=row.ts,
+        message=row.wanted,
+        fingerprint=row.wanted_fingerprint,
+        attempts=row.attempts,
+        form=Form(row.form),
+    )
 
 
 def _row(one: Card, now: datetime, urgency: Urgency) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -35,8 +35,8 @@ from monitor.store.database import Database
 from monitor.store.sending_order import (
     CARD_KEY,
     DESTINATIONS,
+    EDITS,
     IN_THREAD,
-    NEXT_EDITS,
     NEXT_ID,
     NEXT_POST_AT,
     is_of_same_card,
@@ -94,10 +94,10 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """The destinations with a post, and with an edit, that is due; and when more of any will be."""
+    """The destinations with a post that is due, how many edits are, and when more will be."""
 
     posts: frozenset[str]
-    edits: frozenset[str]
+    edits: int
     later: datetime | None
 
 
@@ -116,17 +116,20 @@ class Outbox:
 
     # What is to be sent
 
-    def due(self, now: datetime) -> Due:
-        """Return which destinations have a post or an edit due now, and when more will be."""
+    def due(self, now: datetime, *, refused: Collection[str] = ()) -> Due:
+        """Return what is due now, and when more will be.
+
+        Edits of destinations that have `refused` them are left out.
+        """
         with self._database.transaction() as connection:
             destinations = connection.execute(DESTINATIONS).scalars().all()
             due = [one for one in destinations if _next_id(connection, one, now) is not None]
             post_at = connection.execute(NEXT_POST_AT, {"now": now}).scalar()
-            edits = connection.execute(NEXT_EDITS, {"now": now}).all()
-        later = (at for at in (post_at, *(row.later for row in edits)) if at is not None)
+            edits = connection.execute(EDITS, {"now": now, "refused": list(refused)}).one()
+        later = (at for at in (post_at, edits.later) if at is not None)
         return Due(
             posts=frozenset(due),
-            edits=frozenset(row.destination for row in edits if row.due_count),
+            edits=edits.due_count or 0,
             later=min(later, default=None),
         )
 

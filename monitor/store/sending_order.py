@@ -20,7 +20,7 @@ from sqlalchemy import (
     select,
 )
 
-from monitor.model import Form
+from monitor.model import Form, Urgency
 from monitor.store.tables import card, is_edit_wanted, is_open, notification
 
 IN_THREAD = (Form.REPLY, Form.TABLE)
@@ -105,14 +105,19 @@ _all_found = _found.union_all(select(_further).where(_found.c.name.is_not(None))
 DESTINATIONS = select(_all_found.c.name).where(_all_found.c.name.is_not(None))
 """The destinations with something to be sent: from one to the next, not row by row."""
 
-_is_edit_later = card.c.next_try_at > bindparam("now")
-NEXT_EDITS = (
-    select(
-        card.c.destination,
-        func.min(case((_is_edit_later, card.c.next_try_at))).label("later"),
-        func.sum(case((_is_edit_later, 0), else_=1)).label("due_count"),
-    )
-    .where(is_edit_wanted)
-    .group_by(card.c.destination)
+_is_edit_of_others = and_(
+    is_edit_wanted, card.c.destination.not_in(bindparam("refused", expanding=True))
 )
-"""Each destination with cards to be edited: how many are due `now`, and when more are."""
+_is_edit_due = or_(card.c.next_try_at.is_(None), card.c.next_try_at <= bindparam("now"))
+EDITS = select(
+    func.sum(case((_is_edit_due, 1), else_=0)).label("due_count"),
+    func.min(case((~_is_edit_due, card.c.next_try_at))).label("later"),
+).where(_is_edit_of_others)
+"""How many cards are to be edited `now`, and when the next of the others is; but `refused` ones."""
+
+NEXT_EDITS = (
+    select(card)
+    .where(_is_edit_of_others, _is_edit_due)
+    .order_by(case((card.c.urgency <= Urgency.PROBLEM, 0), else_=1), card.c.changed_at)
+)
+"""The cards to be edited `now`: those of rollouts in trouble first, then the oldest."""

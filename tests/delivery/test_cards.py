@@ -74,19 +74,23 @@ async def test_a_card_is_posted_with_its_newest_content(monitor: Monitor) -> Non
     assert seen.edits == []
 
 
-async def test_edits_give_way_to_posts(monitor: Monitor) -> None:
-    posted, shown = first_card()
-    await monitor.save(posted, cards=[shown])
-    await monitor.deliver()
+async def test_an_edit_does_not_wait_for_the_posts_that_are_queued(
+    slack: SimulatedSlack, tmp_path: Path, clock: Clock
+) -> None:
+    async with life(slack, tmp_path, clock, pace=Pace(post=3600.0, edit=0.0)) as monitor:
+        posted, shown = first_card()
+        await monitor.save(posted, cards=[shown])
+        async with running(monitor):
+            await slack.wait_until(lambda: len(slack.requests) == 1)
 
-    await monitor.save(cards=[card("1 of 3")])
-    await monitor.save(*notes("a", "b"))
-    await monitor.deliver()
+            await monitor.save(*notes("a", "b"), cards=[card("1 of 3")])
+            monitor.delivery.wake()
+            await slack.wait_until(lambda: outcomes(slack, EDIT) == ["ok"])
 
-    assert [request.method for request in monitor.slack.requests] == [POST] * 3 + [EDIT]
+        assert keys(slack.channel("releases")) == ["card/0/#releases"]
 
 
-async def test_while_an_edit_waits_for_its_turn_a_post_goes_first(
+async def test_while_an_edit_waits_for_its_turn_a_post_goes_on(
     slack: SimulatedSlack, tmp_path: Path, clock: Clock
 ) -> None:
     async with life(slack, tmp_path, clock, pace=Pace(post=0.0, edit=30.0)) as monitor:

@@ -44,7 +44,7 @@ from tests.support.delivery import (
 
 @pytest.mark.parametrize(
     "moment",
-    ["next_notification", "wanted", "begin_attempt", "mark_sent", "next_edit", "mark_edited"],
+    ["next_notification", "wanted", "begin_attempt", "mark_sent", "next_edits", "mark_edited"],
 )
 async def test_whenever_it_dies_everything_is_told_once(
     slack: SimulatedSlack, tmp_path: Path, clock: Clock, moment: str
@@ -52,7 +52,7 @@ async def test_whenever_it_dies_everything_is_told_once(
     posted, shown = first_card()
     async with life(slack, tmp_path, clock) as monitor:
         await monitor.save(posted, reply("r1"), *notes("a"), cards=[shown])
-        if moment in ("next_edit", "mark_edited"):
+        if moment in ("next_edits", "mark_edited"):
             await monitor.deliver()
             await monitor.save(*notes("b"), cards=[card("1 of 3")])
         monitor.store.broken[moment] = Interrupted()

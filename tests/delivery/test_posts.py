@@ -156,8 +156,7 @@ async def test_a_limited_edit_does_not_lengthen_later_waits(monitor: Monitor) ->
     await monitor.save(posted, cards=[shown])
     await monitor.deliver()
     await monitor.save(cards=[card("1 of 3")])
-    edit = await monitor.store.call(monitor.store.cards.next_edit, "#releases", monitor.clock.now())
-    assert edit is not None
+    (edit,) = await monitor.store.call(monitor.store.cards.next_edits, monitor.clock.now())
 
     await monitor.store.call(
         monitor.store.cards.postpone_edit,
@@ -167,10 +166,8 @@ async def test_a_limited_edit_does_not_lengthen_later_waits(monitor: Monitor) ->
         is_failure=False,
     )
 
-    again = await monitor.store.call(
-        monitor.store.cards.next_edit, "#releases", monitor.clock.now()
-    )
-    assert again == edit
+    again = await monitor.store.call(monitor.store.cards.next_edits, monitor.clock.now())
+    assert again == (edit,)
 
 
 async def test_being_limited_does_not_make_slack_unusable(monitor: Monitor) -> None:

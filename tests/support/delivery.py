@@ -124,7 +124,13 @@ async def life(
         destinations |= {f"#{name}": client.channel(f"#{name}") for name in slack.channels}
         outage_log = OutageLog(store, metrics=metrics, now=clock.now)
         delivery = Delivery(
-            store, destinations.get, outage_log, metrics=metrics, now=clock.now, pace=pace
+            store,
+            destinations.get,
+            outage_log,
+            metrics=metrics,
+            now=clock.now,
+            probe=client.check_token,
+            pace=pace,
         )
         outage_log.has_news = delivery.wake
         yield Monitor(slack, clock, store, delivery, metrics, destinations)

@@ -90,15 +90,12 @@ def next_notification(
     return post
 
 
-def due(
-    *, posts: Iterable[str] = (), edits: Iterable[str] = (), later: datetime | None = None
-) -> Due:
-    return Due(frozenset(posts), frozenset(edits), later)
+def due(*, posts: Iterable[str] = (), edits: int = 0, later: datetime | None = None) -> Due:
+    return Due(frozenset(posts), edits, later)
 
 
-def next_edit(store: Store, destination: str = "ops", *, now: datetime = NOON) -> Edit:
-    edit = store.cards.next_edit(destination, now)
-    assert edit is not None
+def next_edit(store: Store, *, now: datetime = NOON) -> Edit:
+    (edit,) = store.cards.next_edits(now, limit=1)
     return edit
 
 

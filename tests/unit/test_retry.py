@@ -85,27 +85,45 @@ ROWS = {
         passing(), edit(1, queue_failures=4), after(1.5, others=6)
     ),
     "but for a minute at most": Row(passing(), post(queue_failures=50), after(0.75, others=45)),
+    # Where nothing but a post says whether its destination can be reached
+    "a webhook is tried again with the same post": Row(
+        passing(), post(is_probe=True), after(0.75, affected=Affected.QUEUE)
+    ),
+    "every few seconds, however long it was away": Row(
+        passing(), post(50, is_probe=True, queue_failures=50), after(3.75, affected=Affected.QUEUE)
+    ),
+    "but not so often with what may arrive twice": Row(
+        passing(in_doubt=True),
+        post(5, is_probe=True, queue_failures=50),
+        after(24, others=45, in_doubt=True),
+    ),
     # Limits
     "a limit waits as long as was asked and is no failure": Row(
-        passing(retry_after=50), post(3), after(50, others=50, is_failure=False)
+        passing(retry_after=50), post(3), after(50, is_failure=False, affected=Affected.QUEUE)
     ),
     "on a reply it is the same": Row(
-        passing(retry_after=50), reply(3), after(50, others=50, is_failure=False)
+        passing(retry_after=50), reply(3), after(50, is_failure=False, affected=Affected.QUEUE)
     ),
-    "and on an edit": Row(passing(retry_after=50), edit(3), after(50, others=50, is_failure=False)),
+    "and on an edit": Row(
+        passing(retry_after=50), edit(3), after(50, is_failure=False, affected=Affected.QUEUE)
+    ),
     "an hour is not waited for": Row(
-        passing(retry_after=3600), post(), after(60, others=60, is_failure=False)
+        passing(retry_after=3600), post(), after(60, is_failure=False, affected=Affected.QUEUE)
     ),
     "limit upon limit is waited for longer than was asked": Row(
-        passing(retry_after=1), post(queue_limits=4), after(12, others=12, is_failure=False)
+        passing(retry_after=1),
+        post(queue_limits=4),
+        after(12, is_failure=False, affected=Affected.QUEUE),
     ),
     "but not for ever": Row(
-        passing(retry_after=1), post(queue_limits=50), after(45, others=45, is_failure=False)
+        passing(retry_after=1),
+        post(queue_limits=50),
+        after(45, is_failure=False, affected=Affected.QUEUE),
     ),
     "a limit on a search holds up no post": Row(
         passing(retry_after=50),
         post(in_doubt=True, is_search=True),
-        after(50, is_failure=False, in_doubt=True, others_until=NOW + timedelta(seconds=50)),
+        after(50, is_failure=False, in_doubt=True),
     ),
     # Posts in doubt
     "a post that may have arrived is looked for, and not at once": Row(
@@ -120,7 +138,7 @@ ROWS = {
     "and where the look was limited": Row(
         passing(retry_after=30),
         post(in_doubt=True),
-        after(30, others=30, is_failure=False, in_doubt=True),
+        after(30, is_failure=False, in_doubt=True, affected=Affected.QUEUE),
     ),
     "and where the credentials are refused meanwhile": Row(
         refused(Refusal.CREDENTIALS),

@@ -1,0 +1,113 @@
+"""One attempt at a post or an edit: it is sent, and the next step is carried out."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import structlog
+
+from monitor.deliver.health import DeliveryHealth
+from monitor.deliver.pace import Pacer, QueuePace
+from monitor.deliver.reach import Reach
+from monitor.deliver.retry import (
+    PROBE_CHANNEL,
+    Affected,
+    AsPlainText,
+    LoseCard,
+    SetAside,
+    Wait,
+    next_step,
+)
+from monitor.deliver.sending import Destination, Sending
+from monitor.errors import DestinationRejected, DestinationUnavailable
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """Makes attempts. `destination_for` returns None for a destination that is no longer known."""
+
+    destination_for: Callable[[str], Destination | None]
+    health: DeliveryHealth
+    reach: Reach
+    pacer: Pacer
+    now: Callable[[], datetime]
+    jitter: Callable[[], float] = field(default=random.random)
+
+    async def make(self, sending: Sending) -> None:
+        """Send a post or an edit, and carry out the next step."""
+        destination = self.destination_for(sending.destination)
+        if destination is None:
+            step = Wait(
+                self.now() + PROBE_CHANNEL,
+                in_doubt=sending.in_doubt,
+                affected=Affected.DESTINATION,
+            )
+            self._queue_of(sending, step).take_note(step)
+            await sending.wait(step, "the configuration has no such destination now")
+            return
+        await sending.begin()
+        await self._send(sending, destination, is_plain_text=False)
+
+    async def _send(
+        self, sending: Sending, destination: Destination, *, is_plain_text: bool
+    ) -> None:
+        try:
+            is_new = await sending.send(destination, is_plain_text=is_plain_text)
+        except (DestinationUnavailable, DestinationRejected) as error:
+            failure = error
+        else:
+            # Before it is marked: after a crash in between, a post that is found does not show that
+            # the destination accepts messages now.
+            if is_new:
+                self._queue_of(sending).note_accepted()
+                await self.health.accepted(sending.destination, is_edit=sending.is_edit)
+            else:
+                self.health.reached()
+            await sending.finish()
+            return
+        queue = self._queue_of(sending)
+        attempt = replace(
+            sending.attempt(failure, is_plain_text=is_plain_text),
+            queue_failures=queue.failures,
+            queue_limits=queue.limits,
+            is_probe=not destination.keeps_cards,
+        )
+        step = next_step(failure, attempt, self.now(), jitter=self.jitter())
+        if isinstance(step, AsPlainText):
+            log.warning("sent_as_plain_text", error=str(failure), **sending.log_fields)
+            await self._send(sending, destination, is_plain_text=True)
+            return
+        self.health.failed(failure)
+        await self._take(step, sending, str(failure))
+        if destination.keeps_cards and _may_be_out_of_reach(failure):
+            await self.reach.check()
+
+    async def _take(self, step: Wait | LoseCard | SetAside, sending: Sending, reason: str) -> None:
+        match step:
+            case Wait():
+                self._queue_of(sending, step).take_note(step)
+                await sending.wait(step, reason)
+                if step.affected is Affected.DESTINATION:
+                    # After a crash before this, the next attempt is refused again.
+                    await self.health.refused(sending.destination, reason)
+            case LoseCard():
+                await sending.lose_card(step, reason)
+            case SetAside():
+                await sending.set_aside(reason)
+
+    def _queue_of(self, sending: Sending, step: Wait | None = None) -> QueuePace:
+        """Return the queue of a post or an edit; what a channel refuses holds up its edits only."""
+        if not sending.is_edit:
+            return self.pacer.posts(sending.destination)
+        if step is not None and step.affected is Affected.DESTINATION:
+            return self.pacer.edits_of(sending.destination)
+        return self.pacer.edits
+
+
+def _may_be_out_of_reach(failure: DestinationUnavailable | DestinationRejected) -> bool:
+    return isinstance(failure, DestinationUnavailable) and failure.retry_after is None
