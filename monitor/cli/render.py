@@ -227,11 +227,20 @@ def _view(config: Config, known: Known, silences: Sequence[Silence]) -> View:
     import msgspec
 
     from monitor.decide.dispatch import dispatch
+    from monitor.deliver.destinations import Destinations
     from monitor.service.mapping import plan_of
 
     now, scene = datetime.now(UTC), known.scene
     state = msgspec.structs.replace(known.state, has_card=True)
-    dispatched = dispatch(scene, (), state, plan=plan_of(config), silences=silences, now=now)
+    dispatched = dispatch(
+        scene,
+        (),
+        state,
+        plan=plan_of(config),
+        silences=silences,
+        keeps_cards=Destinations(config).keeps_cards,
+        now=now,
+    )
     state = msgspec.structs.replace(
         state,
         card_destinations=dispatched.state.card_destinations or scene.default_destinations[:1],
@@ -244,8 +253,9 @@ def _view(config: Config, known: Known, silences: Sequence[Silence]) -> View:
 
 def _recipients(config: Config, known: Known, event: Event) -> list[Recipient]:
     """Return where an event goes by the routes, sooner or later."""
-    from monitor.decide.dispatch import joined, subject_of
     from monitor.decide.routing import route
+    from monitor.decide.scene import subject_of
+    from monitor.decide.verdicts import joined
     from monitor.service.mapping import plan_of
 
     subject = replace(subject_of(known.scene, event), notified_destinations=None)

@@ -91,7 +91,7 @@ def test(config_path: Path | None, *, is_json: bool, at: datetime | None, **give
         query = route_query_of(config, store, asked, when)
     verdict = query.verdict(plan_of(config), silences)
     if is_json:
-        echo_json(_page(query, verdict))
+        echo_json(_page(config, query, verdict))
     else:
         _print(config, query, verdict, has_watch=bool(asked.watch or asked.target_id))
 
@@ -113,8 +113,9 @@ def _open(config: Config, stack: ExitStack, *, needs_it: bool) -> Store | None:
 # For programs: docs/json.md says what each field means
 
 
-def _page(query: RouteQuery, verdict: Verdict) -> dict[str, Any]:
-    from monitor.cli.support.verdict_words import verdict_words
+def _page(config: Config, query: RouteQuery, verdict: Verdict) -> dict[str, Any]:
+    from monitor.cli.support.verdict_words import group_words, verdict_words
+    from monitor.deliver.destinations import Destinations
 
     subject, silence = query.subject, verdict.silence
     return {
@@ -128,6 +129,7 @@ def _page(query: RouteQuery, verdict: Verdict) -> dict[str, Any]:
         if subject.notified_destinations is None
         else list(subject.notified_destinations),
         "steps": list(verdict_words(verdict, query.at)),
+        "grouping": list(group_words(query, verdict, Destinations(config).keeps_cards)),
         "notified": [_as_dict(one) | {"pings": query.pings} for one in verdict.recipients],
         "held": [
             _as_dict(one.recipient)
@@ -165,7 +167,8 @@ def _print(config: Config, query: RouteQuery, verdict: Verdict, *, has_watch: bo
     from rich.text import Text
 
     from monitor.cli.support.drawing import indented, outcome_lines, prefixed
-    from monitor.cli.support.verdict_words import verdict_words
+    from monitor.cli.support.verdict_words import group_words, verdict_words
+    from monitor.deliver.destinations import Destinations
 
     subject, screen = query.subject, console()
     of_what = "the rollout as a whole" if subject.level is Level.ROLLOUT else "a part"
@@ -179,6 +182,8 @@ def _print(config: Config, query: RouteQuery, verdict: Verdict, *, has_watch: bo
     screen.print()
     for line in outcome_lines(verdict, subject.event, query.at, pings=query.pings):
         screen.print(prefixed("→", line, style="bold"))
+    for line in group_words(query, verdict, Destinations(config).keeps_cards):
+        screen.print(prefixed("→", line))
     for hint in _hints(config, query, has_watch=has_watch):
         screen.print(Text(hint, style="dim"))
 

@@ -202,7 +202,7 @@ def _check_key(key: str) -> None:
 def _matching(knowledge: Knowledge, matcher: Matcher, config: Config) -> Iterator[str]:
     """Yield what is open and would be silenced: whole rollouts, or parts of one."""
     from monitor.compose import render
-    from monitor.decide.dispatch import subject_of
+    from monitor.decide.scene import subject_of
     from monitor.model import Event, EventKind, Level
     from monitor.text import join_names, plain, short_id
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from monitor.compose import notifications, render
 from monitor.compose.phrases import silence_words
 from monitor.compose.templates import MessageTemplates
-from monitor.decide.dispatch import Scene
+from monitor.decide.scene import Scene
 from monitor.decide.verdicts import Silence
 from monitor.model import Called, Named, Snapshot, TargetState, Watch
 

@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from monitor.compose import render
 from monitor.compose.templates import Facts, FilledTemplates, MessageTemplates
-from monitor.decide.dispatch import Dispatch, HeldBack, News
+from monitor.decide.dispatch import Dispatch, Entry, HeldBack, News
 from monitor.decide.progress import add_up, last_change, starter_of
 from monitor.kinds import profile_of
 from monitor.model import (
@@ -23,6 +23,7 @@ from monitor.model import (
     EventKind,
     Form,
     HeldLine,
+    Level,
     Mention,
     MentionKind,
     Message,
@@ -89,16 +90,17 @@ def compose(
             table_url=tables.get(destination),
         )
         news = dispatched.news.get(destination, _NO_NEWS)
-        writer = _Writer(own_view, news, earlier, destination, users)
-        if destination in own and keeps_cards(destination):
+        has_thread = destination in own and keeps_cards(destination)
+        writer = _Writer(own_view, news, earlier, destination, users, has_thread)
+        if has_thread:
             drawn.extend(writer.card())
             notifications.extend(writer.thread())
             is_kept = destination in tables
             for table in writer.table(is_kept=is_kept):
                 drawn.append(table)
                 notifications.extend([] if is_kept else [writer.new_table(table)])
-        elif destination not in own or any(event.kind in _WORTH_A_MESSAGE for event in news.events):
-            notifications.extend(writer.messages())
+        else:
+            notifications.extend(writer.messages(is_notified_of_all=destination not in own))
     return Messages(tuple(drawn), tuple(notifications), _held_lines(view, dispatched.held))
 
 
@@ -210,6 +212,7 @@ class _Writer:
     earlier: TargetState | None
     destination: str
     users: Mapping[str, str]
+    has_thread: bool
 
     def card(self) -> tuple[Card, ...]:
         state = self.view.state
@@ -226,7 +229,7 @@ class _Writer:
         notifications = [self._new_card(started)] if is_new else []
         if others:
             notifications.append(self._reply(others, has_new_card=is_new))
-        return notifications
+        return [*notifications, *self._groups()]
 
     def table(self, *, is_kept: bool) -> tuple[Card, ...]:
         state = self.view.state
@@ -248,27 +251,71 @@ class _Writer:
         mentions = self._mentions()
         # A card that is itself new in the channel shows all of it already; but it pings
         # nobody, and in a thread @here means nobody.
-        is_loud = any(_is_loud(event) for event in events)
+        is_loud = any(_is_loud(event) for event, _ in self.news.entries)
         return self._notification(
             self._key(),
             Form.REPLY,
-            render.reply(self.view, events),
+            render.reply(self.view, events, self._further()),
             tuple(event.kind for event in events),
             mentions=mentions,
             is_broadcast=is_loud and (not has_new_card or bool(mentions)),
         )
 
-    def messages(self) -> list[Notification]:
+    def messages(self, *, is_notified_of_all: bool) -> list[Notification]:
+        """Return what stands alone: in a channel without the card all of it is news."""
         events = self.news.events
-        if not events:
-            return []
+        if not (is_notified_of_all or any(event.kind in _WORTH_A_MESSAGE for event in events)):
+            events = ()
+        alone = [self._alone(events)] if events else []
+        return [*alone, *self._groups()]
+
+    def _alone(self, events: tuple[Event, ...]) -> Notification:
         kinds = tuple(event.kind for event in events)
-        message, mentions = render.standalone(self.view, events), self._mentions()
-        return [self._notification(self._key(), Form.MESSAGE, message, kinds, mentions=mentions)]
+        message, mentions = render.standalone(self.view, events, self._further()), self._mentions()
+        return self._notification(self._key(), Form.MESSAGE, message, kinds, mentions=mentions)
+
+    @property
+    def _ends_with_failure(self) -> bool:
+        """Whether it is news here that the rollout failed: that post says the extent as well."""
+        return any(
+            event.kind is EventKind.FAILED and event.level is Level.ROLLOUT and _is_loud(event)
+            for event, _ in self.news.entries
+        )
+
+    def _groups(self) -> list[Notification]:
+        """Draw the failures that were put together, unless another post says so already."""
+        if not self.news.summed_up or self._ends_with_failure:
+            return []
+        events = tuple(event for event, _ in self.news.summed_up)
+        group = self._notification(
+            self._key("group"),
+            Form.REPLY if self.has_thread else Form.MESSAGE,
+            render.group(
+                self.view,
+                events,
+                self.news.interval,
+                has_thread=self.has_thread,
+            ),
+            tuple(event.kind for event in events),
+            mentions=self._mentions_of(self.news.summed_up),
+            is_broadcast=self.has_thread,
+        )
+        return [group]
+
+    def _further(self) -> tuple[Event, ...]:
+        if not self._ends_with_failure:
+            return ()
+        return tuple(event for event, _ in self.news.summed_up)
 
     def _mentions(self) -> tuple[Mention, ...]:
         """Return whom to ping: only what people should notice anyway is a reason."""
-        wanted = (m for event, mentions in self.news.entries if _is_loud(event) for m in mentions)
+        entries = self.news.entries
+        if self._ends_with_failure:
+            entries += self.news.summed_up
+        return self._mentions_of(entries)
+
+    def _mentions_of(self, entries: Sequence[Entry]) -> tuple[Mention, ...]:
+        wanted = (m for event, mentions in entries if _is_loud(event) for m in mentions)
         known = (self._in_slack(mention) for mention in dict.fromkeys(wanted))
         return tuple(dict.fromkeys(mention for mention in known if mention is not None))
 
@@ -285,9 +332,9 @@ class _Writer:
         is_same_attempt = earlier is not None and earlier.attempt == state.attempt
         return not (earlier and is_same_attempt and self.destination in earlier.card_destinations)
 
-    def _key(self) -> str:
+    def _key(self, what: str = "news") -> str:
         """Two polls that decide the same from the same memory have the same key."""
-        return f"news/{self.earlier.event_count if self.earlier else 0}/{self.destination}"
+        return f"{what}/{self.earlier.event_count if self.earlier else 0}/{self.destination}"
 
     def _notification(
         self,

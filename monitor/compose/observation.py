@@ -87,8 +87,9 @@ class Change:
     @property
     def may_notify(self) -> bool:
         """Whether there is anything that people may have to be notified of."""
-        alerts = self.decision.state.alerts
-        return bool(self.decision.events) or any(alert.is_kept_back for alert in alerts)
+        state = self.decision.state
+        is_kept_back = any(alert.is_kept_back for alert in state.alerts)
+        return bool(self.decision.events) or is_kept_back or state.has_groups_to_sum_up
 
     def mentioned(self, plan: Plan, called: Called) -> frozenset[str]:
         """Return the e-mail addresses of those whom a route may mention for it."""
@@ -188,6 +189,7 @@ def observe(
         decision.state,
         plan=plan,
         silences=facts.silences,
+        keeps_cards=keeps_cards,
         now=snapshot.taken_at,
     )
     now_seen = Seen(snapshot, dispatched.state, dispatched.silences, facts.previous, facts.tables)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from monitor.decide.progress import email_of
 from monitor.decide.verdicts import Silence
 from monitor.model import Reason, ReasonKind
-from monitor.text import plain
+from monitor.text import duration_words, plain
 
 _UTC: Final = ZoneInfo("UTC")
 _SHOWN_OF_AUTHOR: Final = 60
@@ -86,6 +86,19 @@ def _filled(phrase: str, reason: Reason, people: Mapping[str, str]) -> str:
         value=reason.value,
         ends=" or ".join(reason.ends),
     )
+
+
+def grouping_words(interval: timedelta, *, has_thread: bool) -> str:
+    """Return what becomes of the failures that follow one that was posted."""
+    where = "are in the thread, and " if has_thread else "are "
+    within = duration_words(interval)
+    return f"further failures within {within} {where}summed up after that if any still fails"
+
+
+def grouped_words(ends_at: datetime, now: datetime, *, has_thread: bool) -> str:
+    """Return what becomes of a failure that follows one that was posted."""
+    where = "in the thread now, and " if has_thread else ""
+    return f"{where}summed up at {clock_words(ends_at, now)} if it still fails then"
 
 
 def clock_words(at: datetime, now: datetime, zone: ZoneInfo = _UTC) -> str:

@@ -32,6 +32,7 @@ from monitor.config.sections import (
     Heartbeat,
     Http,
     Log,
+    Notify,
     Nuon,
     Poll,
     Quiet,
@@ -105,6 +106,7 @@ class Config(BaseSettings):
     slack: Slack = Slack()
     poll: Poll = Poll()
     stall: Stall = Stall()
+    notify: Notify = Notify()
     watch: tuple[Watch, ...] = ()
     route: tuple[Route, ...] = ()
     quiet: tuple[Quiet, ...] = ()

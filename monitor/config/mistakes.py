@@ -34,6 +34,7 @@ ALTERNATIVES: Sequence[tuple[str, tuple[str, ...]]] = (
 """Each with the section that the keys are in."""
 ROUTE_DESTINATIONS = ("channel", "webhook_url", "webhook_url_file")
 """The same for each [[route]]."""
+_CONDITIONS = ("min_failed", "lasting", "group_interval")
 
 _MISSING: Mapping[str, str] = {
     "nuon": "missing: set it or api_token_file, or NUON_API_TOKEN in the environment",
@@ -187,7 +188,7 @@ def _drop_contradictions(
 ) -> Iterator[Problem]:
     """Yield mistakes in the destination of a route, or in its having none."""
     if route.get("drop") is True:
-        for key in (*ROUTE_DESTINATIONS, "mention", "continue", "min_failed", "lasting"):
+        for key in (*ROUTE_DESTINATIONS, "mention", "continue", *_CONDITIONS):
             if route.get(key):
                 yield Problem(location_of((*keys, key)), "has no meaning with drop = true")
     elif not keys_set(route, ROUTE_DESTINATIONS):

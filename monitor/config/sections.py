@@ -128,6 +128,13 @@ class Stall(_Section):
     remind_every: Duration = timedelta(hours=4)
 
 
+class Notify(_Section):
+    """When many changes become few messages."""
+
+    group_interval: Duration = timedelta(minutes=5)
+    """How long after a failure the further ones of a rollout are put together."""
+
+
 if TYPE_CHECKING:
     _WatchKeys = _Section
 else:
@@ -201,6 +208,8 @@ class Route(_Section):
     """How many installs must have failed."""
     lasting: Duration | None = None
     """How long it must last."""
+    group_interval: Duration | None = None
+    """Instead of `notify.group_interval`."""
 
 
 class Quiet(_Section):

@@ -48,6 +48,7 @@ def _leaves_its_end(book: AlertBook, phase: Phase) -> bool:
 def _begin_again(book: AlertBook) -> None:
     attempt = book.state.attempt + book.state.has_card
     book.remember(attempt=attempt, has_card=False, card_destinations=(), ended=None, ended_at=None)
+    book.remember(groups=())  # its first failure is news again
     book.drop(book.root.id, EventKind.FAILED)
 
 

@@ -7,19 +7,19 @@ as soon as nothing prevents it, and never twice.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TypeVar
 
 import msgspec
 
 from monitor.decide import progress
+from monitor.decide.grouping import GroupBook
 from monitor.decide.routing import Rule, active_silence, card_destinations, route
-from monitor.decide.verdicts import Held, Recipient, Silence, Verdict, Waiting
+from monitor.decide.scene import EventFacts, Scene
+from monitor.decide.verdicts import Recipient, Silence, Verdict, Waiting, joined
 from monitor.decide.windows import Then, Window
-from monitor.kinds import profile_of
 from monitor.model import (
     Alert,
     Event,
@@ -27,8 +27,6 @@ from monitor.model import (
     Level,
     Mention,
     MentionKind,
-    Named,
-    Snapshot,
     Subject,
     TargetState,
 )
@@ -36,10 +34,11 @@ from monitor.model import (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Who is notified of what, as configured: `[[route]]` and `[[quiet]]`."""
+    """Who is notified of what, as configured: `[[route]]`, `[[quiet]]` and `[notify]`."""
 
     rules: tuple[Rule, ...] = ()
     windows: tuple[Window, ...] = ()
+    group_interval: timedelta = timedelta(0)
 
     @property
     def mentions_starters(self) -> bool:
@@ -48,36 +47,26 @@ class Plan:
         return any(mention.kind is MentionKind.STARTED_BY for mention in mentions)
 
 
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """All that is known of a rollout and of the watch that it belongs to.
-
-    `default_destinations` are the channels of the watches that lead to it. `names` are those of
-    things by their ids, `apps` the ids of components' apps by the components' ids; both may
-    lack any.
-    """
-
-    snapshot: Snapshot
-    default_destinations: tuple[str, ...]
-    title: str = ""
-    watch: Named = field(default_factory=Named)
-    labels: Mapping[str, str] = field(default_factory=dict)
-    names: Mapping[str, str] = field(default_factory=dict)
-    apps: Mapping[str, str] = field(default_factory=dict)
-    people: Mapping[str, str] = field(default_factory=dict)
-    app_destinations: Mapping[str, str] = field(default_factory=dict)
-    """The destinations that the vendor set for apps on the platform itself, by the apps' ids."""
+Entry = tuple[Event, tuple[Mention, ...]]
+"""What a destination is notified of, and whom it mentions there."""
 
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What one destination is notified of now, and whom to mention there because of it."""
+    """What one destination is notified of now, and whom to mention there because of it.
 
-    entries: tuple[tuple[Event, tuple[Mention, ...]], ...]
+    `grouped` are failures for the thread alone. `summed_up` are those that a group had and that are
+    shown together now; those that follow within the `interval` are put together again.
+    """
+
+    entries: tuple[Entry, ...]
+    grouped: tuple[Event, ...] = ()
+    summed_up: tuple[Entry, ...] = ()
+    interval: timedelta = timedelta(0)
 
     @property
     def events(self) -> tuple[Event, ...]:
-        return tuple(event for event, _ in self.entries)
+        return (*(event for event, _ in self.entries), *self.grouped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,66 +99,14 @@ def dispatch(
     *,
     plan: Plan,
     silences: Sequence[Silence],
+    keeps_cards: Callable[[str], bool],
     now: datetime,
 ) -> Dispatch:
-    """Decide for each event, and each alert that was kept back, who is notified of it now."""
-    return _Dispatcher(scene, state, plan, silences, now).serve(events)
+    """Decide for each event, and each alert that was kept back, who is notified of it now.
 
-
-def subject_of(scene: Scene, event: Event, *, age: timedelta = timedelta()) -> Subject:
-    """Return all that routes can ask of an event."""
-    return _Facts(scene).subject(event, age)
-
-
-class _Facts:
-    """What is the same for all events of one poll, computed once."""
-
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
-        self._root = scene.snapshot.root
-
-    @cached_property
-    def _failed(self) -> int:
-        return sum(progress.progress_of(step).failed for step in self._root.children)
-
-    def subject(self, event: Event, age: timedelta) -> Subject:
-        scene, root, entity = self._scene, self._root, event.entity
-        component_id = entity.component_id or root.component_id
-        name_is_of = profile_of(root).name_is_of
-        component = root.name if name_is_of == "component" else ""
-        return Subject(
-            event=event.kind,
-            level=event.level,
-            kind=scene.snapshot.target.kind,
-            part_kind=entity.kind,
-            app=self._named(self.app_id(event)),
-            component=Named(component_id, component or scene.names.get(component_id, "")),
-            install=self._named(entity.install_id or root.install_id),
-            installer=Named(root.id, root.name) if name_is_of == "installer" else Named(),
-            rollout=Named(root.id),
-            watch=scene.watch,
-            name=scene.title or root.name,
-            labels=scene.labels,
-            started_by=progress.starter_of(root, scene.people),
-            # What failed between two polls may have recovered by now.
-            failed=max(self._failed, event.kind is EventKind.FAILED),
-            age=age,
-            notified_destinations=event.notified_destinations,
-        )
-
-    def app_id(self, event: Event) -> str:
-        """Return the app that something belongs to; empty where it is not known."""
-        entity, root = event.entity, self._root
-        if entity.app_id:
-            return entity.app_id
-        # Only in a tree whose steps are apps can a step name the app: other trees need no search.
-        if event.level > Level.STEP and any(step.app_id for step in root.children):
-            owners = (s for s in root.children if any(u.id == entity.id for u in s.children))
-            return next((step.app_id for step in owners), "")
-        return root.app_id or self._scene.apps.get(entity.component_id or root.component_id, "")
-
-    def _named(self, identifier: str) -> Named:
-        return Named(identifier, self._scene.names.get(identifier, ""))
+    `keeps_cards` says of a destination whether a card there can have a thread.
+    """
+    return _Dispatcher(scene, state, plan, silences, keeps_cards=keeps_cards, now=now).serve(events)
 
 
 class _Dispatcher:
@@ -181,16 +118,23 @@ class _Dispatcher:
         state: TargetState,
         plan: Plan,
         silences: Sequence[Silence],
+        *,
+        keeps_cards: Callable[[str], bool],
         now: datetime,
     ) -> None:
         self._scene = scene
         self._state = state
         self._plan = plan
         self._silences = silences
+        self._keeps_cards = keeps_cards
         self._now = now
-        self._facts = _Facts(scene)
+        self._facts = EventFacts(scene)
         self._alerts = {(alert.alert_key, alert.kind): alert for alert in state.alerts}
-        self._entries: dict[str, list[tuple[Event, tuple[Mention, ...]]]] = {}
+        self._group_book = GroupBook(state.groups, now)
+        self._entries: dict[str, list[Entry]] = {}
+        self._grouped: dict[str, list[Event]] = {}
+        self._summed_up: dict[str, list[Entry]] = {}
+        self._intervals: dict[str, timedelta] = {}
         self._held: list[HeldBack] = []
         self._silenced: dict[int, Silence] = {}
         self._waiting: dict[tuple[str, EventKind], set[str]] = {}
@@ -198,33 +142,51 @@ class _Dispatcher:
         self._late_count = 0
 
     def serve(self, events: Sequence[Event]) -> Dispatch:
+        whole = self._facts.subject(self._whole(), timedelta())
+        if self._state.has_card and (events or not self._state.card_destinations):
+            self._state = self._with_cards(whole)
         for event in events:
             self._serve_event(event)
         for alert in self._kept_back_before(events):
             self._serve_again(alert)
         self._let_the_rollout_speak()
-        whole = self._whole()
-        subject = self._facts.subject(whole, timedelta())
-        silence = active_silence(subject, self._silences, self._now)
+        self._sum_up_groups(events)
+        silence = active_silence(whole, self._silences, self._now)
         if silence is not None:
             self._silenced[silence.id] = silence
         state = self._state
-        if state.has_card and (events or not state.card_destinations):
-            state = self._with_cards(subject)
+        has_news = bool(self._entries or self._grouped)
         return Dispatch(
             state=msgspec.structs.replace(
                 state,
                 alerts=tuple(self._alerts.values()),
                 # Each notification has a key of its own, a late one as well.
-                event_count=state.event_count + (self._late_count if self._entries else 0),
+                event_count=state.event_count
+                + (self._late_count if has_news else 0)
+                + len(self._summed_up),
+                groups=self._group_book.groups,
             ),
-            news={
-                destination: News(tuple(entries)) for destination, entries in self._entries.items()
-            },
+            news=self._news(),
             held=tuple(self._held),
             silences=tuple(self._silenced.values()),
             verdicts=tuple(self._verdicts),
         )
+
+    def _news(self) -> dict[str, News]:
+        destinations = dict.fromkeys((*self._entries, *self._grouped, *self._summed_up))
+        return {
+            destination: News(
+                tuple(self._entries.get(destination, ())),
+                tuple(self._grouped.get(destination, ())),
+                tuple(self._summed_up.get(destination, ())),
+                self._intervals.get(destination, timedelta(0)),
+            )
+            for destination in destinations
+        }
+
+    @cached_property
+    def _alert_keys(self) -> progress.AlertKeys:
+        return progress.AlertKeys(self._scene.snapshot.root)
 
     def _kept_back_before(self, events: Sequence[Event]) -> tuple[Alert, ...]:
         """Return the alerts that an earlier poll kept back; a retry does not fail at present."""
@@ -259,11 +221,11 @@ class _Dispatcher:
             self._serve_alert(alert, event, is_fresh=True)
         else:
             verdict = self._route(event, None)
-            self._add(event, verdict.recipients)
+            self._notify(event, verdict.recipients)
             self._hold(event, verdict)
 
     def _serve_again(self, alert: Alert) -> None:
-        found = progress.AlertKeys(self._scene.snapshot.root).entity(alert.alert_key)
+        found = self._alert_keys.entity(alert.alert_key)
         if found is not None:
             level, entity = found
             event = Event(alert.kind, level, entity, alert.reason, alert_key=alert.alert_key)
@@ -273,7 +235,7 @@ class _Dispatcher:
     def _serve_alert(self, alert: Alert, event: Event, *, is_fresh: bool) -> None:
         counted = () if is_fresh else alert.notified_destinations or ()
         verdict = self._route(msgspec.structs.replace(event, notified_destinations=counted), alert)
-        self._add(event, verdict.recipients)
+        notified = self._notify(event, verdict.recipients)
         if is_fresh:
             self._hold(event, verdict)
         if verdict.silence is not None:
@@ -283,9 +245,7 @@ class _Dispatcher:
         self._waiting[key] = {one.recipient.destination for one in waiting}
         self._alerts[key] = msgspec.structs.replace(
             alert,
-            notified_destinations=tuple(
-                dict.fromkeys((*counted, *(d.destination for d in verdict.recipients)))
-            ),
+            notified_destinations=tuple(dict.fromkeys((*counted, *notified))),
             is_kept_back=bool(waiting or verdict.held or verdict.silence),
             look_again_at=_look_again_at(waiting, verdict),
         )
@@ -314,10 +274,80 @@ class _Dispatcher:
                     alert, notified_destinations=notified, is_kept_back=False, look_again_at=None
                 )
 
+    # Groups
+
+    def _notify(self, event: Event, recipients: Iterable[Recipient]) -> list[str]:
+        """Return the destinations that are notified of an event now, if only in a thread."""
+        notified: list[str] = []
+        for recipient in recipients:
+            destination = recipient.destination
+            if not self._group_book.takes(event, recipient):
+                self._add(event, [recipient])
+                notified.append(destination)
+            elif self._has_thread(destination):
+                self._grouped.setdefault(destination, []).append(event)
+                notified.append(destination)
+        return notified
+
+    def _has_thread(self, destination: str) -> bool:
+        return destination in self._state.card_destinations and self._keeps_cards(destination)
+
+    def _sum_up_groups(self, events: Sequence[Event]) -> None:
+        """Put together what still fails of each group that is due."""
+        for group in tuple(self._group_book.due(events)):
+            intervals: list[timedelta] = []
+            kept: dict[str, datetime] = {}
+            for alert_key in group.alert_keys:
+                found = self._still_failing(alert_key)
+                if found is None:
+                    continue
+                event, verdict = found
+                recipient = _one_of(verdict.recipients, group.destination)
+                if recipient is not None:
+                    self._sum_up(event, recipient)
+                    intervals.append(recipient.group_interval)
+                elif _is_kept_from(verdict, group.destination):
+                    kept[alert_key] = _look_again_at(verdict.waiting, verdict) or group.ends_at
+            interval = min(intervals, default=None)
+            if interval is not None:
+                self._intervals[group.destination] = interval
+            self._group_book.close(
+                group.destination,
+                interval=interval,
+                kept=kept,
+                due=min(kept.values(), default=self._now),
+            )
+        self._group_book.note_ends()
+
+    def _still_failing(self, alert_key: str) -> tuple[Event, Verdict] | None:
+        """Return what becomes of a failure by now; None where it is over, or tried again."""
+        alert = self._alerts.get((alert_key, EventKind.FAILED))
+        found = self._alert_keys.entity(alert_key)
+        if alert is None or alert.is_retrying or found is None:
+            return None
+        event = Event(alert.kind, *found, alert.reason, alert_key=alert_key)
+        return event, self._verdict_of(event, alert)
+
+    def _sum_up(self, event: Event, recipient: Recipient) -> None:
+        self._summed_up.setdefault(recipient.destination, []).append((event, recipient.mentions))
+        key = event.alert_key, event.kind
+        notified = dict.fromkeys(self._alerts[key].notified_destinations or ())
+        notified[recipient.destination] = None
+        self._alerts[key] = msgspec.structs.replace(
+            self._alerts[key], notified_destinations=tuple(notified)
+        )
+
+    # Routes
+
     def _route(self, event: Event, alert: Alert | None) -> Verdict:
+        verdict = self._verdict_of(event, alert)
+        self._verdicts.append((event, verdict))
+        return verdict
+
+    def _verdict_of(self, event: Event, alert: Alert | None) -> Verdict:
         age = self._now - alert.since if alert else timedelta()
         subject = self._facts.subject(event, age)
-        verdict = joined(
+        return joined(
             route(
                 subject,
                 self._plan.rules,
@@ -325,11 +355,10 @@ class _Dispatcher:
                 now=self._now,
                 windows=self._plan.windows,
                 silences=self._silences,
+                group_interval=self._plan.group_interval,
             )
             for destination in self._default_destinations(event)
         )
-        self._verdicts.append((event, verdict))
-        return verdict
 
     def _default_destinations(self, event: Event) -> tuple[str, ...]:
         own = self._scene.app_destinations.get(self._facts.app_id(event))
@@ -362,25 +391,12 @@ def _look_again_at(waiting: Sequence[Waiting], verdict: Verdict) -> datetime | N
     return min(times, default=None)
 
 
-def joined(verdicts: Iterable[Verdict]) -> Verdict:
-    """Return as one what was decided for several default destinations: any may notify."""
-    all_ = tuple(verdicts)
-    if len(all_) == 1:
-        return all_[0]
-    recipients = {d.destination: d for verdict in all_ for d in verdict.recipients}
-    return Verdict(
-        recipients=tuple(recipients.values()),
-        held=_last_of_each((one for verdict in all_ for one in verdict.held), recipients),
-        waiting=_last_of_each((one for verdict in all_ for one in verdict.waiting), recipients),
-        silence=next((verdict.silence for verdict in all_ if verdict.silence), None),
-        steps=tuple(dict.fromkeys(step for verdict in all_ for step in verdict.steps)),
-    )
+def _one_of(recipients: Iterable[Recipient], destination: str) -> Recipient | None:
+    return next((one for one in recipients if one.destination == destination), None)
 
 
-_Kept = TypeVar("_Kept", Held, Waiting)
-
-
-def _last_of_each(kept: Iterable[_Kept], notified: Container[str]) -> tuple[_Kept, ...]:
-    """Return what is kept from each destination that is not notified already."""
-    by_destination = {one.recipient.destination: one for one in kept}
-    return tuple(one for key, one in by_destination.items() if key not in notified)
+def _is_kept_from(verdict: Verdict, destination: str) -> bool:
+    """Whether a threshold, a window or a silence keeps an event from a destination for now."""
+    kept = {one.recipient.destination for one in verdict.waiting}
+    kept |= {one.recipient.destination for one in verdict.held}
+    return verdict.silence is not None or destination in kept

@@ -100,6 +100,7 @@ def wakes_at(snapshot: Snapshot, state: TargetState, stall_rules: StallRules) ->
     if state.claims:  # also by the very same answer once more
         return state.changed_at
     times = [alert.look_again_at for alert in state.alerts if alert.look_again_at is not None]
+    times += [group.ends_at for group in state.groups if group.alert_keys]
     if stalls.is_in_flight(snapshot.root, state):
         times += stalls.reminders_due(state, stall_rules)
         times += stalls.stalls_due(snapshot.root, state, stall_rules)
@@ -113,7 +114,9 @@ def is_settled(snapshot: Snapshot, state: TargetState, now: datetime) -> bool:
     longer than the platform would. Nor is it settled while somebody has still to be notified, or
     an answer to be confirmed.
     """
-    if state.ended is None or state.claims or any(alert.is_kept_back for alert in state.alerts):
+    if state.ended is None or state.claims or state.has_groups_to_sum_up:
+        return False
+    if any(alert.is_kept_back for alert in state.alerts):
         return False
     is_quiet = now - state.changed_at > _UNITS_WAITED_FOR
     return is_quiet or not has_units_in_flight(snapshot.root)
@@ -155,4 +158,7 @@ def _with_times(state: TargetState, changed: Callable[[datetime], datetime]) -> 
         changed_at=changed(state.changed_at),
         ended_at=changed(state.ended_at) if state.ended_at else None,
         alerts=tuple(map(with_times, state.alerts)),
+        groups=tuple(
+            msgspec.structs.replace(group, ends_at=changed(group.ends_at)) for group in state.groups
+        ),
     )

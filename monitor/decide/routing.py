@@ -38,7 +38,8 @@ class Rule:
 
     `min_failed` keeps back failures of parts until so many installs have failed, but not the
     failure of the rollout itself. `lasting` keeps back what fails, stalls or
-    waits until it has lasted so long.
+    waits until it has lasted so long. `group_interval` is how long after a
+    failure the further ones of a rollout are put together.
     """
 
     destination: str | None
@@ -49,6 +50,7 @@ class Rule:
     continues: bool = False
     min_failed: int = 1
     lasting: timedelta = timedelta(0)
+    group_interval: timedelta = timedelta(0)
 
     def mismatch(self, subject: Subject) -> Mismatch | None:
         """Return why it is not for this event; None where it is."""
@@ -65,14 +67,18 @@ def route(
     now: datetime,
     windows: Sequence[Window] = (),
     silences: Sequence[Silence] = (),
+    group_interval: timedelta = timedelta(0),
 ) -> Verdict:
-    """Decide who is notified of an event; the default destination is the watch's own channel."""
+    """Decide who is notified of an event; the default destination is the watch's own channel.
+
+    `group_interval` is the default destination's.
+    """
+    default = Rule(destination=default_destination, group_interval=group_interval)
     silence = active_silence(subject, silences, now)
     if silence is not None:
         return Verdict(silence=silence)
     decided = [
-        _decide(rule, step, subject, windows, now)
-        for rule, step in _steps(subject, rules, default_destination)
+        _decide(rule, step, subject, windows, now) for rule, step in _steps(subject, rules, default)
     ]
     outcomes = [outcome for _, outcome in decided if outcome is not None]
     return _verdict_of(outcomes, tuple(step for step, _ in decided))
@@ -106,7 +112,7 @@ def card_destinations(
     started = replace(subject, event=EventKind.STARTED)
     steps = (
         step
-        for _, step in _steps(started, rules, default_destination)
+        for _, step in _steps(started, rules, Rule(destination=default_destination))
         if step.decision is not Decision.NO_MATCH
     )
     return tuple(dict.fromkeys(s.destination for s in steps if s.destination is not None))
@@ -118,9 +124,7 @@ def active_silence(subject: Subject, silences: Sequence[Silence], now: datetime)
     return max(matching, key=lambda one: one.until, default=None)
 
 
-def _steps(
-    subject: Subject, rules: Sequence[Rule], default_destination: str
-) -> Iterator[tuple[Rule, Step]]:
+def _steps(subject: Subject, rules: Sequence[Rule], default: Rule) -> Iterator[tuple[Rule, Step]]:
     """Yield the routes as far as they are looked at, each as if the event were dropped there."""
     for number, rule in enumerate(rules, start=1):
         mismatch = rule.mismatch(subject)
@@ -141,14 +145,15 @@ def _steps(
         )
         if not looks_further:
             return
-    yield (
-        Rule(destination=default_destination),
-        Step(decision=Decision.DROPPED, destination=default_destination),
-    )
+    yield default, Step(decision=Decision.DROPPED, destination=default.destination)
 
 
 def _decide(
-    rule: Rule, step: Step, subject: Subject, windows: Sequence[Window], now: datetime
+    rule: Rule,
+    step: Step,
+    subject: Subject,
+    windows: Sequence[Window],
+    now: datetime,
 ) -> tuple[Step, Recipient | Held | Waiting | None]:
     """Return what becomes of an event at a route, and for whom; None for nobody."""
     if step.decision is Decision.NO_MATCH or rule.destination is None:
@@ -158,7 +163,7 @@ def _decide(
         return replace(step, decision=refusal), None
     mentions = _resolved(rule.mentions, subject)
     routes = () if step.number is None else (rule.name,)
-    recipient = Recipient(rule.destination, mentions, routes)
+    recipient = Recipient(rule.destination, mentions, routes, rule.group_interval)
     shortfall = _shortfall(rule, subject)
     if shortfall is not None:
         waiting = _waiting(recipient, shortfall, now)
@@ -220,14 +225,18 @@ def _waiting(recipient: Recipient, shortfall: Shortfall, now: datetime) -> Waiti
 
 
 def _merged(recipients: Iterable[Recipient]) -> tuple[Recipient, ...]:
-    """Return each destination once, with the mentions and routes of all that lead to it."""
+    """Return each destination once, with the mentions and routes of all that lead to it.
+
+    Of their intervals for grouping the shortest counts: who wants to know soonest is heeded.
+    """
     merged: dict[str, Recipient] = {}
     for one in recipients:
-        before = merged.get(one.destination, Recipient(one.destination))
+        before = merged.get(one.destination, one)
         merged[one.destination] = Recipient(
             one.destination,
             tuple(dict.fromkeys(before.mentions + one.mentions)),
             tuple(dict.fromkeys(before.routes + one.routes)),
+            min(before.group_interval, one.group_interval),
         )
     return tuple(merged.values())
 

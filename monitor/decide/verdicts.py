@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import TypeVar
 
 from monitor.decide.windows import Hold
 from monitor.model import EventKind, Matcher, Mention, Mismatch
@@ -30,11 +32,13 @@ class Recipient:
     """A destination, whom to mention there, and the names of the routes that lead to it.
 
     The watch's own channel has no route; a route without a name counts as "".
+    `group_interval` is how long after a failure further ones are put together there.
     """
 
     destination: str
     mentions: tuple[Mention, ...] = ()
     routes: tuple[str, ...] = ()
+    group_interval: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,3 +119,27 @@ class Verdict:
     silence: Silence | None = None
     steps: tuple[Step, ...] = ()
     follows: EventKind | None = None
+
+
+def joined(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return as one what was decided for several default destinations: any may notify."""
+    all_ = tuple(verdicts)
+    if len(all_) == 1:
+        return all_[0]
+    recipients = {d.destination: d for verdict in all_ for d in verdict.recipients}
+    return Verdict(
+        recipients=tuple(recipients.values()),
+        held=_last_of_each((one for verdict in all_ for one in verdict.held), recipients),
+        waiting=_last_of_each((one for verdict in all_ for one in verdict.waiting), recipients),
+        silence=next((verdict.silence for verdict in all_ if verdict.silence), None),
+        steps=tuple(dict.fromkeys(step for verdict in all_ for step in verdict.steps)),
+    )
+
+
+_Kept = TypeVar("_Kept", Held, Waiting)
+
+
+def _last_of_each(kept: Iterable[_Kept], notified: Container[str]) -> tuple[_Kept, ...]:
+    """Return what is kept from each destination that is not notified already."""
+    by_destination = {one.recipient.destination: one for one in kept}
+    return tuple(one for key, one in by_destination.items() if key not in notified)

@@ -9,6 +9,7 @@ from monitor.model.events import (
     Event,
     EventKind,
     FormerValues,
+    Group,
     Outage,
     TargetState,
 )
@@ -82,6 +83,7 @@ __all__ = [
     "Form",
     "FormerValues",
     "Found",
+    "Group",
     "HeldLine",
     "Kind",
     "Level",

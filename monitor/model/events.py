@@ -92,6 +92,22 @@ class FormerValues(msgspec.Struct, frozen=True):
     values: tuple[int, ...]
 
 
+class Group(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The failures of parts of a rollout that one destination is notified of together.
+
+    A failure that was posted at once has opened it. `alert_keys` are of those that followed, which
+    one message sums up at `ends_at`, or when the rollout ends.
+    """
+
+    destination: str
+    ends_at: datetime
+    alert_keys: tuple[str, ...] = ()
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether the next failure is posted at once."""
+        return now >= self.ends_at and not self.alert_keys
+
+
 class TargetState(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is known of a target beside its last snapshot; stored with it in one transaction.
 
@@ -102,7 +118,7 @@ class TargetState(msgspec.Struct, frozen=True, omit_defaults=True):
     counts the events of this target, which gives each notification its stable key.
     `ended` is `succeeded`, `failed`, or `progressed` for an end that is neither.
     `card_destinations` are those where this attempt has its card, which `is_closed` while it is not
-    watched any more.
+    watched any more. `groups` are the destinations where a failure was posted lately.
     """
 
     changed_at: datetime
@@ -118,6 +134,11 @@ class TargetState(msgspec.Struct, frozen=True, omit_defaults=True):
     event_count: int = 0
     card_destinations: tuple[str, ...] = ()
     is_closed: bool = False
+    groups: tuple[Group, ...] = ()
+
+    @property
+    def has_groups_to_sum_up(self) -> bool:
+        return any(group.alert_keys for group in self.groups)
 
 
 class Outage(msgspec.Struct, frozen=True):

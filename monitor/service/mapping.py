@@ -91,12 +91,13 @@ def settings_of(config: Config, entry: WatchEntry) -> WatchSettings:
 def plan_of(config: Config) -> Plan:
     """Return the routes and quiet windows, in their order."""
     return Plan(
-        rules=tuple(_rule(entry, n) for n, entry in enumerate(config.route, start=1)),
+        rules=tuple(_rule(config, entry, n) for n, entry in enumerate(config.route, start=1)),
         windows=tuple(map(_window, config.quiet)),
+        group_interval=config.notify.group_interval,
     )
 
 
-def _rule(entry: Route, number: int) -> Rule:
+def _rule(config: Config, entry: Route, number: int) -> Rule:
     return Rule(
         destination=destination_of_route(entry, number),
         name=entry.name or "",
@@ -106,6 +107,7 @@ def _rule(entry: Route, number: int) -> Rule:
         continues=entry.continues,
         min_failed=entry.min_failed,
         lasting=entry.lasting or timedelta(),
+        group_interval=entry.group_interval or config.notify.group_interval,
     )
 
 

@@ -192,14 +192,18 @@ _PHRASES = re.compile(
     r"(?P<what>failed|was not approved|succeeded after failing|waits for an approval)\b"
 )
 _SAME = {"was not approved": "failed"}
+_SUMMARY = re.compile(
+    r"^(?:❌ [^\n]*: [\d,]+ more \w+ failed|[❌✅] (?:[\d,]+ \w+ fails?|nothing fails any more))\b",
+    re.MULTILINE,
+)
 _DONE = re.compile(r"^✓ (?P<subject>[^:]+?) is done\b")
 
 
 def _lines(posts: Sequence[Posted], story: _Story) -> Iterable[str]:
     """Yield the same short sentences as they can be read in the threads' replies."""
     for post in posts:
-        if post.thread_ts is None:
-            continue
+        if post.thread_ts is None or _SUMMARY.search(plain_text(post)):
+            continue  # a summary repeats what the thread has one by one
         for line in plain_text(post).splitlines():
             yield from _sentence(line, story)
 

@@ -28,7 +28,8 @@ import msgspec
 from monitor.compose import notifications, render
 from monitor.decide import events
 from monitor.decide.diff import Difference, diff, keep_absent
-from monitor.decide.dispatch import Dispatch, Plan, Scene, dispatch
+from monitor.decide.dispatch import Dispatch, Plan, dispatch
+from monitor.decide.scene import Scene
 from monitor.decide.stalls import StallRules
 from monitor.errors import MalformedAnswer
 from monitor.kinds import KINDS, approvals, every_part, release, workflow
@@ -520,7 +521,13 @@ class Life:
     def _dispatch(self, after: Snapshot, decision: events.Decision) -> Dispatch:
         scene = Scene(after, _DEFAULTS)
         return dispatch(
-            scene, decision.events, decision.state, plan=Plan(), silences=(), now=self.now
+            scene,
+            decision.events,
+            decision.state,
+            plan=Plan(group_interval=timedelta(minutes=5)),
+            silences=(),
+            keeps_cards=lambda destination: destination != "hook",
+            now=self.now,
         )
 
     def _draw(self, after: Snapshot, decision: events.Decision, dispatched: Dispatch) -> None:

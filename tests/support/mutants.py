@@ -182,6 +182,12 @@ MUTANTS = (
         "> rule.lasting",
         "test_routes.py::test_what_recovers_by_itself_wakes_nobody",
     ),
+    Mutant(
+        "a group is never closed",
+        "group.alert_keys and (has_ended or group.ends_at <= self._now)",
+        "group.alert_keys and has_ended and group.ends_at <= self._now",
+        "test_bad_nights.py::test_twelve_more_that_fail_one_by_one_are_one_post",
+    ),
     # What can be seen at all
     Mutant(
         "a list that is answered says that there is what it is of",

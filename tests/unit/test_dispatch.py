@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.decide.dispatch import Dispatch, Plan, Scene, dispatch
+from monitor.decide.dispatch import Dispatch, Plan, dispatch
 from monitor.decide.routing import Rule
+from monitor.decide.scene import Scene
 from monitor.decide.verdicts import Silence
 from monitor.decide.windows import Once, Then, Window
 from monitor.kinds.installer import APP, INSTALLER
@@ -37,7 +38,7 @@ from tests.support.builders import (
 )
 from tests.support.clock import NOON
 
-DEFAULT, ONCALL = "#releases", "#oncall"
+DEFAULT, ONCALL, HOOK = "#releases", "#oncall", "webhook"
 HERE = Mention(MentionKind.HERE)
 
 
@@ -64,6 +65,7 @@ class RoutedRelease:
             self.reader.state,
             plan=self.plan,
             silences=self.silences,
+            keeps_cards=lambda destination: destination != HOOK,
             now=after(minutes),
         )
         self.reader.state = found.state

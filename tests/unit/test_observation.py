@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from monitor.compose import render
-from monitor.compose.observation import Facts, Observation, Seen, compare, observe
-from monitor.compose.templates import MessageTemplates
+from monitor.compose.observation import Seen, compare
 from monitor.decide.dispatch import Plan
 from monitor.decide.routing import Rule
 from monitor.decide.verdicts import Silence
@@ -20,49 +17,14 @@ from monitor.model import (
     Matcher,
     Mention,
     MentionKind,
-    Named,
-    NamePatterns,
-    Target,
-    Watch,
-    WatchSettings,
 )
-from tests.support.builders import NOON, PATIENCE, RELEASE_ID, after, deploy, release, step
+from tests.support.builders import NOON, PATIENCE, after, deploy, release, step
+from tests.support.watched import DEFAULT, TARGET, observed
 
-TARGET = Target("release", RELEASE_ID)
-DEFAULT = "#releases"
-WATCH = Watch(
-    TARGET,
-    WatchSettings(
-        entry=Named(RELEASE_ID),
-        default_destinations=(DEFAULT,),
-        labels={},
-        interval=timedelta(seconds=15),
-        settled_interval=timedelta(minutes=5),
-        forget_after=timedelta(days=7),
-        limit=20,
-        names=NamePatterns(),
-    ),
-)
 RUNNING = release("executing", step(1, "executing", deploy("inl1", "executing")))
 SILENCE = Silence(
     id=1, matcher=Matcher(), until=after(60), author="anna", reason="known", created_at=NOON
 )
-
-
-def observed(
-    seen: Seen | None, root: Entity, now: datetime, *, plan: Plan | None = None, **facts: Any
-) -> Observation | None:
-    change = compare(seen, TARGET, root, now=now, stall_rules=PATIENCE)
-    return observe(
-        seen,
-        change,
-        Facts(Called(), **facts),
-        watch=WATCH,
-        plan=plan or Plan(),
-        links=render.Links("https://app.nuon.co", "org1"),
-        templates=MessageTemplates.none(),
-        keeps_cards=lambda _: True,
-    )
 
 
 def seen_at_noon(**facts: Any) -> Seen:

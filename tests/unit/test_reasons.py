@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from monitor.compose.phrases import phrase_of, phrase_of_many
-from monitor.decide.dispatch import Plan, Scene, dispatch
+from monitor.decide.dispatch import Plan, dispatch
+from monitor.decide.scene import Scene
 from monitor.kinds import KINDS
 from monitor.model import (
     Alert,
@@ -138,7 +139,15 @@ def decided(history: Iterable[tuple[float, Entity]], texts: Mapping[str, str]) -
         assert reader.seen is not None
         assert reader.state is not None
         scene = Scene(reader.seen, ("#releases",))
-        sent = dispatch(scene, events, reader.state, plan=Plan(), silences=(), now=after(minute))
+        sent = dispatch(
+            scene,
+            events,
+            reader.state,
+            plan=Plan(),
+            silences=(),
+            keeps_cards=lambda _: True,
+            now=after(minute),
+        )
         found.append(
             (
                 [

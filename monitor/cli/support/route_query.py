@@ -13,12 +13,24 @@ from monitor.cli.support.stored_targets import Knowledge, Known
 from monitor.compose.notifications import LOUD
 from monitor.config import Config
 from monitor.config import Watch as WatchEntry
-from monitor.decide.dispatch import Plan, joined, subject_of
+from monitor.decide.dispatch import Plan
 from monitor.decide.reachability import subject_of_outage
 from monitor.decide.routing import route
-from monitor.decide.verdicts import Silence, Verdict
+from monitor.decide.scene import subject_of
+from monitor.decide.verdicts import Silence, Verdict, joined
 from monitor.deliver.destinations import Destinations
-from monitor.model import LABEL, MATCH_KEYS, Entity, Event, EventKind, Level, Named, Subject, Watch
+from monitor.model import (
+    LABEL,
+    MATCH_KEYS,
+    Entity,
+    Event,
+    EventKind,
+    Group,
+    Level,
+    Named,
+    Subject,
+    Watch,
+)
 from monitor.service.mapping import settings_of
 from monitor.store import Store
 from monitor.text import join_names, plain
@@ -33,11 +45,25 @@ _SHOWN = 8
 
 @dataclass(frozen=True, slots=True)
 class RouteQuery:
-    """An event, when it happens, and the destinations of the channels that its watches have."""
+    """An event, when it happens, and the destinations of the channels that its watches have.
+
+    `groups` are those of the rollout, where it was seen.
+    """
 
     subject: Subject
     default_destinations: tuple[str, ...]
     at: datetime
+    groups: tuple[Group, ...] = ()
+
+    @property
+    def is_grouped(self) -> bool:
+        """Whether such events are put together where several come one after the other."""
+        return self.subject.event is EventKind.FAILED and self.subject.level is not Level.ROLLOUT
+
+    def open_group(self, destination: str) -> Group | None:
+        """Return the group that would have the event in a destination."""
+        groups = (one for one in self.groups if one.destination == destination)
+        return next((one for one in groups if not one.is_over(self.at)), None)
 
     @property
     def is_of_outage(self) -> bool:
@@ -70,6 +96,7 @@ class RouteQuery:
                 now=self.at,
                 windows=windows,
                 silences=silences,
+                group_interval=plan.group_interval,
             )
             for destination in self.default_destinations
         )
@@ -117,8 +144,10 @@ def route_query_of(config: Config, store: Store | None, asked: Asked, at: dateti
     Raises UsageError for an unknown watch or install, MonitorError for an unknown target.
     """
     entry = _entry(config, asked.watch) if asked.watch is not None else None
+    groups: tuple[Group, ...] = ()
     if asked.target_id is not None and store is not None:
         known = Knowledge(config, store).named(asked.target_id)
+        groups = known.state.groups
         if entry is not None:
             settings = settings_of(config, entry)
             known = replace(known, watch=replace(known.watch, settings=settings))
@@ -133,7 +162,7 @@ def route_query_of(config: Config, store: Store | None, asked: Asked, at: dateti
         subject, destinations = _of_nothing_known(config, store, asked)
     labels = {**subject.labels, **dict(asked.labels)}
     return RouteQuery(
-        replace(subject, **_differences(store, asked), labels=labels), destinations, at
+        replace(subject, **_differences(store, asked), labels=labels), destinations, at, groups
     )
 
 

@@ -10,7 +10,7 @@ from monitor.compose import render
 from monitor.compose.assembly import scene_of, view_of
 from monitor.config import Config
 from monitor.decide import progress
-from monitor.decide.dispatch import Scene
+from monitor.decide.scene import Scene
 from monitor.decide.verdicts import Silence
 from monitor.errors import MonitorError
 from monitor.kinds import FINDERS, KINDS, alternatives

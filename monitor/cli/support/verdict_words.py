@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 
-from monitor.compose.phrases import clock_words, silence_words
+from monitor.cli.support.route_query import RouteQuery
+from monitor.compose.phrases import clock_words, grouped_words, grouping_words, silence_words
 from monitor.decide.verdicts import Decision, Shortfall, Step, Verdict
 from monitor.decide.windows import Hold
 from monitor.model import Mismatch
@@ -37,6 +38,22 @@ def verdict_words(verdict: Verdict, now: datetime) -> tuple[str, ...]:
     if verdict.silence is not None:
         return (silence_words(verdict.silence, now),)
     return tuple(_sentences(verdict, now))
+
+
+def group_words(
+    query: RouteQuery, verdict: Verdict, has_thread: Callable[[str], bool]
+) -> Iterator[str]:
+    """Yield for each destination that is notified of a failure what it means for further ones."""
+    if not query.is_grouped:
+        return
+    for one in verdict.recipients:
+        group = query.open_group(one.destination)
+        threaded = has_thread(one.destination)
+        if group is None:
+            words = grouping_words(one.group_interval, has_thread=threaded)
+        else:
+            words = grouped_words(group.ends_at, query.at, has_thread=threaded)
+        yield f"in {plain(one.destination, _SHOWN)}: {words}"
 
 
 def _sentences(verdict: Verdict, now: datetime) -> Iterator[str]:

@@ -29,6 +29,7 @@ from monitor.compose.render.digests import (
     quiet_summary,
 )
 from monitor.compose.render.first_line import first_line, with_mentions
+from monitor.compose.render.groups import group
 from monitor.compose.render.layout import View
 from monitor.compose.render.links import Links
 from monitor.compose.render.notices import (
@@ -52,6 +53,7 @@ __all__ = [
     "card",
     "digest",
     "first_line",
+    "group",
     "headline",
     "page_of",
     "plain",

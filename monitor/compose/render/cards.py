@@ -16,6 +16,7 @@ from monitor.compose.render.blocks import (
 )
 from monitor.compose.render.budget import BUDGETS, Budget, fitted, fitting
 from monitor.compose.render.facts import fact_lines
+from monitor.compose.render.groups import with_extent
 from monitor.compose.render.headlines import headline_of, is_headline, state_of
 from monitor.compose.render.layout import Layout, View, look
 from monitor.compose.render.lines import lines_of, page_of_item, text_of
@@ -61,22 +62,36 @@ def _card(view: View) -> tuple[Message, Budget]:
     )
 
 
-def reply(view: View, events: Sequence[Event]) -> Message:
-    """Draw what one poll brought, for the card's thread: it names those events only."""
+def reply(
+    view: View,
+    events: Sequence[Event],
+    further: Sequence[Event] = (),
+) -> Message:
+    """Draw what one poll brought, for the card's thread: it names those events only.
+
+    `further` are failures that the thread has already, and the channel has not.
+    """
     layout = look(view)
-    news = news_of(layout, events)
+    news = with_extent(layout, news_of(layout, events), further)
     # The thread says what it is about, a push notification does not.
     is_named = any(one.subject == layout.title for one in news[:1])
     lead = [] if is_named else [line(layout.title)]
     return fitting(lambda budget: bare_message(lead, lines_of(layout, news, budget)))
 
 
-def standalone(view: View, events: Sequence[Event]) -> Message:
-    """Draw what happened and how it stands, complete without any other message."""
+def standalone(
+    view: View,
+    events: Sequence[Event],
+    further: Sequence[Event] = (),
+) -> Message:
+    """Draw what happened and how it stands, complete without any other message.
+
+    `further` are failures that there was no message for.
+    """
     layout = look(view)
     # How it began and how it ended is what the headline says.
     beside = [event for event in events if not is_headline(event, layout.root)]
-    news = news_of(layout, beside)
+    news = with_extent(layout, news_of(layout, beside), further)
     troubles = troubles_of(layout, shown_elsewhere={event.entity.id for event in beside})
     return fitting(
         lambda budget: headed_message(

@@ -54,8 +54,8 @@ MISTAKES: dict[str, tuple[str | bytes, list[str]]] = {
         WATCH + '[POLL]\ninterval = "1m"\n',
         [
             (
-                "POLL: unknown key; known are nuon, slack, poll, stall, watch, route, quiet,"
-                " digest, templates, store, http, log, heartbeat"
+                "POLL: unknown key; known are nuon, slack, poll, stall, notify, watch, route,"
+                " quiet, digest, templates, store, http, log, heartbeat"
             )
         ],
     ),

@@ -53,10 +53,11 @@ MISTAKES: dict[str, tuple[str | bytes, list[str]]] = {
         ["[[route]] #1 webhook_url: set together with [[route]] #1 channel: keep one of the two"],
     ),
     "a dropping route that tells someone": (
-        ROUTE + 'drop = true\nmention = ["@here"]\ncontinue = true\nmin_failed = 2\n',
+        ROUTE + 'drop = true\nmention = ["@here"]\ncontinue = true\nmin_failed = 2\n'
+        'group_interval = "1m"\n',
         [
             f"[[route]] #1 {key}: has no meaning with drop = true"
-            for key in ("channel", "mention", "continue", "min_failed")
+            for key in ("channel", "mention", "continue", "min_failed", "group_interval")
         ],
     ),
     "an unknown key of a route": (
