@@ -182,9 +182,12 @@ def questions(
                 continue
             if work.phase is Phase.FAILED:
                 failed.append(Question(path, work.status, halted=WORKFLOW))
-                details += workflow_details.questions_of(beside.get(path))
             elif work.phase in _OPEN:
                 under_way.append(Question(path))
+            else:
+                continue
+            # Its workflow may say that it failed before the group takes note of it.
+            details += workflow_details.questions_of(beside.get(path))
     return tuple(dict.fromkeys((*failed, *details, *under_way)))
 
 

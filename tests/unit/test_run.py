@@ -290,6 +290,27 @@ async def test_why_an_install_failed_is_what_its_workflow_says() -> None:
     assert reason_of(units(root)["inl1"]) == "helm upgrade timed out"
 
 
+async def test_a_workflow_that_has_not_seen_its_install_fail_says_nothing_of_it() -> None:
+    polled = platform(group_row(install_row(1, "error")), inw1=workflow_row("inw1", "in-progress"))
+
+    unit = units(await polled.poll())["inl1"]
+
+    assert (unit.status, unit.status_at, unit.children) == ("error", None, ())
+    polled.answers["/v1/workflows/inw1"] = workflow_row("inw1", "error")
+    (workflow,) = units(await polled.poll())["inl1"].children
+    assert workflow.status == "error"
+
+
+async def test_the_deploy_of_an_install_is_asked_about_before_its_group_takes_note() -> None:
+    applying = step_row("error", "apply", step_target_id="dpl1", step_target_type="install_deploys")
+    workflow = workflow_row("inw1", "error", applying, owner_id="inl1", owner_type="installs")
+    polled = platform(group_row(install_row(1)), inw1=workflow)
+
+    await polled.poll()
+
+    assert "/v1/installs/inl1/deploys/dpl1" in polled.asked
+
+
 async def test_an_install_is_not_done_before_the_runbooks_after_its_deploy_are() -> None:
     runbooks = [
         {"runbook_name": "migrate", "status": "success", "workflow_id": "inwm"},
