@@ -41,6 +41,8 @@ _ASKED_AT_ONCE = 3
 
 A replica that lags has not seen it fail, or does not have it yet.
 """
+_LONGEST_AWAITED_SECONDS = 240.0
+"""What was asked for again after a longer pause is not expected any more."""
 _LONGEST_PAUSE_SECONDS = 3600.0
 _LONGEST_PAUSE_OF_MOVING_SECONDS = 300.0
 """Of what moves by itself, where it does not come though it is there: it holds up every poll."""
@@ -68,6 +70,11 @@ class _Asked:
     asked_at: float
     pause: float
     times_behind: int
+
+    @property
+    def is_awaited(self) -> bool:
+        is_lacking = self.answer is None or self.times_behind > 0
+        return is_lacking and self.pause <= _LONGEST_AWAITED_SECONDS
 
 
 class Explanations:
@@ -110,6 +117,12 @@ class Explanations:
         answers = self._answers()
         self._asked = {path: self._asked[path] for path in answers if path in self._asked}
         return answers
+
+    @property
+    def is_awaiting(self) -> bool:
+        """Whether an answer is to be had soon: it has not come yet, or was an older one."""
+        asked = [self._asked.get(question.path) for question in self._questions]
+        return any(one is None or one.is_awaited for one in asked)
 
     def _is_made_of(self, fingerprint: bytes, last_seen: LastSeen) -> bool:
         if self._made_of is None:

@@ -133,7 +133,9 @@ class RolloutPoller:
     @property
     def is_settled(self) -> bool:
         seen, now = self._seen, self._context.now()
-        return seen is not None and events.is_settled(seen.snapshot, seen.state, now)
+        if seen is None or self._explanations.is_awaiting:
+            return False
+        return events.is_settled(seen.snapshot, seen.state, now)
 
     async def _load(self) -> None:
         stored = await self._context.store.call(

@@ -221,6 +221,32 @@ async def test_an_answer_older_than_what_it_explains_is_asked_for_again_at_once(
     assert asker.platform.take_asked() == []
 
 
+async def test_what_explains_a_target_is_awaited_while_it_may_come_soon() -> None:
+    asker = Asker([Question("/workflow", "error", WORKFLOW), Question("/build", "error")])
+    asker.platform.answers |= {"/workflow": _UNDER_WAY, "/build": NuonRejected("403")}
+
+    await asker.poll()
+    assert asker.explanations.is_awaiting
+
+    asker.platform.answers["/workflow"] = _FAILED
+    await asker.poll()
+    assert not asker.explanations.is_awaiting
+
+
+async def test_what_does_not_come_is_not_awaited_for_ever() -> None:
+    asker = Asker([Question("/workflow", "error")])
+    asker.platform.answers["/workflow"] = NuonUnavailable("away")
+
+    seconds = 0
+    while seconds < 3600:
+        await asker.poll()
+        if not asker.explanations.is_awaiting:
+            break
+        seconds += 15
+
+    assert 60 < seconds < 600
+
+
 async def test_what_goes_on_though_its_subject_failed_is_asked_for_few_times_in_a_row() -> None:
     asker = Asker([Question("/workflow", "error", WORKFLOW)])
     asker.platform.answers["/workflow"] = _UNDER_WAY
