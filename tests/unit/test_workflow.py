@@ -124,6 +124,14 @@ def test_everything_with_a_status_in_the_documented_workflow_is_in_the_tree() ->
     assert len(distinct.paths) == 8
 
 
+@pytest.mark.parametrize("nameless", [{"name": "notify", "status": "success"}, 7])
+def test_a_step_without_an_id_costs_that_step_alone(nameless: object) -> None:
+    root = read(document(step_row("apply api", "in-progress"), nameless))
+
+    (group,) = root.children
+    assert [step.name for step in group.children] == ["apply api"]
+
+
 def test_a_group_is_called_as_the_platform_calls_it() -> None:
     root = read(
         document(
@@ -228,8 +236,8 @@ def test_only_an_end_is_a_success_while_steps_are_open(word: str) -> None:
         ({"id": WORKFLOW_ID}, "has no status"),
         (document(status=""), "has no status"),
         (document(steps={}), "no list"),
-        (document({"name": "apply"}), "a workflow step in the answer has no id"),
-        (document(7), "a workflow step in the answer has no id"),
+        (document({"name": "apply"}), "no workflow step in the answer has an id"),
+        (document(7), "no workflow step in the answer has an id"),
         ([], "promised shape"),
     ],
 )
