@@ -60,6 +60,8 @@ _STEP = {
     "cancelled": "cancelled",
     "approval-denied": "approval-denied",
 }
+_DRIFTED = "drifted"
+"""What a check for drift came to that found some; only its step says so on the platform."""
 _COMPONENTS = (
     *("network", "cluster", "database", "cache", "queue", "storage", "secrets", "ingress"),
     *("checkout", "catalog", "search", "billing", "identity", "mail", "reports", "gateway"),
@@ -111,7 +113,9 @@ class WorkflowDialect(Dialect):
             owner_name=owner_name,
             type=rollout.scenario.workflow_type,
             subject=rollout.cast.app_name,
-            life=with_pauses(rollout.life, [step.life for step in rollout.steps]),
+            life=with_pauses(
+                tuple(map(_written, rollout.life)), [step.life for step in rollout.steps]
+            ),
             rows=tuple(rows),
             groups=tuple(groups),
             metadata=_metadata(rollout, rows),
@@ -125,6 +129,11 @@ class WorkflowDialect(Dialect):
             for played in step.deploys
             for target_id in [_target_id(_row_id(played))]
         }
+
+
+def _written(o: Occurrence) -> Occurrence:
+    """Return what the platform writes of a check for drift: a good end, whatever it found."""
+    return replace(o, status="success") if o.status == _DRIFTED else o
 
 
 def _owner_of(rollout: Rollout) -> tuple[str, str]:
@@ -172,6 +181,8 @@ class _Translation:
         self._release = release
         self._owner, _ = _owner_of(release)
         life = release.life
+        deploys = [deploy for step in release.steps for deploy in step.deploys]
+        self._has_drifted = any(deploy.life[-1].status == _DRIFTED for deploy in deploys)
         self._generated = next(
             (o.at for o in life if o.status == "executing_release_steps"), float("inf")
         )
@@ -207,6 +218,8 @@ class _Translation:
             status, description = _WHOLE.get(o.status, (o.status, o.description))
             if o.at in self._retries:
                 status = "retrying"
+            if status == "success" and self._has_drifted:
+                status = _DRIFTED
             metadata = {"error_message": self._reason(o)} if status == "error" else {}
             yield replace(
                 o,
@@ -268,7 +281,13 @@ class _Translation:
             created = ends or created
         if not deploys:
             row_id = id_of("iws", f"workflow {step.id} {install_id}")
-            yield self._row(row_id, work, self._life(row_id, created, (), None))
+            life = self._life(row_id, created, (), None)
+            skipped = [
+                replace(life[0], at=o.at, status=_GROUP[o.status])
+                for o in step.life
+                if o.status == "skipped"
+            ]
+            yield self._row(row_id, work, (*life, *skipped))
 
     def _row(self, row_id: str, work: str, life: Life) -> Deploy:
         return Deploy(row_id, self._owner, "", life, work)

@@ -227,7 +227,7 @@ async def test_a_wrong_token_is_said_before_a_missing_route(
 # Other stories
 
 
-def test_a_drift_check_ends_well_with_a_step_that_drifted() -> None:
+def test_a_drift_check_that_found_some_is_written_as_a_good_end() -> None:
     rollout = timeline(SCENARIOS_OF_TODAY["drift"], 1, dialect="workflow", shape=Shape.THIN)
     state = rollout.state_at(9e5)
 
@@ -235,7 +235,7 @@ def test_a_drift_check_ends_well_with_a_step_that_drifted() -> None:
     assert sorted(row["status"]["status"] for row in state["steps"]) == [
         *("drifted", "success", "success"),
     ]
-    assert summary_due(rollout).verdict is Meaning.GOOD_END
+    assert summary_due(rollout).verdict is Meaning.BAD_END
 
 
 def test_one_step_can_be_without_an_id() -> None:
