@@ -93,7 +93,7 @@ def write_flow(
         }
     document = without_zeros(document, unless=detail is Detail.FAT)
     # The one zero value that is never left out.
-    return document | {"plan_only": False}
+    return document | {"plan_only": rollout.scenario.is_preview}
 
 
 CUSTOMERS_VALUE = "s3cret-of-a-customer"

@@ -74,6 +74,7 @@ class Scenario:
     As a workflow it is one of `workflow_type` at the install number `owner`. Scenarios with the
     same `build` roll out the same one.
     `build_words` are its build's, while it is awaited, when it is there and when it is not.
+    A preview only plans.
     `skips` are steps that are passed over, each with the word for it that workflows have.
     `removals` are steps that leave all answers so long after the release was created.
     """
@@ -93,6 +94,7 @@ class Scenario:
     age: float = 0.0
     has_gaps: bool = False
     has_idless_step: bool = False
+    is_preview: bool = False
     build_words: tuple[str, str, str] = ("building", "active", "error")
     status_lags: bool = False
     detail: Detail = Detail.USUAL

@@ -85,7 +85,7 @@ class Relations(Records):
         builds = Builds(self.cast, self.deploy_id, self.life, self.install_id)
         return {
             "created_by": self.account(),
-            "action_workflow_runs": [self.action_run()],
+            "action_workflow_runs": [self.retried_run(), self.action_run()],
             "component_build": builds.component_build(),
             "log_stream": self.log_stream(),
             "oci_artifact": builds.oci_artifact(),
@@ -248,6 +248,17 @@ class Relations(Records):
             workflow_id=related_id("inw", self.deploy_id),
         )
 
+    def retried_run(self) -> Document:
+        """Return a run of an action that another one stands for."""
+        return self.record_of(
+            "iar",
+            id=related_id("iar", f"retried {self.deploy_id}"),
+            install_id=self.install_id,
+            status="retried",
+            status_description="retried",
+            trigger_type="post-deploy-component",
+        )
+
     def action_run(self) -> Document:
         return self.record_of(
             "iar",
@@ -306,8 +317,9 @@ class Relations(Records):
                 config_count=1,
                 configs=[self.action_config()],
                 name="smoke-test",
-                status="active",
-                status_description="action is active",
+                # Somebody removes the action while its run is still shown.
+                status="delete_queued",
+                status_description="delete is queued",
             ),
             action_workflow_id=related_id("act", self.cast.app_id),
             install_id=self.install_id,

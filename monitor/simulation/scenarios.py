@@ -395,6 +395,12 @@ SCENARIOS_OF_TODAY: Mapping[str, Scenario] = {
             has_idless_step=True,
         ),
         Scenario(
+            name="preview",
+            summary="a change is planned for all installs, and applied to none",
+            steps=(2, 2),
+            is_preview=True,
+        ),
+        Scenario(
             name="superseded",
             summary="a newer run takes over one of the installs",
             steps=(4, 4),

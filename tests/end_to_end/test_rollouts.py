@@ -123,6 +123,21 @@ async def test_a_failure_is_told_with_the_reason_that_only_something_deep_down_g
         assert all(HELM_ERROR in line for line in failed)
 
 
+async def test_an_action_that_was_tried_again_and_is_to_be_removed_is_no_trouble(
+    tmp_path: Path,
+) -> None:
+    async with a_world(tmp_path, shape=Shape.DOCUMENTED) as world:
+        release_id = await watch(world, "fat", seed=1)
+
+        known, state = world.stored(release_id)
+        words = {part.status for _, part in known.root.flat() if "action" in part.kind}
+        assert words >= {"retried", "delete_queued", "finished"}
+        found = world.audit(release_id)
+        assert (found.lost, found.repeated, found.false) == ((), (), ())
+        assert state.alerts == ()
+        assert plain_text(world.cards(release_id)[-1]).startswith("✅")
+
+
 @pytest.mark.parametrize("fault", ["503", "reset_after"])
 async def test_what_slack_does_not_confirm_is_told_all_the_same_and_once(
     tmp_path: Path, fault: str

@@ -144,7 +144,7 @@ def branch_run(rollout: Rollout, seconds: float, *, has_branch: bool = False) ->
         "created_by": account(cast),
         "workflow_id": rollout.id,
         "status": status,
-        "run_type": "manual-run",
+        "run_type": "git-preview-run" if rollout.scenario.is_preview else "manual-run",
         "commit_sha": cast.commit,
         "head_sha": cast.commit,
         "base_branch": cast.branch_name,
