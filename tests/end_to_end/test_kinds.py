@@ -5,41 +5,36 @@ In CI a few small ones; with `NUON_MONITOR_LONG_TESTS=1` every scenario in every
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from monitor.simulation.audit import audit, summary_due, summary_on
-from monitor.simulation.scenarios import DIALECTS, SCENARIOS, Scenario
+from monitor.simulation.scenarios import DIALECTS, Scenario
 from monitor.simulation.slack import plain_text
 from tests.support.expected import card_of, truth_of, unexplained, unmarked
 from tests.support.long_tests import IS_LONG
+from tests.support.stories import ALL, small, stories
 from tests.support.world import a_world, watch
 
 _OTHERS = sorted(DIALECTS.keys() - {"release"})
-_LONG = sorted(
-    set(SCENARIOS) - {"already-failed", "already-done", "deleted", "thin", "large", "fat"}
-)
 
 
 def lives(**names: str) -> list[tuple[str, str]]:
     """Return dialects with the scenarios that are named for each, in the long run with all."""
     if IS_LONG:
-        return [(dialect, name) for dialect in _OTHERS for name in _LONG]
+        return stories(*_OTHERS)
     return [(dialect, name) for dialect, all_ in names.items() for name in all_.split()]
 
 
 def of(name: str) -> Scenario:
     """Return a scenario, in CI with a few installs only."""
-    scenario = SCENARIOS[name]
-    if IS_LONG:
-        return scenario
-    return replace(scenario, steps=tuple(min(size, 3) for size in scenario.steps[:2]))
+    return ALL[name] if IS_LONG else small(name)
 
 
 @pytest.mark.parametrize(
-    ("dialect", "name"), lives(run="retry approval", workflow="retry", installer="vanishing")
+    ("dialect", "name"),
+    lives(run="retry approval stopped superseded", workflow="retry drift", installer="vanishing"),
 )
 async def test_what_is_told_is_what_happened_each_once_over_any_restarts(
     tmp_path: Path, dialect: str, name: str
@@ -52,7 +47,8 @@ async def test_what_is_told_is_what_happened_each_once_over_any_restarts(
 
 
 @pytest.mark.parametrize(
-    ("dialect", "name"), lives(run="vanishing", workflow="approval", installer="retry")
+    ("dialect", "name"),
+    lives(run="vanishing empty-group", workflow="approval runbook", installer="retry"),
 )
 async def test_the_last_card_shows_the_last_snapshot_and_that_is_the_truth(
     tmp_path: Path, dialect: str, name: str
@@ -84,6 +80,19 @@ async def test_polling_more_rarely_tells_the_same_failures(
         found = audit(world.platform.rollout(target_id), world.channel, knows_waits=False)
         lost = [sentence for sentence in found.lost if sentence.endswith(" failed")]
         assert (lost, found.repeated, found.false) == ([], (), ())
+
+
+@pytest.mark.parametrize("dialect", ["run", "workflow"])
+async def test_a_preview_is_told_as_what_changes_nothing(tmp_path: Path, dialect: str) -> None:
+    async with a_world(tmp_path) as world:
+        target_id = await watch(world, "preview", seed=1, dialect=dialect, every=30)
+
+        found = audit(world.platform.rollout(target_id), world.channel)
+        assert (found.lost, found.repeated, found.false) == ((), (), ())
+        told = "\n".join(world.texts)
+        assert "a plan only, changes nothing" in plain_text(world.cards(target_id)[-1])
+        assert "✅" in told
+        assert " is on " not in told
 
 
 async def test_an_approval_that_waits_anywhere_is_told_once_over_restarts_and_so_is_its_answer(

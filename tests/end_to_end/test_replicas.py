@@ -6,7 +6,6 @@ beginning.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,37 +14,28 @@ import pytest
 
 from monitor.model import Entity, Level
 from monitor.simulation.audit import audit
-from monitor.simulation.scenarios import DIALECTS, SCENARIOS, Scenario
+from monitor.simulation.scenarios import DIALECTS, Scenario
 from monitor.simulation.slack import plain_text
 from tests.support.clock import NOON
 from tests.support.expected import truth_of
 from tests.support.long_tests import IS_LONG
 from tests.support.small_platform import SmallPlatform
+from tests.support.stories import ALL, small, stories
 from tests.support.world import a_world, watch
 
 _SCENARIOS = {"release": "retry", "run": "approval", "workflow": "retry", "installer": "failure"}
 _WORKFLOW_ID = "inwk2v9q7m3x8c4b6n1z5w0y2a"
-_NOT_FROM_THE_START = {"already-failed", "already-done", "deleted", "thin", "large", "fat"}
 
 
 def lives() -> list[tuple[str, str, float]]:
     """Return dialects with scenarios, and by how many seconds the replica is behind."""
     if not IS_LONG:
         return [(dialect, name, 20.0) for dialect, name in _SCENARIOS.items()]
-    names = sorted(set(SCENARIOS) - _NOT_FROM_THE_START)
-    return [
-        (dialect, name, lag)
-        for dialect in sorted(DIALECTS)
-        for name in names
-        for lag in (3.0, 20.0)
-    ]
+    return [(*story, lag) for story in stories(*sorted(DIALECTS)) for lag in (3.0, 20.0)]
 
 
 def of(name: str) -> Scenario:
-    scenario = SCENARIOS[name]
-    if IS_LONG:
-        return scenario
-    return replace(scenario, steps=tuple(min(size, 3) for size in scenario.steps[:2]))
+    return ALL[name] if IS_LONG else small(name)
 
 
 def statuses_of(root: Entity) -> dict[tuple[str, str], str]:

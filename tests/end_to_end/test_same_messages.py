@@ -1,62 +1,155 @@
-"""What is told of a rollout is the same whether its answers are thin or hold all that they can.
+"""What is told of a rollout is the same however its answers come: thin, whole, or from a replica.
 
-In CI some scenarios; with `NUON_MONITOR_LONG_TESTS=1` all that are watched from their beginning.
+Thin answers lead to the very same messages as those that hold all that they can. From a replica
+that lags come the same
+
+- notifications: what failed, waits, is stalled or ended is told in the channel, as often;
+- cards, one for each attempt, and the last of them in the end with the same words;
+- replies: none says what is not so, what was lost, or the same again.
+
+What may differ is with which others something is told, how long it took, and what lay between two
+polls: an older answer is no observation, so that the next one tells of two steps forward at once. A
+reason that an older answer lacks is not in the post that says what failed; it is on the card.
+
+In CI some stories; with `NUON_MONITOR_LONG_TESTS=1` all that are watched from their beginning.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from monitor.simulation.platform import Shape
-from monitor.simulation.scenarios import DIALECTS, SCENARIOS, Scenario
-from monitor.simulation.slack import plain_text
+from monitor.simulation.answers import Shape
+from monitor.simulation.audit import Audit, audit
+from monitor.simulation.scenarios import DIALECTS
+from monitor.simulation.slack import Posted, plain_text
 from tests.support.long_tests import IS_LONG
-from tests.support.world import a_world, watch
+from tests.support.stories import small, stories
+from tests.support.world import a_world, key_of, watch
 
 _IN_CI = {
     "release": "approval deep failure retry",
-    "run": "approval failure",
-    "workflow": "deep",
+    "run": "approval disagree failure retry parked skipped-group",
+    "workflow": "deep asks-first drift idless-step",
     "installer": "failure",
 }
-_NOT_FROM_THE_START = {"already-failed", "already-done", "deleted", "thin", "large", "fat"}
-_DIFFERENT = {
+_DIFFERENT_IF_WHOLE = {
     # By the time anybody can ask, the job is under way again and does not know any more.
     *(("release", "flicker"), ("workflow", "flicker")),
     # The workflows of its branches are in the documented answer only.
     *(("installer", "approval"), ("installer", "approval-denied")),
 }
+_DIFFERENT_WITH_A_REPLICA: set[tuple[str, str]] = set()
 
 
-def lives() -> list[tuple[str, str]]:
-    """Return dialects with scenarios."""
-    if not IS_LONG:
-        return [(dialect, name) for dialect, names in _IN_CI.items() for name in names.split()]
-    names = sorted(SCENARIOS.keys() - _NOT_FROM_THE_START)
-    return [(d, name) for d in sorted(DIALECTS) for name in names if (d, name) not in _DIFFERENT]
+def lives(*, but: set[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return dialects with stories."""
+    if IS_LONG:
+        found = stories(*sorted(DIALECTS))
+    else:
+        found = [(dialect, name) for dialect, names in _IN_CI.items() for name in names.split()]
+    return [one for one in found if one not in but]
 
 
-def small(name: str) -> Scenario:
-    scenario = SCENARIOS[name]
-    return replace(scenario, steps=tuple(min(size, 3) for size in scenario.steps[:2]))
+@dataclass(frozen=True)
+class Told:
+    """All that is posted in one life, each card as it is in the end."""
+
+    posts: tuple[Posted, ...]
+    step: str
+    """What the rollout's steps are called."""
+    audit: Audit
+
+    @property
+    def texts(self) -> list[str]:
+        return list(map(plain_text, self.posts))
+
+    @property
+    def notified(self) -> Counter[str]:
+        """What the channel was told but for why, each as often."""
+        lines = [line for post in self.posts if post.is_broadcast for line in _lines(post)]
+        return Counter(line for line in map(_claim, lines) if self._is_worth_it(line))
+
+    def _is_worth_it(self, line: str) -> bool:
+        # A step that fails is told by what failed in it, unless that was told in a poll before.
+        return line[:1] in "❌✗✅✋⏳⚠" and not line.startswith(f"✗ {self.step} ")
+
+    @property
+    def cards(self) -> int:
+        return len(self._cards)
+
+    @property
+    def last_card(self) -> list[str]:
+        return [_timeless(line) for line in _lines(self._cards[-1])]
+
+    @property
+    def _cards(self) -> list[Posted]:
+        return [post for post in self.posts if "/card/" in key_of(post)]
+
+    @property
+    def replies(self) -> Counter[str]:
+        replies = (post for post in self.posts if post.thread_ts is not None)
+        return Counter(_timeless(line) for post in replies for line in _lines(post))
 
 
-async def told(folder: Path, dialect: str, name: str, shape: Shape) -> list[str]:
-    """Return all that is posted in one life, the card as it is in the end."""
+def _lines(post: Posted) -> list[str]:
+    return plain_text(post).splitlines()
+
+
+_UNIT = r"\d+ (?:h|min|s|d)\b ?"
+_TIMES = re.compile(rf",? (?:after|in|took) (?:{_UNIT})+|(?<= · )(?:{_UNIT})+|last change .*")
+
+
+def _timeless(line: str) -> str:
+    return _TIMES.sub("", line).strip(" ·")
+
+
+def _claim(line: str) -> str:
+    """Return what a line says: without why, what else there is to say, and its links."""
+    return re.split(r": | · |  ", _timeless(line))[0]
+
+
+async def told(
+    folder: Path, dialect: str, name: str, shape: Shape = Shape.THIN, lag: float = 0.0
+) -> Told:
     folder.mkdir()
-    async with a_world(folder, shape=shape) as world:
-        await watch(world, small(name), seed=1, dialect=dialect, every=30)
-        return [plain_text(post) for post in world.channel.posts]
+    async with a_world(folder, shape=shape, replica_lag=lag) as world:
+        target_id = await watch(world, small(name), seed=1, dialect=dialect, every=30, beyond=180)
+        rollout = world.platform.rollout(target_id)
+        found = audit(rollout, world.channel)
+        return Told(tuple(world.channel.posts), rollout.dialect.step, found)
 
 
-@pytest.mark.parametrize(("dialect", "name"), lives())
+@pytest.mark.parametrize(("dialect", "name"), lives(but=_DIFFERENT_IF_WHOLE))
 async def test_thin_answers_tell_the_same_as_those_that_hold_all(
     tmp_path: Path, dialect: str, name: str
 ) -> None:
-    thin = await told(tmp_path / "thin", dialect, name, Shape.THIN)
+    thin = await told(tmp_path / "thin", dialect, name)
 
-    assert thin == await told(tmp_path / "documented", dialect, name, Shape.DOCUMENTED)
-    assert len(thin) > 1
+    documented = await told(tmp_path / "documented", dialect, name, Shape.DOCUMENTED)
+    assert thin.texts == documented.texts
+    assert len(thin.texts) > 1
+
+
+@pytest.mark.parametrize("shape", [Shape.THIN, Shape.DOCUMENTED] if IS_LONG else [Shape.THIN])
+@pytest.mark.parametrize(("dialect", "name"), lives(but=_DIFFERENT_WITH_A_REPLICA))
+async def test_a_replica_that_lags_tells_the_same(
+    tmp_path: Path, dialect: str, name: str, shape: Shape
+) -> None:
+    fresh = await told(tmp_path / "fresh", dialect, name, shape)
+    lagging = await told(tmp_path / "lagging", dialect, name, shape, lag=20.0)
+
+    assert lagging.notified == fresh.notified
+    assert (lagging.cards, lagging.last_card) == (fresh.cards, fresh.last_card)
+    assert list(_repeated(lagging.replies, fresh.replies)) == []
+    found = lagging.audit
+    assert (found.lost, found.repeated, found.false) == ((), (), ())
+
+
+def _repeated(lines: Counter[str], due: Counter[str]) -> Iterator[str]:
+    return (line for line, count in lines.items() if count > max(due[line], 1))
