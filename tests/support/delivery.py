@@ -10,6 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+from msgspec.structs import replace
+
 from monitor.deliver.pace import Pace
 from monitor.deliver.sending import Destination
 from monitor.deliver.slack import SlackClient
@@ -17,17 +19,20 @@ from monitor.deliver.worker import Delivery
 from monitor.errors import StoreError
 from monitor.metrics import Metrics
 from monitor.model import (
+    Alert,
     Card,
+    EventKind,
     Form,
     Message,
     Notification,
     Target,
+    TargetState,
 )
 from monitor.simulation.slack import Channel, SimulatedSlack
 from monitor.store import Observation, QueuedNotification, Store, StoreThread
 from monitor.watch.outage_log import OutageLog
 from tests.support.builders import release, snapshot, state
-from tests.support.clock import Clock
+from tests.support.clock import NOON, Clock
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -35,6 +40,11 @@ T = TypeVar("T")
 HOOK = "webhook"
 AT_ONCE = Pace(post=0.0, edit=0.0)
 TARGET = snapshot(release()).target
+NEW = state()
+OVER = state(ended=EventKind.SUCCEEDED)
+IN_TROUBLE = state(
+    alerts=(Alert("ins1", EventKind.FAILED, NOON, NOON, notified_destinations=("#releases",)),)
+)
 
 
 class Interrupted(Exception):
@@ -74,12 +84,14 @@ class Monitor:
     destinations: dict[str, Destination]
 
     async def save(
-        self, *notifications: Notification, cards: Iterable[Card] = (), target: Target = TARGET
+        self,
+        *notifications: Notification,
+        cards: Iterable[Card] = (),
+        target: Target = TARGET,
+        state: TargetState = NEW,
     ) -> None:
         seen = replace_target(target, self.clock.now())
-        observation = Observation(
-            seen, state(), b"", cards=tuple(cards), notifications=notifications
-        )
+        observation = Observation(seen, state, b"", cards=tuple(cards), notifications=notifications)
         await self.store.call(self.store.save, observation)
 
     async def deliver(self, *, after: float = 0.0) -> None:
@@ -166,6 +178,11 @@ def note(key: str, destination: str = "#releases", **facts: Any) -> Notification
     facts.setdefault("form", Form.MESSAGE)
     facts.setdefault("message", blocks(key))
     return Notification(key=key, destination=destination, target=TARGET, **facts)
+
+
+def about(name: str, key: str, destination: str = "#releases", **facts: Any) -> Notification:
+    """A notification about another rollout than that of `note`."""
+    return replace(note(key, destination, **facts), target=Target(TARGET.kind, name))
 
 
 def notes(*keys: str, destination: str = "#releases") -> tuple[Notification, ...]:
