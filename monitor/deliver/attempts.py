@@ -9,6 +9,7 @@ from datetime import datetime
 
 import structlog
 
+from monitor.deliver.failures import Failures
 from monitor.deliver.health import DeliveryHealth
 from monitor.deliver.pace import Pacer, QueuePace
 from monitor.deliver.reach import Reach
@@ -16,15 +17,20 @@ from monitor.deliver.retry import (
     PROBE_CHANNEL,
     Affected,
     AsPlainText,
+    Attempt,
+    Kind,
     LoseCard,
+    NextStep,
     SetAside,
     Wait,
     next_step,
 )
 from monitor.deliver.sending import Destination, Sending
-from monitor.errors import DestinationRejected, DestinationUnavailable
+from monitor.errors import DestinationRejected, DestinationUnavailable, Refusal, StoreError
 
 log = structlog.get_logger(__name__)
+
+_OWN_MISTAKE = "a mistake of the monitor's own: its log says which"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,7 @@ class Attempts:
     health: DeliveryHealth
     reach: Reach
     pacer: Pacer
+    failures: Failures
     now: Callable[[], datetime]
     jitter: Callable[[], float] = field(default=random.random)
 
@@ -50,8 +57,17 @@ class Attempts:
             self._queue_of(sending, step).take_note(step)
             await sending.wait(step, "the configuration has no such destination now")
             return
-        await sending.begin()
-        await self._send(sending, destination, is_plain_text=False)
+        try:
+            await sending.begin()
+            await self._send(sending, destination, is_plain_text=False)
+        except StoreError:
+            raise
+        except Exception:
+            # Whatever is wrong with it is not to hold up the others; the caller reports it.
+            failure = DestinationUnavailable(_OWN_MISTAKE, in_doubt=not sending.is_edit)
+            again = self._next_step(failure, sending, destination, is_plain_text=True)
+            await self._take(again, sending, _OWN_MISTAKE)
+            raise
 
     async def _send(
         self, sending: Sending, destination: Destination, *, is_plain_text: bool
@@ -65,19 +81,14 @@ class Attempts:
             # the destination accepts messages now.
             if is_new:
                 self._queue_of(sending).note_accepted()
+                if not sending.is_edit:
+                    self.failures.note_accepted(sending.destination, _key_of(sending))
                 await self.health.accepted(sending.destination, is_edit=sending.is_edit)
             else:
                 self.health.reached()
             await sending.finish()
             return
-        queue = self._queue_of(sending)
-        attempt = replace(
-            sending.attempt(failure, is_plain_text=is_plain_text),
-            queue_failures=queue.failures,
-            queue_limits=queue.limits,
-            is_probe=not destination.keeps_cards,
-        )
-        step = next_step(failure, attempt, self.now(), jitter=self.jitter())
+        step = self._next_step(failure, sending, destination, is_plain_text=is_plain_text)
         if isinstance(step, AsPlainText):
             log.warning("sent_as_plain_text", error=str(failure), **sending.log_fields)
             await self._send(sending, destination, is_plain_text=True)
@@ -87,7 +98,27 @@ class Attempts:
         if destination.keeps_cards and _may_be_out_of_reach(failure):
             await self.reach.check()
 
-    async def _take(self, step: Wait | LoseCard | SetAside, sending: Sending, reason: str) -> None:
+    def _next_step(
+        self,
+        failure: DestinationUnavailable | DestinationRejected,
+        sending: Sending,
+        destination: Destination,
+        *,
+        is_plain_text: bool,
+    ) -> NextStep:
+        queue = self._queue_of(sending)
+        attempt = replace(
+            sending.attempt(failure, is_plain_text=is_plain_text),
+            queue_failures=queue.failures,
+            queue_limits=queue.limits,
+            is_probe=not destination.keeps_cards,
+        )
+        if _may_pass(failure, attempt):
+            failing = self.failures.note_failure(sending.destination, _key_of(sending), self.now())
+            attempt = replace(attempt, failing=failing)
+        return next_step(failure, attempt, self.now(), jitter=self.jitter())
+
+    async def _take(self, step: NextStep, sending: Sending, reason: str) -> None:
         match step:
             case Wait():
                 self._queue_of(sending, step).take_note(step)
@@ -98,6 +129,8 @@ class Attempts:
             case LoseCard():
                 await sending.lose_card(step, reason)
             case SetAside():
+                if not sending.is_edit:
+                    self.failures.note_given_up(sending.destination, _key_of(sending), self.now())
                 await sending.set_aside(reason)
 
     def _queue_of(self, sending: Sending, step: Wait | None = None) -> QueuePace:
@@ -107,6 +140,22 @@ class Attempts:
         if step is not None and step.affected is Affected.DESTINATION:
             return self.pacer.edits_of(sending.destination)
         return self.pacer.edits
+
+
+def _key_of(posting: Sending) -> str:
+    return posting.log_fields["key"]
+
+
+def _may_pass(failure: DestinationUnavailable | DestinationRejected, attempt: Attempt) -> bool:
+    """Whether a post itself failed, for a reason that may end, or may not, without anyone's help.
+
+    Sent as plain text, its blocks cannot be that reason.
+    """
+    if attempt.kind is Kind.EDIT or attempt.is_search:
+        return False
+    if isinstance(failure, DestinationUnavailable):
+        return failure.retry_after is None
+    return failure.refusal is Refusal.UNKNOWN and attempt.is_plain_text
 
 
 def _may_be_out_of_reach(failure: DestinationUnavailable | DestinationRejected) -> bool:

@@ -17,7 +17,7 @@ from monitor.compose import render
 from monitor.deliver.in_doubt import InDoubtSearch
 from monitor.deliver.retry import BEFORE_LOOKING, Attempt, Kind, LoseCard, Wait
 from monitor.deliver.sending import Destination
-from monitor.errors import CannotLook, DestinationRejected, DestinationUnavailable, Refusal
+from monitor.errors import CannotLook, DestinationRejected, DestinationUnavailable
 from monitor.metrics import Metrics
 from monitor.model import Form, MessageRef
 from monitor.store import QueuedNotification, StoreThread
@@ -41,7 +41,6 @@ class Posts:
         self.metrics = metrics
         self.now = now
         self._unmarked: dict[str, Callable[[], Awaitable[None]]] = {}
-        self._unknown_since: dict[str, dict[int, datetime]] = {}
 
     async def next(self, destination: str) -> Posting | None:
         """Return the next post of a destination that is due."""
@@ -57,21 +56,6 @@ class Posts:
         if (mark := self._unmarked.get(destination)) is not None:
             await mark()
             del self._unmarked[destination]
-
-    def unknown_since(self, queued: QueuedNotification) -> datetime:
-        """Return when a post was first refused for an unknown reason; if never before, that is now.
-
-        A restart begins counting again.
-        """
-        since = self._unknown_since.setdefault(queued.destination, {})
-        return since.setdefault(queued.id, self.now())
-
-    def forget_unknown(self, destination: str | None = None) -> None:
-        """Forget since when posts are refused for an unknown reason: of one destination, or all."""
-        if destination is None:
-            self._unknown_since.clear()
-        else:
-            self._unknown_since.pop(destination, None)
 
 
 class Posting:
@@ -100,15 +84,13 @@ class Posting:
         self, error: DestinationUnavailable | DestinationRejected, *, is_plain_text: bool
     ) -> Attempt:
         queued = self._queued
-        # Sent as plain text, its blocks cannot be the reason of a refusal.
-        is_unknown = is_plain_text and _is_unknown(error)
+        del error
         return Attempt(
             Kind.POST if queued.thread is None else Kind.REPLY,
             queued.attempts,
             is_plain_text=is_plain_text,
             in_doubt=self.in_doubt,
             is_search=self._is_searching,
-            unknown_since=self._posts.unknown_since(queued) if is_unknown else None,
         )
 
     async def begin(self) -> None:
@@ -176,7 +158,6 @@ class Posting:
     async def finish(self) -> None:
         queued = self._queued
         await self._posts.mark_accepted(queued.destination)
-        self._posts.forget_unknown(queued.destination)
         self._posts.metrics.sent.inc()
         if self._cannot_look is not None:
             self._posts.metrics.posts_in_doubt.labels("unknown").inc()
@@ -211,7 +192,3 @@ class Posting:
         await self._posts.store.call(
             self._posts.store.outbox.set_aside, self._queued.id, now=now, error=reason
         )
-
-
-def _is_unknown(error: DestinationUnavailable | DestinationRejected) -> bool:
-    return isinstance(error, DestinationRejected) and error.refusal is Refusal.UNKNOWN

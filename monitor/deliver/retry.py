@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
+from monitor.deliver.failures import Failing
 from monitor.errors import DestinationRejected, DestinationUnavailable, Refusal
 
 PROBE_CREDENTIALS = timedelta(seconds=30)
@@ -22,6 +23,9 @@ LONGEST_PAUSE = timedelta(minutes=1)
 """The longest that what did nothing wrong itself waits because of a limit, or of failures."""
 _LONGEST_BEFORE_PROBE = timedelta(seconds=5)
 _LONGEST_BACKOFF = timedelta(minutes=5)
+_ENOUGH_ATTEMPTS = 6
+_GIVE_UP_AFTER = timedelta(hours=1)
+# Slack has read it, and has its reason: that seldom passes.
 _GIVE_UP_UNKNOWN_AFTER = timedelta(minutes=15)
 # Two to this power is far longer than the longest wait.
 _MOST_DOUBLINGS = 16
@@ -61,8 +65,8 @@ class Attempt:
     """Whether nothing was sent yet: an earlier attempt was still searched for."""
     is_probe: bool = False
     """Whether nothing cheaper says if its destination can be reached again: of a webhook."""
-    unknown_since: datetime | None = None
-    """When it was first refused for a reason that we do not know; None if never before."""
+    failing: Failing | None = None
+    """Of a post that failed for a reason that might pass: how long, and how the others fare."""
     queue_failures: int = 0
     """How many attempts of its queue have failed since the last one that was accepted."""
     queue_limits: int = 0
@@ -124,10 +128,12 @@ def backoff(failures: int, *, jitter: float, longest: timedelta = _LONGEST_BACKO
 
 def _after_unavailable(
     error: DestinationUnavailable, attempt: Attempt, now: datetime, jitter: float
-) -> Wait:
+) -> Wait | SetAside:
     in_doubt = attempt.in_doubt or error.in_doubt
     if error.retry_after is not None:
         return _after_limit(error.retry_after, attempt, now, jitter)
+    if _is_given_up(attempt, now, alone_after=_GIVE_UP_AFTER):
+        return SetAside()
     if attempt.is_probe and not in_doubt:
         # The same post is the next to be tried: it shows as well as any other how it stands.
         grown = backoff(attempt.queue_failures, jitter=jitter, longest=_LONGEST_BEFORE_PROBE)
@@ -165,7 +171,7 @@ def _pause(attempt: Attempt, jitter: float) -> timedelta:
 
 
 def _after_refusal(refusal: Refusal, attempt: Attempt, now: datetime, jitter: float) -> NextStep:
-    is_edit, in_doubt = attempt.kind is Kind.EDIT, attempt.in_doubt
+    in_doubt = attempt.in_doubt
     later = now + backoff(attempt.earlier, jitter=jitter)
     match refusal:
         case Refusal.MESSAGE | Refusal.UNKNOWN if not attempt.is_plain_text:
@@ -175,7 +181,7 @@ def _after_refusal(refusal: Refusal, attempt: Attempt, now: datetime, jitter: fl
         case Refusal.CHANNEL:
             until = now + PROBE_CHANNEL
             return Wait(until, in_doubt=in_doubt, affected=Affected.DESTINATION)
-        case Refusal.UNKNOWN if is_edit or _may_yet_pass(attempt.unknown_since, now):
+        case Refusal.UNKNOWN if not _is_given_up(attempt, now, alone_after=_GIVE_UP_UNKNOWN_AFTER):
             return Wait(
                 later,
                 in_doubt=in_doubt,
@@ -189,11 +195,15 @@ def _after_refusal(refusal: Refusal, attempt: Attempt, now: datetime, jitter: fl
             return SetAside()
 
 
-def _may_yet_pass(since: datetime | None, now: datetime) -> bool:
-    """Whether a refusal for an unknown reason may still end by itself.
+def _is_given_up(attempt: Attempt, now: datetime, *, alone_after: timedelta) -> bool:
+    """Whether a post that fails for a reason that might pass has failed for long enough.
 
-    The reason may concern the message or all of Slack. So the post waits a while, which delays
-    its own destination only, and is then set aside, so that a new error code of Slack does not
-    silence a channel for ever. While all posts are refused, one is set aside in that time.
+    What fails again and again while all others pass will not pass: so neither an answer that nobody
+    has foreseen nor a new error code silences a rollout for ever. Where nothing else passes, or
+    there is nothing else, the reason may concern all of Slack: then one post of a destination is
+    given up in `alone_after`, to see how the next one fares.
     """
-    return since is None or now - since < _GIVE_UP_UNKNOWN_AFTER
+    failing = attempt.failing
+    if failing is None or attempt.earlier + 1 < _ENOUGH_ATTEMPTS:
+        return False
+    return failing.others_pass or (not attempt.is_probe and now - failing.since >= alone_after)

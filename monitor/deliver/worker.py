@@ -21,6 +21,7 @@ import structlog
 
 from monitor.deliver.attempts import Attempts
 from monitor.deliver.edits import Edits
+from monitor.deliver.failures import Failures
 from monitor.deliver.health import DeliveryHealth, RefusalReports
 from monitor.deliver.in_doubt import InDoubtSearch
 from monitor.deliver.pace import Pace, Pacer
@@ -89,7 +90,10 @@ class Delivery:
         self._edits = Edits(store, metrics=metrics, now=now)
         self._taking_edit = asyncio.Lock()
         self.health = DeliveryHealth(store, reports, refusing or {})
-        self._attempts = Attempts(destination_for, self.health, self._reach, self._pacer, now)
+        self._failures = Failures()
+        self._attempts = Attempts(
+            destination_for, self.health, self._reach, self._pacer, self._failures, now
+        )
         self.turned_at = time.monotonic()
 
     def wake(self) -> None:
@@ -100,7 +104,7 @@ class Delivery:
     async def hurry(self) -> None:
         """Check all queues again: after a start, and after the clock was set."""
         self._pacer.release()
-        self._posts.forget_unknown()
+        self._failures.forget()
         await self._store.call(self._store.outbox.hurry, self._now() + BEFORE_LOOKING)
         self.wake()
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from monitor.deliver.failures import Failing
 from monitor.deliver.retry import (
     Affected,
     AsPlainText,
@@ -40,6 +41,10 @@ def edit(earlier: int = 0, **more: object) -> Attempt:
 
 def _attempt(kind: Kind, earlier: int, more: dict[str, object]) -> Attempt:
     return Attempt(kind, earlier, **more)  # type: ignore[arg-type]
+
+
+def failing(since: datetime, *, others_pass: bool = False) -> Failing:
+    return Failing(since, others_pass)
 
 
 def passing(*, retry_after: float | None = None, in_doubt: bool = False) -> DestinationUnavailable:
@@ -203,13 +208,37 @@ ROWS = {
     ),
     "and within a quarter of an hour": Row(
         refused(Refusal.UNKNOWN),
-        reply(2, is_plain_text=True, unknown_since=_A_WHILE_AGO),
-        after(3, others=0),
+        reply(5, is_plain_text=True, failing=failing(_A_WHILE_AGO)),
+        after(24, others=0),
     ),
     "and is set aside then": Row(
         refused(Refusal.UNKNOWN),
-        post(2, is_plain_text=True, unknown_since=_LONG_AGO),
+        post(5, is_plain_text=True, failing=failing(_LONG_AGO)),
         SetAside(),
+    ),
+    "but not if it was hardly tried": Row(
+        refused(Refusal.UNKNOWN),
+        post(4, is_plain_text=True, failing=failing(_LONG_AGO)),
+        after(12, others=0),
+    ),
+    "or before that, when it failed again and again while others passed": Row(
+        refused(Refusal.UNKNOWN),
+        post(5, is_plain_text=True, failing=failing(NOW, others_pass=True)),
+        SetAside(),
+    ),
+    "so is what fails for a reason that should pass, while others pass": Row(
+        passing(in_doubt=True), post(5, failing=failing(NOW, others_pass=True)), SetAside()
+    ),
+    "while nothing passes it waits, for it may be Slack": Row(
+        passing(), post(5, failing=failing(_LONG_AGO)), after(24, others=0)
+    ),
+    "but not for more than an hour": Row(
+        passing(), post(5, failing=failing(NOW - timedelta(hours=1))), SetAside()
+    ),
+    "a webhook that is away for hours loses nothing": Row(
+        passing(in_doubt=True),
+        post(5, is_probe=True, failing=failing(NOW - timedelta(hours=9))),
+        after(24, others=0, in_doubt=True),
     ),
     "while an edit waits on, for it holds up nothing": Row(
         refused(Refusal.UNKNOWN), edit(50, is_plain_text=True), after(225, others=0)
