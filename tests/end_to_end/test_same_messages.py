@@ -43,8 +43,13 @@ _DIFFERENT_IF_WHOLE = {
     *(("release", "flicker"), ("workflow", "flicker")),
     # The workflows of its branches are in the documented answer only.
     *(("installer", "approval"), ("installer", "approval-denied")),
+    # A real run's row says that it succeeded before its workflow ends, and a poll falls between.
+    ("run", "idless-step"),
 }
-_DIFFERENT_WITH_A_REPLICA: set[tuple[str, str]] = set()
+_DIFFERENT_WITH_A_REPLICA = {
+    # A version fails and a newer one takes its place between two polls: an older answer shows it.
+    ("installer", "retry"),
+}
 
 
 def lives(*, but: set[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -133,7 +138,7 @@ async def test_thin_answers_tell_the_same_as_those_that_hold_all(
 
     documented = await told(tmp_path / "documented", dialect, name, Shape.DOCUMENTED)
     assert thin.texts == documented.texts
-    assert len(thin.texts) > 1
+    assert thin.cards
 
 
 @pytest.mark.parametrize("shape", [Shape.THIN, Shape.DOCUMENTED] if IS_LONG else [Shape.THIN])
