@@ -244,6 +244,16 @@ class Cards:
         connection.execute(_UPDATE.values(ts=None, shown_fingerprint=None), its)
         return LostCard(row.wanted, row.posted_count, Urgency(row.urgency))
 
+    def mark_table_lost(
+        self, connection: Connection, of: Target, attempt: int, destination: str
+    ) -> LostCard | None:
+        """Write down that a table's card is not in Slack any more; None if none was posted."""
+        its = _key(of, attempt, destination, Form.TABLE)
+        ts = connection.execute(_TS, its).scalar()
+        if ts is None:
+            return None
+        return self.mark_lost(connection, of, attempt, destination, ts, form=Form.TABLE)
+
     def prune(self, connection: Connection, before: datetime) -> int:
         """Forget cards not changed since; that of a target's newest attempt stays with it."""
         return connection.execute(_PRUNE, {"before": before}).rowcount
@@ -257,6 +267,7 @@ _is_it = and_(
     card.c.form == bindparam("its_form"),
 )
 _WANTED = select(card.c.wanted, card.c.wanted_fingerprint).where(_is_it)
+_TS = select(card.c.ts).where(_is_it)
 _POSTED = select(card.c.wanted, card.c.posted_count, card.c.urgency).where(
     _is_it, card.c.ts == bindparam("its_ts")
 )

@@ -30,7 +30,7 @@ from monitor.model import (
     Target,
     Urgency,
 )
-from monitor.store.cards import Cards, Edit
+from monitor.store.cards import Cards, Edit, LostCard
 from monitor.store.database import Database
 from monitor.store.sending_order import (
     CARD_KEY,
@@ -248,7 +248,8 @@ class Outbox:
         """Enqueue a new card in place of one that is not in Slack any more.
 
         `lost` is the edit, or the reply, that did not find it. Once a card is lost, losing it
-        again changes nothing. A table that was lost is posted again into its card's thread.
+        again changes nothing. A table that was lost is posted again into its card's thread, and one
+        whose card was lost into that of the new card.
         """
         form = Form.CARD
         if isinstance(lost, Edit):
@@ -263,16 +264,13 @@ class Outbox:
             )
             if former is None:
                 return
-            prefix = f"{of.kind}/{of.id}/{lost.attempt}/{form}/{former.posted_count}"
-            again = Notification(
-                key=f"{prefix}/{lost.destination}",
-                destination=lost.destination,
-                form=form,
-                message=former.message,
-                target=of,
-                attempt=lost.attempt,
-            )
-            self.enqueue(connection, (again,), now, former.urgency)
+            self.enqueue(connection, (_again(lost, of, form, former),), now, former.urgency)
+            table = None
+            if form is Form.CARD:
+                table = self._cards.mark_table_lost(connection, of, lost.attempt, lost.destination)
+            if table is not None:
+                its = (_again(lost, of, Form.TABLE, table),)
+                self.enqueue(connection, its, now, table.urgency)
 
     def retry(self, ids: Iterable[int] | None, now: datetime) -> int:
         """Make what was set aside or postponed due now, all of it with None; return how many."""
@@ -367,6 +365,20 @@ _WAITING = select(func.count(notification.c.id)).where(
 _OLDEST_PENDING = select(notification.c.created_at).where(
     notification.c.id == select(func.min(notification.c.id)).where(is_open).scalar_subquery()
 )
+
+
+def _again(
+    lost: Edit | QueuedNotification, of: Target, form: Form, former: LostCard
+) -> Notification:
+    prefix = f"{of.kind}/{of.id}/{lost.attempt}/{form}/{former.posted_count}"
+    return Notification(
+        key=f"{prefix}/{lost.destination}",
+        destination=lost.destination,
+        form=form,
+        message=former.message,
+        target=of,
+        attempt=lost.attempt,
+    )
 
 
 def _next_id(connection: Connection, destination: str, now: datetime) -> int | None:

@@ -118,6 +118,11 @@ EDITS = select(
 NEXT_EDITS = (
     select(card)
     .where(_is_edit_of_others, _is_edit_due)
-    .order_by(case((card.c.urgency <= Urgency.PROBLEM, 0), else_=1), card.c.changed_at)
+    # Cards before tables: only so is no card older than a minute while as many change as may.
+    .order_by(
+        card.c.form,
+        case((card.c.urgency <= Urgency.PROBLEM, 0), else_=1),
+        card.c.changed_at,
+    )
 )
-"""The cards to be edited `now`: those of rollouts in trouble first, then the oldest."""
+"""The cards to be edited `now`: those in trouble first, then the oldest; after them the tables."""

@@ -94,6 +94,36 @@ async def test_a_table_that_somebody_deleted_is_posted_again_into_the_thread(
     assert not seen.is_deleted
 
 
+async def test_a_table_follows_its_card_when_somebody_deleted_that(posted: Monitor) -> None:
+    (seen,) = posted.slack.channel("releases").messages
+    posted.slack.delete_message(seen.ts)
+
+    await posted.save(cards=[card("1 of 3"), first_table("acme")[1]])
+    for _ in range(3):
+        await posted.deliver(after=10)
+
+    (new,) = posted.slack.channel("releases").messages
+    assert plain_text(new) == "1 of 3"
+    assert [plain_text(one) for one in new.replies] == ["head\nwhat fails\nInstall\nacme"]
+
+
+async def test_cards_are_edited_before_tables(posted: Monitor) -> None:
+    await posted.save(cards=[first_table("acme")[1]])
+    await posted.save(cards=[card("1 of 3")])
+
+    (first, second) = [await next_edit(posted) for _ in range(2)]
+
+    assert (first, second) == (Form.CARD, Form.TABLE)
+
+
+async def next_edit(monitor: Monitor) -> Form:
+    """Take the next edit as made."""
+    cards, now = monitor.store.cards, monitor.clock.now()
+    edit, *_ = await monitor.store.call(cards.next_edits, now)
+    await monitor.store.call(cards.mark_edited, edit, now)
+    return edit.form
+
+
 async def test_where_the_tables_are_is_known_once_they_are_posted(monitor: Monitor) -> None:
     (first, shown), (listed, wanted) = first_card(), first_table("acme")
     await monitor.save(first, listed, cards=[shown, wanted])
