@@ -93,7 +93,7 @@ class Editing:
 
     async def send(self, destination: Destination, *, is_plain_text: bool) -> bool:
         edit = self._edit
-        message = render.plain(edit.message) if is_plain_text else edit.message
+        message = render.plain_edit(edit.message) if is_plain_text else edit.message
         await destination.edit(message, channel_id=edit.channel_id, ts=edit.ts)
         return True
 

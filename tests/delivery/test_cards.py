@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from monitor.deliver.pace import Pace
@@ -199,7 +200,26 @@ async def test_an_edit_whose_blocks_are_refused_is_made_as_plain_text(monitor: M
     await monitor.deliver(after=3600)
 
     (seen,) = monitor.slack.channel("releases").messages
-    assert (seen.text, list(seen.blocks)) == ("plain", [])
+    assert (seen.text, plain_text(seen)) == ("plain", "plain")
+    assert outcomes(monitor.slack, EDIT) == ["invalid_blocks", "ok"]
+
+
+async def test_an_edit_of_rich_text_as_plain_text_loses_no_card(monitor: Monitor) -> None:
+    text = {"type": "rich_text_section", "elements": [{"type": "text", "text": "x"}]}
+    rich = Message("x", ({"type": "rich_text", "elements": [text]},))
+    posted, shown = first_card()
+    await monitor.save(
+        msgspec.structs.replace(posted, message=rich),
+        cards=[msgspec.structs.replace(shown, message=rich)],
+    )
+    await monitor.deliver()
+    words = "1 &lt; 3: <https://app.nuon.co|Open in Nuon>"
+    await monitor.save(cards=[Card(TARGET, 1, "#releases", Message(words, ({"type": "x"},)))])
+
+    await monitor.deliver()
+
+    (seen,) = monitor.slack.channel("releases").messages
+    assert plain_text(seen) == "1 < 3: Open in Nuon"
     assert outcomes(monitor.slack, EDIT) == ["invalid_blocks", "ok"]
 
 

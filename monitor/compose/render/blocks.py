@@ -7,6 +7,7 @@ own configuration, the footer is ours. Nothing here pings: see `first_line`.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -128,6 +129,18 @@ def _text_of(lines: Iterable[Line]) -> str:
 def line_text(words: Line) -> str:
     """Return a line as mrkdwn."""
     return "".join(map(_mrkdwn_of, words))
+
+
+_MARKUP = re.compile(r"<[^<>|]*\|([^<>]*)>|<[!@]?([^<>|]*)>")
+_UNESCAPED = (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"))
+
+
+def words_of_mrkdwn(text: str) -> str:
+    """Return the words of a message's text: of a link or a time what stands for it."""
+    words = _MARKUP.sub(lambda found: found[1] or found[2] or "", text)
+    for escaped, sign in _UNESCAPED:
+        words = words.replace(escaped, sign)
+    return words.strip()
 
 
 _URL_MARKUP = str.maketrans({"<": "%3C", ">": "%3E", "|": "%7C", "&": "&amp;"})

@@ -13,6 +13,8 @@ from monitor.compose.render.blocks import (
     date,
     headed_message,
     line,
+    rich_text,
+    words_of_mrkdwn,
 )
 from monitor.compose.render.budget import BUDGETS, Budget, fitted, fitting
 from monitor.compose.render.facts import fact_lines
@@ -144,6 +146,12 @@ def page_of(view: View, event: Event) -> str:
 def plain(message: Message) -> Message:
     """Return the same message as text only, for when Slack refuses the blocks."""
     return Message(message.text)
+
+
+def plain_edit(message: Message) -> Message:
+    """Return the same for an edit, which may not leave a message without any rich text."""
+    words = words_of_mrkdwn(message.text)
+    return Message(message.text, (rich_text([line(words)]),) if words else ())
 
 
 def shown_ids(

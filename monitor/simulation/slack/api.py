@@ -7,7 +7,7 @@ the real ones they know no idempotency key).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from monitor.simulation.slack.block_kit import RefusedBlock, check_blocks
@@ -141,10 +141,7 @@ class WebApi:
         if post.author != BOT:
             raise Refused("cant_update_message")
         text, blocks = self._content(params)
-        if len(text) > _EDIT_LIMIT:
-            raise Refused("msg_too_long")
-        if not text and not blocks:
-            raise Refused("no_text")
+        _check_edit(post, text, blocks)
         metadata = _metadata(params) if "metadata" in params else post.metadata
         post.edits.append(Version(post.text, post.blocks, post.metadata))
         post.text, post.metadata = text, metadata
@@ -304,3 +301,16 @@ def _decoded(value: Any, code: str) -> Any:
         return json.loads(value)
     except ValueError as wrong:
         raise Refused(code) from wrong
+
+
+def _check_edit(post: Posted, text: str, blocks: list[Json] | None) -> None:
+    if len(text) > _EDIT_LIMIT:
+        raise Refused("msg_too_long")
+    if not text and not blocks:
+        raise Refused("no_text")
+    if blocks is not None and _has_rich_text(post.blocks) and not _has_rich_text(blocks):
+        raise Refused("block_mismatch")
+
+
+def _has_rich_text(blocks: Sequence[Json]) -> bool:
+    return any(block["type"] == "rich_text" for block in blocks)

@@ -190,6 +190,16 @@ async def test_an_edit_to_nothing_is_refused(slack: SimulatedSlack) -> None:
     assert await refusal(call) == "no_text"
 
 
+async def test_an_edit_may_not_replace_rich_text_by_other_blocks(slack: SimulatedSlack) -> None:
+    ts = await post(slack, blocks=[rich(inline_text("x"))])
+    edit = client(slack).chat_update
+
+    await edit(channel="C000000001", ts=ts, text="y", blocks=[rich(inline_text("y"))])
+    for blocks in ([section("z")], []):
+        call = edit(channel="C000000001", ts=ts, text="z", blocks=blocks)
+        assert await refusal(call) == "block_mismatch"
+
+
 @pytest.mark.parametrize(
     "metadata",
     [
