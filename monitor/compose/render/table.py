@@ -19,7 +19,8 @@ from monitor.compose.render.links import URL_LIMIT
 from monitor.compose.render.pages import OPEN, Page, given, page_of_rollout, page_of_unit
 from monitor.compose.render.phases import TROUBLES
 from monitor.compose.render.troubles import troubles_of
-from monitor.model import Entity, EventKind, Message, Phase
+from monitor.decide.progress import alert_key_of
+from monitor.model import Entity, EventKind, Level, Message, Phase
 from monitor.text import cut_to_utf16, gist, join_names, mrkdwn_escape, utf16_length
 
 # https://docs.slack.dev/reference/block-kit/blocks/data-table-block
@@ -55,18 +56,19 @@ _TEXTS = ((20, 300, 400), (20, 120, 100), (20, 80, 40), (20, 60, 12), (10, 40, 4
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """A row: the number of its step, and what fails there."""
+    """What fails, in which step, and why: of ten thousand only those that are drawn have words."""
 
     step: int
-    name: str
     unit: Entity
     reason: str
-    since: datetime | None
 
 
 def table(view: View, *, is_kept: bool) -> Message | None:
     """Draw all that fails; None where the card names it all and there is no table to keep true."""
     layout = look(view)
+    # Most rollouts end here, before any of their units is looked at.
+    if not is_kept and layout.progress.failed <= 1 and not _has_retries(layout):
+        return None
     items = _failing(layout)
     if not is_kept and not _is_beyond_card(view, items):
         return None
@@ -80,6 +82,10 @@ def _failing(layout: Layout) -> list[Item]:
         for item in troubles_of(layout)
         if item.units and (item.units[0].phase is Phase.FAILED or _is_retried(item.units[0]))
     ]
+
+
+def _has_retries(layout: Layout) -> bool:
+    return any(alert.is_retrying for alert in layout.view.state.alerts)
 
 
 def _is_retried(unit: Entity) -> bool:
@@ -98,23 +104,30 @@ def _is_beyond_card(view: View, items: Sequence[Item]) -> bool:
 
 
 def _failures(layout: Layout, items: Sequence[Item]) -> list[_Failure]:
-    """Return the rows, by step and name."""
+    """Return what fails, by step and name."""
     steps = {unit.id: n for n, stage in enumerate(layout.stages) for unit in stage.units}
-    retried_since = {
-        alert.alert_key: alert.since
-        for alert in layout.view.state.alerts
-        if alert.kind is EventKind.FAILED
-    }
-    rows = []
-    for item in items:
-        for unit in item.units:
-            step = steps[unit.id]
-            since = unit.status_at or unit.updated_at or unit.created_at
-            if _is_retried(unit):
-                since = retried_since.get(f"{layout.stages[step].step.id}/{unit.work}", since)
-            name = layout.name_of(unit, _NAME_LIMIT)
-            rows.append(_Failure(step, name, unit, item.reason, since))
-    return sorted(rows, key=lambda row: (row.step, row.name, row.unit.id))
+    names = layout.view.names
+
+    def order(failure: _Failure) -> tuple[int, str, str]:
+        unit = failure.unit
+        return failure.step, names.get(unit.install_id) or unit.name or unit.install_id, unit.id
+
+    found = (_Failure(steps[unit.id], unit, i.reason) for i in items for unit in i.units)
+    return sorted(found, key=order)
+
+
+def _name(layout: Layout, failure: _Failure) -> str:
+    return layout.name_of(failure.unit, _NAME_LIMIT)
+
+
+def _since(layout: Layout, failure: _Failure) -> datetime | None:
+    """Return when it failed: by the platform's clock, or of what has moved on since by ours."""
+    unit = failure.unit
+    if _is_retried(unit):
+        key = alert_key_of(Level.UNIT, unit, layout.stages[failure.step].step)
+        alerts = (one for one in layout.view.state.alerts if one.kind is EventKind.FAILED)
+        return next((alert.since for alert in alerts if alert.alert_key == key), None)
+    return unit.status_at or unit.updated_at or unit.created_at
 
 
 def _drawn(layout: Layout, failures: Sequence[_Failure]) -> Message:
@@ -184,10 +197,11 @@ def _rows_within(
 
 
 def _cells(layout: Layout, failure: _Failure, detail: _Detail) -> Iterator[Element]:
-    yield _raw(failure.name)
+    since = _since(layout, failure)
+    yield _raw(_name(layout, failure))
     yield _raw(layout.step_words(failure.step))
     yield _raw(gist(failure.reason, detail.words))
-    yield _raw(f"{failure.since.astimezone(UTC):%Y-%m-%d %H:%M}" if failure.since else "")
+    yield _raw(f"{since.astimezone(UTC):%Y-%m-%d %H:%M}" if since else "")
     if detail.has_link:
         page = page_of_unit(layout, failure.unit)
         yield _link_cell(page) if page and len(page.url) <= URL_LIMIT else _raw("")
@@ -227,7 +241,7 @@ def _instead(layout: Layout, head: Line, failures: Sequence[_Failure]) -> tuple[
             why = gist(reason, words)
             units = layout.units_words([failure.unit for failure in alike])
             lines.append(line(bold(units), f": {why}" if why else ""))
-            shown = [failure.name for failure in alike[:names]]
+            shown = [_name(layout, failure) for failure in alike[:names]]
             lines.append(line(join_names(shown, len(alike))))
         if left := sum(len(alike) for _, alike in groups[most_reasons:]):
             lines.append(line(f"… and {left:,} more"))
