@@ -40,6 +40,7 @@ LOUD = frozenset(
         EventKind.WAITING,
         EventKind.STALLED,
         EventKind.FAILED,
+        EventKind.FLAPPING,
         EventKind.SUCCEEDED,
         EventKind.REMOVED,
     }

@@ -19,12 +19,15 @@ from monitor.decide.beliefs import Belief, believe
 from monitor.decide.diff import Difference, diff
 from monitor.decide.dispatch import Dispatch, Plan, dispatch
 from monitor.decide.events import Decision, decide
+from monitor.decide.flapping import FlappingRules
 from monitor.decide.order import FRESH, Staleness
 from monitor.decide.progress import starter_of
 from monitor.decide.stalls import StallRules, stalled_ids
 from monitor.decide.verdicts import Silence
 from monitor.kinds.profile import LastSeen
 from monitor.model import Called, Entity, Form, Snapshot, Target, TargetState, Watch
+
+_USUAL_RULES = FlappingRules()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +137,7 @@ def compare(
     *,
     now: datetime,
     stall_rules: StallRules,
+    flapping_rules: FlappingRules = _USUAL_RULES,
     forgot_before: datetime | None = None,
     is_new: bool = False,
 ) -> Change:
@@ -163,6 +167,7 @@ def compare(
         staleness=belief.staleness,
         now=now,
         stall_rules=stall_rules,
+        flapping_rules=flapping_rules,
         forgot_before=forgot_before,
         is_new=is_new,
     )

@@ -45,6 +45,8 @@ _PHRASES: Mapping[ReasonKind, str] = {
     ReasonKind.ADDED: "was added",
     ReasonKind.ADDED_AGAIN: "was added again",
     ReasonKind.REMOVED: "was removed",
+    ReasonKind.FLAPPING: "is flapping: it has failed {value} times",
+    ReasonKind.STABLE_AGAIN: "is stable again, after it failed {value} times",
     ReasonKind.DEAD_END: (
         "will never go on: the platform does not count {ends} as an end and waits for ever"
     ),

@@ -145,7 +145,7 @@ def summary_of(bundle: Bundle, stories: Sequence[Story], plan: Plan) -> Notifica
 
 
 # The one that says most first.
-_TROUBLES = (EventKind.FAILED, EventKind.STALLED, EventKind.WAITING)
+_TROUBLES = (EventKind.FAILED, EventKind.FLAPPING, EventKind.STALLED, EventKind.WAITING)
 _PAST_TROUBLES = (*_TROUBLES, EventKind.RECOVERED)
 _ENDS = (EventKind.SUCCEEDED, EventKind.REMOVED)
 

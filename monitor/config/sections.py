@@ -133,6 +133,10 @@ class Notify(_Section):
 
     group_interval: Duration = timedelta(minutes=5)
     """How long after a failure the further ones of a rollout are put together."""
+    flapping_after: Count = 3
+    """How often something may go back to failing before it is reported as flapping."""
+    flapping_window: Duration = timedelta(minutes=30)
+    """Within which time; what has not changed for as long is stable again."""
 
 
 if TYPE_CHECKING:

@@ -117,9 +117,15 @@ class AlertBook:
 
     def add_recovery(self, alert: Alert, level: Level, entity: Entity, reason: Reason) -> None:
         """Add the event that an alert is over, for those who were notified of it."""
+        self.add_follow_up(alert, EventKind.RECOVERED, level, entity, reason)
+
+    def add_follow_up(
+        self, alert: Alert, kind: EventKind, level: Level, entity: Entity, reason: Reason
+    ) -> None:
+        """Add what becomes of a problem, for those who were notified of it."""
         self.events.append(
             Event(
-                EventKind.RECOVERED,
+                kind,
                 level,
                 entity,
                 reason,

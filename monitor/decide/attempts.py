@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from monitor.decide.alert_book import AlertBook
 from monitor.decide.diff import Difference
+from monitor.decide.flapping import goes_on_in_its_card
 from monitor.decide.problems import update_alerts
 from monitor.decide.progress import is_in_agreement
 from monitor.model import Entity, EventKind, Level, Phase, Reason, ReasonKind
@@ -46,10 +47,18 @@ def _leaves_its_end(book: AlertBook, phase: Phase) -> bool:
 
 
 def _begin_again(book: AlertBook) -> None:
+    """Begin another attempt; what failed twice lately goes on in the card that it has."""
+    root, failed = book.root, book.alert(book.root.id, EventKind.FAILED)
+    book.drop(root.id, EventKind.FAILED)
+    if goes_on_in_its_card(book.state, root.id, book.now):
+        book.remember(ended=None, ended_at=None)
+        if failed is not None:
+            reason = Reason(ReasonKind.TRIED_AGAIN)
+            book.add_follow_up(failed, EventKind.PROGRESSED, Level.ROLLOUT, root, reason)
+        return
     attempt = book.state.attempt + book.state.has_card
     book.remember(attempt=attempt, has_card=False, card_destinations=(), ended=None, ended_at=None)
     book.remember(groups=())  # its first failure is news again
-    book.drop(book.root.id, EventKind.FAILED)
 
 
 def note_start(book: AlertBook) -> None:

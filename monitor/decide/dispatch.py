@@ -135,6 +135,7 @@ class _Dispatcher:
         self._grouped: dict[str, list[Event]] = {}
         self._summed_up: dict[str, list[Entry]] = {}
         self._intervals: dict[str, timedelta] = {}
+        self._notified_now: dict[str, tuple[str, ...]] = {}
         self._held: list[HeldBack] = []
         self._silenced: dict[int, Silence] = {}
         self._waiting: dict[tuple[str, EventKind], set[str]] = {}
@@ -220,9 +221,21 @@ class _Dispatcher:
         elif alert is not None:
             self._serve_alert(alert, event, is_fresh=True)
         else:
-            verdict = self._route(event, None)
-            self._notify(event, verdict.recipients)
+            verdict = self._route(self._with_notified(event), None)
+            notified_now = self._notify(event, verdict.recipients)
+            if event.kind is EventKind.FAILED:
+                self._notified_now[event.alert_key] = tuple(notified_now)
             self._hold(event, verdict)
+
+    def _with_notified(self, event: Event) -> Event:
+        """Return an event with those who were notified of its problem in this very poll."""
+        if not event.follows_problem or event.notified_destinations is not None:
+            return event
+        alert = self._alerts.get((event.alert_key, EventKind.FAILED))
+        notified = self._notified_now.get(event.alert_key)
+        if alert is not None:
+            notified = alert.notified_destinations
+        return msgspec.structs.replace(event, notified_destinations=notified)
 
     def _serve_again(self, alert: Alert) -> None:
         found = self._alert_keys.entity(alert.alert_key)
@@ -321,7 +334,8 @@ class _Dispatcher:
 
     def _still_failing(self, alert_key: str) -> tuple[Event, Verdict] | None:
         """Return what becomes of a failure by now; None where it is over, or tried again."""
-        alert = self._alerts.get((alert_key, EventKind.FAILED))
+        flapping = self._alerts.get((alert_key, EventKind.FLAPPING))
+        alert = flapping or self._alerts.get((alert_key, EventKind.FAILED))
         found = self._alert_keys.entity(alert_key)
         if alert is None or alert.is_retrying or found is None:
             return None

@@ -16,6 +16,7 @@ import msgspec
 from monitor.decide import attempts, changes, problems, stalls
 from monitor.decide.alert_book import AlertBook
 from monitor.decide.diff import Difference
+from monitor.decide.flapping import FlappingRules, note_flapping
 from monitor.decide.order import FRESH, Staleness
 from monitor.decide.progress import has_units_in_flight, last_change
 from monitor.decide.stalls import StallRules
@@ -23,6 +24,9 @@ from monitor.model import Alert, Entity, Event, EventKind, Phase, Snapshot, Targ
 
 _UNITS_WAITED_FOR = timedelta(minutes=60)
 """How long the units of what has ended are waited for: the platform keeps at nothing longer."""
+
+
+_USUAL_RULES = FlappingRules()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ def decide(
     *,
     now: datetime,
     stall_rules: StallRules,
+    flapping_rules: FlappingRules = _USUAL_RULES,
     forgot_before: datetime | None = None,
     is_new: bool = False,
     staleness: Staleness = FRESH,
@@ -69,6 +74,7 @@ def decide(
     changes.note_reverted_times(book, difference, staleness)
     stalls.note_stalls(book, stall_rules, can_confirm=not known.claims)
     stalls.remind(book, stall_rules)
+    note_flapping(book, flapping_rules)
     decision = Decision(book.close(), tuple(book.events))
     if state is None and forgot_before is not None:
         return _without_notified(decision, after.root, forgot_before)
@@ -101,6 +107,8 @@ def wakes_at(snapshot: Snapshot, state: TargetState, stall_rules: StallRules) ->
         return state.changed_at
     times = [alert.look_again_at for alert in state.alerts if alert.look_again_at is not None]
     times += [group.ends_at for group in state.groups if group.alert_keys]
+    if state.is_flapping:
+        times += [flaps.stable_at for flaps in state.flaps]
     if stalls.is_in_flight(snapshot.root, state):
         times += stalls.reminders_due(state, stall_rules)
         times += stalls.stalls_due(snapshot.root, state, stall_rules)
@@ -114,7 +122,7 @@ def is_settled(snapshot: Snapshot, state: TargetState, now: datetime) -> bool:
     longer than the platform would. Nor is it settled while somebody has still to be notified, or
     an answer to be confirmed.
     """
-    if state.ended is None or state.claims or state.has_groups_to_sum_up:
+    if state.ended is None or state.claims or state.has_groups_to_sum_up or state.is_flapping:
         return False
     if any(alert.is_kept_back for alert in state.alerts):
         return False
@@ -127,12 +135,18 @@ def is_settled(snapshot: Snapshot, state: TargetState, now: datetime) -> bool:
 
 def moved(state: TargetState, by: timedelta) -> TargetState:
     """Return a state after our clock was set, as old as it was before."""
-    return _with_times(state, lambda time: time + by)
+    return _with_times(state, lambda time: time + by, lambda time: time + by)
 
 
 def not_beyond(state: TargetState, now: datetime) -> TargetState:
-    """Return a state with nothing of it in the future, where our clock was set back."""
-    return _with_times(state, lambda time: min(time, now))
+    """Return a state with nothing of the past in the future, where our clock was set back.
+
+    What is yet to come is as much earlier.
+    """
+    past = [state.changed_at, *(alert.notified_at for alert in state.alerts)]
+    past += (at for flaps in state.flaps for at in flaps.failed_at)
+    beyond = max(max(past) - now, timedelta(0))
+    return _with_times(state, lambda time: min(time, now), lambda time: time - beyond)
 
 
 def looked_at_anew(state: TargetState, now: datetime) -> TargetState:
@@ -144,7 +158,11 @@ def looked_at_anew(state: TargetState, now: datetime) -> TargetState:
     return msgspec.structs.replace(state, alerts=alerts)
 
 
-def _with_times(state: TargetState, changed: Callable[[datetime], datetime]) -> TargetState:
+def _with_times(
+    state: TargetState,
+    changed: Callable[[datetime], datetime],
+    to_come: Callable[[datetime], datetime],
+) -> TargetState:
     def with_times(alert: Alert) -> Alert:
         return msgspec.structs.replace(
             alert,
@@ -159,6 +177,14 @@ def _with_times(state: TargetState, changed: Callable[[datetime], datetime]) -> 
         ended_at=changed(state.ended_at) if state.ended_at else None,
         alerts=tuple(map(with_times, state.alerts)),
         groups=tuple(
-            msgspec.structs.replace(group, ends_at=changed(group.ends_at)) for group in state.groups
+            msgspec.structs.replace(group, ends_at=to_come(group.ends_at)) for group in state.groups
+        ),
+        flaps=tuple(
+            msgspec.structs.replace(
+                flaps,
+                stable_at=to_come(flaps.stable_at),
+                failed_at=tuple(map(changed, flaps.failed_at)),
+            )
+            for flaps in state.flaps
         ),
     )

@@ -30,9 +30,10 @@ class GroupBook:
     def takes(self, event: Event, recipient: Recipient) -> bool:
         """Whether a group has an event, rather than that it is posted at once."""
         destination, interval = recipient.destination, recipient.group_interval
-        if event.kind is not EventKind.FAILED or event.is_reminder:
+        is_flapping = event.kind is EventKind.FLAPPING
+        if event.is_reminder or not (is_flapping or event.kind is EventKind.FAILED):
             return False
-        if event.entity.phase is not Phase.FAILED:
+        if not is_flapping and event.entity.phase is not Phase.FAILED:
             return False  # it is under way again by now
         if event.level is Level.ROLLOUT:
             self._ended[destination] = interval

@@ -89,7 +89,8 @@ def _follow_failure(
     elif phase in UNDER_WAY and not failed.is_retrying:
         book.change(failed, is_retrying=True)
         if level is Level.UNIT and not book.root.kind.is_perpetual:
-            book.add(EventKind.PROGRESSED, level, entity, Reason(ReasonKind.TRIED_AGAIN))
+            reason = Reason(ReasonKind.TRIED_AGAIN)
+            book.add_follow_up(failed, EventKind.PROGRESSED, level, entity, reason)
 
 
 def _reason_of_recovery(book: AlertBook, failed: Alert, entity: Entity) -> Reason:

@@ -28,7 +28,7 @@ from monitor.decide.verdicts import (
 from monitor.decide.windows import Then, Window, hold_at
 from monitor.model import EventKind, Level, Matcher, Mention, MentionKind, Mismatch, Subject
 
-_LASTING = frozenset({EventKind.FAILED, EventKind.STALLED, EventKind.WAITING})
+_LASTING = frozenset({EventKind.FAILED, EventKind.FLAPPING, EventKind.STALLED, EventKind.WAITING})
 _ENDS_OF_PROBLEMS = frozenset({EventKind.RECOVERED, EventKind.REACHABLE})
 
 
@@ -183,7 +183,7 @@ def _refusal(subject: Subject, destination: str) -> Decision | None:
     if subject.notified_destinations is None:
         return None
     was_notified = destination in subject.notified_destinations
-    if subject.event in _ENDS_OF_PROBLEMS:
+    if subject.follows_problem or subject.event in _ENDS_OF_PROBLEMS:
         return None if was_notified else Decision.PROBLEM_UNKNOWN
     return Decision.NOTIFIED_BEFORE if was_notified else None
 

@@ -72,6 +72,7 @@ class EventFacts:
             failed=max(self._failed, event.kind is EventKind.FAILED),
             age=age,
             notified_destinations=event.notified_destinations,
+            follows_problem=event.follows_problem,
         )
 
     def app_id(self, event: Event) -> str:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
-from monitor.model.reasons import Reason
+from monitor.model.reasons import Reason, ReasonKind
 from monitor.model.tree import Entity, Level
 
 _UNEXPLAINED = Reason()
@@ -21,6 +21,7 @@ class EventKind(StrEnum):
     WAITING = "waiting"
     STALLED = "stalled"
     FAILED = "failed"
+    FLAPPING = "flapping"
     RECOVERED = "recovered"
     SUCCEEDED = "succeeded"
     REMOVED = "removed"
@@ -43,6 +44,12 @@ class Event(msgspec.Struct, frozen=True):
     is_reminder: bool = False
     alert_key: str = ""
     notified_destinations: tuple[str, ...] | None = None
+
+    @property
+    def follows_problem(self) -> bool:
+        """Whether it is for those alone who were notified of the problem before."""
+        ends = (EventKind.RECOVERED, EventKind.REACHABLE)
+        return self.kind in ends or self.reason.kind is ReasonKind.TRIED_AGAIN
 
 
 class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -108,6 +115,20 @@ class Group(msgspec.Struct, frozen=True, omit_defaults=True):
         return now >= self.ends_at and not self.alert_keys
 
 
+class Flaps(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How often something failed lately, by its alert key; an alert of its own says that it flaps.
+
+    `failed_at` are the last times within the window, `count` is all of them. It is stable if
+    nothing changes until `stable_at`. `notified_destinations` were notified of any failure.
+    """
+
+    alert_key: str
+    stable_at: datetime
+    failed_at: tuple[datetime, ...] = ()
+    count: int = 0
+    notified_destinations: tuple[str, ...] = ()
+
+
 class TargetState(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is known of a target beside its last snapshot; stored with it in one transaction.
 
@@ -118,7 +139,8 @@ class TargetState(msgspec.Struct, frozen=True, omit_defaults=True):
     counts the events of this target, which gives each notification its stable key.
     `ended` is `succeeded`, `failed`, or `progressed` for an end that is neither.
     `card_destinations` are those where this attempt has its card, which `is_closed` while it is not
-    watched any more. `groups` are the destinations where a failure was posted lately.
+    watched any more. `groups` are the destinations where a failure was posted lately,
+    `flaps` what failed lately.
     """
 
     changed_at: datetime
@@ -135,10 +157,15 @@ class TargetState(msgspec.Struct, frozen=True, omit_defaults=True):
     card_destinations: tuple[str, ...] = ()
     is_closed: bool = False
     groups: tuple[Group, ...] = ()
+    flaps: tuple[Flaps, ...] = ()
 
     @property
     def has_groups_to_sum_up(self) -> bool:
         return any(group.alert_keys for group in self.groups)
+
+    @property
+    def is_flapping(self) -> bool:
+        return any(alert.kind is EventKind.FLAPPING for alert in self.alerts)
 
 
 class Outage(msgspec.Struct, frozen=True):

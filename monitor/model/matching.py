@@ -33,7 +33,8 @@ class Subject:
     `failed` counts the installs that have failed so far, `age` is how long the problem
     has lasted. `notified_destinations` were notified of this alert before: they are not
     notified of it again, and only they are notified of its end. None says that this is not
-    recorded, as for a reminder.
+    recorded, as for a reminder. What `follows_problem` is for those who were
+    notified of that, and nobody else.
     """
 
     event: EventKind
@@ -52,6 +53,7 @@ class Subject:
     failed: int = 0
     age: timedelta = timedelta(0)
     notified_destinations: tuple[str, ...] | None = None
+    follows_problem: bool = False
 
     def known(self, key: str) -> tuple[str, ...]:
         """Return what is known under one of `MATCH_KEYS` or a label's, the best to show first."""

@@ -54,6 +54,11 @@ class ReasonKind(StrEnum):
     ADDED_AGAIN = "added again"
     REMOVED = "removed"
 
+    FLAPPING = "flapping"
+    """It goes back to failing again and again (`value`: how often it has failed)."""
+    STABLE_AGAIN = "stable again"
+    """It flapped, and has not changed for long (`value`)."""
+
     DEAD_END = "dead end"
     """Stalled: all open units of a step ended in a way that the platform does not count
     (`ends`, the statuses that they ended with)."""

@@ -12,6 +12,7 @@ import structlog
 
 from monitor.config import Config
 from monitor.decide.dispatch import Dispatch
+from monitor.decide.flapping import FlappingRules
 from monitor.decide.reachability import Reachability
 from monitor.decide.stalls import StallRules
 from monitor.deliver.destinations import Destinations
@@ -138,6 +139,9 @@ async def build(
             metrics=metrics,
             links=links_of(config),
             stall_rules=StallRules(config.stall.after, config.stall.remind_every),
+            flapping_rules=FlappingRules(
+                config.notify.flapping_after, config.notify.flapping_window
+            ),
             permalink=slack.permalink,
             channels=destinations,
             directory=slack,

@@ -12,6 +12,7 @@ from monitor.compose import render
 from monitor.compose.assembly import view_of
 from monitor.compose.templates import MessageTemplates
 from monitor.decide.dispatch import Dispatch, Plan
+from monitor.decide.flapping import FlappingRules
 from monitor.decide.reachability import Reachability
 from monitor.decide.stalls import StallRules
 from monitor.decide.verdicts import Silence
@@ -74,6 +75,7 @@ class Context:
     metrics: Metrics
     links: render.Links
     stall_rules: StallRules
+    flapping_rules: FlappingRules
     permalink: Callable[[MessageRef], str | None]
     channels: Channels
     directory: Directory

@@ -248,6 +248,7 @@ class RolloutPoller:
             root,
             now=now,
             stall_rules=self._context.stall_rules,
+            flapping_rules=self._context.flapping_rules,
             forgot_before=self._context.forgot_before,
             is_new=self.watch.is_new,
         )

@@ -45,3 +45,53 @@ async def test_twelve_more_that_fail_one_by_one_are_one_post(tmp_path: Path, dia
         findings = world.audit(target_id)
         assert findings.is_clean, findings
         assert findings.sentence_count > _FAILING
+
+
+def _flipping(times: int, *, every: float) -> Course:
+    """Return a deploy that fails so many times and then succeeds."""
+    executing = Stage("executing", "applying the deploy plan", every, every)
+    failed = Stage("error", "quota exceeded", every, every)
+    return Course((executing, *(failed, executing) * times, Stage("active", "deploy is active")))
+
+
+@pytest.mark.parametrize("restarts", [0.0, 0.2])
+async def test_a_deploy_that_flips_twenty_times_is_a_handful_of_posts(
+    tmp_path: Path, restarts: float
+) -> None:
+    flips = Scenario(
+        name="flips",
+        summary="a deploy fails and is tried again twenty times",
+        steps=(4, 4),
+        courses={(1, 2): _flipping(20, every=30)},
+    )
+    async with a_world(tmp_path) as world:
+        target_id = await watch(
+            world, flips, seed=1, dialect="workflow", restarts=restarts, beyond=40 * 60
+        )
+
+        assert len(notifying(world, target_id)) <= 6
+        assert len(world.cards(target_id)) == 1
+        told = [plain_text(post) for post in world.replies(target_id)]
+        assert sum("is flapping" in text and " more " not in text for text in told) == 1
+        assert sum("stable again, after it failed 20 times" in text for text in told) == 1
+        assert any("is flapping: it has failed" in text for text in edits_of(world, target_id))
+
+
+def edits_of(world: World, target_id: str) -> list[str]:
+    """Return what the cards of a rollout showed, one after the other."""
+    return [edit.text for card in world.cards(target_id) for edit in card.edits]
+
+
+async def test_what_fails_and_recovers_three_times_is_told_each_time(tmp_path: Path) -> None:
+    thrice = Scenario(
+        name="thrice",
+        summary="a deploy fails and is tried again three times",
+        steps=(4, 4),
+        courses={(1, 2): _flipping(3, every=30)},
+    )
+    async with a_world(tmp_path) as world:
+        target_id = await watch(world, thrice, seed=1, dialect="workflow", beyond=40 * 60)
+
+        findings = world.audit(target_id)
+        assert findings.is_clean, findings
+        assert "flapping" not in world.thread_text(target_id)

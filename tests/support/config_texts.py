@@ -30,8 +30,8 @@ COUNT = "expected a whole number, at least 1"
 TOKEN = "expected a token without spaces and line breaks"
 PATTERN = 'expected a pattern such as "checkout-*"'
 EVENT = (
-    'expected "started", "progressed", "waiting", "stalled", "failed", "recovered", "succeeded",'
-    ' "removed", "unreachable" or "reachable"'
+    'expected "started", "progressed", "waiting", "stalled", "failed", "flapping", "recovered",'
+    ' "succeeded", "removed", "unreachable" or "reachable"'
 )
 TEXT = "expected a text of 1 to 500 characters that are not all blank"
 LIST = 'expected a list such as ["…", "…"]'

@@ -188,6 +188,12 @@ MUTANTS = (
         "group.alert_keys and has_ended and group.ends_at <= self._now",
         "test_bad_nights.py::test_twelve_more_that_fail_one_by_one_are_one_post",
     ),
+    Mutant(
+        "each failure of what flaps counts twice",
+        "book.now)[-rules.after - _FEW :]",
+        "book.now, book.now)[-rules.after - _FEW :]",
+        "test_bad_nights.py::test_what_fails_and_recovers_three_times_is_told_each_time",
+    ),
     # What can be seen at all
     Mutant(
         "a list that is answered says that there is what it is of",

@@ -13,7 +13,7 @@ from monitor.compose import render
 from monitor.compose.observation import Facts, Observation, Seen, compare, observe
 from monitor.compose.templates import MessageTemplates
 from monitor.decide.dispatch import Plan
-from monitor.decide.events import wakes_at
+from monitor.decide.events import looked_at_anew, not_beyond, wakes_at
 from monitor.decide.verdicts import Silence
 from monitor.kinds.stored import decode_snapshot, encode_snapshot
 from monitor.model import (
@@ -91,8 +91,11 @@ class Watched:
     """Whether the monitor is restarted after each poll."""
 
     def look(self, root: Entity, minutes: float) -> list[Notification]:
-        """Poll; returns what is sent because of it."""
-        now = after(minutes)
+        """Poll so long after noon; returns what is sent because of it."""
+        return self.look_at(root, after(minutes))
+
+    def look_at(self, root: Entity, now: datetime) -> list[Notification]:
+        minutes = round((now - after(0)) / timedelta(minutes=1), 3)
         if self.seen is None or root is not self.seen.snapshot.root:
             root = self.stamps.stamped(root, now)
         found = observed(
@@ -102,7 +105,7 @@ class Watched:
             return []
         self.seen = found.seen
         if self.restarts:
-            self.restart()
+            self.restart(now)
         self.cards += ((minutes, card) for card in found.messages.cards)
         # But for the list of what fails, which is one reply for as long as the rollout lasts.
         sent = [one for one in found.messages.notifications if one.events]
@@ -113,9 +116,8 @@ class Watched:
     def pass_time(self, until: float) -> None:
         """Let nothing change, and poll whenever time alone may bring news, as the daemon does."""
         while (due := self.wakes_at) is not None and due <= after(until):
-            minutes = (due - after(0)) / timedelta(minutes=1)
             assert self.seen is not None
-            self.look(self.seen.snapshot.root, minutes)
+            self.look_at(self.seen.snapshot.root, max(due, self.seen.snapshot.taken_at))
             assert self.wakes_at != due
 
     @property
@@ -128,11 +130,12 @@ class Watched:
         assert self.seen is not None
         return self.seen.state
 
-    def restart(self) -> None:
-        """Go on with what comes back from the store's encoding."""
+    def restart(self, now: datetime) -> None:
+        """Go on with what comes back from the store, as the daemon does."""
         assert self.seen is not None
         snapshot: Snapshot = decode_snapshot(encode_snapshot(self.seen.snapshot))
         state = msgspec.json.decode(msgspec.json.encode(self.seen.state), type=TargetState)
+        state = looked_at_anew(not_beyond(state, now), now)
         self.seen = replace(self.seen, snapshot=snapshot, state=state)
 
     def notifying(self, destination: str = DEFAULT) -> list[tuple[float, str]]:

@@ -258,7 +258,7 @@ STATUS = st.sampled_from(("executing", "error", "active"))
     st.lists(st.tuples(st.lists(STATUS, min_size=4, max_size=4), st.floats(0.25, 4)), max_size=25),
     st.booleans(),
 )
-@fixed(150)
+@fixed(40)
 def test_however_installs_fare_posts_are_few_and_what_keeps_failing_is_known(
     polls: list[tuple[list[str], float]], restarts: bool
 ) -> None:

@@ -52,6 +52,9 @@ _STORIES: Mapping[EventKind, _Story] = {
     EventKind.WAITING: ((0, "r ssss rrrr"), (3, "r ssss rsrw")),
     EventKind.STALLED: ((0, "r ssss rsrr"), (31, "r ssss rsrr")),
     EventKind.FAILED: ((0, "r ssss rrrr"), (3, "r ssss rsfr")),
+    EventKind.FLAPPING: tuple(
+        (minute, "r ssss rsrr" if minute % 2 == 0 else "r ssss rsfr") for minute in range(10)
+    ),
     EventKind.RECOVERED: ((0, "r ssss rrrr"), (3, "r ssss rsfr"), (6, "r ssss rssr")),
     EventKind.SUCCEEDED: ((0, "r ssss rsrs"), (3, "s ssss ssss")),
 }

@@ -18,7 +18,7 @@ from monitor.compose.render.blocks import (
 )
 from monitor.compose.render.budget import BUDGETS, Budget, fitted, fitting
 from monitor.compose.render.facts import fact_lines
-from monitor.compose.render.groups import with_extent
+from monitor.compose.render.groups import flapping_items, with_extent
 from monitor.compose.render.headlines import headline_of, is_headline, state_of
 from monitor.compose.render.layout import Layout, View, look
 from monitor.compose.render.lines import lines_of, page_of_item, text_of
@@ -49,7 +49,7 @@ def card_budget(view: View) -> Budget:
 
 def _card(view: View) -> tuple[Message, Budget]:
     layout = look(view)
-    troubles = troubles_of(layout)
+    troubles = [*flapping_items(layout), *troubles_of(layout)]
     to_table = given(view.table_url, ALL_FAILURES) if layout.progress.failed else ()
     return fitted(
         lambda budget: headed_message(

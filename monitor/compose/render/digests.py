@@ -186,6 +186,7 @@ _MARKS: Mapping[EventKind | None, str] = {
     EventKind.WAITING: "✋",
     EventKind.STALLED: "⚠",
     EventKind.FAILED: "✗",
+    EventKind.FLAPPING: "⚠",
     EventKind.RECOVERED: "✓",
     EventKind.SUCCEEDED: "✓",
     EventKind.REMOVED: "⊘",

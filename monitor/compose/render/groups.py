@@ -1,4 +1,4 @@
-"""The failures that were put together: how many more, of how many, and why."""
+"""Failures that were put together: how many more, of how many, and why; and what flaps."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from monitor.compose.phrases import grouping_words
+from monitor.compose.phrases import grouping_words, phrase_of
 from monitor.compose.render.blocks import bare_message, bold, line
 from monitor.compose.render.budget import fitting
 from monitor.compose.render.layout import Layout, View, look
 from monitor.compose.render.lines import Item, lines_of
 from monitor.compose.render.news import news_of
-from monitor.model import Event, Level, Message
+from monitor.decide.progress import AlertKeys
+from monitor.model import Entity, Event, EventKind, Level, Message
 from monitor.text import counted
 
 
@@ -59,3 +60,27 @@ def with_extent(layout: Layout, news: Sequence[Item], further: Sequence[Event]) 
     if not found:
         return [Item(2, "✗", "", subject=extent), *news]
     return [replace(one, tail=f"{one.tail} · {extent}") if one is found[0] else one for one in news]
+
+
+def flapping_items(layout: Layout) -> list[Item]:
+    """Return what flaps, with how often it has failed."""
+    keys = AlertKeys(layout.root)
+    items: list[Item] = []
+    for alert in layout.view.state.alerts:
+        found = keys.entity(alert.alert_key) if alert.kind is EventKind.FLAPPING else None
+        if found is None:
+            continue
+        level, entity = found
+        words = phrase_of(alert.reason)
+        if level is Level.UNIT:
+            items.append(Item(1, "⚠", words, units=(entity,)))
+        else:
+            items.append(Item(1, "⚠", words, subject=_subject(layout, level, entity)))
+    return items
+
+
+def _subject(layout: Layout, level: Level, entity: Entity) -> str:
+    if level is Level.ROLLOUT:
+        return f"the {entity.kind}"
+    ids = [stage.step.id for stage in layout.stages]
+    return layout.step_words(ids.index(entity.id))

@@ -26,6 +26,7 @@ _RANKS: Mapping[EventKind, int] = {
     EventKind.STARTED: 1,
     EventKind.REMOVED: 1,
     EventKind.FAILED: 2,
+    EventKind.FLAPPING: 2,
     EventKind.STALLED: 3,
     EventKind.WAITING: 4,
     EventKind.UNREACHABLE: 5,
@@ -182,7 +183,7 @@ def _mark(event: Event) -> str:
             return "✓"
         case EventKind.REMOVED:
             return "⊘"
-        case EventKind.STALLED:
+        case EventKind.STALLED | EventKind.FLAPPING:
             return "⚠"
         case _ if event.entity.kind.is_perpetual:
             return "●"

@@ -35,6 +35,8 @@ def test_a_watch_and_the_access_are_all_that_must_be_said(directory: Directory) 
     assert config.stall.after == timedelta(minutes=30)
     assert config.stall.remind_every == timedelta(hours=4)
     assert config.notify.group_interval == timedelta(minutes=5)
+    assert config.notify.flapping_after == 3
+    assert config.notify.flapping_window == timedelta(minutes=30)
     assert config.store.url == "sqlite:///nuon-monitor.db"
     assert config.store.keep == timedelta(days=90)
     assert config.http.address == ("127.0.0.1", 8080)
