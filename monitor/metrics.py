@@ -49,6 +49,11 @@ class Metrics:
             "Notifications that Slack accepted.",
             registry=self.registry,
         )
+        self.folded = Counter(
+            "nuon_monitor_notifications_folded",
+            "Notifications that were told together with others, or dropped as they cancelled out.",
+            registry=self.registry,
+        )
         self.edits = Counter(
             "nuon_monitor_card_edits", "Edits that Slack accepted.", registry=self.registry
         )

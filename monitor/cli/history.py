@@ -35,6 +35,7 @@ _STATES = {
     "pending": "not sent yet",
     "sending": "is being sent",
     "set aside": "set aside, `nuon-monitor outbox retry` sends it again",
+    "folded": "not sent by itself",
 }
 
 
@@ -136,6 +137,7 @@ def _as_dict(entry: _Entry) -> dict[str, Any]:
         "form": str(entry.form),
         "events": [str(event) for event in entry.events],
         "state": str(entry.state),
+        "folded_into": entry.folded_into,
         "headline": entry.headline,
         "mentions": [str(mention) for mention in entry.mentions],
         "text": sent.text,

@@ -50,7 +50,7 @@ async def _deliver(config: Config) -> int:
     async with build(config) as app:
         await _learn_workspace(app)
         failures = await app.poll_once()
-        await app.delivery.drain()
+        await app.delivery.drain(is_last=True)
         waiting = await app.store.call(app.store.outbox.unsent)
     for queued in waiting:
         finding = f"not delivered: {queued.error or 'not tried yet'}"

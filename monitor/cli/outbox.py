@@ -120,6 +120,7 @@ def _as_dict(entry: _Entry) -> dict[str, Any]:
         "events": [str(event) for event in its.events],
         "headline": its.headline,
         "mentions": [str(mention) for mention in its.mentions],
+        "folded_count": its.folded_count,
         "state": str(its.state),
         "created_at": its.created_at.isoformat(),
         "attempts": its.attempts,

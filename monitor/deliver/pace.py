@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from monitor.deliver.retry import Affected, Wait
 
@@ -15,10 +15,15 @@ class Pace:
 
     Slack takes about one post a second and channel, and at least 50 edits a minute:
     https://docs.slack.dev/apis/web-api/rate-limits/
+    People take less: of posts that notify them, a destination gets so many at once and then one
+    more from time to time; and what waited for longer than `catch_up_after` is told together.
     """
 
     post: float = 1.0
     edit: float = 1.2
+    most_at_once: int = 20
+    one_more_every: timedelta = timedelta(seconds=15)
+    catch_up_after: timedelta = timedelta(minutes=5)
 
 
 @dataclass(slots=True)

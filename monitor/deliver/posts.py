@@ -15,6 +15,7 @@ import structlog
 
 from monitor.compose import render
 from monitor.deliver.in_doubt import InDoubtSearch
+from monitor.deliver.late import message_to_send
 from monitor.deliver.retry import BEFORE_LOOKING, Attempt, Kind, LoseCard, Wait
 from monitor.deliver.sending import Destination
 from monitor.errors import CannotLook, DestinationRejected, DestinationUnavailable
@@ -71,6 +72,10 @@ class Posting:
         self._is_searched_for = False
         self._is_searching = False
         self._cannot_look: CannotLook | None = None
+
+    @property
+    def queued(self) -> QueuedNotification:
+        return self._queued
 
     @property
     def destination(self) -> str:
@@ -147,7 +152,7 @@ class Posting:
 
     async def _post(self, destination: Destination, *, is_plain_text: bool) -> MessageRef:
         queued = self._queued
-        message = render.with_mentions(queued.message, queued.mentions)
+        message = await message_to_send(self._posts.store, queued, self._posts.now())
         return await destination.post(
             render.plain(message) if is_plain_text else message,
             key=queued.key,

@@ -20,6 +20,8 @@ from functools import partial
 import structlog
 
 from monitor.deliver.attempts import Attempts
+from monitor.deliver.budget import NotifyingBudget
+from monitor.deliver.catch_up import CatchUp
 from monitor.deliver.edits import Edits
 from monitor.deliver.failures import Failures
 from monitor.deliver.health import DeliveryHealth, RefusalReports
@@ -31,7 +33,7 @@ from monitor.deliver.retry import BEFORE_LOOKING
 from monitor.deliver.sending import Destination
 from monitor.errors import StoreError
 from monitor.metrics import Metrics
-from monitor.model import Outage
+from monitor.model import MessageRef, Outage
 from monitor.store import StoreThread
 
 log = structlog.get_logger(__name__)
@@ -60,7 +62,8 @@ class Delivery:
 
     `reports` is where it reports a destination that refuses everything; `refusing` are those that
     an earlier run reported. `probe` asks Slack for nothing but an answer; None without a token.
-    `jumped` is how far the clock behind `now` was set ahead, in all.
+    `jumped` is how far the clock behind `now` was set ahead, in all, `permalink` the address of a
+    message for people.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Delivery:
         pace: Pace | None = None,
         refusing: Mapping[str, Outage] | None = None,
         jumped: Callable[[], timedelta] = timedelta,
+        permalink: Callable[[MessageRef], str | None] = lambda _: None,
     ) -> None:
         self._store = store
         self._destination_for = destination_for
@@ -83,11 +87,17 @@ class Delivery:
         self._stopping = asyncio.Event()
         self._news = asyncio.Event()
         self._queues: dict[_Queue, asyncio.Task[None]] = {}
-        self._pacer = Pacer(pace or Pace())
+        pace = pace or Pace()
+        self._pacer = Pacer(pace)
         self._reach = Reach(probe)
         search = InDoubtSearch(metrics, now, jumped)
         self._posts = Posts(store, search, metrics=metrics, now=now)
         self._edits = Edits(store, metrics=metrics, now=now)
+        self._catch_up = CatchUp(
+            store, pace.catch_up_after, metrics=metrics, now=now, permalink=permalink
+        )
+        self._budget = NotifyingBudget(store, pace, metrics=metrics, now=now, permalink=permalink)
+        self._is_last = False
         self._taking_edit = asyncio.Lock()
         self.health = DeliveryHealth(store, reports, refusing or {})
         self._failures = Failures()
@@ -131,11 +141,13 @@ class Delivery:
                     wait = _AFTER_STORE_ERROR_SECONDS
                 await _wait(news, wait)
 
-    async def drain(self) -> None:
+    async def drain(self, *, is_last: bool = False) -> None:
         """Deliver what is due now, then return: for a single pass without the loop.
 
-        Raises errors of our own side, once the other destinations are done.
+        With `is_last` nothing waits for its share of what may notify people. Raises errors of our
+        own side, once the other destinations are done.
         """
+        self._is_last = is_last
         if self._reach.is_lost:
             await self._reach.check()
         while not self._stopping.is_set():
@@ -220,9 +232,14 @@ class Delivery:
         queue = self._pacer.posts(name)
         # What is next is asked for when its turn has come: until then it may be something else.
         await self._pause(queue.seconds_to_next())
-        posting = None if self._stopping.is_set() else await self._posts.next(name)
+        if self._stopping.is_set():
+            return False
+        await self._catch_up.fold(name)
+        posting = await self._posts.next(name)
         if posting is None:
             return False
+        if not await self._budget.lets_through(posting.queued, is_last=self._is_last):
+            return True
         queue.note_attempt()
         await self._attempts.make(posting)
         return True

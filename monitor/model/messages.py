@@ -143,7 +143,8 @@ class Notification(msgspec.Struct, frozen=True):
     """Events addressed to one destination. `key` is stable: the same news never has two keys.
 
     `headline` is one plain sentence that names the rollout, for where several are told together.
-    `message` is drawn without the mentions, which are put in when it is sent.
+    `message` is drawn without the mentions, which are put in when it is sent. `happened_at` is by
+    the platform's clock, where that was long before it was seen.
     """
 
     key: str
@@ -156,3 +157,4 @@ class Notification(msgspec.Struct, frozen=True):
     is_broadcast: bool = False
     headline: str = ""
     mentions: tuple[Mention, ...] = ()
+    happened_at: datetime | None = None

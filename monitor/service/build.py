@@ -122,6 +122,7 @@ async def build(
             pace=pace,
             refusing=refusing_destinations(outages),
             jumped=jumped,
+            permalink=slack.permalink,
         )
         outage_log.has_news = delivery.wake
         lost = await outage_log.lost_store(destinations.default_destinations)

@@ -31,11 +31,13 @@ from monitor.store.cards import Cards, Edit, message_fingerprint
 from monitor.store.database import Database
 from monitor.store.digests import Digests
 from monitor.store.finds import Find, Finds
+from monitor.store.folding import Fold, Folding, Overdue, WaitingRow
 from monitor.store.history import History, PastNotification, PastTransition
 from monitor.store.names import Name, Names
 from monitor.store.opening import SetAside, copy_of
 from monitor.store.outages import Outages
-from monitor.store.outbox import Counts, DeliveryState, Due, Outbox, QueuedNotification
+from monitor.store.outbox import Counts, Due, Outbox
+from monitor.store.queued import DeliveryState, QueuedNotification
 from monitor.store.quiet import HeldLines, Silences
 from monitor.store.snapshots import Snapshots, StoredTarget
 from monitor.store.thread import StoreThread
@@ -47,9 +49,11 @@ __all__ = [
     "Due",
     "Edit",
     "Find",
+    "Fold",
     "Name",
     "Names",
     "Observation",
+    "Overdue",
     "PastNotification",
     "PastTransition",
     "QueuedNotification",
@@ -58,6 +62,7 @@ __all__ = [
     "StoreThread",
     "StoredTarget",
     "Waiting",
+    "WaitingRow",
     "copy_of",
     "message_fingerprint",
 ]
@@ -92,6 +97,7 @@ class Store:
         self.cards = Cards(database)
         self.outbox = Outbox(database, self.cards)
         self.backlog = Backlog(database)
+        self.folding = Folding(database, self.outbox)
         self.held = HeldLines(database, self.outbox)
         self.silences = Silences(database)
         self.digests = Digests(database, self.outbox)

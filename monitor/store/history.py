@@ -25,7 +25,7 @@ from monitor.model import (
     phase_of,
 )
 from monitor.store.database import Database
-from monitor.store.outbox import DeliveryState
+from monitor.store.queued import DeliveryState
 from monitor.store.tables import notification, transition
 
 
@@ -52,7 +52,10 @@ class PastTransition:
 
 @dataclass(frozen=True, slots=True)
 class PastNotification:
-    """A notification of a target's history: enqueued `at`, sent or set aside at `done_at`."""
+    """A notification of a target's history: enqueued `at`, sent, set aside or folded at `done_at`.
+
+    `folded_into` is the notification that told it, together with others.
+    """
 
     at: datetime
     target: Target
@@ -69,6 +72,7 @@ class PastNotification:
     state: DeliveryState
     attempts: int
     done_at: datetime | None
+    folded_into: int | None
     channel_id: str | None
     ts: str | None
     error: str
@@ -94,14 +98,19 @@ class History:
         )
         return tuple(heapq.merge(*both, key=lambda entry: entry.at))
 
-    def failures(self, since: datetime, until: datetime) -> Mapping[Target, Counter[str]]:
-        """Return how often rollouts and their units failed from one time to another.
+    def failures(
+        self, since: datetime, until: datetime, *, of: Target | None = None
+    ) -> Mapping[Target, Counter[str]]:
+        """Return how often rollouts, or one of them, and their units failed in a time.
 
         By the target, and by the id of what failed; from `since` on, without `until`.
         """
         found: dict[Target, Counter[str]] = {}
+        ends = _ENDS
+        if of is not None:
+            ends = ends.where(transition.c.target_id == of.id, transition.c.target_kind == of.kind)
         with self._database.transaction() as connection:
-            for row in connection.execute(_ENDS, {"since": since, "until": until}):
+            for row in connection.execute(ends, {"since": since, "until": until}):
                 if phase_of(kind_of_part(row.kind), row.after) is Phase.FAILED:
                     its = found.setdefault(Target(row.target_kind, row.target_id), Counter())
                     its[row.entity_id] += row.times
@@ -233,6 +242,7 @@ def _past_notification(row: Row[Any]) -> PastNotification:
         state=DeliveryState(row.state),
         attempts=row.attempts,
         done_at=row.done_at,
+        folded_into=row.folded_into,
         channel_id=row.channel_id,
         ts=row.ts,
         error=row.error,

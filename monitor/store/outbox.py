@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
     Connection,
-    Row,
     and_,
     bindparam,
     delete,
@@ -21,66 +19,22 @@ from sqlalchemy import (
 )
 
 from monitor.model import (
-    EventKind,
     Form,
-    Mention,
-    Message,
-    MessageRef,
     Notification,
     Target,
     Urgency,
 )
 from monitor.store.cards import Cards, Edit, LostCard
 from monitor.store.database import Database
+from monitor.store.queued import WITH_THREAD, DeliveryState, QueuedNotification, queued_of
 from monitor.store.sending_order import (
     CARD_KEY,
     DESTINATIONS,
     EDITS,
-    IN_THREAD,
     NEXT_ID,
     NEXT_POST_AT,
-    is_of_same_card,
 )
 from monitor.store.tables import card, insert_into, is_open, is_unsent, notification
-
-
-class DeliveryState(StrEnum):
-    """How far a notification got."""
-
-    PENDING = "pending"
-    SENDING = "sending"
-    """An attempt began. Found after a restart, the message may have arrived."""
-    SENT = "sent"
-    SET_ASIDE = "set aside"
-    """Never to be sent unless a person asks for it; holds up nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class QueuedNotification:
-    """A notification of the outbox. A smaller id was enqueued earlier.
-
-    `next_try_at` is None when it may go at once. With `in_doubt` an earlier attempt's
-    outcome is unknown. `thread` is the card that a reply belongs under, where it is posted.
-    """
-
-    id: int
-    key: str
-    destination: str
-    form: Form
-    target: Target | None
-    attempt: int
-    events: tuple[EventKind, ...]
-    is_broadcast: bool
-    headline: str
-    mentions: tuple[Mention, ...]
-    message: Message
-    state: DeliveryState
-    attempts: int
-    next_try_at: datetime | None
-    in_doubt: bool
-    created_at: datetime
-    error: str
-    thread: MessageRef | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +93,7 @@ class Outbox:
             id_ = _next_id(connection, destination, now)
             if id_ is None:
                 return None
-            return _queued(connection.execute(_BY_ID, {"its_id": id_}).one())
+            return queued_of(connection.execute(_BY_ID, {"its_id": id_}).one())
 
     def waiting(self, destination: str) -> int:
         """Return how many notifications of a destination are still to be sent."""
@@ -154,7 +108,7 @@ class Outbox:
         page = _UNSENT.where(notification.c.id > after).limit(limit)
         with self._database.transaction() as connection:
             rows = connection.execute(page).all()
-        return tuple(map(_queued, rows))
+        return tuple(map(queued_of, rows))
 
     def counts(self) -> Counts:
         with self._database.transaction() as connection:
@@ -340,20 +294,8 @@ _CARD_OF = select(notification.c.form, *(notification.c[column] for column in CA
     notification.c.id == bindparam("its_id"), notification.c.form.in_((Form.CARD, Form.TABLE))
 )
 
-_WITH_THREAD = select(
-    notification,
-    card.c.channel_id.label("thread_channel_id"),
-    card.c.ts.label("thread_ts"),
-).outerjoin(
-    card,
-    and_(
-        notification.c.form.in_(IN_THREAD),
-        card.c.form == Form.CARD,
-        is_of_same_card(card, notification),
-    ),
-)
-_UNSENT = _WITH_THREAD.where(is_unsent).order_by(notification.c.id)
-_BY_ID = _WITH_THREAD.where(notification.c.id == bindparam("its_id"))
+_UNSENT = WITH_THREAD.where(is_unsent).order_by(notification.c.id)
+_BY_ID = WITH_THREAD.where(notification.c.id == bindparam("its_id"))
 _COUNTS = (
     select(notification.c.state, func.count().label("total"))
     .where(is_unsent)
@@ -406,28 +348,7 @@ def _row(one: Notification, now: datetime, urgency: Urgency) -> dict[str, object
         "attempts": 0,
         "in_doubt": False,
         "created_at": now,
+        "happened_at": one.happened_at,
+        "folded_count": 0,
         "error": "",
     }
-
-
-def _queued(row: Row[Any]) -> QueuedNotification:
-    return QueuedNotification(
-        id=row.id,
-        key=row.key,
-        destination=row.destination,
-        form=Form(row.form),
-        target=None if row.target_id is None else Target(row.target_kind, row.target_id),
-        attempt=row.attempt,
-        events=row.events,
-        is_broadcast=row.is_broadcast,
-        headline=row.headline,
-        mentions=row.mentions,
-        message=row.message,
-        state=DeliveryState(row.state),
-        attempts=row.attempts,
-        next_try_at=row.next_try_at,
-        in_doubt=row.in_doubt or row.state == DeliveryState.SENDING,
-        created_at=row.created_at,
-        error=row.error,
-        thread=MessageRef(row.thread_channel_id, row.thread_ts) if row.thread_ts else None,
-    )

@@ -192,8 +192,13 @@ notification = Table(
     Column("next_try_at", Instant),
     Column("in_doubt", Boolean, nullable=False),
     Column("created_at", Instant, nullable=False),
-    # When it was sent or set aside; NULL while it is still to be sent.
+    # By the platform's clock, where that was long before it was seen.
+    Column("happened_at", Instant),
+    # When it was sent, set aside or folded; NULL while it is still to be sent.
     Column("done_at", Instant),
+    # The notification that tells it together with others, and how many this one tells.
+    Column("folded_into", BigInteger),
+    Column("folded_count", Integer, nullable=False),
     Column("channel_id", Text),
     Column("ts", Text),
     Column("error", Text, nullable=False),
@@ -281,8 +286,10 @@ digest = Table(
     Column("issued_until", Instant, nullable=False),
 )
 
-# The word stands in the statement itself, not as a parameter, so that the partial index serves.
-is_unsent = notification.c.state != literal_column("'sent'", Text)
+# The words stand in the statement itself, not as parameters, so that the partial index serves.
+is_unsent = notification.c.state.not_in(
+    [literal_column("'sent'", Text), literal_column("'folded'", Text)]
+)
 is_open = notification.c.done_at.is_(None)
 """Still to be sent: pending, or under way when it was last written down."""
 
@@ -336,6 +343,12 @@ Index(
     notification.c.done_at,
     sqlite_where=is_open,
     postgresql_where=is_open,
+)
+Index(
+    "notification_folded",
+    notification.c.folded_into,
+    sqlite_where=notification.c.folded_into.is_not(None),
+    postgresql_where=notification.c.folded_into.is_not(None),
 )
 Index(
     "card_edit_wanted",

@@ -31,6 +31,7 @@ class StoreThread:
         self.damage: StoreDamaged | None = None
         """What a call found of damage in the file, once one did: it will not get better."""
         self.outbox = store.outbox
+        self.folding = store.folding
         self.cards = store.cards
         self.snapshots = store.snapshots
         self.history = store.history

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -38,7 +38,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 HOOK = "webhook"
-AT_ONCE = Pace(post=0.0, edit=0.0)
+AT_ONCE = Pace(post=0.0, edit=0.0, most_at_once=100_000, catch_up_after=timedelta(days=3650))
+"""Each notification by itself, however many and however late."""
+FOR_PEOPLE = Pace(post=0.0, edit=0.0)
+"""As people are told: late ones together, and not more than they can take."""
 TARGET = snapshot(release()).target
 NEW = state()
 OVER = state(ended=EventKind.SUCCEEDED)

@@ -42,6 +42,15 @@ from monitor.compose.render.notices import (
     test_message,
     unreachable,
 )
+from monitor.compose.render.retold import (
+    Retold,
+    Toll,
+    away_summary,
+    gathered,
+    is_late,
+    late,
+    retold,
+)
 from monitor.compose.render.table import table
 
 __all__ = [
@@ -49,13 +58,19 @@ __all__ = [
     "DigestInstall",
     "DigestRollout",
     "Links",
+    "Retold",
     "SummaryLine",
+    "Toll",
     "View",
+    "away_summary",
     "card",
     "digest",
     "first_line",
+    "gathered",
     "group",
     "headline",
+    "is_late",
+    "late",
     "page_of",
     "plain",
     "plain_edit",
@@ -64,6 +79,7 @@ __all__ = [
     "refused",
     "removed",
     "reply",
+    "retold",
     "shown_ids",
     "standalone",
     "store_lost",

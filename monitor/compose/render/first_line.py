@@ -48,7 +48,10 @@ def with_mentions(message: Message, mentions: Sequence[Mention]) -> Message:
         if len(text) + 1 + len(other) > _TEXT_LIMIT:
             break
         text = f"{text}\n{other}"
-    return Message(text, _with_line(message.blocks, _within_limit(named)))
+    shown = _within_limit(named)
+    return Message(
+        text, _with_mentions(message.blocks, shown), _with_mentions(message.instead, shown)
+    )
 
 
 _LABELLED = re.compile(r"<[^|>]*\|([^>]*)>")
@@ -84,15 +87,19 @@ def _within_limit(named: Line) -> Line:
     return tuple(one for one, size in zip(named, sizes, strict=True) if size <= _MENTIONS_LIMIT)
 
 
-def _with_line(blocks: Sequence[Element], named: Line) -> tuple[Element, ...]:
+def with_line(blocks: Sequence[Element], words: Line) -> tuple[Element, ...]:
+    """Put a line below the first block. Where there is no room, the small print has to go."""
+    return (blocks[0], rich_text([words]), *blocks[1 : _MOST_BLOCKS - 1]) if blocks else ()
+
+
+def _with_mentions(blocks: Sequence[Element], named: Line) -> tuple[Element, ...]:
     """Put the mentions at the end of the first line, or below it where no mention can stand."""
     if not blocks:
         return ()
     first, *others = blocks
     if first["type"] == "rich_text" and first["elements"][0]["type"] == "rich_text_section":
         return (_at_end_of_first_line(first, named), *others)
-    # At the limit it is the small print, at the end, that has to go.
-    return (first, rich_text([named]), *others[: _MOST_BLOCKS - 2])
+    return with_line(blocks, named)
 
 
 def _at_end_of_first_line(block: Element, named: Line) -> Element:

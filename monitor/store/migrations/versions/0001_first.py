@@ -80,7 +80,10 @@ def upgrade() -> None:
         sa.Column("next_try_at", sa.BigInteger),
         sa.Column("in_doubt", sa.Boolean, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
+        sa.Column("happened_at", sa.BigInteger),
         sa.Column("done_at", sa.BigInteger),
+        sa.Column("folded_into", sa.BigInteger),
+        sa.Column("folded_count", sa.Integer, nullable=False),
         sa.Column("channel_id", sa.Text),
         sa.Column("ts", sa.Text),
         sa.Column("error", sa.Text, nullable=False),
@@ -155,8 +158,8 @@ def upgrade() -> None:
         "notification_unsent",
         "notification",
         ["destination", "id", "state"],
-        sqlite_where=sa.text("state != 'sent'"),
-        postgresql_where=sa.text("state != 'sent'"),
+        sqlite_where=sa.text("state NOT IN ('sent', 'folded')"),
+        postgresql_where=sa.text("state NOT IN ('sent', 'folded')"),
     )
     op.create_index(
         "notification_next",
@@ -187,6 +190,13 @@ def upgrade() -> None:
         ["destination", "target_id", "target_kind", "id", "done_at"],
         sqlite_where=sa.text("done_at IS NULL"),
         postgresql_where=sa.text("done_at IS NULL"),
+    )
+    op.create_index(
+        "notification_folded",
+        "notification",
+        ["folded_into"],
+        sqlite_where=sa.text("folded_into IS NOT NULL"),
+        postgresql_where=sa.text("folded_into IS NOT NULL"),
     )
     op.create_index(
         "card_edit_wanted",

@@ -1,0 +1,316 @@
+"""What waited for long is told as it is now, not replayed: after Slack, or the monitor, was away.
+
+A rollout that is still in trouble gets one message, what happened to all others goes into one for
+the destination, and what cancels out is dropped. Folded again and again while Slack is away, what
+waits is always about what holds by then, and hardly more than a message for each rollout.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import structlog
+
+from monitor.compose import render
+from monitor.compose.render import Retold, Toll
+from monitor.metrics import Metrics
+from monitor.model import (
+    Alert,
+    EventKind,
+    Form,
+    Message,
+    MessageRef,
+    Notification,
+    Phase,
+    Snapshot,
+    Target,
+    TargetState,
+    Urgency,
+)
+from monitor.store import Fold, Overdue, StoredTarget, StoreThread, WaitingRow
+
+log = structlog.get_logger(__name__)
+
+_MANY = 3
+"""So many old ones are a overdue even if each of them was tried: one may be refused by itself."""
+_OUTAGE_KEY = re.compile(
+    r"(?P<scope>.+)/(?P<kind>unreachable|removed|reachable)/(?P<since>\d{4}-[^/]+)/.*"
+)
+_CANCELLED = "it was over before it could be sent"
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """What waits about one target for one destination, in order.
+
+    Of what is folded already, the row that tells it waits in its place. `is_in_trouble` says so of
+    the newest attempt, by what the destination was notified of.
+    """
+
+    target: Target
+    rows: tuple[WaitingRow, ...]
+    stored: StoredTarget | None
+    is_in_trouble: bool
+
+    @property
+    def attempt(self) -> int:
+        return self.rows[-1].attempt
+
+    @property
+    def own_rows(self) -> tuple[WaitingRow, ...]:
+        """The rows that say something by themselves, those that only tell others left out."""
+        return tuple(row for row in self.rows if not row.folded_count)
+
+    @property
+    def since(self) -> datetime:
+        return min(row.created_at for row in self.rows)
+
+
+def is_backed_up(overdue: Overdue) -> bool:
+    """Whether what waits is to be folded: one that is refused by itself holds up no others."""
+    return overdue.held_up > 0 or overdue.old >= _MANY
+
+
+def active_alerts(state: TargetState, destination: str) -> tuple[Alert, ...]:
+    """Return the problems that are active now and that a destination was notified of."""
+    return tuple(
+        alert
+        for alert in state.alerts
+        if not alert.is_retrying
+        and (alert.notified_destinations is None or destination in alert.notified_destinations)
+    )
+
+
+def toll_of(snapshot: Snapshot, failures: Iterable[str]) -> Toll:
+    """Return what became of the parts that failed, by their ids."""
+    failed = set(failures) - {snapshot.root.id}
+    phases = Counter(entity.phase for _, entity in snapshot.root.walk() if entity.id in failed)
+    return Toll(len(failed), phases[Phase.SUCCEEDED], phases[Phase.FAILED])
+
+
+class OutageNotice(NamedTuple):
+    """What a report of an outage is about, as its key says it."""
+
+    scope: str
+    kind: str
+    since: str
+
+
+def outage_in(key: str) -> OutageNotice | None:
+    """Return the outage that a notification with this key reports; None for any other."""
+    found = _OUTAGE_KEY.fullmatch(key)
+    return OutageNotice(found["scope"], found["kind"], found["since"]) if found else None
+
+
+def cancelled(rows: Iterable[WaitingRow]) -> Iterator[WaitingRow]:
+    """Yield the reports of outages that began and ended before either could be sent."""
+    begun: dict[tuple[str, str], WaitingRow] = {}
+    for row in rows:
+        if (notice := outage_in(row.key)) is not None:
+            outage = notice.scope, notice.since
+            if notice.kind != EventKind.REACHABLE:
+                begun[outage] = row
+            elif outage in begun:
+                yield from (begun.pop(outage), row)
+
+
+class CatchUp:
+    """Folds what waits for a destination, once any of it has waited for long: `patience`."""
+
+    def __init__(
+        self,
+        store: StoreThread,
+        patience: timedelta,
+        *,
+        metrics: Metrics,
+        now: Callable[[], datetime],
+        permalink: Callable[[MessageRef], str | None],
+    ) -> None:
+        self._store = store
+        self._patience = patience
+        self._metrics = metrics
+        self._now = now
+        self._permalink = permalink
+        self._seen: dict[str, int | None] = {}
+
+    async def fold(self, destination: str) -> None:
+        """Fold what waits for a destination, if any of it has for long."""
+        now, folding = self._now(), self._store.folding
+        overdue = await self._store.call(
+            folding.overdue, destination, old_before=now - self._patience
+        )
+        if not is_backed_up(overdue) or self._seen.get(destination) == overdue.newest_id:
+            return
+        # In one go in the store's thread, in which nothing else is written meanwhile.
+        folds = await self._store.call(self._fold, destination, now)
+        if folds:
+            count = sum(len(fold.ids) for fold in folds)
+            self._metrics.folded.inc(count)
+            log.info("caught_up", destination=destination, folded=count, into=len(folds))
+        # What it adds itself is no reason to fold again.
+        overdue = await self._store.call(folding.overdue, destination, old_before=now)
+        self._seen[destination] = overdue.newest_id
+
+    def _fold(self, destination: str, now: datetime) -> tuple[Fold, ...]:
+        folding = self._store.folding
+        rows = folding.rows(destination)
+        dropped = tuple(cancelled(row for row in rows if row.folded_into is None))
+        news = [row for row in rows if row.target and not outage_in(row.key)]
+        summaries = [row for row in rows if row.target is None and row.folded_count]
+        rollouts = [self._rollout(destination, *one) for one in _by_target(news).items()]
+        troubles = [one for one in rollouts if one.is_in_trouble]
+        others = [one for one in rollouts if not one.is_in_trouble]
+        since = min((row.created_at for row in rows), default=now)
+        folder = _Folder(self._store, self._permalink, destination, since, now)
+        folds = [fold for one in troubles if (fold := folder.trouble(one))]
+        if (fold := folder.summary(others, summaries, len(troubles))) is not None:
+            folds.append(fold)
+        if dropped:
+            ids = tuple(row.id for row in dropped)
+            folds.append(Fold(ids, None, _CANCELLED, dropped[0].created_at))
+        folding.write(folds, now)
+        return tuple(folds)
+
+    def _rollout(self, destination: str, target: Target, rows: tuple[WaitingRow, ...]) -> Rollout:
+        stored = self._store.snapshots.load(target)
+        is_in_trouble = (
+            stored is not None
+            and stored.state.attempt == rows[-1].attempt
+            and not stored.state.is_closed
+            and bool(active_alerts(stored.state, destination))
+        )
+        return Rollout(target, rows, stored, is_in_trouble)
+
+
+def _by_target(rows: Iterable[WaitingRow]) -> Mapping[Target, tuple[WaitingRow, ...]]:
+    found: dict[Target, tuple[WaitingRow, ...]] = {}
+    for row in rows:
+        if row.target is not None:
+            found[row.target] = (*found.get(row.target, ()), row)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """Words what is folded, from what the store knows by now."""
+
+    store: StoreThread
+    permalink: Callable[[MessageRef], str | None]
+    destination: str
+    since: datetime
+    now: datetime
+
+    def trouble(self, rollout: Rollout) -> Fold | None:
+        """Tell of a rollout in trouble in one message; None where one waits already."""
+        waiting = [row for row in rollout.rows if _is_to_fold(row) and not row.is_edited]
+        own = [row for row in rollout.own_rows if not row.is_edited]
+        if len(waiting) < 2 or rollout.stored is None:
+            return None
+        alerts = {alert.kind for alert in active_alerts(rollout.stored.state, self.destination)}
+        mentions = [m for row in own if alerts & set(row.events) for m in row.mentions]
+        its, last = rollout.target, waiting[-1]
+        message = current_message(
+            self.store,
+            rollout.stored,
+            row_id=own[-1].id if own else last.id,
+            since=rollout.since,
+            now=self.now,
+            destination=self.destination,
+        )
+        is_reply = any(row.form is Form.REPLY for row in waiting)
+        into = Notification(
+            key=f"{its.kind}/{its.id}/{rollout.attempt}/retold/{last.id}/{self.destination}",
+            destination=self.destination,
+            form=Form.REPLY if is_reply else Form.MESSAGE,
+            message=message,
+            target=its,
+            attempt=rollout.attempt,
+            events=tuple(dict.fromkeys(event for row in own for event in row.events)),
+            is_broadcast=is_reply and any(row.is_broadcast for row in waiting),
+            headline=render.first_line(message),
+            mentions=tuple(dict.fromkeys(mentions)),
+        )
+        ids = tuple(row.id for row in waiting)
+        return Fold(ids, into, _reason(into), rollout.since, Urgency.PROBLEM)
+
+    def summary(
+        self, rollouts: Sequence[Rollout], summaries: Sequence[WaitingRow], in_trouble: int
+    ) -> Fold | None:
+        """Tell of all others in one message; None where that would spare none."""
+        rows = [row for one in rollouts for row in one.rows if self._is_over(one, row)]
+        waiting = [*summaries, *(row for row in rows if _is_to_fold(row))]
+        if sum(not row.is_edited for row in waiting) < 2:
+            return None
+        ids = tuple(sorted(row.id for row in waiting))
+        retold = [self._retold(one) for one in rollouts]
+        retold.sort(key=lambda one: -one.toll.failed)
+        message = render.away_summary(self.since, self.now, retold, in_trouble)
+        into = Notification(
+            key=f"away/{ids[0]}-{ids[-1]}/{self.destination}",
+            destination=self.destination,
+            form=Form.MESSAGE,
+            message=message,
+            headline=render.first_line(message),
+        )
+        return Fold(ids, into, _reason(into), self.since)
+
+    def _is_over(self, rollout: Rollout, row: WaitingRow) -> bool:
+        """Whether a row need not be sent: the card of what is still going on is."""
+        if not row.is_edited or rollout.stored is None:
+            return True
+        state = rollout.stored.state
+        return state.ended is not None or state.attempt != row.attempt
+
+    def _retold(self, rollout: Rollout) -> Retold:
+        its = rollout.target, rollout.attempt
+        drawn = _drawn(self.store, *its, self.destination, rollout.own_rows[-1].id)
+        sentence = render.first_line(drawn)
+        card = self.store.cards.posted(*its).get(self.destination)
+        return Retold(sentence, self._toll(rollout), self.permalink(card) if card else None)
+
+    def _toll(self, rollout: Rollout) -> Toll:
+        if rollout.stored is None:
+            return Toll()
+        return _toll_since(self.store, rollout.stored, rollout.since, self.now)
+
+
+def current_message(
+    store: StoreThread,
+    stored: StoredTarget,
+    *,
+    row_id: int,
+    since: datetime,
+    now: datetime,
+    destination: str,
+) -> Message:
+    """Return how a rollout in trouble stands, and what became of it; to be called by the store.
+
+    Where it has no card, it is what the row was to say.
+    """
+    drawn = _drawn(store, stored.target, stored.state.attempt, destination, row_id)
+    return render.retold(drawn, since, _toll_since(store, stored, since, now))
+
+
+def _drawn(
+    store: StoreThread, target: Target, attempt: int, destination: str, row_id: int
+) -> Message:
+    card = store.cards.wanted(target, attempt, destination)
+    return card[0] if card else store.folding.message(row_id)
+
+
+def _toll_since(store: StoreThread, stored: StoredTarget, since: datetime, now: datetime) -> Toll:
+    failures = store.history.failures(since, now, of=stored.target)
+    return toll_of(stored.snapshot, failures.get(stored.target, {}))
+
+
+def _is_to_fold(row: WaitingRow) -> bool:
+    return row.folded_into is None
+
+
+def _reason(into: Notification) -> str:
+    return f"told together with others: {into.headline}"
