@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from types import MappingProxyType
+
+import msgspec
 
 from monitor.compose import render
 from monitor.compose.templates import Facts, FilledTemplates, MessageTemplates
@@ -59,6 +62,13 @@ class Messages:
     cards: tuple[Card, ...] = ()
     notifications: tuple[Notification, ...] = ()
     held: tuple[HeldLine, ...] = ()
+
+    def with_time(self, happened_at: datetime | None) -> Messages:
+        """Return the same messages, which say when it happened."""
+        timed = (
+            msgspec.structs.replace(one, happened_at=happened_at) for one in self.notifications
+        )
+        return replace(self, notifications=tuple(timed))
 
 
 def compose(

@@ -21,7 +21,7 @@ from monitor.decide.dispatch import Dispatch, Plan, dispatch
 from monitor.decide.events import Decision, decide
 from monitor.decide.flapping import FlappingRules
 from monitor.decide.order import FRESH, Staleness
-from monitor.decide.progress import starter_of
+from monitor.decide.progress import last_change, starter_of
 from monitor.decide.stalls import StallRules, stalled_ids
 from monitor.decide.verdicts import Silence
 from monitor.kinds.profile import LastSeen
@@ -184,8 +184,12 @@ def observe(
     links: render.Links,
     templates: MessageTemplates,
     keeps_cards: Callable[[str], bool],
+    is_late: bool = False,
 ) -> Observation | None:
-    """Return what is new and what follows from it; None where all is as it was."""
+    """Return what is new and what follows from it; None where all is as it was.
+
+    What `is_late` may have happened long ago: nobody has looked since.
+    """
     snapshot, decision = change.snapshot, change.decision
     scene = scene_of(watch, snapshot, facts.called, app_destinations=facts.app_destinations)
     dispatched = dispatch(
@@ -219,6 +223,8 @@ def observe(
         users=facts.users,
         tables=facts.tables,
     )
+    if is_late and change.difference.transitions:
+        messages = messages.with_time(last_change(snapshot.root))
     new = {card.destination: "" for card in messages.cards if card.form is Form.TABLE}
     now_seen = replace(now_seen, tables={**new, **facts.tables})
     problems = tuple(map(str, view.filled.problems)) if view.filled else ()

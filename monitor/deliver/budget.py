@@ -8,7 +8,8 @@ is to be pinged for is never among them.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -81,7 +82,7 @@ class NotifyingBudget:
             return True
         now = self._now()
         next_at = allowance.next_at(now)
-        is_gathering = queued.key.startswith(_PREFIX)
+        is_gathering = _is_gathering(queued.key)
         if next_at <= now or (is_gathering and is_last) or await self._is_exempt(queued):
             allowance.grant(queued.id)
             return True
@@ -98,7 +99,7 @@ class NotifyingBudget:
 
     async def _is_exempt(self, queued: QueuedNotification) -> bool:
         if queued.target is None or outage_in(queued.key) is not None:
-            return not queued.key.startswith(_PREFIX)
+            return not _is_gathering(queued.key)
         if EventKind.FAILED not in queued.events or not queued.mentions:
             return False
         return not await self._store.call(
@@ -114,33 +115,30 @@ class NotifyingBudget:
 
         A single one is only put off.
         """
-        folding, destination = self._store.folding, queued.destination
-        rows = folding.rows(destination)
-        before = [row for row in rows if row.folded_into is None and row.key.startswith(_PREFIX)]
-        if queued.key.startswith(_PREFIX):
+        folding = self._store.folding
+        rows = folding.rows(queued.destination)
+        before = {row.id for row in rows if row.folded_into is None and _is_gathering(row.key)}
+        loud = [row for row in rows if self._is_foldable(row, queued)]
+        is_single = len(loud) + len(before) < 2 and next_at is not None
+        if _is_gathering(queued.key) or is_single:
             folding.put_off(queued.id, next_at)
             return 0
-        granted = self._allowance(destination).granted
-        loud = [row for row in rows if row.id not in granted and self._is_foldable(row, queued)]
-        if len(loud) + len(before) < 2 and next_at is not None:
-            folding.put_off(queued.id, next_at)
-            return 0
-        gathered_before = {row.id for row in before}
-        included = [*(row for row in rows if row.folded_into in gathered_before), *loud]
-        message = render.gathered([self._retold(row, destination) for row in included])
-        replies = [row.id for row in loud if row.form is Form.REPLY]
-        others = [row.id for row in loud if row.form is not Form.REPLY]
-        into = Notification(
-            key=f"{_PREFIX}{loud[-1].id}/{destination}",
-            destination=destination,
-            form=Form.MESSAGE,
-            message=message,
-            events=tuple(dict.fromkeys(event for row in included for event in row.events)),
-            headline=render.first_line(message),
-            mentions=tuple(dict.fromkeys(mention for row in included for mention in row.mentions)),
-        )
-        fold = Fold(
-            ids=(*others, *gathered_before),
+        included = [*(row for row in rows if row.folded_into in before), *loud]
+        folding.write([self._fold(queued.destination, included, loud, before, next_at)], now)
+        return len(loud)
+
+    def _fold(
+        self,
+        destination: str,
+        included: Sequence[WaitingRow],
+        loud: Sequence[WaitingRow],
+        before: AbstractSet[int],
+        next_at: datetime | None,
+    ) -> Fold:
+        into = self._gathered(destination, included)
+        replies = {row.id for row in loud if row.form is Form.REPLY}
+        return Fold(
+            ids=tuple({row.id for row in loud} - replies | before),
             into=into,
             reason=f"told together with others: {into.headline}",
             since=min(row.created_at for row in included),
@@ -148,8 +146,18 @@ class NotifyingBudget:
             muted=tuple(replies),
             not_before=next_at,
         )
-        folding.write([fold], now)
-        return len(loud)
+
+    def _gathered(self, destination: str, rows: Sequence[WaitingRow]) -> Notification:
+        message = render.gathered([self._retold(row, destination) for row in rows])
+        return Notification(
+            key=f"{_PREFIX}{rows[-1].id}/{destination}",
+            destination=destination,
+            form=Form.MESSAGE,
+            message=message,
+            events=tuple(dict.fromkeys(event for row in rows for event in row.events)),
+            headline=render.first_line(message),
+            mentions=tuple(dict.fromkeys(mention for row in rows for mention in row.mentions)),
+        )
 
     def _is_foldable(self, row: WaitingRow, queued: QueuedNotification) -> bool:
         """Whether a row would notify people and need not do so by itself."""
@@ -157,7 +165,7 @@ class NotifyingBudget:
             return True
         if not row.is_loud or row.target is None or row.folded_into is not None:
             return False
-        if outage_in(row.key) is not None:
+        if row.id in self._allowance(queued.destination).granted or outage_in(row.key) is not None:
             return False
         return not (EventKind.FAILED in row.events and row.mentions) or (
             self._store.folding.has_notified_failure(
@@ -171,3 +179,7 @@ class NotifyingBudget:
             return Retold(sentence)
         card = self._store.cards.posted(row.target, row.attempt).get(destination)
         return Retold(sentence, url=self._permalink(card) if card else None)
+
+
+def _is_gathering(key: str) -> bool:
+    return key.startswith(_PREFIX)

@@ -18,6 +18,7 @@ import structlog
 
 from monitor.compose import render
 from monitor.compose.render import Retold, Toll
+from monitor.decide.progress import units_of
 from monitor.metrics import Metrics
 from monitor.model import (
     Alert,
@@ -87,10 +88,17 @@ def active_alerts(state: TargetState, destination: str) -> tuple[Alert, ...]:
 
 
 def toll_of(snapshot: Snapshot, failures: Iterable[str]) -> Toll:
-    """Return what became of the parts that failed, by their ids."""
-    failed = set(failures) - {snapshot.root.id}
-    phases = Counter(entity.phase for _, entity in snapshot.root.walk() if entity.id in failed)
-    return Toll(len(failed), phases[Phase.SUCCEEDED], phases[Phase.FAILED])
+    """Return what became of the parts that failed, by their ids.
+
+    What was tried again and went well has recovered, though what failed is in the tree still.
+    """
+    root, failed = snapshot.root, set(failures) - {snapshot.root.id}
+    failed_units = [unit for step in root.children for unit in step.children if unit.id in failed]
+    newest = {unit.work: unit for step in root.children for unit in units_of(step)}
+    works = {unit.work for unit in failed_units}
+    phases = Counter(newest[work].phase for work in works if work in newest)
+    not_found = len(failed) - len(failed_units)
+    return Toll(len(works) + not_found, phases[Phase.SUCCEEDED], phases[Phase.FAILED])
 
 
 class OutageNotice(NamedTuple):
@@ -159,22 +167,12 @@ class CatchUp:
     def _fold(self, destination: str, now: datetime) -> tuple[Fold, ...]:
         folding = self._store.folding
         rows = folding.rows(destination)
-        dropped = tuple(cancelled(row for row in rows if row.folded_into is None))
-        news = [row for row in rows if row.target and not outage_in(row.key)]
-        summaries = [row for row in rows if row.target is None and row.folded_count]
-        rollouts = [self._rollout(destination, *one) for one in _by_target(news).items()]
-        troubles = [one for one in rollouts if one.is_in_trouble]
-        others = [one for one in rollouts if not one.is_in_trouble]
+        rollouts = [self._rollout(destination, *one) for one in _by_target(rows).items()]
         since = min((row.created_at for row in rows), default=now)
         folder = _Folder(self._store, self._permalink, destination, since, now)
-        folds = [fold for one in troubles if (fold := folder.trouble(one))]
-        if (fold := folder.summary(others, summaries, len(troubles))) is not None:
-            folds.append(fold)
-        if dropped:
-            ids = tuple(row.id for row in dropped)
-            folds.append(Fold(ids, None, _CANCELLED, dropped[0].created_at))
+        folds = tuple(filter(None, (*folder.all(rollouts, rows), _cancelling(rows))))
         folding.write(folds, now)
-        return tuple(folds)
+        return folds
 
     def _rollout(self, destination: str, target: Target, rows: tuple[WaitingRow, ...]) -> Rollout:
         stored = self._store.snapshots.load(target)
@@ -187,10 +185,18 @@ class CatchUp:
         return Rollout(target, rows, stored, is_in_trouble)
 
 
+def _cancelling(rows: Iterable[WaitingRow]) -> Fold | None:
+    dropped = tuple(cancelled(row for row in rows if _is_to_fold(row)))
+    if not dropped:
+        return None
+    return Fold(tuple(row.id for row in dropped), None, _CANCELLED, dropped[0].created_at)
+
+
 def _by_target(rows: Iterable[WaitingRow]) -> Mapping[Target, tuple[WaitingRow, ...]]:
+    """Return the news of each rollout, which reports of outages are not."""
     found: dict[Target, tuple[WaitingRow, ...]] = {}
     for row in rows:
-        if row.target is not None:
+        if row.target is not None and outage_in(row.key) is None:
             found[row.target] = (*found.get(row.target, ()), row)
     return found
 
@@ -205,38 +211,50 @@ class _Folder:
     since: datetime
     now: datetime
 
+    def all(self, rollouts: Sequence[Rollout], rows: Iterable[WaitingRow]) -> Iterator[Fold | None]:
+        troubles = [one for one in rollouts if one.is_in_trouble]
+        others = [one for one in rollouts if not one.is_in_trouble]
+        summaries = [row for row in rows if row.target is None and row.folded_count]
+        yield from map(self.trouble, troubles)
+        yield self.summary(others, summaries, len(troubles))
+
     def trouble(self, rollout: Rollout) -> Fold | None:
         """Tell of a rollout in trouble in one message; None where one waits already."""
         waiting = [row for row in rollout.rows if _is_to_fold(row) and not row.is_edited]
-        own = [row for row in rollout.own_rows if not row.is_edited]
         if len(waiting) < 2 or rollout.stored is None:
             return None
-        alerts = {alert.kind for alert in active_alerts(rollout.stored.state, self.destination)}
+        into = self._retold_alone(rollout, rollout.stored, waiting)
+        ids = tuple(row.id for row in waiting)
+        return Fold(ids, into, _reason(into), rollout.since, Urgency.PROBLEM)
+
+    def _retold_alone(
+        self, rollout: Rollout, stored: StoredTarget, waiting: Sequence[WaitingRow]
+    ) -> Notification:
+        own = [row for row in rollout.own_rows if not row.is_edited]
+        alerts = {alert.kind for alert in active_alerts(stored.state, self.destination)}
         mentions = [m for row in own if alerts & set(row.events) for m in row.mentions]
         its, last = rollout.target, waiting[-1]
         message = current_message(
             self.store,
-            rollout.stored,
+            stored,
             row_id=own[-1].id if own else last.id,
             since=rollout.since,
             now=self.now,
             destination=self.destination,
         )
         is_reply = any(row.form is Form.REPLY for row in waiting)
-        into = Notification(
+        return Notification(
             key=f"{its.kind}/{its.id}/{rollout.attempt}/retold/{last.id}/{self.destination}",
             destination=self.destination,
             form=Form.REPLY if is_reply else Form.MESSAGE,
             message=message,
             target=its,
             attempt=rollout.attempt,
-            events=tuple(dict.fromkeys(event for row in own for event in row.events)),
+            events=_events_of(own),
             is_broadcast=is_reply and any(row.is_broadcast for row in waiting),
             headline=render.first_line(message),
             mentions=tuple(dict.fromkeys(mentions)),
         )
-        ids = tuple(row.id for row in waiting)
-        return Fold(ids, into, _reason(into), rollout.since, Urgency.PROBLEM)
 
     def summary(
         self, rollouts: Sequence[Rollout], summaries: Sequence[WaitingRow], in_trouble: int
@@ -306,6 +324,10 @@ def _drawn(
 def _toll_since(store: StoreThread, stored: StoredTarget, since: datetime, now: datetime) -> Toll:
     failures = store.history.failures(since, now, of=stored.target)
     return toll_of(stored.snapshot, failures.get(stored.target, {}))
+
+
+def _events_of(rows: Iterable[WaitingRow]) -> tuple[EventKind, ...]:
+    return tuple(dict.fromkeys(event for row in rows for event in row.events))
 
 
 def _is_to_fold(row: WaitingRow) -> bool:

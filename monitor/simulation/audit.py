@@ -15,6 +15,7 @@ from functools import cached_property
 from itertools import groupby, pairwise
 
 from monitor.simulation.life import Deploy, Life, Occurrence, Rollout, Step
+from monitor.simulation.retold import retold_in
 from monitor.simulation.scenarios import install_of
 from monitor.simulation.slack import Channel, Posted, plain_text
 from monitor.simulation.truth import Meaning, Thing, meaning_of
@@ -46,14 +47,16 @@ def audit(
     """Compare a rollout's life with what the channel's members could read of it.
 
     `knows_waits` says that polls were frequent enough to see every wait for an approval,
-    which no history tells afterwards. What happens later than `until`, in seconds, has not
+    which no history tells afterwards. What was folded is no more lost than what has a sentence of
+    its own. What happens later than `until`, in seconds, has not
     happened yet: whoever tells it is guessing.
     """
     story = _Story(_up_to(rollout, until))
     lines = Counter(_lines(channel.posts, story))
     expected = Counter(story.sentences())
     excused = set(story.brief()) | (set() if knows_waits else _waits(expected))
-    lost = [line for line in expected - lines if line not in excused]
+    missing = [line for line in expected - lines if line not in excused]
+    lost = retold_in(channel.posts).without_excused(missing, story.ends)
     repeated = [line for line in lines if lines[line] > max(expected[line], 1)]
     false = [line for line in lines if line not in expected]
     return Audit(sum(lines.values()), tuple(lost), tuple(repeated), tuple(false))

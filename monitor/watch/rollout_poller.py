@@ -34,6 +34,9 @@ from monitor.watch.poller import Outcome
 
 log = structlog.get_logger(__name__)
 
+_GAP = timedelta(minutes=10)
+"""After so long without a poll, beside two that were missed, news says when it happened."""
+
 
 class _Answer(NamedTuple):
     """What a poll looked at: where nothing of it is new, nothing is evaluated."""
@@ -68,6 +71,8 @@ class RolloutPoller:
         self._webhooks_of: bytes | None = None
         self.polled_at: datetime | None = None
         """When the last poll succeeded."""
+        self._polled_before: datetime | None = None
+        """When the last poll of an earlier run succeeded."""
 
     async def poll(self) -> Outcome:
         """Make one pass. Raises StoreError where the commit failed; the next begins anew."""
@@ -146,6 +151,7 @@ class RolloutPoller:
             state = events.looked_at_anew(events.not_beyond(stored.state, now), now)
             self._remember(Seen(stored.snapshot, state))
             self._looked_at = _Answer(stored.fingerprint, ())
+            self._polled_before = stored.polled_at
         self._is_loaded = True
 
     async def _now(self) -> datetime:
@@ -211,11 +217,17 @@ class RolloutPoller:
             links=context.links,
             templates=context.templates,
             keeps_cards=context.channels.keeps_cards,
+            is_late=self._is_after_gap(now),
         )
         if observation is not None:
             await self._commit(change, observation, answer.fingerprint)
         self._looked_at = answer  # not before its snapshot is stored
         return Outcome.UNCHANGED if observation is None else Outcome.CHANGED
+
+    def _is_after_gap(self, now: datetime) -> bool:
+        """Whether what is new may have happened long ago, as nobody has looked since."""
+        polled_at = self.polled_at or self._polled_before
+        return polled_at is not None and now - polled_at > _GAP + 2 * self.watch.settings.interval
 
     def _is_due(self, answer: _Answer, now: datetime) -> bool:
         """Whether anything can be new: the answer or the silences differ, or something is due."""

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from monitor.config import Config, load_config
+from monitor.deliver.pace import Pace
 from monitor.errors import DestinationError
 from monitor.model import Snapshot, Target, TargetState
 from monitor.service.app import App
@@ -70,6 +71,7 @@ class World:
     channel_of: dict[str, str] = field(default_factory=dict)
     """The channels of watches that have one of their own, by target."""
     has_webhook: bool = False
+    pace: Pace = AT_ONCE
     set_by: timedelta = timedelta(0)
     """How far the monitor's own clock was set ahead of the platform's; back is negative."""
 
@@ -135,7 +137,7 @@ class World:
         def jumped() -> timedelta:
             return self.set_by - at_start
 
-        async with build(config, pace=AT_ONCE, now=self.now, jumped=jumped) as app:
+        async with build(config, pace=self.pace, now=self.now, jumped=jumped) as app:
             if not self.has_webhook:
                 with contextlib.suppress(DestinationError):  # as the daemon, which tries again
                     await app.slack.check_token()
