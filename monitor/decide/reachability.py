@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from monitor.decide.flapping import FlappingRules
 from monitor.errors import MalformedAnswer, NuonError, NuonNotFound, NuonRejected, Unserved
 from monitor.model import EventKind, Named, Outage, Subject, Target, Watch
 
@@ -62,10 +63,18 @@ def subject_of_outage(kind: EventKind, watch: Watch | None) -> Subject:
     )
 
 
+def _concerned(target: Target, *, is_answered: bool) -> tuple[str, ...]:
+    """Return the scopes of which a failed poll says that they could not be reached."""
+    return (scope_of(target),) if is_answered else (scope_of(target), PLATFORM)
+
+
 def _is_unserved(error: NuonError) -> bool:
     """Whether the platform itself answers that it does not serve what is watched."""
     unserved = error.unserved if isinstance(error, NuonRejected) else None
     return unserved in (Unserved.ROUTE, Unserved.FEATURE)
+
+
+_USUAL_RULES = FlappingRules()
 
 
 @dataclass(slots=True)
@@ -80,10 +89,22 @@ class Reachability:
     """Takes note of failures in a row, per watch. `reported` is what an earlier run has reported.
 
     Polls have failed in a row for `unreachable_after` before it is reported: one alone never is.
+    What was reported more often than it may by the `flapping_rules` counts as an outage until it
+    could be reached for their window.
     """
 
-    def __init__(self, *, unreachable_after: timedelta, reported: Mapping[str, Outage]) -> None:
+    def __init__(
+        self,
+        *,
+        unreachable_after: timedelta,
+        reported: Mapping[str, Outage],
+        flapping_rules: FlappingRules = _USUAL_RULES,
+    ) -> None:
         self._unreachable_after = unreachable_after
+        self._flapping_rules = flapping_rules
+        self._begun_at: dict[str, tuple[datetime, ...]] = {}
+        self._failed_at: dict[str, datetime] = {}
+        self._flapping: set[str] = set()
         self._reported = dict(reported)
         self._failures: dict[Target, _Failures] = {}
         self._has_seen = False
@@ -131,6 +152,7 @@ class Reachability:
         is_removed = isinstance(error, NuonNotFound)
         is_answered = is_removed or _is_unserved(error)
         self._has_seen |= is_answered
+        self._failed_at |= dict.fromkeys(_concerned(target, is_answered=is_answered), now)
         if not self._has_failed_for_long(target, now):
             return None
         reported = self.outage_of(target)
@@ -145,7 +167,7 @@ class Reachability:
         kind = EventKind.REMOVED if is_removed else EventKind.UNREACHABLE
         return ReachabilityChange(kind, subject, failures.since, str(error))
 
-    def succeeded(self, target: Target) -> tuple[ReachabilityChange, ...]:
+    def succeeded(self, target: Target, now: datetime) -> tuple[ReachabilityChange, ...]:
         """Take note of a poll that succeeded; returns what can be reached again.
 
         It is returned until it is adopted.
@@ -159,7 +181,7 @@ class Reachability:
         again: list[ReachabilityChange] = []
         for subject in (None, target):
             outage = self._reported.get(scope_of(subject))
-            if outage is not None:
+            if outage is not None and not self._is_flapping(scope_of(subject), now):
                 again.append(
                     ReachabilityChange(EventKind.REACHABLE, subject, outage.since, outage.reason)
                 )
@@ -170,7 +192,20 @@ class Reachability:
         if news.outage is None:
             del self._reported[news.scope]
         else:
+            begun_at = (*self._begun_at.get(news.scope, ()), news.since)
+            self._begun_at[news.scope] = begun_at[-self._flapping_rules.after - 2 :]
             self._reported[news.scope] = news.outage
+
+    def _is_flapping(self, scope: str, now: datetime) -> bool:
+        """Whether it was reported too often lately for one success to be the end of it."""
+        rules, last = self._flapping_rules, self._failed_at.get(scope)
+        if last is None or now - last >= rules.window:
+            self._flapping.discard(scope)
+            return False
+        begun_at = self._begun_at.get(scope, ())
+        if sum(at > last - rules.window for at in begun_at) > rules.after + 1:
+            self._flapping.add(scope)
+        return scope in self._flapping
 
     def _next_moment(self) -> int:
         self._moment += 1

@@ -128,8 +128,11 @@ async def build(
         lost = await outage_log.lost_store(destinations.default_destinations)
         metrics.store_lost.set(lost.since.timestamp() if lost else 0.0)
         await delivery.hurry()
+        flapping_rules = FlappingRules(config.notify.flapping_after, config.notify.flapping_window)
         reachability = Reachability(
-            unreachable_after=config.poll.unreachable_after, reported=outages
+            unreachable_after=config.poll.unreachable_after,
+            reported=outages,
+            flapping_rules=flapping_rules,
         )
         context = Context(
             source=source,
@@ -140,9 +143,7 @@ async def build(
             metrics=metrics,
             links=links_of(config),
             stall_rules=StallRules(config.stall.after, config.stall.remind_every),
-            flapping_rules=FlappingRules(
-                config.notify.flapping_after, config.notify.flapping_window
-            ),
+            flapping_rules=flapping_rules,
             permalink=slack.permalink,
             channels=destinations,
             directory=slack,

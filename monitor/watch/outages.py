@@ -59,7 +59,7 @@ class OutageReporter:
         """A poll succeeded."""
         self._retry_after = None
         async with self._context.reachability_lock:
-            for news in self._context.reachability.succeeded(self._target):
+            for news in self._context.reachability.succeeded(self._target, self._context.now()):
                 await self._notify(news)
                 log.info("reachable", scope=news.scope, since=news.since.isoformat())
 

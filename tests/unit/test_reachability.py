@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from monitor.decide.flapping import FlappingRules
 from monitor.decide.reachability import PLATFORM, Reachability, ReachabilityChange, scope_of
 from monitor.errors import (
     MalformedAnswer,
@@ -45,9 +46,11 @@ def fail(
     return news
 
 
-def succeed(seer: Reachability, target: Target) -> tuple[ReachabilityChange, ...]:
+def succeed(
+    seer: Reachability, target: Target, now: datetime = NOON
+) -> tuple[ReachabilityChange, ...]:
     """Let a poll come through, and what is to be told of it be kept."""
-    again = seer.succeeded(target)
+    again = seer.succeeded(target, now)
     for news in again:
         seer.adopt(news)
     return again
@@ -280,7 +283,40 @@ def test_sight_that_could_not_be_kept_is_told_at_the_next_success() -> None:
     seer = reachability()
     failing(seer, ONE, 3)
 
-    assert len(seer.succeeded(ONE)) == 1
+    assert len(seer.succeeded(ONE, NOON)) == 1
     assert seer.platform_outage is not None
     assert len(succeed(seer, ONE)) == 1
     assert succeed(seer, ONE) == ()
+
+
+# What comes and goes
+
+
+def coming_and_going(seer: Reachability, times: int) -> list[str]:
+    """Let the platform be away for three of every five minutes; returns what is told."""
+    told: list[str] = []
+    for number in range(times):
+        begun = number * 5
+        news = [fail(seer, ONE, DOWN, after(begun + minute)) for minute in range(3)]
+        told += [str(one.kind) for one in news if one is not None]
+        told += [str(one.kind) for one in succeed(seer, ONE, after(begun + 3))]
+    return told
+
+
+def test_what_comes_and_goes_is_unreachable_until_it_stays() -> None:
+    seer = reachability()
+
+    assert coming_and_going(seer, 50) == ["unreachable", "reachable"] * 4 + ["unreachable"]
+    assert succeed(seer, ONE, after(50 * 5 + 26)) == ()
+    assert len(succeed(seer, ONE, after(50 * 5 + 28))) == 1
+    assert succeed(seer, ONE, after(50 * 5 + 29)) == ()
+
+
+def test_what_comes_and_goes_rarely_is_told_each_time() -> None:
+    seer = Reachability(
+        unreachable_after=timedelta(minutes=2),
+        reported={},
+        flapping_rules=FlappingRules(after=3, window=timedelta(minutes=10)),
+    )
+
+    assert coming_and_going(seer, 9) == ["unreachable", "reachable"] * 9

@@ -165,7 +165,7 @@ class Follower:
 
     def _sees_again(self) -> str:
         sentence = ""
-        for news in self._reachability.succeeded(self._target):
+        for news in self._reachability.succeeded(self._target, self._now()):
             self._reachability.adopt(news)
             sentence = f"can be seen again, after {duration_words(self._now() - news.since)}"
         return sentence
