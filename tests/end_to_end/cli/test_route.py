@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from monitor.compose.phrases import grouped_words, grouping_words
 from monitor.decide.verdicts import Silence
-from monitor.model import Alert, EventKind, Reason
+from monitor.model import Alert, EventKind, Group, Reason
 from monitor.store import Name, Observation, Store
 from tests.support.builders import deploy, release, snapshot, state, step
 from tests.support.clock import NOON
@@ -165,7 +166,27 @@ def test_it_shows_what_it_was_asked_then_each_step_then_the_outcome(
         "",
         "→ told in #releases",
         "→ waits for #oncall with @here, until 12:05 UTC",
+        "→ in #releases: further failures within 5 min are in the thread, and summed up",
+        "  after that if any still fails",
     ]
+
+
+def test_it_says_what_is_put_together_in_the_words_of_the_messages(
+    run: Runner, store: Store
+) -> None:
+    configure('[notify]\ngroup_interval = "15m"')
+    failed = ["--event", "failed", "--level", "part", "--install", "acme-prod"]
+
+    words = grouping_words(timedelta(minutes=15), has_thread=True)
+    assert asked(run, *failed)["grouping"] == [f"in {DEFAULT}: {words}"]
+
+    group = Group(DEFAULT, NOON + timedelta(minutes=5), ("rel-step-1/inl2",))
+    root = release("executing", step(1, "executing", deploy("inl1", "error")), id="rel9")
+    store.save(Observation(snapshot(root), state(groups=(group,)), b""))
+    seen = ["--event", "failed", "--target", "rel9", "--install", "acme-prod"]
+    open_words = grouped_words(group.ends_at, NOON, has_thread=True)
+    (line,) = asked(run, *seen, "--at", "2025-12-01T12:01:00Z")["grouping"]
+    assert line == f"in {DEFAULT}: {open_words}"
 
 
 def test_a_mention_that_pings_nobody_is_said_to(run: Runner, store: Store) -> None:
