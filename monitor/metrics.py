@@ -41,6 +41,11 @@ class Metrics:
             "Answers of the platform with parts older than what had been seen.",
             registry=self.registry,
         )
+        self.rows_without_id = Counter(
+            "nuon_monitor_rows_without_id",
+            "Rows of lists that have no id, so that nothing can be followed.",
+            registry=self.registry,
+        )
         self.events = Counter(
             "nuon_monitor_events", "Events decided on, by kind.", ["event"], registry=self.registry
         )

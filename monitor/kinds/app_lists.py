@@ -8,7 +8,7 @@ from monitor.kinds import fields, wire
 from monitor.kinds.paths import app_path
 from monitor.kinds.profile import Finder
 from monitor.kinds.run_documents import Branch, branch_list
-from monitor.model import Found, Target
+from monitor.model import Found, ListPage, Target
 
 BRANCHES: Final = "app_branches"
 BRANCH: Final = "app_branch"
@@ -25,22 +25,17 @@ def branches_path(app_id: str) -> str:
     return f"{app_path(app_id)}/branches"
 
 
-def find_branches(body: bytes, app_id: str) -> tuple[Found, ...]:
+def find_branches(body: bytes, app_id: str) -> ListPage:
     """Read one page of an app's branches, each of which is a list of runs.
 
     Raises MalformedAnswer. A branch has no end, and of an old one there can be new runs: none is
     too old to be followed, so its age is left out.
     """
-    rows = wire.parse(body, branch_list, "the list of branches")
-    return tuple(
-        Found(
-            target=Target(BRANCH, f"{app_id}/{branch_id}"),
-            is_over=False,
-            created_at=None,
-        )
-        for row in fields.rows(rows, Branch)
-        if (branch_id := fields.text(row.id))
-    )
+    answered = wire.parse(body, branch_list, "the list of branches")
+    rows, without_id = fields.identified(answered, Branch, "branch")
+    branches = (Target(BRANCH, f"{app_id}/{fields.text(row.id)}") for row in rows)
+    found = (Found(target, is_over=False, created_at=None) for target in branches)
+    return ListPage(tuple(found), without_id)
 
 
 BRANCHES_FINDER: Final = Finder(

@@ -128,7 +128,7 @@ def _listed(body: bytes, ids: Iterable[str]) -> dict[str, Entity]:
     wanted = frozenset(ids)
     return {
         workflow.id: workflow
-        for row in org_workflows.rows_of(body)
+        for row in org_workflows.rows_of(body)[0]
         if row.id in wanted and (workflow := _workflow(row))
     }
 

@@ -22,6 +22,18 @@ def rows(value: object, sort: type[T]) -> list[T]:
     return [row for row in value if isinstance(row, sort)] if isinstance(value, list) else []
 
 
+def identified(value: object, sort: type[wire.Record], what: str) -> tuple[list[wire.Record], int]:
+    """Return a list's rows that have an id, and how many have none: each costs itself alone.
+
+    Raises MalformedAnswer where no row has one: that is another answer than was asked for.
+    """
+    present = wire.present(value if isinstance(value, list) else ())
+    found = [row for row in present if isinstance(row, sort) and text(row.id)]
+    if present and not found:
+        raise MalformedAnswer(f"no {what} in the answer has an id")
+    return found, len(present) - len(found)
+
+
 def text(value: object, longest: int = _LONGEST_REASON) -> str:
     """Return a text, cut where it is too long; empty for what is none."""
     if not isinstance(value, str):

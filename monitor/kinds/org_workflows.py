@@ -10,12 +10,11 @@ from typing import Final
 
 import msgspec
 
-from monitor.errors import MalformedAnswer
 from monitor.kinds import fields, objects, run, wire, workflow_words
 from monitor.kinds.paths import deploy_path
 from monitor.kinds.profile import Finder, WatchedBy
 from monitor.kinds.run_documents import RunMetadata, RunWorkflow
-from monitor.model import Found, Target
+from monitor.model import Found, ListPage, Target
 
 NAME: Final = "workflows"
 PATH: Final = "/v1/workflows"
@@ -55,22 +54,23 @@ class Row(RunWorkflow, gc=False):
 _decoder = msgspec.json.Decoder(list[Row | objects.NonObject] | None)
 
 
-def rows_of(body: bytes) -> list[Row]:
-    """Read one page; raises MalformedAnswer."""
-    rows = fields.rows(wire.parse(body, _decoder, "the list of workflows"), Row)
-    if not all(fields.text(row.id) for row in rows):
-        raise MalformedAnswer("a workflow in the answer has no id")
-    return rows
+def rows_of(body: bytes) -> tuple[list[Row], int]:
+    """Read one page, and how many of its rows have no id; raises MalformedAnswer."""
+    rows = wire.parse(body, _decoder, "the list of workflows")
+    return fields.identified(rows, Row, "workflow")
 
 
-def find(body: bytes, _org: str) -> tuple[Found, ...]:
+def find(body: bytes, _org: str) -> ListPage:
     """Return what one page leads to: runs, and workflows that no run shows."""
-    return tuple(_found(row) for row in rows_of(body) if not row.ties.app_branch_run_id)
+    rows, without_id = rows_of(body)
+    found = (_found(row) for row in rows if not row.ties.app_branch_run_id)
+    return ListPage(tuple(found), without_id)
 
 
-def find_of_installs(body: bytes, _app_id: str) -> tuple[Found, ...]:
+def find_of_installs(body: bytes, app_id: str) -> ListPage:
     """Return the workflows of installs on one page that no run shows."""
-    return tuple(row for row in find(body, _app_id) if row.target.kind != run.NAME)
+    page = find(body, app_id)
+    return page._replace(found=tuple(row for row in page.found if row.target.kind != run.NAME))
 
 
 def _found(row: Row) -> Found:

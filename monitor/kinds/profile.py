@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from monitor.kinds.parts import DEPLOY
 from monitor.kinds.wire import Beside, Memo, Question, Wanted
-from monitor.model import Entity, Found, Kind, Phase, Target
+from monitor.model import Entity, Kind, ListPage, Phase, Target
 
 
 class WatchedBy(Enum):
@@ -167,7 +167,7 @@ class Finder:
     record: Callable[[str], str] | None
     """The path of what the list is of, for the same id: a list answers for any id at all.
     None where that is asked for by what leads to the list, or where there is no such thing."""
-    decode: Callable[[bytes, str], tuple[Found, ...]]
+    decode: Callable[[bytes, str], ListPage]
     """One page and the id asked for; raises MalformedAnswer. What is found can be a list too."""
     id_prefix: str
     """With which the platform begins the ids of what is listed by."""

@@ -29,7 +29,7 @@ from monitor.kinds.release_answers import Explained
 from monitor.kinds.release_build import read_build
 from monitor.kinds.release_deploys import Parsed, ReadDeploy, filled_up, oldest_origin, read_deploy
 from monitor.kinds.release_questions import questions
-from monitor.model import Entity, Found, Kind, Target, phase_of, status_words
+from monitor.model import Entity, Found, Kind, ListPage, Target, phase_of, status_words
 
 NAME = "release"
 
@@ -249,20 +249,20 @@ def _step(
 class _Listed(msgspec.Struct, gc=False):
     """A row of a list; `semantic_digest` is what only a bill of materials has."""
 
-    id: str
-    status: str | None = None
-    created_at: str | None = None
-    build_id: str | None = None
+    id: object = None
+    status: object = None
+    created_at: object = None
+    build_id: object = None
     build: objects.Build | objects.NonObject = None
-    semantic_digest: str | None = None
-    app_config_id: str | None = None
+    semantic_digest: object = None
+    app_config_id: object = None
 
     @property
     def is_rollout(self) -> bool:
         return bool(self.build_id) or not (self.semantic_digest or self.app_config_id)
 
 
-_list_decoder = msgspec.json.Decoder(list[_Listed | None] | None)
+_list_decoder = msgspec.json.Decoder(list[_Listed | objects.NonObject] | None)
 
 
 def of_app(app_id: str) -> str:
@@ -275,30 +275,31 @@ def of_component(component_id: str) -> str:
     return f"/v1/components/{wire.path_segment(component_id)}/releases"
 
 
-def find(body: bytes, _of: str) -> tuple[Found, ...]:
+def find(body: bytes, _of: str) -> ListPage:
     """Read one page of releases; raises MalformedAnswer.
 
     A platform newer than API 0.19.821 (March 2026) lists bills of materials at the path of an
     app's releases, which never roll out: NuonRejected, as if there were no such path.
     """
-    rows = wire.present(wire.parse(body, _list_decoder))
+    answered = wire.parse(body, _list_decoder, "the list of releases")
+    rows, without_id = fields.identified(answered, _Listed, "release")
     if not all(row.is_rollout for row in rows):
         raise NuonRejected(
             "what this platform calls an app's release is a bill of materials and no rollout",
             unserved=Unserved.ROUTE,
         )
-    return tuple(_found(row) for row in rows)
+    return ListPage(tuple(map(_found, rows)), without_id)
 
 
 def _found(row: _Listed) -> Found:
     build = row.build if isinstance(row.build, objects.Build) else objects.Build()
     return Found(
-        target=Target(NAME, fields.required(row.id, "a release")),
-        is_over=phase_of(RELEASE, row.status or "").is_terminal,
+        target=Target(NAME, fields.text(row.id)),
+        is_over=phase_of(RELEASE, fields.text(row.status)).is_terminal,
         created_at=wire.read_time(row.created_at),
         names=tuple(filter(None, (fields.text(build.component_name),))),
         # A list joins no builds: which component it is, is to be found out by the build's id.
-        ids=tuple(filter(None, (fields.text(build.component_id) or row.build_id,))),
+        ids=tuple(filter(None, (fields.text(build.component_id) or fields.text(row.build_id),))),
     )
 
 

@@ -51,7 +51,7 @@ from monitor.kinds.run_documents import (
 from monitor.kinds.run_groups import INSTALL_GROUP
 from monitor.kinds.run_installs import INSTALL_RUN
 from monitor.kinds.wire import Beside, Question, Wanted
-from monitor.model import Entity, Found, Kind, Phase, Target, phase_of, status_words
+from monitor.model import Entity, Found, Kind, ListPage, Phase, Target, phase_of, status_words
 
 NAME = "run"
 
@@ -278,10 +278,11 @@ def locate(identifier: str, beside: Beside) -> Wanted | str:
     return f"{fields.text(found.app_id)}/{identifier}"
 
 
-def decode_list(body: bytes, _identifier: str) -> tuple[Found, ...]:
+def decode_list(body: bytes, _identifier: str) -> ListPage:
     """Read one page of a branch's runs; raises MalformedAnswer."""
-    rows = wire.parse(body, workflow_list, "the list of runs")
-    return tuple(found(row) for row in fields.rows(rows, RunWorkflow) if fields.text(row.id))
+    answered = wire.parse(body, workflow_list, "the list of runs")
+    rows, without_id = fields.identified(answered, RunWorkflow, "run")
+    return ListPage(tuple(map(found, rows)), without_id)
 
 
 def found(workflow: RunWorkflow) -> Found:

@@ -36,7 +36,7 @@ from monitor.kinds.profile import (
     page_of_itself,
 )
 from monitor.kinds.wire import Question
-from monitor.model import Entity, Found, Kind, Phase, Target
+from monitor.model import Entity, Found, Kind, ListPage, Phase, Target
 
 NAME = "workflow"
 
@@ -185,12 +185,8 @@ def _steps(
     steps = list(row.steps or ())
     for page in () if steps else _pages_in(beside, workflow_id):
         steps.extend(wire.parse(page.body, _page_decoder, "a page of workflow steps") or ())
-    present: list[objects.Step | objects.NonObject] = wire.present(steps)
-    found = [step for step in present if _has_id(step)]
-    # One can stand in an answer (its public source, 2026), and costs that step alone.
-    if present and not found:
-        raise MalformedAnswer("no workflow step in the answer has an id")
-    return found
+    # One without an id can stand in an answer (its public source, 2026).
+    return list(fields.identified(steps, objects.Step, "workflow step")[0])
 
 
 def _pages_in(beside: wire.Beside, workflow_id: str) -> list[wire.Document]:
@@ -208,10 +204,6 @@ def _add_policies(row: _Document, workflow_id: str, beside: wire.Beside) -> None
     for step in fields.rows(row.steps, objects.Step):
         if step.policy_validation is None:
             step.policy_validation = listed.get(fields.text(step.id))
-
-
-def _has_id(row: object) -> bool:
-    return isinstance(row, objects.Step) and bool(fields.text(row.id))
 
 
 def _groups(row: _Document, steps: dict[int, tuple[Entity, ...]]) -> list[Entity]:
@@ -286,7 +278,7 @@ def _with_rest(group: Entity, last: Entity, rest: tuple[Entity, ...]) -> Entity:
 
 # Finding them
 
-_list_decoder = msgspec.json.Decoder(list[objects.Workflow | None] | None)
+_list_decoder = msgspec.json.Decoder(list[objects.Workflow | objects.NonObject] | None)
 
 
 def of_install(install_id: str) -> str:
@@ -294,18 +286,17 @@ def of_install(install_id: str) -> str:
     return f"/v1/installs/{wire.path_segment(install_id)}/workflows"
 
 
-def find(body: bytes, _install_id: str) -> tuple[Found, ...]:
+def find(body: bytes, _install_id: str) -> ListPage:
     """Read one page of workflows; raises MalformedAnswer."""
-    return tuple(_found(row) for row in wire.present(wire.parse(body, _list_decoder)))
+    answered = wire.parse(body, _list_decoder, "the list of workflows")
+    rows, without_id = fields.identified(answered, objects.Workflow, "workflow")
+    return ListPage(tuple(map(_found, rows)), without_id)
 
 
 def _found(row: objects.Workflow) -> Found:
-    key = fields.text(row.id)
-    if not key:
-        raise MalformedAnswer("a workflow in the answer has no id")
     install_id = workflow_words.install_of(row)
     return Found(
-        target=Target(NAME, key),
+        target=Target(NAME, fields.text(row.id)),
         is_over=workflow_words.is_over(row),
         created_at=wire.read_time(row.created_at),
         names=tuple(filter(None, (workflow_words.workflow_name(row), fields.text(row.type)))),

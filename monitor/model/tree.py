@@ -192,3 +192,11 @@ class Found(NamedTuple):
     is_special: bool = False
     tie: str = ""
     question: str = ""
+
+
+class ListPage(NamedTuple):
+    """What one page of a list leads to; of a row without an id there is nothing to follow."""
+
+    found: tuple[Found, ...]
+    without_id: int = 0
+    """How many rows have none."""

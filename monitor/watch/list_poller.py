@@ -83,6 +83,8 @@ class ListPoller:
         """When the last pass succeeded."""
         self.left_out = 0
         """How many rows in flight are not followed because of the limit."""
+        self._without_id = 0
+        """How many rows without an id were seen in one pass, at most."""
 
     @property
     def is_settled(self) -> bool:
@@ -284,11 +286,14 @@ class ListPoller:
         """Yield the rows that may have to be followed, page by page."""
         horizon = self._context.now() - self.watch.settings.forget_after
         is_first = True
+        without_id = 0
         path = self._finder.path(await self._located())
         async for page in pages(self._context.source, path):
             if is_first and self._is_as_before(page.fingerprint, is_deep=is_deep):
                 return
-            rows = self._finder.decode(page.body, self.watch.target.id)
+            rows, unnamed = self._finder.decode(page.body, self.watch.target.id)
+            without_id += unnamed
+            self._note_rows_without_id(without_id)
             if not rows and is_deep:
                 await self._lead_beside()
             is_first = False
@@ -298,6 +303,14 @@ class ListPoller:
                 yield row
             if _are_older(rows, horizon) or not (news or is_deep):
                 return
+
+    def _note_rows_without_id(self, count: int) -> None:
+        """Say once that a list has rows of which nothing can be followed."""
+        new = count - self._without_id
+        if new > 0:
+            self._without_id = count
+            self._context.metrics.rows_without_id.inc(new)
+            log.warning("rows_without_id", target=str(self.watch.target), rows=count)
 
     def _news_among(self, rows: Iterable[Found], since: datetime) -> list[Found]:
         types = self.watch.settings.types

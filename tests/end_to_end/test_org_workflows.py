@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.support.org_scene import CUSTOMERS_VALUE, Scene, a_scene, followed
 
@@ -106,3 +107,20 @@ async def test_a_workflow_that_an_install_leads_to_as_well_has_one_card_in_each_
         await scene.look(app)
 
     assert [len(scene.posts(channel)) for channel in ("releases", "others")] == [1, 1]
+
+
+async def test_a_row_without_an_id_is_counted_and_logged_once_and_costs_no_other(
+    scene: Scene,
+) -> None:
+    scene.add_workflow("inw-one", "inl1")
+    scene.platform.answers["/v1/workflows"].append({"type": "provision"})
+    async with scene.monitor() as app:
+        with capture_logs() as logs:
+            await scene.look(app)
+            scene.add_workflow("inw-two", "inl2")
+            await scene.look(app, every=400)
+
+        assert followed(app) == {"inw-one", "inw-two"}
+        counted = app.metrics.registry.get_sample_value("nuon_monitor_rows_without_id_total")
+    assert counted == 1
+    assert [entry["rows"] for entry in logs if entry["event"] == "rows_without_id"] == [1]

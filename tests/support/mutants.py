@@ -258,8 +258,8 @@ MUTANTS = (
     # What belongs together
     Mutant(
         "the workflows of a run's installs are shown again",
-        "for row in rows_of(body) if not row.ties.app_branch_run_id)",
-        "for row in rows_of(body))",
+        "for row in rows if not row.ties.app_branch_run_id)",
+        "for row in rows)",
         "test_app_today.py::test_the_workflows_of_an_apps_installs_that_belong_to_no_run_are_found",
     ),
     Mutant(

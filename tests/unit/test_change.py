@@ -59,7 +59,7 @@ TIES: Mapping[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("listed", "tie"), TIES.values(), ids=TIES)
 def test_what_ties_a_workflow_to_others(listed: dict[str, Any], tie: str) -> None:
-    (found,) = org_workflows.find(json.dumps([listed]).encode(), "org")
+    (found,) = org_workflows.find(json.dumps([listed]).encode(), "org").found
 
     assert (found.tie, found.question) == (tie, "")
 
@@ -78,7 +78,7 @@ def test_what_ties_a_workflow_to_others(listed: dict[str, Any], tie: str) -> Non
     ],
 )
 def test_of_a_deploy_its_build_is_asked_for(listed: dict[str, Any], question: str) -> None:
-    (found,) = org_workflows.find(json.dumps([listed]).encode(), "org")
+    (found,) = org_workflows.find(json.dumps([listed]).encode(), "org").found
 
     assert (found.tie, found.question) == ("", question)
 

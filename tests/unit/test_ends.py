@@ -246,7 +246,7 @@ def test_the_history_has_a_wait_for_a_wait_and_an_end_for_an_end() -> None:
 def test_a_list_has_a_workflow_for_over_when_nobody_is_waited_for(word: str, metadata: Row) -> None:
     row = {"id": "inw1", "status": {"status": word, "metadata": metadata}}
 
-    (found,) = FINDERS["install"].decode(json.dumps([row]).encode(), "inl1")
+    (found,) = FINDERS["install"].decode(json.dumps([row]).encode(), "inl1").found
 
     assert found.is_over is (metadata in OVER.values())
 

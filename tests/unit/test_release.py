@@ -674,7 +674,7 @@ def test_an_id_cannot_lead_out_of_its_place_in_the_path() -> None:
 
 
 def find(*rows: Any) -> tuple[Found, ...]:
-    return release.find(json.dumps(rows).encode(), "appid")
+    return release.find(json.dumps(rows).encode(), "appid").found
 
 
 @pytest.mark.parametrize(

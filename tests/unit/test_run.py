@@ -626,7 +626,7 @@ def test_a_branch_is_not_gone_because_the_list_could_not_be_had() -> None:
 def test_a_list_of_runs_tells_which_are_over() -> None:
     rows = [run_row("running"), run_row("success"), run_row("failed"), run_row("cancelled"), None]
 
-    found = run.decode_list(json.dumps(rows).encode(), "brn1")
+    found = run.decode_list(json.dumps(rows).encode(), "brn1").found
 
     assert [row.is_over for row in found] == [False, True, True, True]
     assert found[0].target == Target("run", RUN_ID)

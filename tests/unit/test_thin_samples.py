@@ -154,7 +154,7 @@ def test_the_pending_approvals_say_what_is_to_be_approved_and_where() -> None:
 
 
 def test_the_workflows_of_an_organisation_are_found_by_what_they_do() -> None:
-    found = org_workflows.find(msgspec.json.encode(LISTED), "org")
+    found = org_workflows.find(msgspec.json.encode(LISTED), "org").found
 
     assert [(one.target, one.names[0], one.is_over) for one in found] == [
         (Target("run", RUN["id"]), "main", True),

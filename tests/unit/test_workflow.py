@@ -335,7 +335,7 @@ def test_a_workflow_is_asked_for_by_its_id() -> None:
 
 
 def find(*rows: Any) -> tuple[Found, ...]:
-    return FINDERS["install"].decode(json.dumps(rows).encode(), "inl1")
+    return FINDERS["install"].decode(json.dumps(rows).encode(), "inl1").found
 
 
 def test_the_workflows_of_an_install_are_found() -> None:

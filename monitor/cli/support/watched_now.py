@@ -155,7 +155,7 @@ async def _rows(
     finder, types = FINDERS[target.kind], frozenset(entry.types)
     rows: dict[Target, Found] = {}
     async for page in pages(source, path):
-        on_page = finder.decode(page.body, target.id)
+        on_page = finder.decode(page.body, target.id).found
         wanted = (row for row in on_page if is_of_types(row, types))
         rows.update((row.target, row) for row in wanted)
         if not any(_is_since(horizon, row) for row in on_page):

@@ -1,0 +1,52 @@
+"""What every list has in common: what one bad row costs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from monitor.errors import MalformedAnswer
+from monitor.kinds import FINDERS
+
+ROW = {"owner_type": "installs", "owner_id": "inl1", "status": {"status": "in-progress"}}
+RUN = {"type": "app_branches_manual_update", "owner_type": "app_branches"}
+
+ROWS: dict[str, dict[str, Any]] = {
+    "app": {"id": "rel1", "status": "executing"},
+    "component": {"id": "rel1", "status": "executing"},
+    "install": {"id": "inw1", **ROW},
+    "workflows": {"id": "inw1", **ROW},
+    "app_workflows": {"id": "inw1", **ROW},
+    "app_branches": {"id": "abr1", "name": "main"},
+    "app_branch": {"id": "inw1", **RUN},
+}
+"""A row of each list."""
+
+
+def test_the_table_has_every_list() -> None:
+    assert ROWS.keys() == FINDERS.keys()
+
+
+@pytest.mark.parametrize("name", FINDERS)
+@pytest.mark.parametrize("bad", [{}, {"id": ""}, {"id": None}, {"id": 7}, "row", 7, []])
+def test_a_row_without_an_id_costs_that_row_alone(name: str, bad: object) -> None:
+    body = json.dumps([bad, ROWS[name], None, bad])
+
+    page = FINDERS[name].decode(body.encode(), "x")
+
+    assert [row.target.id.rpartition("/")[2] for row in page.found] == [ROWS[name]["id"]]
+    assert page.without_id == 2
+
+
+@pytest.mark.parametrize("name", FINDERS)
+def test_a_list_in_which_no_row_has_an_id_is_another_answer_than_was_promised(name: str) -> None:
+    with pytest.raises(MalformedAnswer, match="has an id"):
+        FINDERS[name].decode(b'[{"status": "active"}]', "x")
+
+
+@pytest.mark.parametrize("name", FINDERS)
+@pytest.mark.parametrize("body", [b"[]", b"null", b"[null]"])
+def test_an_empty_list_leads_to_nothing(name: str, body: bytes) -> None:
+    assert FINDERS[name].decode(body, "x") == ((), 0)
