@@ -75,9 +75,8 @@ def find_of_installs(body: bytes, app_id: str) -> ListPage:
 
 def _found(row: Row) -> Found:
     kind = fields.text(row.type)
-    is_special = row.plan_only is True or workflow_words.is_drift_check(row)
     if row.is_run:
-        return run.found(row)._replace(type=kind, is_special=is_special)
+        return run.found(row)
     names = workflow_words.workflow_name(row), kind, fields.text(row.ties.owner_name)
     install_id = workflow_words.install_of(row)
     return Found(
@@ -87,7 +86,7 @@ def _found(row: Row) -> Found:
         names=tuple(filter(None, names)),
         ids=(install_id,) if install_id else (),
         type=kind,
-        is_special=is_special,
+        is_special=workflow_words.is_special(row),
         tie=_tie_of(row),
         question=_question_of(row, install_id),
     )

@@ -298,6 +298,7 @@ def found(workflow: RunWorkflow) -> Found:
         names=tuple(dict.fromkeys(filter(None, map(fields.text, names)))),
         ids=tuple(filter(None, (fields.text(branch.app_id),))),
         type=fields.text(workflow.type),
+        is_special=_is_preview(workflow, run),
     )
 
 

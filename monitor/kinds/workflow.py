@@ -302,6 +302,7 @@ def _found(row: objects.Workflow) -> Found:
         names=tuple(filter(None, (workflow_words.workflow_name(row), fields.text(row.type)))),
         ids=(install_id,) if install_id else (),
         type=fields.text(row.type),
+        is_special=workflow_words.is_special(row),
     )
 
 

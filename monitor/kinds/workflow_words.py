@@ -164,6 +164,11 @@ def is_drift_check(row: objects.Workflow) -> bool:
     return row.type in _DRIFT_CHECKS
 
 
+def is_special(row: objects.Workflow) -> bool:
+    """Whether a workflow changes nothing: it is followed only where its type is asked for."""
+    return row.plan_only is True or is_drift_check(row)
+
+
 def _drifted(row: objects.Workflow, steps: Iterable[Entity]) -> Entity | None:
     """Return the step by which a check for drift found some."""
     if not is_drift_check(row):

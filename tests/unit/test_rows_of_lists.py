@@ -1,4 +1,4 @@
-"""What every list has in common: what one bad row costs."""
+"""What every list has in common: what one bad row costs, and what is followed only if asked for."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from monitor.decide.selection import is_of_types
 from monitor.errors import MalformedAnswer
 from monitor.kinds import FINDERS
+from monitor.model import Found
 
 ROW = {"owner_type": "installs", "owner_id": "inl1", "status": {"status": "in-progress"}}
 RUN = {"type": "app_branches_manual_update", "owner_type": "app_branches"}
@@ -23,6 +25,17 @@ ROWS: dict[str, dict[str, Any]] = {
     "app_branch": {"id": "inw1", **RUN},
 }
 """A row of each list."""
+
+CHANGES_NOTHING = {
+    "a plan only": {"type": "manual_deploy", "plan_only": True},
+    "a check for drift": {"type": "drift_run"},
+    "a check of the sandbox for drift": {"type": "drift_run_reprovision_sandbox"},
+}
+PREVIEWS = {
+    "a preview": [{"id": "r", "run_type": "git-preview-run"}],
+    "a run with a preview": [{"id": "r", "preview": {"id": "p"}}],
+    "a plan of a run": [{"id": "r", "plan_only": True}],
+}
 
 
 def test_the_table_has_every_list() -> None:
@@ -50,3 +63,35 @@ def test_a_list_in_which_no_row_has_an_id_is_another_answer_than_was_promised(na
 @pytest.mark.parametrize("body", [b"[]", b"null", b"[null]"])
 def test_an_empty_list_leads_to_nothing(name: str, body: bytes) -> None:
     assert FINDERS[name].decode(body, "x") == ((), 0)
+
+
+def one_of(name: str, **more: object) -> Found:
+    (found,) = FINDERS[name].decode(json.dumps([{**ROWS[name], **more}]).encode(), "x").found
+    return found
+
+
+@pytest.mark.parametrize("name", ["install", "workflows", "app_workflows"])
+@pytest.mark.parametrize("what", CHANGES_NOTHING)
+def test_what_changes_nothing_is_followed_only_where_its_type_is_asked_for(
+    name: str, what: str
+) -> None:
+    row = one_of(name, **CHANGES_NOTHING[what])
+
+    assert not is_of_types(row, ())
+    assert is_of_types(row, [row.type])
+    assert not is_of_types(row, ["provision"])
+
+
+@pytest.mark.parametrize("name", ["app_branch", "workflows"])
+@pytest.mark.parametrize("what", PREVIEWS)
+def test_a_preview_is_followed_only_where_its_type_is_asked_for(name: str, what: str) -> None:
+    row = one_of(name, **RUN, app_branch_runs=PREVIEWS[what])
+
+    assert row.target.kind == "run"
+    assert not is_of_types(row, ())
+    assert is_of_types(row, [row.type])
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_what_is_rolled_out_is_followed_without_being_asked_for(name: str) -> None:
+    assert is_of_types(one_of(name), ())
