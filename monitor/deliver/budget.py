@@ -38,6 +38,8 @@ class Allowance:
     at: datetime | None = None
     granted: deque[int] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     """The notifications that were let through: one that is tried again is not counted again."""
+    history: deque[int] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    """Those that have waited for others like them."""
 
     def next_at(self, now: datetime) -> datetime:
         """Return when one more may be sent: now, or later."""
@@ -81,16 +83,39 @@ class NotifyingBudget:
         if not is_loud or queued.id in allowance.granted:
             return True
         now = self._now()
+        if not is_last and await self._waits_for_more(queued, now):
+            return False
         next_at = allowance.next_at(now)
         is_gathering = _is_gathering(queued.key)
         if next_at <= now or (is_gathering and is_last) or await self._is_exempt(queued):
             allowance.grant(queued.id)
             return True
-        folded = await self._store.call(self._gather, queued, None if is_last else next_at, now)
+        await self._put_off(queued, None if is_last else next_at, now)
+        return False
+
+    async def _waits_for_more(self, queued: QueuedNotification, now: datetime) -> bool:
+        """Whether something is history, and was put off so that others like it are told with it.
+
+        When a monitor is back, each rollout has such news within seconds.
+        """
+        settle_for, seen = self._pace.settle_for, self._allowance(queued.destination).history
+        if not settle_for or queued.happened_at is None or queued.id in seen:
+            return False
+        rows = await self._store.call(self._store.folding.rows, queued.destination)
+        history = {row.id for row in rows if row.is_history}
+        if queued.id not in history:
+            return False
+        seen.append(queued.id)
+        await self._put_off(queued, now + settle_for, now)
+        return True
+
+    async def _put_off(
+        self, queued: QueuedNotification, next_at: datetime | None, now: datetime
+    ) -> None:
+        folded = await self._store.call(self._gather, queued, next_at, now)
         if folded:
             self._metrics.folded.inc(folded)
             log.info("gathered", destination=queued.destination, notifications=folded)
-        return False
 
     def _allowance(self, destination: str) -> Allowance:
         if destination not in self._allowances:
@@ -123,7 +148,9 @@ class NotifyingBudget:
         if _is_gathering(queued.key) or is_single:
             folding.put_off(queued.id, next_at)
             return 0
-        included = [*(row for row in rows if row.folded_into in before), *loud]
+        # What was gathered before is in the new message, the message that had it is not.
+        its = (row for row in rows if row.folded_into in before and not _is_gathering(row.key))
+        included = [*its, *loud]
         folding.write([self._fold(queued.destination, included, loud, before, next_at)], now)
         return len(loud)
 
@@ -163,6 +190,8 @@ class NotifyingBudget:
         """Whether a row would notify people and need not do so by itself."""
         if row.id == queued.id:
             return True
+        if row.is_history != (queued.happened_at is not None):
+            return False
         if not row.is_loud or row.target is None or row.folded_into is not None:
             return False
         if row.id in self._allowance(queued.destination).granted or outage_in(row.key) is not None:

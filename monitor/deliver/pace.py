@@ -24,6 +24,8 @@ class Pace:
     most_at_once: int = 20
     one_more_every: timedelta = timedelta(seconds=15)
     catch_up_after: timedelta = timedelta(minutes=5)
+    settle_for: timedelta = timedelta(seconds=30)
+    """How long what happened long ago waits for more of its kind, if nothing is wrong."""
 
 
 @dataclass(slots=True)

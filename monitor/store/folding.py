@@ -48,8 +48,14 @@ class WaitingRow:
     mentions: tuple[Mention, ...]
     urgency: Urgency
     created_at: datetime
+    happened_at: datetime | None
     folded_into: int | None
     folded_count: int
+
+    @property
+    def is_history(self) -> bool:
+        """Whether it happened long before it was seen, and nothing is wrong now."""
+        return self.happened_at is not None and self.urgency > Urgency.PROBLEM
 
     @property
     def is_edited(self) -> bool:
@@ -164,6 +170,7 @@ class Folding:
                 mentions=row.mentions,
                 urgency=Urgency(row.urgency),
                 created_at=row.created_at,
+                happened_at=row.happened_at,
                 folded_into=row.folded_into,
                 folded_count=row.folded_count,
             )
@@ -224,6 +231,7 @@ _ROWS = select(
     notification.c.mentions,
     notification.c.urgency,
     notification.c.created_at,
+    notification.c.happened_at,
     notification.c.folded_into,
     notification.c.folded_count,
 ).order_by(notification.c.id)

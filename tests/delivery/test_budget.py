@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -134,3 +135,31 @@ async def test_with_nobody_to_come_back_all_of_it_is_sent_at_once(monitor: Monit
 
     assert len(loud(monitor)) == 21
     assert not await monitor.outbox()
+
+
+async def test_when_the_monitor_is_back_what_is_over_is_told_in_one_message(
+    monitor: Monitor,
+) -> None:
+    long_ago = monitor.clock.now() - timedelta(days=2)
+    for number in range(12):
+        await tell(monitor, [news(number, happened_at=long_ago)])
+        await monitor.deliver(after=1)
+    at_first = len(loud(monitor))
+    await monitor.deliver(after=30)
+
+    assert at_first == 0
+    (gathered,) = loud(monitor)
+    assert "12 rollouts have news" in gathered.text
+    assert not await monitor.outbox()
+
+
+async def test_a_single_thing_that_is_over_is_told_by_itself_soon_after(monitor: Monitor) -> None:
+    long_ago = monitor.clock.now() - timedelta(days=2)
+    await tell(monitor, [news(1, happened_at=long_ago)])
+
+    await monitor.deliver(after=1)
+    at_first = len(loud(monitor))
+    await monitor.deliver(after=31)
+
+    assert at_first == 0
+    assert "stalled 1" in plain_text(loud(monitor)[0])

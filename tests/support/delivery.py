@@ -38,7 +38,13 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 HOOK = "webhook"
-AT_ONCE = Pace(post=0.0, edit=0.0, most_at_once=100_000, catch_up_after=timedelta(days=3650))
+AT_ONCE = Pace(
+    post=0.0,
+    edit=0.0,
+    most_at_once=100_000,
+    catch_up_after=timedelta(days=3650),
+    settle_for=timedelta(0),
+)
 """Each notification by itself, however many and however late."""
 FOR_PEOPLE = Pace(post=0.0, edit=0.0)
 """As people are told: late ones together, and not more than they can take."""
