@@ -54,7 +54,7 @@ class Attempts:
                 in_doubt=sending.in_doubt,
                 affected=Affected.DESTINATION,
             )
-            self._queue_of(sending, step).take_note(step)
+            self._queue_of(sending, step).take_note(step, sending.log_fields.get("key"))
             await sending.wait(step, "the configuration has no such destination now")
             return
         try:
@@ -121,7 +121,7 @@ class Attempts:
     async def _take(self, step: NextStep, sending: Sending, reason: str) -> None:
         match step:
             case Wait():
-                self._queue_of(sending, step).take_note(step)
+                self._queue_of(sending, step).take_note(step, sending.log_fields.get("key"))
                 await sending.wait(step, reason)
                 if step.affected is Affected.DESTINATION:
                     # After a crash before this, the next attempt is refused again.

@@ -42,6 +42,8 @@ class QueuePace:
     """How many attempts failed since the last one that was accepted, limits left out."""
     limits: int = 0
     """How many were stopped by a limit of Slack since then."""
+    refused_key: str | None = None
+    """What was refused when the destination began to refuse everything: to be tried next."""
     _next: float = 0.0
     _paused_until: datetime | None = None
 
@@ -56,10 +58,11 @@ class QueuePace:
     def note_accepted(self) -> None:
         self.failures = self.limits = 0
 
-    def take_note(self, step: Wait) -> None:
-        """Take note of a failure, and of the pause that follows from it."""
+    def take_note(self, step: Wait, key: str | None = None) -> None:
+        """Take note of the failure of a post, by its key, or of an edit; and of what follows."""
         if step.affected is Affected.NOTHING_ELSE:
             return
+        self.refused_key = key if step.affected is Affected.DESTINATION else None
         if step.is_failure:
             self.failures += 1
         else:

@@ -176,6 +176,8 @@ class Delivery:
         due = await self._store.call(
             self._store.outbox.due, now, refused=self._pacer.refused_edits(now)
         )
+        for name in due.posts:
+            await self._release_retried(name)
         queues = {(_Work.POSTS, name) for name in due.posts if self._may_post(name)}
         if self._may_edit():
             at_once = min(due.edits, _EDITS_AT_ONCE)
@@ -184,6 +186,15 @@ class Delivery:
         ends = [now + timedelta(seconds=_IDLE_SECONDS), *((due.later,) if due.later else ())]
         ends += self._pacer.ends_of_pauses(now)
         return frozenset(queues), (min(ends) - now).total_seconds()
+
+    async def _release_retried(self, name: str) -> None:
+        """End the pause of a destination whose refused post a person wants to be tried again."""
+        queue, now = self._pacer.posts(name), self._now()
+        if queue.paused_until(now) is None or queue.refused_key is None:
+            return
+        outbox = self._store.outbox
+        if not await self._store.call(outbox.is_postponed, queue.refused_key, now):
+            queue.release()
 
     def _may_post(self, name: str) -> bool:
         if self._pacer.posts(name).paused_until(self._now()):

@@ -95,6 +95,12 @@ class Outbox:
                 return None
             return queued_of(connection.execute(_BY_ID, {"its_id": id_}).one())
 
+    def is_postponed(self, key: str, now: datetime) -> bool:
+        """Whether a notification is to be tried again, but not yet."""
+        with self._database.transaction() as connection:
+            found = connection.execute(_POSTPONED, {"its_key": key, "now": now}).one_or_none()
+        return found is not None
+
     def waiting(self, destination: str) -> int:
         """Return how many notifications of a destination are still to be sent."""
         with self._database.transaction() as connection:
@@ -296,6 +302,11 @@ _CARD_OF = select(notification.c.form, *(notification.c[column] for column in CA
 
 _UNSENT = WITH_THREAD.where(is_unsent).order_by(notification.c.id)
 _BY_ID = WITH_THREAD.where(notification.c.id == bindparam("its_id"))
+_POSTPONED = select(notification.c.id).where(
+    is_open,
+    notification.c.key == bindparam("its_key"),
+    notification.c.next_try_at > bindparam("now"),
+)
 _COUNTS = (
     select(notification.c.state, func.count().label("total"))
     .where(is_unsent)

@@ -24,6 +24,7 @@ from tests.support.delivery import (
     POST,
     TARGET,
     Monitor,
+    about,
     card,
     first_card,
     keys,
@@ -123,6 +124,22 @@ async def test_what_is_for_a_closed_channel_waits_and_others_go_on(monitor: Moni
 
     monitor.slack.unarchive("releases")
     await monitor.deliver(after=300)
+
+    assert keys(monitor.slack.channel("releases")) == ["a", "b"]
+
+
+async def test_a_channel_that_a_person_wants_to_be_tried_again_is_tried_at_once(
+    monitor: Monitor,
+) -> None:
+    monitor.slack.archive("releases")
+    await monitor.save(about("one", "a"), about("other", "b"))
+    await monitor.deliver()
+    monitor.slack.unarchive("releases")
+    await monitor.deliver(after=1)
+    assert keys(monitor.slack.channel("releases")) == []
+
+    await monitor.store.call(monitor.store.outbox.retry, None, monitor.clock.now())
+    await monitor.deliver()
 
     assert keys(monitor.slack.channel("releases")) == ["a", "b"]
 
