@@ -40,7 +40,7 @@ async def test_when_slack_is_back_an_active_failure_is_out_within_seconds_howeve
         await monitor.save(*(about(f"old{n}", f"n{n}") for n in range(3_000)), state=OVER)
         await monitor.save(about("failing", "it failed"), state=IN_TROUBLE)
         for _ in range(20):
-            await monitor.deliver(after=300)
+            await monitor.deliver(after=10)
         async with running(monitor):
             await slack.start()
             began = time.monotonic()
