@@ -31,13 +31,18 @@ from monitor.errors import DestinationRejected, DestinationUnavailable, Refusal,
 log = structlog.get_logger(__name__)
 
 _OWN_MISTAKE = "a mistake of the monitor's own: its log says which"
+_NO_DESTINATION = "the configuration has no such destination now"
 
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """Makes attempts. `destination_for` returns None for a destination that is no longer known."""
+    """Makes attempts. `destination_for` returns None for a destination that is not known.
+
+    What is for it waits while it `may_come`, and is set aside otherwise.
+    """
 
     destination_for: Callable[[str], Destination | None]
+    may_come: Callable[[str], bool]
     health: DeliveryHealth
     reach: Reach
     pacer: Pacer
@@ -49,13 +54,7 @@ class Attempts:
         """Send a post or an edit, and carry out the next step."""
         destination = self.destination_for(sending.destination)
         if destination is None:
-            step = Wait(
-                self.now() + PROBE_CHANNEL,
-                in_doubt=sending.in_doubt,
-                affected=Affected.DESTINATION,
-            )
-            self._queue_of(sending, step).take_note(step, sending.log_fields.get("key"))
-            await sending.wait(step, "the configuration has no such destination now")
+            await self._pass_over(sending)
             return
         try:
             await sending.begin()
@@ -68,6 +67,17 @@ class Attempts:
             again = self._next_step(failure, sending, destination, is_plain_text=True)
             await self._take(again, sending, _OWN_MISTAKE)
             raise
+
+    async def _pass_over(self, sending: Sending) -> None:
+        """Send nothing: there is nowhere to send it."""
+        if not self.may_come(sending.destination):
+            await sending.set_aside(_NO_DESTINATION)
+            return
+        step = Wait(
+            self.now() + PROBE_CHANNEL, in_doubt=sending.in_doubt, affected=Affected.DESTINATION
+        )
+        self._queue_of(sending, step).take_note(step, sending.log_fields.get("key"))
+        await sending.wait(step, _NO_DESTINATION)
 
     async def _send(
         self, sending: Sending, destination: Destination, *, is_plain_text: bool

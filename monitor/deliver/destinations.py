@@ -62,6 +62,14 @@ class Destinations:
             return destination in self._webhooks
         return self._has_token
 
+    def is_channel(self, destination: str) -> bool:
+        """Whether it is a channel that can be sent to."""
+        return self.keeps_cards(destination) and self.is_known(destination)
+
+    def may_come(self, destination: str) -> bool:
+        """Whether it is the webhook of an app, learnt while polling, and these are in use."""
+        return self._is_for_apps and destination.startswith(_OF_APP)
+
     @property
     def of_apps(self) -> Mapping[str, str]:
         """The destinations that vendors set for their apps on the platform, by the apps' ids."""
@@ -115,6 +123,29 @@ def notified_destinations(config: Config) -> tuple[str, ...]:
     own = (destination_of_entry(config, entry) for entry in config.watch)
     routed = (destination_of_route(entry, n) for n, entry in enumerate(config.route, start=1))
     return tuple(dict.fromkeys(filter(None, (*own, *routed))))
+
+
+def destinations_of_entries(config: Config) -> dict[str, tuple[str, ...]]:
+    """Return where each entry leads to, by a name that it keeps while its destination changes.
+
+    An entry without a name of its own is known by its number only while their count is the same.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for watch in config.watch:
+        name = name_of_watch(watch.target.id)
+        found[name] = (*found.get(name, ()), destination_of_entry(config, watch))
+    for number, route in enumerate(config.route, start=1):
+        destination = destination_of_route(route, number)
+        if destination is not None:
+            found[f"route {route.name or f'{number} of {len(config.route)}'}"] = (destination,)
+    for number, digest in enumerate(config.digest, start=1):
+        found[f"digest {number} of {len(config.digest)}"] = (destination_of_entry(config, digest),)
+    return found
+
+
+def name_of_watch(target_id: str) -> str:
+    """Return the name of the entries that watch a target."""
+    return f"watch {target_id}"
 
 
 def _webhook_of(entry: Route, number: int) -> str:

@@ -58,7 +58,9 @@ _Queue = tuple[_Work, str]
 
 
 class Delivery:
-    """The loop that empties the outbox. `destination_for` returns None for one no longer known.
+    """The loop that empties the outbox. `destination_for` returns None for one not known.
+
+    What is for it waits while it `may_come`, and is set aside otherwise.
 
     `reports` is where it reports a destination that refuses everything; `refusing` are those that
     an earlier run reported. `probe` asks Slack for nothing but an answer; None without a token.
@@ -74,6 +76,7 @@ class Delivery:
         *,
         metrics: Metrics,
         now: Callable[[], datetime],
+        may_come: Callable[[str], bool] = lambda _: False,
         probe: Probe | None = None,
         pace: Pace | None = None,
         refusing: Mapping[str, Outage] | None = None,
@@ -102,7 +105,7 @@ class Delivery:
         self.health = DeliveryHealth(store, reports, refusing or {})
         self._failures = Failures()
         self._attempts = Attempts(
-            destination_for, self.health, self._reach, self._pacer, self._failures, now
+            destination_for, may_come, self.health, self._reach, self._pacer, self._failures, now
         )
         self.turned_at = time.monotonic()
 

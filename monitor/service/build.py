@@ -15,8 +15,9 @@ from monitor.decide.dispatch import Dispatch
 from monitor.decide.flapping import FlappingRules
 from monitor.decide.reachability import Reachability
 from monitor.decide.stalls import StallRules
-from monitor.deliver.destinations import Destinations
+from monitor.deliver.destinations import Destinations, destinations_of_entries
 from monitor.deliver.pace import Pace
+from monitor.deliver.relocation import relocate
 from monitor.deliver.sending import Destination
 from monitor.deliver.slack import SlackClient
 from monitor.deliver.worker import Delivery
@@ -118,6 +119,7 @@ async def build(
             outage_log,
             metrics=metrics,
             now=now,
+            may_come=destinations.may_come,
             probe=slack.check_token if config.slack.bot_token else None,
             pace=pace,
             refusing=refusing_destinations(outages),
@@ -159,6 +161,17 @@ async def build(
             forgot_before=lost.since - config.poll.settled_interval if lost else None,
         )
         registry = await _registry(config, context)
+        # Before anything is polled or sent, and after what leads to each target is known.
+        await relocate(
+            store,
+            destinations,
+            destinations_of_entries(config),
+            configured={*destinations.configured, *fallbacks},
+            watch_of=registry.watch_of,
+            refusing=refusing_destinations(outages),
+            metrics=metrics,
+            now=now(),
+        )
         timers = Timers(context, registry, digests_of(config))
         await timers.take_silences()
         daemon = Daemon(

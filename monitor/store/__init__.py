@@ -33,6 +33,7 @@ from monitor.store.digests import Digests
 from monitor.store.finds import Find, Finds
 from monitor.store.folding import Fold, Folding, Overdue, WaitingRow
 from monitor.store.history import History, PastNotification, PastTransition
+from monitor.store.moving import Move, Moving, SetAsideStray, Stray
 from monitor.store.names import Name, Names
 from monitor.store.opening import SetAside, copy_of
 from monitor.store.outages import Outages
@@ -50,6 +51,7 @@ __all__ = [
     "Edit",
     "Find",
     "Fold",
+    "Move",
     "Name",
     "Names",
     "Observation",
@@ -58,9 +60,11 @@ __all__ = [
     "PastTransition",
     "QueuedNotification",
     "SetAside",
+    "SetAsideStray",
     "Store",
     "StoreThread",
     "StoredTarget",
+    "Stray",
     "Waiting",
     "WaitingRow",
     "copy_of",
@@ -98,6 +102,7 @@ class Store:
         self.outbox = Outbox(database, self.cards)
         self.backlog = Backlog(database)
         self.folding = Folding(database, self.outbox)
+        self.moving = Moving(database)
         self.held = HeldLines(database, self.outbox)
         self.silences = Silences(database)
         self.digests = Digests(database, self.outbox)

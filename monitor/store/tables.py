@@ -286,6 +286,15 @@ digest = Table(
     Column("issued_until", Instant, nullable=False),
 )
 
+# Where each entry of the configuration led to when it was last in use.
+leads_to = Table(
+    "leads_to",
+    metadata,
+    Column("entry", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("destination", Text, nullable=False),
+)
+
 # The words stand in the statement itself, not as parameters, so that the partial index serves.
 is_unsent = notification.c.state.not_in(
     [literal_column("'sent'", Text), literal_column("'folded'", Text)]

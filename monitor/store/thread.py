@@ -42,6 +42,7 @@ class StoreThread:
         self.digests = store.digests
         self.outages = store.outages
         self.backlog = store.backlog
+        self.moving = store.moving
         self.save = store.save
         self.prune = store.prune
         self.set_aside_file = store.set_aside_file

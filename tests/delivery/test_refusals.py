@@ -17,7 +17,7 @@ from monitor.model import (
     Outage,
 )
 from monitor.simulation.slack import plain_text
-from monitor.store import Store
+from monitor.store import DeliveryState, Store
 from tests.support.delivery import (
     EDIT,
     HOOK,
@@ -235,18 +235,20 @@ async def test_a_card_in_a_closed_channel_is_edited_when_it_is_open_again(
     assert monitor.delivery.health.refusing == {}
 
 
-async def test_what_is_for_a_sink_that_is_configured_no_more_waits_and_is_listed(
+async def test_what_is_for_a_destination_that_is_not_there_is_set_aside_with_the_reason(
     monitor: Monitor,
 ) -> None:
     removed = monitor.destinations.pop("#ops")
     await monitor.save(*notes("a", destination="#ops"), *notes("b"))
     await monitor.deliver()
     (kept,) = await monitor.outbox()
-    assert (kept.key, kept.error) == ("a", "the configuration has no such destination now")
+    assert (kept.key, kept.state) == ("a", DeliveryState.SET_ASIDE)
+    assert kept.error == "the configuration has no such destination now"
     assert keys(monitor.slack.channel("releases")) == ["b"]
 
     monitor.destinations["#ops"] = removed
-    await monitor.deliver(after=300)
+    await monitor.store.call(monitor.store.outbox.retry, None, monitor.clock.now())
+    await monitor.deliver()
 
     assert keys(monitor.slack.channel("ops")) == ["a"]
 

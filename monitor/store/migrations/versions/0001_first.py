@@ -152,6 +152,13 @@ def upgrade() -> None:
         sa.Column("issued_until", sa.BigInteger, nullable=False),
     )
 
+    op.create_table(
+        "leads_to",
+        sa.Column("entry", sa.Text, primary_key=True),
+        sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("destination", sa.Text, nullable=False),
+    )
+
     op.create_index("transition_target", "transition", ["target_id", "target_kind"])
     op.create_index("notification_target", "notification", ["target_id", "target_kind"])
     op.create_index(
