@@ -109,22 +109,26 @@ def refusal(response: httpx.Response, path: str, body: bytes, *, token: str) -> 
         reason = f"{reason}; {_FEATURE_HINT}"
         return NuonRejected(sentence(path, reason, response), unserved=Unserved.FEATURE)
     if status in _AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        asked = _retry_after(response.headers.get("retry-after"), now=datetime.now(UTC))
-        if asked is None:
-            return NuonUnavailable(sentence(path, reason, response))
-        if asked > _LONGEST_RETRY_AFTER:
-            reason = (
-                f"{reason}; it asks to wait for {duration_words(asked)},"
-                f" and is asked again after {duration_words(_LONGEST_RETRY_AFTER)}"
-            )
-        wait = min(asked, _LONGEST_RETRY_AFTER).total_seconds()
-        return NuonUnavailable(sentence(path, reason, response), retry_after=wait)
+        return _unavailable(response, path, reason)
     if status == HTTPStatus.NOT_FOUND:
         return _not_found(response, path, reason, is_the_platforms=error.is_the_platforms)
     if status < HTTPStatus.BAD_REQUEST:
         return _no_error(response, path, reason)
     hint = _HINTS.get(status, _NO_HINT)
     return NuonRejected(sentence(path, f"{reason}; {hint}", response))
+
+
+def _unavailable(response: httpx.Response, path: str, reason: str) -> NuonError:
+    asked = _retry_after(response.headers.get("retry-after"), now=datetime.now(UTC))
+    if asked is None:
+        return NuonUnavailable(sentence(path, reason, response))
+    if asked > _LONGEST_RETRY_AFTER:
+        reason = (
+            f"{reason}; it asks to wait for {duration_words(asked)},"
+            f" and is asked again after {duration_words(_LONGEST_RETRY_AFTER)}"
+        )
+    wait = min(asked, _LONGEST_RETRY_AFTER).total_seconds()
+    return NuonUnavailable(sentence(path, reason, response), retry_after=wait)
 
 
 def _not_found(

@@ -66,23 +66,27 @@ class Heartbeat:
         if problem is None:
             self._well_at = now
         since = self._began if self._well_at is None else self._well_at
-        is_failing = problem is not None and now - since >= _GRACE_SECONDS
-        if problem is not None and not is_failing and self._well_at is None:
+        is_failing = now - since >= _GRACE_SECONDS
+        if self._well_at is None and not is_failing:
             return  # not well so far, which is no failure yet
-        is_change = is_failing != self._is_failing
-        self._is_failing = is_failing
-        if not is_change and not self._is_due(now):
+        if not self._is_due(now, is_failing=is_failing):
             return
-        self._called_at = now
-        if problem is None or not is_failing:
+        self._called_at, self._is_failing = now, is_failing
+        if is_failing:
+            await self._fail(problem or "")
+        else:
             await _call("GET", self._url)
-            return
-        log.error("no_heartbeat", reason=problem)
-        if self._fail_url is not None:
-            await _call("POST", self._fail_url, plain(problem, _LONGEST_REASON))
 
-    def _is_due(self, now: float) -> bool:
-        return self._called_at is None or now - self._called_at >= _CALL_EVERY_SECONDS
+    def _is_due(self, now: float, *, is_failing: bool) -> bool:
+        """Whether a call is due: at once where it is not the one that was made last."""
+        if self._called_at is None or is_failing != self._is_failing:
+            return True
+        return now - self._called_at >= _CALL_EVERY_SECONDS
+
+    async def _fail(self, reason: str) -> None:
+        log.error("no_heartbeat", reason=reason)
+        if self._fail_url is not None:
+            await _call("POST", self._fail_url, plain(reason, _LONGEST_REASON))
 
 
 async def _call(method: str, url: str, reason: str | None = None) -> None:
