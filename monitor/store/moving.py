@@ -24,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from monitor.model import Form, Target
+from monitor.model import Form, Group, Target
 from monitor.store.database import Database
 from monitor.store.queued import DeliveryState
 from monitor.store.sending_order import CARD_KEY
@@ -169,6 +169,7 @@ def _move(connection: Connection, move: Move) -> None:
         connection.execute(
             update(held).where(*_is_held(stray, stray.target)).values(destination=to)
         )
+        _rename_groups(connection, stray.target, stray.destination, to)
     # Cards first: whether a reply has a card there depends on them.
     rows = connection.execute(
         select(notification)
@@ -244,6 +245,22 @@ def _move_row(connection: Connection, row: Row[Any], to: str, form: Form, **valu
             **values,
         )
     )
+
+
+def _rename_groups(connection: Connection, its: Target, old: str, to: str) -> None:
+    """Let what follows a failure be summed up in the other destination."""
+    is_it = and_(target.c.kind == its.kind, target.c.id == its.id)
+    state = connection.execute(select(target.c.state).where(is_it)).scalar()
+    if state is None or all(group.destination != old for group in state.groups):
+        return
+    groups: dict[str, Group] = {}
+    for group in state.groups:
+        name = to if group.destination == old else group.destination
+        earlier = groups.get(name, group)
+        keys = dict.fromkeys((*earlier.alert_keys, *group.alert_keys))
+        groups[name] = msgspec.structs.replace(earlier, destination=name, alert_keys=tuple(keys))
+    changed = msgspec.structs.replace(state, groups=tuple(groups.values()))
+    connection.execute(update(target).where(is_it).values(state=changed))
 
 
 def _rename_in_state(connection: Connection, row: Row[Any], to: str) -> None:

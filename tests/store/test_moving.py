@@ -7,10 +7,10 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from monitor.model import Form, Message
+from monitor.model import Form, Group, Message
 from monitor.store import DeliveryState, Move, SetAsideStray, Store, Stray
 from tests.support.clock import NOON
-from tests.support.stores import RELEASE, card, note, observation
+from tests.support.stores import MINUTE, RELEASE, card, note, observation
 
 OLD, NEW = "#old", "#new"
 STRAY = Stray(OLD, RELEASE)
@@ -102,6 +102,19 @@ def test_through_a_webhook_a_card_is_a_message_with_its_newest_content(store: St
     ]
     assert store.outbox.unsent()[0].message == card("newest").message
     assert store.cards.wanted(RELEASE, 1, NEW) is None
+
+
+def test_a_group_of_failures_is_summed_up_in_the_new_destination(store: Store) -> None:
+    queue(store, news=Form.MESSAGE)
+    groups = (Group(OLD, NOON, ("a", "b")), Group(NEW, NOON + MINUTE, ("b", "c")))
+    seen = observation()
+    store.save(replace(seen, state=msgspec.structs.replace(seen.state, groups=groups)))
+
+    move(store, TO_CHANNEL)
+
+    stored = store.snapshots.load(RELEASE)
+    assert stored is not None
+    assert stored.state.groups == (Group(NEW, NOON, ("a", "b", "c")),)
 
 
 def test_the_same_news_is_there_once(store: Store) -> None:
