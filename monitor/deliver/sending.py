@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from monitor.deliver.retry import Attempt, LoseCard, Wait
 from monitor.errors import DestinationRejected, DestinationUnavailable
 from monitor.model import Message, MessageRef
+
+
+@dataclass(frozen=True, slots=True)
+class PostedMessage:
+    """A message of ours as Slack shows it; in company, people replied or reacted to it."""
+
+    ref: MessageRef
+    has_company: bool
 
 
 class Destination(Protocol):
@@ -22,9 +31,15 @@ class Destination(Protocol):
 
     async def edit(self, message: Message, *, channel_id: str, ts: str) -> None: ...
 
+    async def delete(self, ref: MessageRef) -> None: ...
+
     async def find(
         self, key: str, *, thread: MessageRef | None, since: datetime
     ) -> MessageRef | None: ...
+
+    async def find_all(
+        self, key: str, *, thread: MessageRef | None, since: datetime
+    ) -> tuple[PostedMessage, ...]: ...
 
 
 class Sending(Protocol):

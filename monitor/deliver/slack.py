@@ -1,4 +1,4 @@
-"""Slack as a destination: posts, edits, and searches for posts in doubt.
+"""Slack as a destination: posts, edits, deletions, and searches for posts in doubt.
 
 It never retries: the outbox decides when to try again, so slack-sdk's own retries are off.
 Limits, codes and behaviour: https://docs.slack.dev/reference
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +21,9 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from monitor import __version__
 from monitor.deliver.optional_blocks import OptionalBlocks
-from monitor.deliver.slack_errors import TOKEN_CODES, judged, refuse_redirect, webhook_error
+from monitor.deliver.sending import PostedMessage
+from monitor.deliver.slack_errors import judged, refuse_redirect, webhook_error
+from monitor.deliver.slack_reading import METADATA_EVENT, ChannelReader, Identity
 from monitor.deliver.validation import Block, Complaint, complaints_of
 from monitor.errors import (
     CannotLook,
@@ -32,13 +34,11 @@ from monitor.model import Message, MessageRef
 
 log = structlog.get_logger(__name__)
 
-METADATA_EVENT = "nuon_monitor_notification"
 _CONNECT_TIMEOUT_SECONDS = 10.0
 # A connection that Slack closes while a post is on its way leaves in doubt whether it
 # arrived, so idle ones are dropped before Slack would do so.
 _KEEP_IDLE_SECONDS = 15.0
 _WORKSPACE_URL = re.compile(r"https?://[\w.:-]+/?", re.ASCII)
-_MOST_PAGES = 5
 _LOOK_UP_WITHIN_SECONDS = 5.0
 
 # slack-sdk logs every request at debug level, with a webhook's secret URL.
@@ -59,6 +59,7 @@ class SlackClient:
         self._session: aiohttp.ClientSession | None = None
         self._web: AsyncWebClient | None = None
         self._workspace_url = ""
+        self._identity: Identity | None = None
         self._users: dict[str, str] = {}
         self._optional_blocks = OptionalBlocks()
         # A webhook may lead to another workspace than the token.
@@ -88,7 +89,7 @@ class SlackClient:
 
     def channel(self, channel: str) -> SlackChannel:
         """Return the destination for one channel, by its ID or name."""
-        return SlackChannel(self.web, channel, self._optional_blocks)
+        return SlackChannel(self.web, channel, self._optional_blocks, self.whoami)
 
     def webhook(self, url: str) -> SlackWebhook:
         """Return the destination for one incoming webhook."""
@@ -113,7 +114,16 @@ class SlackClient:
         """Ask who the token belongs to; returns the workspace's name, raises DestinationError."""
         answer = await judged("auth.test", self.web.auth_test())
         self._workspace_url = str(answer.get("url") or "")
+        self._identity = Identity(
+            user_id=str(answer.get("user_id") or ""), bot_id=str(answer.get("bot_id") or "")
+        )
         return str(answer.get("team") or self._workspace_url)
+
+    async def whoami(self) -> Identity:
+        """Return who we are in Slack, which is asked for once; raises DestinationError."""
+        if self._identity is None:
+            await self.check_token()
+        return self._identity or Identity("", "")
 
     def permalink(self, message: MessageRef) -> str | None:
         """Return a message's address for people; None before Slack was greeted."""
@@ -159,10 +169,17 @@ class SlackChannel:
 
     keeps_cards = True
 
-    def __init__(self, web: AsyncWebClient, channel: str, optional_blocks: OptionalBlocks) -> None:
+    def __init__(
+        self,
+        web: AsyncWebClient,
+        channel: str,
+        optional_blocks: OptionalBlocks,
+        whoami: Callable[[], Awaitable[Identity]],
+    ) -> None:
         self._web = web
         self._channel = channel
         self._optional_blocks = optional_blocks
+        self._reader = ChannelReader(web, channel, whoami)
 
     async def post(
         self, message: Message, *, key: str, thread: MessageRef | None, is_broadcast: bool
@@ -195,88 +212,35 @@ class SlackChannel:
 
         await self._optional_blocks.send(message, edit_to)
 
+    async def delete(self, ref: MessageRef) -> None:
+        """Delete a message of ours; raises DestinationError."""
+        await judged("chat.delete", self._web.chat_delete(channel=ref.channel_id, ts=ref.ts))
+
     async def find(
         self, key: str, *, thread: MessageRef | None, since: datetime
     ) -> MessageRef | None:
-        """Look for a message by its notification's key.
+        """Look for a message of ours by its notification's key.
 
         Raises CannotLook where the token may not read, DestinationUnavailable to search later, and
         DestinationRejected where the token is refused.
         """
-        channel_id = thread.channel_id if thread else await self._channel_id()
-        arguments = {
-            "channel": channel_id,
-            "oldest": f"{since.timestamp():.6f}",
-            "include_all_metadata": True,
-            "limit": 200,
-        }
-        method = "conversations.history"
-        if thread is not None:
-            method, arguments["ts"] = "conversations.replies", thread.ts
-        async for page in self._pages(method, arguments):
-            for found in page.get("messages") or ():
-                if _key_of(found) == key:
-                    return MessageRef(channel_id=channel_id, ts=str(found["ts"]))
+        async for found in self._reader.messages(key, thread=thread, since=since):
+            return found.ref
         return None
+
+    async def find_all(
+        self, key: str, *, thread: MessageRef | None, since: datetime
+    ) -> tuple[PostedMessage, ...]:
+        """Look for all messages of ours with a notification's key; raises as `find` does."""
+        found = self._reader.messages(key, thread=thread, since=since)
+        return tuple([one async for one in found])
 
     async def check(self) -> str:
         """Ask Slack for the channel without posting; returns its name, raises DestinationError."""
-        channel_id = await self._channel_id()
+        channel_id = await self._reader.channel_id()
         call = self._web.conversations_info(channel=channel_id)
         answer = await judged("conversations.info", call)
         return str((answer.get("channel") or {}).get("name") or channel_id)
-
-    async def _channel_id(self) -> str:
-        name = self._channel.removeprefix("#")
-        if not self._channel.startswith("#") and name.isalnum() and name.isupper():
-            return name
-        # One kind after the other: each has a scope of its own, which the token may lack.
-        reason = "it is not among those that the bot may see"
-        for kind in ("public_channel", "private_channel"):
-            try:
-                if (channel_id := await self._find_channel(kind, name)) is not None:
-                    return channel_id
-            except CannotLook as error:
-                reason = str(error)
-        raise CannotLook(f"the ID of the channel {self._channel} is not to be found: {reason}")
-
-    async def _find_channel(self, kind: str, name: str) -> str | None:
-        arguments = {"types": kind, "limit": 1000}
-        async for page in self._pages("conversations.list", arguments):
-            for channel in page.get("channels") or ():
-                if channel.get("name") == name:
-                    return str(channel["id"])
-        return None
-
-    async def _pages(
-        self, method: str, arguments: Mapping[str, Any]
-    ) -> AsyncIterator[Mapping[str, Any]]:
-        """Yield one page after the other; raises CannotLook where not all can be read."""
-        cursor = ""
-        for number in range(_MOST_PAGES):
-            params = {**arguments, **({"cursor": cursor} if cursor else {})}
-            page = await self._page(method, params, is_first=number == 0)
-            yield page
-            cursor = (page.get("response_metadata") or {}).get("next_cursor") or ""
-            if not cursor:
-                return
-        raise CannotLook(f"{method} has more than {_MOST_PAGES} pages")
-
-    async def _page(
-        self, method: str, params: dict[str, Any], *, is_first: bool
-    ) -> Mapping[str, Any]:
-        try:
-            answer = await judged(method, self._web.api_call(method, params=params))
-        except DestinationRejected as error:
-            if error.code in TOKEN_CODES:
-                raise
-            raise CannotLook(str(error)) from error
-        except DestinationUnavailable as error:
-            # Where one page a minute is allowed, starting again each time would never end.
-            if is_first or error.retry_after is None:
-                raise
-            raise CannotLook(str(error)) from error
-        return answer.data if isinstance(answer.data, dict) else {}
 
 
 class SlackWebhook:
@@ -306,9 +270,20 @@ class SlackWebhook:
         """Never called: a webhook keeps no cards."""
         raise NotImplementedError
 
+    async def delete(self, ref: MessageRef) -> None:
+        """Never called: a webhook does not say where its messages are."""
+        raise NotImplementedError
+
     async def find(
         self, key: str, *, thread: MessageRef | None, since: datetime
     ) -> MessageRef | None:
+        """A webhook can only write."""
+        del key, thread, since
+        raise CannotLook("an incoming webhook cannot read")
+
+    async def find_all(
+        self, key: str, *, thread: MessageRef | None, since: datetime
+    ) -> tuple[PostedMessage, ...]:
         """A webhook can only write."""
         del key, thread, since
         raise CannotLook("an incoming webhook cannot read")
@@ -325,12 +300,6 @@ def _content(message: Message) -> dict[str, Any]:
         "unfurl_links": False,
         "unfurl_media": False,
     }
-
-
-def _key_of(message: Mapping[str, Any]) -> object:
-    """Return the key of the notification that a message came from, if it is one of ours."""
-    metadata = message.get("metadata") or {}
-    return (metadata.get("event_payload") or {}).get("key")
 
 
 async def _reference(call: Awaitable[AsyncSlackResponse]) -> MessageRef:

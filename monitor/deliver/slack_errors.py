@@ -78,8 +78,9 @@ _PASSING = frozenset(
 )
 _IN_DOUBT = frozenset({"internal_error", "fatal_error", "request_timeout"})
 # An answer without a code is not from Slack itself, or incomplete. With these statuses the call
-# may have been carried out; some of the others will not end by themselves.
-_DOUBTFUL = frozenset({200, 201, 202, 204, 408, 502, 504})
+# may have been carried out, as with each from 500 on, whatever its code; some of the others will
+# not end by themselves.
+_DOUBTFUL = frozenset({200, 201, 202, 204, 408})
 _WORDLESS: Mapping[int, Refusal] = {
     **dict.fromkeys((401, 403, 404, 410), Refusal.CREDENTIALS),
     **dict.fromkeys((400, 413), Refusal.MESSAGE),
@@ -161,12 +162,19 @@ def _verdict(
     retry_after = _retry_after(headers)
     if status == 429 or code in RATE_CODES:
         return DestinationUnavailable(sentence, retry_after=retry_after or _SHORTEST_WAIT_SECONDS)
-    if code in _IN_DOUBT or (not code and status in _DOUBTFUL):
-        return DestinationUnavailable(sentence, in_doubt=is_post)
+    if is_post and _may_be_done(code, status):
+        # However long it asks to wait: it is searched for before it is sent again.
+        return DestinationUnavailable(sentence, in_doubt=True)
     refusal = _refusal(code, status)
     if refusal is None:
         return DestinationUnavailable(sentence, retry_after=retry_after)
     return DestinationRejected(sentence, refusal=refusal, code=code or f"http_{status}")
+
+
+def _may_be_done(code: str, status: int) -> bool:
+    if code in _REFUSALS:
+        return False
+    return code in _IN_DOUBT or status >= 500 or (not code and status in _DOUBTFUL)
 
 
 def _refusal(code: str, status: int) -> Refusal | None:
@@ -175,7 +183,7 @@ def _refusal(code: str, status: int) -> Refusal | None:
         return _WORDLESS.get(status)
     if code in _REFUSALS:
         return _REFUSALS[code]
-    return None if code in _PASSING or status >= 500 else Refusal.UNKNOWN
+    return None if code in _PASSING | _IN_DOUBT or status >= 500 else Refusal.UNKNOWN
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
