@@ -70,9 +70,10 @@ class Metrics:
         )
         self.posts_in_doubt = Counter(
             "nuon_monitor_posts_in_doubt",
-            "Posts whose answer never came, by how it was resolved: found, resent, or unknown"
-            " (sent again because nobody can look).",
-            ["resolution"],
+            "Posts whose answer never came, by what became of them: found, resent (searched for,"
+            " not found and sent again), resent unsearched (nobody can look); and of copies: copy"
+            " deleted, copy linked (it shows where the other is), copy left.",
+            ["outcome"],
             registry=self.registry,
         )
         self.pending = Gauge(

@@ -73,9 +73,7 @@ class Attempts:
         if not self.may_come(sending.destination):
             await sending.set_aside(_NO_DESTINATION)
             return
-        step = Wait(
-            self.now() + PROBE_CHANNEL, in_doubt=sending.in_doubt, affected=Affected.DESTINATION
-        )
+        step = Wait(self.now() + PROBE_CHANNEL, affected=Affected.DESTINATION)
         self._queue_of(sending, step).take_note(step, sending.log_fields.get("key"))
         await sending.wait(step, _NO_DESTINATION)
 
@@ -83,19 +81,14 @@ class Attempts:
         self, sending: Sending, destination: Destination, *, is_plain_text: bool
     ) -> None:
         try:
-            is_new = await sending.send(destination, is_plain_text=is_plain_text)
+            await sending.send(destination, is_plain_text=is_plain_text)
         except (DestinationUnavailable, DestinationRejected) as error:
             failure = error
         else:
-            # Before it is marked: after a crash in between, a post that is found does not show that
-            # the destination accepts messages now.
-            if is_new:
-                self._queue_of(sending).note_accepted()
-                if not sending.is_edit:
-                    self.failures.note_accepted(sending.destination, _key_of(sending))
-                await self.health.accepted(sending.destination, is_edit=sending.is_edit)
-            else:
-                self.health.reached()
+            self._queue_of(sending).note_accepted()
+            if not sending.is_edit:
+                self.failures.note_accepted(sending.destination, _key_of(sending))
+            await self.health.accepted(sending.destination, is_edit=sending.is_edit)
             await sending.finish()
             return
         step = self._next_step(failure, sending, destination, is_plain_text=is_plain_text)
@@ -105,8 +98,7 @@ class Attempts:
             return
         self.health.failed(failure)
         await self._take(step, sending, str(failure))
-        if destination.keeps_cards and _may_be_out_of_reach(failure):
-            await self.reach.check()
+        await self.reach.check_after(failure, destination)
 
     def _next_step(
         self,
@@ -161,12 +153,8 @@ def _may_pass(failure: DestinationUnavailable | DestinationRejected, attempt: At
 
     Sent as plain text, its blocks cannot be that reason.
     """
-    if attempt.kind is Kind.EDIT or attempt.is_search:
+    if attempt.kind is Kind.EDIT:
         return False
     if isinstance(failure, DestinationUnavailable):
         return failure.retry_after is None
     return failure.refusal is Refusal.UNKNOWN and attempt.is_plain_text
-
-
-def _may_be_out_of_reach(failure: DestinationUnavailable | DestinationRejected) -> bool:
-    return isinstance(failure, DestinationUnavailable) and failure.retry_after is None

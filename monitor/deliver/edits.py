@@ -68,7 +68,6 @@ class Editing:
     """One attempt at an edit."""
 
     is_edit = True
-    in_doubt = False
 
     def __init__(self, edits: Edits, edit: Edit) -> None:
         self._edits = edits
@@ -91,11 +90,10 @@ class Editing:
     async def begin(self) -> None:
         """Record nothing: an edit that a crash interrupted is simply made again."""
 
-    async def send(self, destination: Destination, *, is_plain_text: bool) -> bool:
+    async def send(self, destination: Destination, *, is_plain_text: bool) -> None:
         edit = self._edit
         message = render.plain_edit(edit.message) if is_plain_text else edit.message
         await destination.edit(message, channel_id=edit.channel_id, ts=edit.ts)
-        return True
 
     async def finish(self) -> None:
         await self._mark()

@@ -1,7 +1,7 @@
 """Posts: each notification of the outbox, from its first attempt to its mark as sent or set aside.
 
 A post is stored as begun before it is sent, and as sent after it was accepted. One that is
-still begun after a crash, or whose answer never came, is searched for before it is sent again.
+still begun after a crash, or whose answer never came, is in doubt: `in_doubt` searches for it.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from functools import partial
 import structlog
 
 from monitor.compose import render
-from monitor.deliver.in_doubt import InDoubtSearch
 from monitor.deliver.late import message_to_send
-from monitor.deliver.retry import BEFORE_LOOKING, Attempt, Kind, LoseCard, Wait
+from monitor.deliver.retry import Attempt, Kind, LoseCard, Wait
+from monitor.deliver.search_times import SearchTimes
 from monitor.deliver.sending import Destination
-from monitor.errors import CannotLook, DestinationRejected, DestinationUnavailable
+from monitor.errors import DestinationRejected, DestinationUnavailable
 from monitor.metrics import Metrics
 from monitor.model import Form, MessageRef
-from monitor.store import QueuedNotification, StoreThread
+from monitor.store import DeliveryState, QueuedNotification, StoreThread
 
 log = structlog.get_logger(__name__)
 
@@ -32,21 +32,29 @@ class Posts:
     def __init__(
         self,
         store: StoreThread,
-        search: InDoubtSearch,
+        times: SearchTimes,
         *,
         metrics: Metrics,
         now: Callable[[], datetime],
+        doubted: Callable[[], None],
     ) -> None:
+        """`doubted` is called when a post is to be searched for."""
         self.store = store
-        self.search = search
+        self.times = times
         self.metrics = metrics
         self.now = now
+        self.doubted = doubted
         self._unmarked: dict[str, Callable[[], Awaitable[None]]] = {}
 
     async def next(self, destination: str) -> Posting | None:
         """Return the next post of a destination that is due."""
-        queued = await self.store.call(self.store.outbox.next_notification, destination, self.now())
-        return None if queued is None else Posting(self, queued)
+        outbox = self.store.outbox
+        while queued := await self.store.call(outbox.next_notification, destination, self.now()):
+            if queued.state is not DeliveryState.SENDING:
+                return Posting(self, queued)
+            await self.store.call(outbox.doubt, queued.id)
+            self.doubted()
+        return None
 
     def note_accepted(self, destination: str, mark: Callable[[], Awaitable[None]]) -> None:
         """Take note of a post that was accepted and is not yet stored as sent."""
@@ -68,10 +76,7 @@ class Posting:
         self._posts = posts
         self._queued = queued
         self._fingerprint: bytes | None = None
-        self.in_doubt = queued.in_doubt
-        self._is_searched_for = False
-        self._is_searching = False
-        self._cannot_look: CannotLook | None = None
+        self._can_be_searched_for = True
 
     @property
     def queued(self) -> QueuedNotification:
@@ -94,16 +99,17 @@ class Posting:
             Kind.POST if queued.thread is None else Kind.REPLY,
             queued.attempts,
             is_plain_text=is_plain_text,
-            in_doubt=self.in_doubt,
-            is_search=self._is_searching,
         )
 
     async def begin(self) -> None:
         await self._take_newest()
+        now = self._posts.now()
         # One that a crash left unfinished may still arrive: it is not searched for at once.
-        next_try_at = self._posts.now() + BEFORE_LOOKING
         await self._posts.store.call(
-            self._posts.store.outbox.begin_attempt, self._queued.id, next_try_at
+            self._posts.store.outbox.begin_attempt,
+            self._queued.id,
+            now=now,
+            next_try_at=now + self._posts.times.first,
         )
 
     async def _take_newest(self) -> None:
@@ -119,36 +125,21 @@ class Posting:
             message, self._fingerprint = wanted
             self._queued = replace(queued, message=message)
 
-    async def send(self, destination: Destination, *, is_plain_text: bool) -> bool:
-        found = await self._look(destination)
-        posted = found or await self._post(destination, is_plain_text=is_plain_text)
+    async def send(self, destination: Destination, *, is_plain_text: bool) -> None:
+        self._can_be_searched_for = destination.keeps_cards
+        posted = await self._post(destination, is_plain_text=is_plain_text)
+        now = self._posts.now()
         mark = partial(
             self._posts.store.call,
             self._posts.store.outbox.mark_sent,
             self._queued.id,
-            now=self._posts.now(),
+            now=now,
             channel_id=posted.channel_id,
             ts=posted.ts,
-            # The message that was found has the content it was sent with, which may be older.
-            shown=None if found else self._fingerprint,
+            shown=self._fingerprint,
+            look_again_at=now + self._posts.times.once_more_after,
         )
         self._posts.note_accepted(self.destination, mark)
-        return found is None
-
-    async def _look(self, destination: Destination) -> MessageRef | None:
-        """Return the message of an earlier attempt, if one is in doubt and is found."""
-        if not self.in_doubt or self._is_searched_for:
-            return None
-        self._is_searching = True
-        try:
-            found = await self._posts.search.find(destination, self._queued)
-        except CannotLook as error:
-            self._cannot_look = error
-            found = None
-        else:
-            self.in_doubt = False
-        self._is_searched_for, self._is_searching = True, False
-        return found
 
     async def _post(self, destination: Destination, *, is_plain_text: bool) -> MessageRef:
         queued = self._queued
@@ -164,25 +155,32 @@ class Posting:
         queued = self._queued
         await self._posts.mark_accepted(queued.destination)
         self._posts.metrics.sent.inc()
-        if self._cannot_look is not None:
-            self._posts.metrics.posts_in_doubt.labels("unknown").inc()
-            reason = str(self._cannot_look)
-            log.warning("resent_in_doubt", key=queued.key, reason=reason)
         log.info("sent", form=str(queued.form), **self.log_fields)
 
     async def wait(self, step: Wait, reason: str) -> None:
         self._posts.metrics.delivery_failures.labels("again later").inc()
-        seconds = round((step.until - self._posts.now()).total_seconds(), 3)
-        log.warning("postponed", error=reason, wait=seconds, **self.log_fields)
+        now, until = self._posts.now(), step.until
+        if step.in_doubt:
+            search_at = now + self._posts.times.first
+            until = search_at if self._can_be_searched_for else max(until, search_at)
+        log.warning(
+            "postponed",
+            error=reason,
+            wait=round((until - now).total_seconds(), 3),
+            in_doubt=step.in_doubt,
+            **self.log_fields,
+        )
         store = self._posts.store
         await store.call(
             store.outbox.postpone,
             self._queued.id,
-            next_try_at=step.until,
+            next_try_at=until,
             error=reason,
-            in_doubt=step.in_doubt,
+            in_doubt_since=now if step.in_doubt else None,
             is_failure=step.is_failure,
         )
+        if step.in_doubt:
+            self._posts.doubted()
 
     async def lose_card(self, step: LoseCard, reason: str) -> None:
         await self._posts.store.call(

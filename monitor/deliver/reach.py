@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from monitor.deliver.sending import Destination
 from monitor.errors import DestinationRejected, DestinationUnavailable
 
 log = structlog.get_logger(__name__)
@@ -43,6 +44,14 @@ class Reach:
             if is_lost != self.is_lost:
                 log.warning("slack_out_of_reach" if is_lost else "slack_reached_again")
             self.is_lost = is_lost
+
+    async def check_after(
+        self, failure: DestinationUnavailable | DestinationRejected, destination: Destination
+    ) -> None:
+        """Ask whether Slack can be reached, if that may be why something failed."""
+        may_be = isinstance(failure, DestinationUnavailable) and failure.retry_after is None
+        if may_be and destination.keeps_cards:
+            await self.check()
 
     async def regain(self, stopping: asyncio.Event) -> None:
         """Ask every few seconds until Slack answers, or until it is to stop."""

@@ -56,7 +56,7 @@ async def relocate(
             moves.append(SetAsideStray(stray, reason))
             continue
         if stray.in_doubt:
-            metrics.posts_in_doubt.labels("unknown").inc()
+            metrics.posts_in_doubt.labels("resent unsearched").inc()
         log.warning("moved", destination=old, to=new, target=_name(stray), in_doubt=stray.in_doubt)
         moves.append(Move(stray, new, destinations.keeps_cards(new)))
     await store.call(store.moving.move, moves, entries, now)

@@ -59,10 +59,6 @@ class Attempt:
     kind: Kind
     earlier: int
     is_plain_text: bool = False
-    in_doubt: bool = False
-    """Whether an attempt before this one may have arrived."""
-    is_search: bool = False
-    """Whether nothing was sent yet: an earlier attempt was still searched for."""
     is_probe: bool = False
     """Whether nothing cheaper says if its destination can be reached again: of a webhook."""
     failing: Failing | None = None
@@ -80,7 +76,7 @@ class Wait:
     until: datetime
     is_failure: bool = True
     in_doubt: bool = False
-    """Whether to look for it before it is sent again."""
+    """Whether it may have arrived: then it is searched for before it is sent again."""
     affected: Affected = Affected.NOTHING_ELSE
     others_until: datetime | None = None
     """How long what else is affected waits; None: as long."""
@@ -129,19 +125,18 @@ def backoff(failures: int, *, jitter: float, longest: timedelta = _LONGEST_BACKO
 def _after_unavailable(
     error: DestinationUnavailable, attempt: Attempt, now: datetime, jitter: float
 ) -> Wait | SetAside:
-    in_doubt = attempt.in_doubt or error.in_doubt
     if error.retry_after is not None:
         return _after_limit(error.retry_after, attempt, now, jitter)
     if _is_given_up(attempt, now, alone_after=_GIVE_UP_AFTER):
         return SetAside()
-    if attempt.is_probe and not in_doubt:
+    if attempt.is_probe and not error.in_doubt:
         # The same post is the next to be tried: it shows as well as any other how it stands.
         grown = backoff(attempt.queue_failures, jitter=jitter, longest=_LONGEST_BEFORE_PROBE)
         return Wait(now + grown, affected=Affected.QUEUE)
     own = backoff(attempt.earlier, jitter=jitter)
     return Wait(
-        now + (max(own, BEFORE_LOOKING) if in_doubt else own),
-        in_doubt=in_doubt,
+        now + own,
+        in_doubt=error.in_doubt,
         affected=Affected.QUEUE,
         others_until=now + _pause(attempt, jitter),
     )
@@ -152,11 +147,9 @@ def _after_limit(retry_after: float, attempt: Attempt, now: datetime, jitter: fl
     grown = backoff(attempt.queue_limits, jitter=jitter, longest=LONGEST_PAUSE)
     wait = min(max(timedelta(seconds=retry_after), grown), LONGEST_PAUSE)
     return Wait(
-        now + (max(wait, BEFORE_LOOKING) if attempt.in_doubt else wait),
+        now + wait,
         is_failure=False,
-        in_doubt=attempt.in_doubt,
-        # Slack limits each method apart: who may not search may post.
-        affected=Affected.NOTHING_ELSE if attempt.is_search else Affected.QUEUE,
+        affected=Affected.QUEUE,
     )
 
 
@@ -171,26 +164,24 @@ def _pause(attempt: Attempt, jitter: float) -> timedelta:
 
 
 def _after_refusal(refusal: Refusal, attempt: Attempt, now: datetime, jitter: float) -> NextStep:
-    in_doubt = attempt.in_doubt
     later = now + backoff(attempt.earlier, jitter=jitter)
     match refusal:
         case Refusal.MESSAGE | Refusal.UNKNOWN if not attempt.is_plain_text:
             return AsPlainText()
         case Refusal.CREDENTIALS:
-            return Wait(now + PROBE_CREDENTIALS, in_doubt=in_doubt, affected=Affected.QUEUE)
+            return Wait(now + PROBE_CREDENTIALS, affected=Affected.QUEUE)
         case Refusal.CHANNEL:
             until = now + PROBE_CHANNEL
-            return Wait(until, in_doubt=in_doubt, affected=Affected.DESTINATION)
+            return Wait(until, affected=Affected.DESTINATION)
         case Refusal.UNKNOWN if not _is_given_up(attempt, now, alone_after=_GIVE_UP_UNKNOWN_AFTER):
             return Wait(
                 later,
-                in_doubt=in_doubt,
                 affected=Affected.QUEUE,
                 others_until=now + _pause(attempt, jitter),
             )
         case Refusal.CARD if attempt.kind is not Kind.POST:
             # If the new card takes no replies either, waiting keeps the channel from filling.
-            return LoseCard(Wait(later, in_doubt=in_doubt))
+            return LoseCard(Wait(later))
         case Refusal.MESSAGE | Refusal.UNKNOWN | Refusal.CARD | Refusal.QUOTA:
             return SetAside()
 

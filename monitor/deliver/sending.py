@@ -48,10 +48,6 @@ class Sending(Protocol):
     is_edit: bool
 
     @property
-    def in_doubt(self) -> bool:
-        """Whether an earlier attempt may have arrived."""
-
-    @property
     def destination(self) -> str:
         """The destination's name."""
 
@@ -67,8 +63,7 @@ class Sending(Protocol):
     async def begin(self) -> None:
         """Store that an attempt begins, where that matters after a crash."""
 
-    async def send(self, destination: Destination, *, is_plain_text: bool) -> bool:
-        """Send it; returns False if an earlier attempt turns out to have arrived."""
+    async def send(self, destination: Destination, *, is_plain_text: bool) -> None: ...
 
     async def finish(self) -> None:
         """Store that it is done."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from enum import Enum
@@ -22,14 +22,16 @@ import structlog
 from monitor.deliver.attempts import Attempts
 from monitor.deliver.budget import NotifyingBudget
 from monitor.deliver.catch_up import CatchUp
+from monitor.deliver.copies import Copies
 from monitor.deliver.edits import Edits
 from monitor.deliver.failures import Failures
 from monitor.deliver.health import DeliveryHealth, RefusalReports
-from monitor.deliver.in_doubt import InDoubtSearch
+from monitor.deliver.in_doubt import Searches
 from monitor.deliver.pace import Pace, Pacer
 from monitor.deliver.posts import Posts
 from monitor.deliver.reach import Probe, Reach
 from monitor.deliver.retry import BEFORE_LOOKING
+from monitor.deliver.search_times import SearchTimes
 from monitor.deliver.sending import Destination
 from monitor.errors import StoreError
 from monitor.metrics import Metrics
@@ -81,6 +83,7 @@ class Delivery:
         pace: Pace | None = None,
         refusing: Mapping[str, Outage] | None = None,
         jumped: Callable[[], timedelta] = timedelta,
+        search_times: SearchTimes | None = None,
         permalink: Callable[[MessageRef], str | None] = lambda _: None,
     ) -> None:
         self._store = store
@@ -93,8 +96,9 @@ class Delivery:
         pace = pace or Pace()
         self._pacer = Pacer(pace)
         self._reach = Reach(probe)
-        search = InDoubtSearch(metrics, now, jumped)
-        self._posts = Posts(store, search, metrics=metrics, now=now)
+        self.health = DeliveryHealth(store, reports, refusing or {})
+        times = search_times or SearchTimes()
+        self._posts = Posts(store, times, metrics=metrics, now=now, doubted=self.wake)
         self._edits = Edits(store, metrics=metrics, now=now)
         self._catch_up = CatchUp(
             store, pace.catch_up_after, metrics=metrics, now=now, permalink=permalink
@@ -102,11 +106,22 @@ class Delivery:
         self._budget = NotifyingBudget(store, pace, metrics=metrics, now=now, permalink=permalink)
         self._is_last = False
         self._taking_edit = asyncio.Lock()
-        self.health = DeliveryHealth(store, reports, refusing or {})
         self._failures = Failures()
         self._attempts = Attempts(
             destination_for, may_come, self.health, self._reach, self._pacer, self._failures, now
         )
+        self._searches = Searches(
+            store,
+            destination_for,
+            self.health,
+            self._reach,
+            times,
+            metrics=metrics,
+            now=now,
+            jumped=jumped,
+            has_news=self.wake,
+        )
+        self._copies = Copies(store, destination_for, self._searches, metrics, now, permalink)
         self.turned_at = time.monotonic()
 
     def wake(self) -> None:
@@ -128,21 +143,41 @@ class Delivery:
 
     async def run(self) -> None:
         """Deliver until stopped; attempts under way are then finished, unless this is cancelled."""
-        async with asyncio.TaskGroup() as queues:
-            while not self._stopping.is_set():
-                self.turned_at = time.monotonic()
-                # Cleared before the outbox is read: a row that is added meanwhile is not missed.
-                news = self._news
-                try:
-                    wait = await self._open_queues(queues)
-                except StoreError as error:
-                    log.error("outbox_unreadable", error=str(error))
-                    wait = _AFTER_STORE_ERROR_SECONDS
-                except Exception:
-                    self._metrics.bug.labels("delivery").inc()
-                    log.exception("delivery_failed_unexpectedly")
-                    wait = _AFTER_STORE_ERROR_SECONDS
-                await _wait(news, wait)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._repeat(self._search), name="search for posts in doubt")
+            tasks.create_task(self._repeat(self._remove_copies), name="remove copies")
+            await self._repeat(partial(self._open_queues, tasks))
+
+    async def _repeat(self, step: Callable[[], Awaitable[float]]) -> None:
+        """Take a step again and again, as soon as there is news or when it asks for it."""
+        while not self._stopping.is_set():
+            # Cleared before the outbox is read: a row that is added meanwhile is not missed.
+            news = self._news
+            try:
+                wait = await step()
+            except StoreError as error:
+                log.error("outbox_unreadable", error=str(error))
+                wait = _AFTER_STORE_ERROR_SECONDS
+            except Exception:
+                self._metrics.bug.labels("delivery").inc()
+                log.exception("delivery_failed_unexpectedly")
+                wait = _AFTER_STORE_ERROR_SECONDS
+            await _wait(news, wait)
+
+    async def _search(self) -> float:
+        while not self._stopping.is_set() and await self._searches.search_due():
+            pass
+        return self._seconds_until(await self._searches.next_at())
+
+    async def _remove_copies(self) -> float:
+        while not self._stopping.is_set() and await self._copies.remove_next():
+            pass
+        return self._seconds_until(await self._copies.next_at())
+
+    def _seconds_until(self, at: datetime | None) -> float:
+        if at is None:
+            return _IDLE_SECONDS
+        return min(max((at - self._now()).total_seconds(), 0.0), _IDLE_SECONDS)
 
     async def drain(self, *, is_last: bool = False) -> None:
         """Deliver what is due now, then return: for a single pass without the loop.
@@ -154,16 +189,19 @@ class Delivery:
         if self._reach.is_lost:
             await self._reach.check()
         while not self._stopping.is_set():
+            has_searched = await self._searches.search_due()
             due, _ = await self._due()
-            if not due:
-                return
+            if not due and not has_searched:
+                break
             ends = await asyncio.gather(*map(self._empty, due), return_exceptions=True)
             for error in ends:
                 if error is not None:
                     raise error
+        await self._remove_copies()
 
     async def _open_queues(self, queues: asyncio.TaskGroup) -> float:
         """Start the queues that have something due; returns how long the loop may sleep."""
+        self.turned_at = time.monotonic()
         due, wait = await self._due()
         if self._reach.is_lost:
             due |= {(_Work.PROBES, "")}

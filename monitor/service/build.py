@@ -18,6 +18,7 @@ from monitor.decide.stalls import StallRules
 from monitor.deliver.destinations import Destinations, destinations_of_entries
 from monitor.deliver.pace import Pace
 from monitor.deliver.relocation import relocate
+from monitor.deliver.search_times import SearchTimes
 from monitor.deliver.sending import Destination
 from monitor.deliver.slack import SlackClient
 from monitor.deliver.worker import Delivery
@@ -87,6 +88,7 @@ async def build(
     config: Config,
     *,
     pace: Pace | None = None,
+    search_times: SearchTimes | None = None,
     now: Callable[[], datetime] = utc_now,
     jumped: Callable[[], timedelta] | None = None,
     configuration_problem: Callable[[], str | None] = lambda: None,
@@ -124,6 +126,7 @@ async def build(
             pace=pace,
             refusing=refusing_destinations(outages),
             jumped=jumped,
+            search_times=search_times,
             permalink=slack.permalink,
         )
         outage_log.has_news = delivery.wake

@@ -30,6 +30,7 @@ from monitor.store.backlog import Backlog, Waiting
 from monitor.store.cards import Cards, Edit, message_fingerprint
 from monitor.store.database import Database
 from monitor.store.digests import Digests
+from monitor.store.doubts import Doubts, Resent
 from monitor.store.finds import Find, Finds
 from monitor.store.folding import Fold, Folding, Overdue, WaitingRow
 from monitor.store.history import History, PastNotification, PastTransition
@@ -47,6 +48,7 @@ __all__ = [
     "Cards",
     "Counts",
     "DeliveryState",
+    "Doubts",
     "Due",
     "Edit",
     "Find",
@@ -59,6 +61,7 @@ __all__ = [
     "PastNotification",
     "PastTransition",
     "QueuedNotification",
+    "Resent",
     "SetAside",
     "SetAsideStray",
     "Store",
@@ -103,6 +106,7 @@ class Store:
         self.backlog = Backlog(database)
         self.folding = Folding(database, self.outbox)
         self.moving = Moving(database)
+        self.doubts = Doubts(database)
         self.held = HeldLines(database, self.outbox)
         self.silences = Silences(database)
         self.digests = Digests(database, self.outbox)

@@ -11,8 +11,10 @@ from sqlalchemy import (
     Connection,
     and_,
     bindparam,
+    case,
     delete,
     func,
+    literal,
     or_,
     select,
     update,
@@ -34,7 +36,7 @@ from monitor.store.sending_order import (
     NEXT_ID,
     NEXT_POST_AT,
 )
-from monitor.store.tables import card, insert_into, is_open, is_unsent, notification
+from monitor.store.tables import Instant, card, insert_into, is_open, is_unsent, notification
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,13 @@ class Outbox:
 
     # What became of it
 
-    def begin_attempt(self, id_: int, next_try_at: datetime) -> None:
+    def begin_attempt(
+        self,
+        id_: int,
+        *,
+        now: datetime,
+        next_try_at: datetime,
+    ) -> None:
         """Write down, before anything is sent, that an attempt begins.
 
         `next_try_at` is for whoever finds it unfinished after a crash.
@@ -136,6 +144,10 @@ class Outbox:
             state=DeliveryState.SENDING,
             attempts=notification.c.attempts + 1,
             next_try_at=next_try_at,
+            attempted_at=now,
+            first_attempted_at=func.coalesce(
+                notification.c.first_attempted_at, literal(now, Instant())
+            ),
         )
 
     def mark_sent(
@@ -146,10 +158,12 @@ class Outbox:
         channel_id: str | None,
         ts: str | None,
         shown: bytes | None,
+        look_again_at: datetime | None = None,
     ) -> None:
         """Write down that Slack accepted it; `shown` is the fingerprint of a card as it went out.
 
-        A card is marked as posted together with its notification.
+        If it was sent again while in doubt, copies are to be searched for at `look_again_at`. A
+        card is marked as posted together with its notification.
         """
         with self._database.transaction() as connection:
             connection.execute(
@@ -158,6 +172,12 @@ class Outbox:
                     done_at=now,
                     next_try_at=None,
                     in_doubt=False,
+                    look_again_at=case(
+                        (
+                            notification.c.look_again_at.is_not(None),
+                            literal(look_again_at, Instant()),
+                        )
+                    ),
                     channel_id=channel_id,
                     ts=ts,
                     error="",
@@ -184,21 +204,27 @@ class Outbox:
         *,
         next_try_at: datetime,
         error: str,
-        in_doubt: bool = False,
+        in_doubt_since: datetime | None = None,
         is_failure: bool = True,
     ) -> None:
-        """Write down that Slack did not accept it, and when to try again.
+        """Write down that Slack did not accept it, and when to try again or to search for it.
 
-        Only a failure counts as an attempt.
+        Only a failure counts as an attempt. With `in_doubt_since` it may have arrived.
         """
+        since = {} if in_doubt_since is None else {"attempted_at": in_doubt_since}
         self._update(
             id_,
             state=DeliveryState.PENDING,
             attempts=notification.c.attempts - (0 if is_failure else 1),
             next_try_at=next_try_at,
             error=error,
-            in_doubt=in_doubt,
+            in_doubt=in_doubt_since is not None,
+            **since,
         )
+
+    def doubt(self, id_: int) -> None:
+        """Write down that nobody knows what became of an attempt that a crash interrupted."""
+        self._update(id_, state=DeliveryState.PENDING, in_doubt=True)
 
     def set_aside(self, id_: int, *, now: datetime, error: str) -> None:
         """Write down that it will not be sent, and why; those behind it go on."""

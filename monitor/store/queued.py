@@ -31,8 +31,9 @@ class DeliveryState(StrEnum):
 class QueuedNotification:
     """A notification of the outbox. A smaller id was enqueued earlier.
 
-    `next_try_at` is None when it may go at once. With `in_doubt` an earlier attempt's
-    outcome is unknown. `thread` is the card that a reply belongs under, where it is posted.
+    `next_try_at` is None when it may go at once. With `in_doubt` an earlier attempt's outcome
+    is unknown: the last one began, or failed, at `attempted_at`. `thread` is the card that a
+    reply belongs under, where it is posted.
     `folded_count` is how many others it tells as well, which were never sent by themselves.
     """
 
@@ -57,6 +58,8 @@ class QueuedNotification:
     folded_count: int
     error: str
     thread: MessageRef | None
+    attempted_at: datetime | None
+    first_attempted_at: datetime | None
 
 
 WITH_THREAD = select(
@@ -98,4 +101,6 @@ def queued_of(row: Row[Any]) -> QueuedNotification:
         folded_count=row.folded_count,
         error=row.error,
         thread=MessageRef(row.thread_channel_id, row.thread_ts) if row.thread_ts else None,
+        attempted_at=row.attempted_at,
+        first_attempted_at=row.first_attempted_at,
     )

@@ -73,6 +73,8 @@ NEXT_ID = (
     .where(
         is_open,
         notification.c.destination == bindparam("destination"),
+        # What is in doubt is searched for; it holds up its rollout until then.
+        notification.c.in_doubt.is_(False),
         or_(notification.c.next_try_at.is_(None), notification.c.next_try_at <= bindparam("now")),
         or_(
             notification.c.target_id.is_(None),

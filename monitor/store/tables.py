@@ -191,6 +191,11 @@ notification = Table(
     Column("attempts", Integer, nullable=False),
     Column("next_try_at", Instant),
     Column("in_doubt", Boolean, nullable=False),
+    # When the last attempt began or, if that left it in doubt, when it failed; and the first.
+    Column("attempted_at", Instant),
+    Column("first_attempted_at", Instant),
+    # When to search for copies of what was sent again while in doubt.
+    Column("look_again_at", Instant),
     Column("created_at", Instant, nullable=False),
     # By the platform's clock, where that was long before it was seen.
     Column("happened_at", Instant),
@@ -330,6 +335,7 @@ Index(
     notification.c.form,
     notification.c.id,
     # What decides whether it is next is read from the index alone.
+    notification.c.in_doubt,
     notification.c.next_try_at,
     notification.c.target_id,
     notification.c.target_kind,
@@ -358,6 +364,18 @@ Index(
     notification.c.folded_into,
     sqlite_where=notification.c.folded_into.is_not(None),
     postgresql_where=notification.c.folded_into.is_not(None),
+)
+Index(
+    "notification_in_doubt",
+    notification.c.next_try_at,
+    sqlite_where=and_(is_open, notification.c.in_doubt),
+    postgresql_where=and_(is_open, notification.c.in_doubt),
+)
+Index(
+    "notification_look_again",
+    notification.c.look_again_at,
+    sqlite_where=notification.c.look_again_at.is_not(None),
+    postgresql_where=notification.c.look_again_at.is_not(None),
 )
 Index(
     "card_edit_wanted",

@@ -38,6 +38,7 @@ class StoreThread:
         self.finds = store.finds
         self.names = store.names
         self.silences = store.silences
+        self.doubts = store.doubts
         self.held = store.held
         self.digests = store.digests
         self.outages = store.outages

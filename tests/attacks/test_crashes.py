@@ -255,7 +255,7 @@ async def test_where_history_may_not_be_read_a_post_in_doubt_is_sent_again_once_
         (twice,) = (key for key, times in Counter(stage.world.keys).items() if times > 1)
         assert stage.world.keys.count(twice) == 2
         assert [entry["key"] for entry in life.entries("resent_in_doubt")] == [twice]
-        assert 'nuon_monitor_posts_in_doubt_total{resolution="unknown"} 1.0' in counted
+        assert 'nuon_monitor_posts_in_doubt_total{outcome="resent unsearched"} 1.0' in counted
 
 
 async def _page(url: str) -> str:

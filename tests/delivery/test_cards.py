@@ -128,7 +128,7 @@ async def test_while_an_edit_waits_for_its_turn_the_store_is_left_alone(
             # That nothing happens can only be seen after a while.
             await asyncio.sleep(0.5)
 
-        assert monitor.store.calls < 6
+        assert monitor.store.calls < 12
 
 
 async def test_a_limit_on_edits_holds_for_all_cards_and_for_no_post(monitor: Monitor) -> None:

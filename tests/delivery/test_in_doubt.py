@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from monitor.model import Target
 from monitor.simulation.slack import SimulatedSlack, plain_text
 from tests.support.clock import Clock
 from tests.support.delivery import (
@@ -19,12 +21,18 @@ from tests.support.delivery import (
     Monitor,
     card,
     first_card,
+    kept_keys,
     keys,
     life,
+    note,
     notes,
     outcomes,
     reply,
+    running,
 )
+
+HOUR = 3600.0
+OTHER = Target("release", "rel-other")
 
 
 @pytest.mark.parametrize("kind", ARRIVED)
@@ -43,8 +51,8 @@ async def test_a_post_whose_answer_was_lost_is_found_and_not_posted_again(
     assert [one.ts for one in history if hasattr(one, "ts")] == [
         post.ts for post in slack.channel("releases").posts
     ]
-    assert monitor.count("posts_in_doubt", resolution="found") == 1
-    assert monitor.count("posts_in_doubt", resolution="resent") == 0
+    assert monitor.count("posts_in_doubt", outcome="found") == 1
+    assert monitor.count("posts_in_doubt", outcome="resent") == 0
 
 
 @pytest.mark.parametrize("kind", NOT_ARRIVED)
@@ -55,11 +63,12 @@ async def test_a_post_that_did_not_arrive_is_looked_for_and_then_posted_again(
         slack.fail(kind, POST)
         await monitor.save(*notes("a", "b"))
         await monitor.deliver()
-        await monitor.deliver(after=2)
+        await monitor.wait_for_searches()
 
     assert keys(slack.channel("releases")) == ["a", "b"]
-    assert monitor.count("posts_in_doubt", resolution="found") == 0
-    assert monitor.count("posts_in_doubt", resolution="resent") == 1
+    assert outcomes(slack, HISTORY) == ["ok"] * 5
+    assert monitor.count("posts_in_doubt", outcome="found") == 0
+    assert monitor.count("posts_in_doubt", outcome="resent") == 1
 
 
 async def test_a_post_in_doubt_is_not_looked_for_at_once(monitor: Monitor) -> None:
@@ -130,7 +139,7 @@ async def test_where_nobody_can_look_it_is_posted_again_counted_and_logged(
         await monitor.deliver(after=2)
 
     assert keys(monitor.slack.channel("releases")) == ["a", "a", "b"]
-    assert monitor.count("posts_in_doubt", resolution="unknown") == 1
+    assert monitor.count("posts_in_doubt", outcome="resent unsearched") == 1
     (entry,) = [log for log in logs if log["event"] == "resent_in_doubt"]
     assert (entry["key"], "channels:history" in entry["reason"]) == ("a", True)
 
@@ -145,7 +154,7 @@ async def test_through_a_webhook_a_post_in_doubt_is_posted_again_and_counted(
     await monitor.deliver(after=2)
 
     assert monitor.slack.channel("releases").notifications() == ["a", "a", "b"]
-    assert monitor.count("posts_in_doubt", resolution="unknown") == 1
+    assert monitor.count("posts_in_doubt", outcome="resent unsearched") == 1
 
 
 async def test_a_doubt_outlives_a_token_that_is_revoked_meanwhile(monitor: Monitor) -> None:
@@ -155,16 +164,16 @@ async def test_a_doubt_outlives_a_token_that_is_revoked_meanwhile(monitor: Monit
     monitor.slack.revoke_token()
     await monitor.deliver(after=2)
     await monitor.deliver(after=30)
-    assert monitor.count("posts_in_doubt", resolution="unknown") == 0
+    assert monitor.count("posts_in_doubt", outcome="resent unsearched") == 0
 
     monitor.slack.restore_token()
     await monitor.deliver(after=30)
 
     assert keys(monitor.slack.channel("releases")) == ["a", "b"]
-    assert monitor.count("posts_in_doubt", resolution="found") == 1
+    assert monitor.count("posts_in_doubt", outcome="found") == 1
 
 
-async def test_one_post_in_doubt_through_an_outage_is_counted_once(monitor: Monitor) -> None:
+async def test_each_time_that_a_post_in_doubt_is_sent_again_is_counted(monitor: Monitor) -> None:
     monitor.slack.fail("reset_after", "webhook")
     monitor.slack.fail("503", "webhook", times=5)
     await monitor.save(*notes("a", destination=HOOK))
@@ -172,8 +181,21 @@ async def test_one_post_in_doubt_through_an_outage_is_counted_once(monitor: Moni
     while await monitor.outbox():
         await monitor.deliver(after=60)
 
-    assert monitor.slack.channel("releases").notifications() == ["a", "a"]
-    assert monitor.count("posts_in_doubt", resolution="unknown") == 1
+    first, second = monitor.slack.channel("releases").notifications()
+    assert (first, second.startswith("a · happened")) == ("a", True)
+    assert monitor.count("posts_in_doubt", outcome="resent unsearched") == 6
+
+
+async def test_through_a_webhook_that_fails_on_it_is_tried_ever_more_rarely(
+    monitor: Monitor,
+) -> None:
+    monitor.slack.fail("503", "webhook", times=None)
+    await monitor.save(*notes("a", destination=HOOK))
+
+    for _ in range(150):
+        await monitor.deliver(after=2)
+
+    assert len(outcomes(monitor.slack, "webhook")) < 20
 
 
 @pytest.mark.parametrize("kind", ["reset", "404", "500", "error:no_service", "hang"])
@@ -193,3 +215,111 @@ async def test_the_webhooks_url_is_neither_logged_nor_kept_with_an_error(
         (kept,) = await monitor.outbox()
         assert kept.error
         assert "/services/" not in f"{logs}{kept}{monitor.problem()}"
+
+
+# What is stored late
+
+
+@pytest.mark.parametrize("seconds", [1, 4, 9, 25])
+@pytest.mark.parametrize("kind", ["reset_after", "500_after", "503_after"])
+async def test_a_post_that_is_stored_late_is_found_and_not_posted_again(
+    monitor: Monitor, kind: str, seconds: float
+) -> None:
+    monitor.slack.fail(kind, POST, stored_after=HOUR)
+    await monitor.save(*notes("a", "b"))
+    await monitor.deliver()
+
+    for passed in range(1, 32):
+        if passed > seconds:
+            await monitor.slack.settle()
+        await monitor.deliver(after=1)
+
+    assert keys(monitor.slack.channel("releases")) == ["a", "b"]
+    assert monitor.count("posts_in_doubt", outcome="found") == 1
+
+
+async def test_a_post_in_doubt_holds_up_its_own_rollout_only(monitor: Monitor) -> None:
+    other = msgspec.structs.replace(note("other"), target=OTHER)
+    monitor.slack.fail("reset_before", POST)
+    await monitor.save(*notes("a", "b"), other)
+
+    await monitor.deliver()
+    meanwhile = keys(monitor.slack.channel("releases"))
+    await monitor.wait_for_searches()
+
+    assert meanwhile == ["other"]
+    assert keys(monitor.slack.channel("releases")) == ["other", "a", "b"]
+
+
+async def test_a_search_that_is_not_answered_holds_up_no_post(monitor: Monitor) -> None:
+    monitor.slack.fail("reset_after", POST)
+    monitor.slack.fail("hang", HISTORY)
+    await monitor.save(*notes("a"))
+    await monitor.deliver()
+
+    async with running(monitor):
+        monitor.clock.advance(2)
+        monitor.delivery.wake()
+        await monitor.slack.wait_until(lambda: outcomes(monitor.slack, HISTORY) == ["hang"])
+        await monitor.save(msgspec.structs.replace(note("other"), target=OTHER))
+        monitor.delivery.wake()
+        await monitor.slack.wait_until(
+            lambda: keys(monitor.slack.channel("releases")) == ["a", "other"]
+        )
+        await monitor.slack.stop()
+
+
+async def test_what_others_wrote_with_our_metadata_is_not_taken_for_ours(monitor: Monitor) -> None:
+    forged = {"event_type": "nuon_monitor_notification", "event_payload": {"key": "a"}}
+    monitor.slack.write("releases", "not a", author="U0OTHER", metadata=forged)
+    monitor.slack.fail("reset_before", POST)
+    await monitor.save(*notes("a"))
+    await monitor.deliver()
+    await monitor.wait_for_searches()
+    await monitor.deliver(after=300)
+
+    assert [plain_text(post) for post in monitor.slack.channel("releases").messages] == [
+        "not a",
+        "a",
+    ]
+
+
+async def test_where_one_search_a_minute_is_allowed_one_is_enough(monitor: Monitor) -> None:
+    monitor.slack.fail("reset_after", POST)
+    monitor.slack.fail("429", HISTORY, retry_after=60)
+    await monitor.save(*notes("a", "b"))
+    await monitor.deliver()
+    await monitor.deliver(after=2)
+    await monitor.deliver(after=59)
+    assert outcomes(monitor.slack, HISTORY) == ["429"]
+
+    await monitor.deliver(after=1)
+
+    assert keys(monitor.slack.channel("releases")) == ["a", "b"]
+
+
+async def test_a_search_that_is_put_off_for_long_is_not_waited_for(monitor: Monitor) -> None:
+    monitor.slack.fail("reset_after", POST)
+    monitor.slack.fail("429", HISTORY, retry_after=600)
+    await monitor.save(*notes("a", "b"))
+    await monitor.deliver()
+
+    await monitor.deliver(after=2)
+    before = kept_keys(monitor.slack.channel("releases"))
+    await monitor.deliver(after=300)
+
+    assert (before, kept_keys(monitor.slack.channel("releases"))) == (["a", "a", "b"], ["a", "b"])
+    assert monitor.count("posts_in_doubt", outcome="resent unsearched") == 1
+
+
+async def test_a_clock_that_is_set_back_begins_the_searches_anew(monitor: Monitor) -> None:
+    monitor.slack.fail("reset_before", POST)
+    await monitor.save(*notes("a"))
+    await monitor.deliver()
+    monitor.clock.advance(-3600)
+    await monitor.delivery.hurry()
+
+    await monitor.deliver(after=2)
+    await monitor.wait_for_searches()
+
+    assert keys(monitor.slack.channel("releases")) == ["a"]

@@ -137,7 +137,7 @@ async def test_a_bug_in_one_lane_is_counted_and_survived(
         while not monitor.count("unexpected_errors", where="delivery"):
             await asyncio.sleep(0)
         monitor.destinations["#releases"] = real
-        monitor.clock.advance(2)
+        monitor.clock.advance(31)
         monitor.delivery.wake()
         await monitor.slack.wait_until(lambda: "b" in keys(monitor.slack.channel("releases")))
 

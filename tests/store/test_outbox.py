@@ -79,7 +79,7 @@ def test_posts_of_a_destination_go_out_in_the_order_they_were_enqueued(store: St
 def test_a_postponed_post_holds_up_those_behind_it_and_no_other_destination(store: Store) -> None:
     store.save(observation(note("1"), note("2"), note("a", destination="dev")))
 
-    store.outbox.begin_attempt(next_notification(store).id, NOON)
+    store.outbox.begin_attempt(next_notification(store).id, now=NOON, next_try_at=NOON)
     store.outbox.postpone(next_notification(store).id, next_try_at=NOON + MINUTE, error="429")
 
     assert store.outbox.next_notification("ops", NOON) is None
@@ -109,7 +109,7 @@ def test_nothing_to_do_is_no_work(store: Store) -> None:
 def test_a_post_under_way_when_the_daemon_was_killed_may_have_arrived(path: Path) -> None:
     with Store.open(url_of(path), now=NOON) as store:
         store.save(observation(note("1"), note("2")))
-        store.outbox.begin_attempt(next_notification(store).id, NOON)
+        store.outbox.begin_attempt(next_notification(store).id, now=NOON, next_try_at=NOON)
 
     with Store.open(url_of(path), now=NOON) as store:
         assert store.outbox.due(NOON) == due(posts={"ops"})
@@ -121,16 +121,18 @@ def test_a_post_under_way_when_the_daemon_was_killed_may_have_arrived(path: Path
 @pytest.mark.parametrize("in_doubt", [True, False])
 def test_whether_a_post_may_have_arrived_is_remembered(store: Store, in_doubt: bool) -> None:
     store.save(observation(note("1")))
-    store.outbox.begin_attempt(next_notification(store).id, NOON)
+    store.outbox.begin_attempt(next_notification(store).id, now=NOON, next_try_at=NOON)
 
     store.outbox.postpone(
         next_notification(store).id,
         next_try_at=NOON,
         error="cut off",
-        in_doubt=in_doubt,
+        in_doubt_since=NOON if in_doubt else None,
     )
 
-    assert next_notification(store).in_doubt is in_doubt
+    searched = store.doubts.due_searches(NOON, limit=2)
+    assert [one.in_doubt for one in searched] == [True] * in_doubt
+    assert (store.doubts.next_search_at() == NOON) is in_doubt
 
 
 def test_retry_makes_everything_held_up_due_now(store: Store) -> None:
@@ -138,7 +140,7 @@ def test_retry_makes_everything_held_up_due_now(store: Store) -> None:
     one, two, three, _ = store.outbox.unsent()
     store.outbox.set_aside(one.id, now=NOON, error="quota")
     store.outbox.postpone(two.id, next_try_at=NOON + DAY, error="archived")
-    store.outbox.begin_attempt(three.id, NOON)
+    store.outbox.begin_attempt(three.id, now=NOON, next_try_at=NOON)
 
     retried = store.outbox.retry(None, NOON)
 
@@ -176,7 +178,7 @@ def test_the_outbox_in_numbers(store: Store) -> None:
     store.save(observation(note("1"), note("2"), note("3"), note("4")))
     store.outbox.set_aside(next_notification(store).id, now=NOON, error="quota")
     send(store)
-    store.outbox.begin_attempt(next_notification(store).id, NOON)
+    store.outbox.begin_attempt(next_notification(store).id, now=NOON, next_try_at=NOON)
     store.save(observation(note("5"), at=NOON + MINUTE))
 
     assert store.outbox.counts() == Counts(pending=3, set_aside=1, oldest_pending=NOON)

@@ -58,7 +58,7 @@ def test_prune_keeps_a_target_that_is_still_polled_with_its_newest_card(store: S
 
 def test_prune_never_forgets_what_is_still_to_be_sent(store: Store) -> None:
     store.save(observation(note("card", form=Form.CARD), note("1"), cards=(card("c"),)))
-    store.outbox.begin_attempt(next_notification(store).id, NOON)
+    store.outbox.begin_attempt(next_notification(store).id, now=NOON, next_try_at=NOON)
 
     store.prune(NOON + 365 * DAY)
 

@@ -108,7 +108,7 @@ def test_what_waits_holds_up_its_rollout_and_no_other(store: Store) -> None:
     commit(store, "a", of("a"), of("a", 1), state=IN_TROUBLE)
     commit(store, "b", of("b"))
     first = next(row for row in store.outbox.unsent() if row.key == "a0")
-    store.outbox.postpone(first.id, next_try_at=NOON + MINUTE, error="cut off", in_doubt=True)
+    store.outbox.postpone(first.id, next_try_at=NOON + MINUTE, error="cut off", in_doubt_since=NOON)
 
     assert keys(sent(store)) == ["b0"]
     assert store.outbox.due(NOON).later == NOON + MINUTE

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -28,7 +28,7 @@ from monitor.model import (
     Target,
     TargetState,
 )
-from monitor.simulation.slack import Channel, SimulatedSlack
+from monitor.simulation.slack import Channel, Posted, SimulatedSlack
 from monitor.store import Observation, QueuedNotification, Store, StoreThread
 from monitor.watch.outage_log import OutageLog
 from tests.support.builders import release, snapshot, state
@@ -108,6 +108,11 @@ class Monitor:
         self.clock.advance(after)
         await self.delivery.drain()
 
+    async def wait_for_searches(self) -> None:
+        """Let the half minute pass in which a post in doubt is searched for."""
+        for seconds in (2, 3, 5, 8, 12):
+            await self.deliver(after=seconds)
+
     async def outbox(self) -> tuple[QueuedNotification, ...]:
         return await self.store.call(self.store.outbox.unsent)
 
@@ -152,6 +157,9 @@ async def life(
             now=clock.now,
             probe=client.check_token,
             pace=pace,
+            # Slack stamps messages by the real time, whatever a test's clock says.
+            jumped=lambda: clock.now() - datetime.now(UTC),
+            permalink=client.permalink,
         )
         outage_log.has_news = delivery.wake
         yield Monitor(slack, clock, store, delivery, metrics, destinations)
@@ -176,7 +184,9 @@ class ReplacedPost:
     def __init__(self, destination: Destination, post: Any) -> None:
         self.post = post
         self.edit = destination.edit
+        self.delete = destination.delete
         self.find = destination.find
+        self.find_all = destination.find_all
 
 
 def blocks(words: str) -> Message:
@@ -219,12 +229,17 @@ def reply(key: str, destination: str = "#releases", **facts: Any) -> Notificatio
 
 def keys(channel: Channel) -> list[str]:
     """The keys of everything ever posted, in order; a card's without its target."""
-    return [
-        str((post.metadata or {})["event_payload"]["key"]).rpartition(
-            f"{TARGET.kind}/{TARGET.id}/1/"
-        )[2]
-        for post in channel.posts
-    ]
+    return [_key(post) for post in channel.posts]
+
+
+def kept_keys(channel: Channel) -> list[str]:
+    """The keys of what was posted and is still there."""
+    return [_key(post) for post in channel.posts if not post.is_deleted]
+
+
+def _key(post: Posted) -> str:
+    key = str((post.metadata or {})["event_payload"]["key"])
+    return key.rpartition(f"{TARGET.kind}/{TARGET.id}/1/")[2]
 
 
 def outcomes(slack: SimulatedSlack, method: str) -> list[str]:

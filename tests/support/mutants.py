@@ -238,8 +238,8 @@ MUTANTS = (
     ),
     Mutant(
         "a post that may have arrived is sent again without a look",
-        "if not self.in_doubt or self._is_searched_for:",
-        "if self.in_doubt or self._is_searched_for:",
+        "in_doubt_since=now if step.in_doubt else None",
+        "in_doubt_since=None",
         f"{_UNSURE_SLACK}[reset_after]",
     ),
     # Which answer is the newer

@@ -102,7 +102,7 @@ def next_edit(store: Store, *, now: datetime = NOON) -> Edit:
 def send(store: Store, *, ts: str = "1.0", shown: bytes | None = None) -> QueuedNotification:
     """Deliver the next post as the daemon would."""
     post = next_notification(store)
-    store.outbox.begin_attempt(post.id, NOON)
+    store.outbox.begin_attempt(post.id, now=NOON, next_try_at=NOON)
     store.outbox.mark_sent(post.id, now=NOON, channel_id="C1", ts=ts, shown=shown)
     return post
 

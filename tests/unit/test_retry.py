@@ -125,45 +125,12 @@ ROWS = {
         post(queue_limits=50),
         after(45, is_failure=False, affected=Affected.QUEUE),
     ),
-    "a limit on a search holds up no post": Row(
-        passing(retry_after=50),
-        post(in_doubt=True, is_search=True),
-        after(50, is_failure=False, in_doubt=True),
-    ),
     # Posts in doubt
-    "a post that may have arrived is looked for, and not at once": Row(
-        passing(in_doubt=True), post(), after(2, others=0, in_doubt=True)
+    "a post that may have arrived is searched for": Row(
+        passing(in_doubt=True), post(), after(0.75, others=0, in_doubt=True)
     ),
-    "nor earlier than after the other waits": Row(
+    "and waits for longer the more often it failed": Row(
         passing(in_doubt=True), post(5), after(24, others=0, in_doubt=True)
-    ),
-    "a doubt stays where it could not be looked for": Row(
-        passing(), post(in_doubt=True), after(2, others=0, in_doubt=True)
-    ),
-    "and where the look was limited": Row(
-        passing(retry_after=30),
-        post(in_doubt=True),
-        after(30, is_failure=False, in_doubt=True, affected=Affected.QUEUE),
-    ),
-    "and where the credentials are refused meanwhile": Row(
-        refused(Refusal.CREDENTIALS),
-        post(in_doubt=True),
-        after(30, in_doubt=True, affected=Affected.QUEUE),
-    ),
-    "and where the channel is": Row(
-        refused(Refusal.CHANNEL),
-        post(in_doubt=True),
-        after(300, in_doubt=True, affected=Affected.DESTINATION),
-    ),
-    "and where nobody knows what is": Row(
-        refused(Refusal.UNKNOWN),
-        post(is_plain_text=True, in_doubt=True),
-        after(0.75, others=0, in_doubt=True),
-    ),
-    "and where the reply's card is lost": Row(
-        refused(Refusal.CARD),
-        reply(in_doubt=True),
-        LoseCard(after(0.75, in_doubt=True)),
     ),
     # Credentials
     "credentials that are refused are tried twice a minute, however often": Row(

@@ -99,13 +99,7 @@ async def test_over_the_rate_it_waits_as_long_as_slack_says(scene: Scene, second
 
 PASSING = {
     "service_unavailable": refused("service_unavailable"),
-    "service_unavailable with 503": json_answer(
-        {"ok": False, "error": "service_unavailable"}, status=503
-    ),
     "team_added_to_org": refused("team_added_to_org"),
-    "a 500 page": page(500),
-    "a 503 page": page(503),
-    "an empty 500": answer(b"", status=500),
     "a proxy that wants a password": page(407),
     "a page that the network's owner puts in between": page(451),
 }
@@ -119,11 +113,11 @@ async def test_a_passing_failure_is_for_later_and_did_not_arrive(scene: Scene) -
     assert (error.retry_after, error.in_doubt) == (None, False)
 
 
-async def test_a_503_that_names_a_time_is_taken_at_its_word() -> None:
-    error = await verdict(page(503, Retry_After="120"))
+async def test_a_503_that_names_a_time_is_taken_at_its_word_where_nothing_was_posted() -> None:
+    error = await verdict(page(503, Retry_After="120"), call=edit)
 
     assert isinstance(error, DestinationUnavailable)
-    assert error.retry_after == 120.0
+    assert (error.retry_after, error.in_doubt) == (120.0, False)
 
 
 IN_DOUBT = {
@@ -131,6 +125,13 @@ IN_DOUBT = {
     "internal_error with 500": json_answer({"ok": False, "error": "internal_error"}, status=500),
     "fatal_error": refused("fatal_error"),
     "request_timeout": refused("request_timeout"),
+    "service_unavailable with 503": json_answer(
+        {"ok": False, "error": "service_unavailable"}, status=503
+    ),
+    "a 500 page": page(500),
+    "an empty 500": answer(b"", status=500),
+    "a 503 page": page(503),
+    "a 503 that names a time": page(503, Retry_After="120"),
     "a 502 page": page(502),
     "a 504 page": page(504),
     "a 408 page": page(408),
@@ -221,8 +222,8 @@ async def test_a_webhook_that_is_gone_without_a_word_is_waited_for(status: int) 
 @pytest.mark.parametrize(
     ("scene", "in_doubt"),
     [
-        (page(500, b"rollup_error"), False),
-        (page(503), False),
+        (page(500, b"rollup_error"), True),
+        (page(503), True),
         (page(429, Retry_After="3"), False),
         (page(502), True),
         (page(504), True),

@@ -22,6 +22,13 @@ from tests.support.slack_destination import (
 )
 
 SLOW = 3600.0
+ME = json_answer({"ok": True, "user_id": "U0ME", "bot_id": "B0ME"})
+
+
+def ours(**more: object) -> dict[str, object]:
+    """Return a message with the key that is searched for."""
+    metadata = {"event_type": "nuon_monitor_notification", "event_payload": {"key": "k1"}}
+    return {"ts": "1.2", "metadata": metadata, **more}
 
 
 async def test_a_post_is_found_by_its_key_in_a_channel_named_either_way(
@@ -144,7 +151,7 @@ async def test_a_look_over_the_rate_is_for_later(
 
 @pytest.mark.parametrize("scene", [reset(), page(503), answer(b"")])
 async def test_a_look_that_broke_is_for_later(scene: Scene) -> None:
-    error = await verdict(scene, call=find_by_id)
+    error = await verdict(ME, scene, call=find_by_id)
 
     assert isinstance(error, DestinationUnavailable)
 
@@ -164,7 +171,7 @@ async def test_a_look_that_may_read_one_page_a_minute_does_not_begin_anew_for_ev
 
 async def test_a_look_at_a_part_only_is_no_proof_that_a_post_is_not_there() -> None:
     more = {"ok": True, "messages": [], "response_metadata": {"next_cursor": "more"}}
-    error = await verdict(*[json_answer(more)] * 5, call=find_by_id)
+    error = await verdict(ME, *[json_answer(more)] * 5, call=find_by_id)
 
     assert isinstance(error, CannotLook)
 
@@ -175,13 +182,75 @@ async def test_a_look_at_a_part_only_is_no_proof_that_a_post_is_not_there() -> N
         [{"ts": "1.2"}],
         [{"ts": "1.2", "metadata": None}],
         [{"ts": "1.2", "metadata": {"event_payload": None}}],
+        [{"ts": "1.2", "metadata": "k1"}],
+        [None, "k1", []],
+        {"ts": "1.2"},
         [{"ts": "1.2", "metadata": {"event_payload": {"key": "other"}}}],
         None,
     ],
 )
 async def test_messages_of_others_are_not_taken_for_ours(messages: Any) -> None:
     async with (
-        FaultyServer(json_answer({"ok": True, "messages": messages})) as server,
+        FaultyServer(ME, json_answer({"ok": True, "messages": messages})) as server,
         SlackClient(api_url=f"{server.url}/api/", token=TOKEN) as client,
     ):
         assert await find_by_id(client.channel("#releases")) is None
+
+
+@pytest.mark.parametrize(
+    ("author", "is_ours"),
+    [
+        ({"user": "U0ME", "bot_id": "B0ME"}, True),
+        ({"bot_id": "B0ME"}, True),
+        ({"user": "U0OTHER"}, False),
+        ({"user": "U0PERSON", "bot_id": "B0ME"}, False),
+        ({"bot_id": "B0OTHER"}, False),
+        ({}, False),
+    ],
+    ids=[
+        "our bot",
+        "our bot without a user",
+        "another",
+        "a person's token",
+        "another bot",
+        "nobody",
+    ],
+)
+async def test_only_what_our_own_bot_wrote_is_believed(
+    author: dict[str, str], is_ours: bool
+) -> None:
+    async with (
+        FaultyServer(ME, json_answer({"ok": True, "messages": [ours(**author)]})) as server,
+        SlackClient(api_url=f"{server.url}/api/", token=TOKEN) as client,
+    ):
+        assert (await find_by_id(client.channel("#releases")) is not None) is is_ours
+
+
+async def test_metadata_of_another_event_is_not_ours(
+    slack: SimulatedSlack, client: SlackClient
+) -> None:
+    destination = client.channel("#releases")
+    await client.web.chat_postMessage(
+        channel="releases",
+        text="x",
+        metadata={"event_type": "another", "event_payload": {"key": "k1"}},
+    )
+
+    assert await destination.find("k1", thread=None, since=EARLIER) is None
+
+
+async def test_all_copies_are_found_with_whether_people_replied_or_reacted(
+    slack: SimulatedSlack, client: SlackClient
+) -> None:
+    destination = client.channel("#releases")
+    plain, reacted, answered = [await post(destination, key="k1") for _ in range(3)]
+    slack.react(reacted.ts, "eyes")
+    slack.write("releases", "on it", thread_ts=answered.ts)
+
+    found = await destination.find_all("k1", thread=None, since=EARLIER)
+
+    assert {one.ref: one.has_company for one in found} == {
+        plain: False,
+        reacted: True,
+        answered: True,
+    }

@@ -73,7 +73,7 @@ def test_an_empty_outbox_says_so(run: Runner, store: Store) -> None:
 
 def test_what_waits_is_shown_with_its_age_its_next_try_and_why(run: Runner, store: Store) -> None:
     enqueue(store, "a", "b", ago=7200)
-    store.outbox.begin_attempt(1, now())
+    store.outbox.begin_attempt(1, now=now(), next_try_at=now())
     store.outbox.postpone(1, next_try_at=now() + timedelta(minutes=5.5), error="Slack answered no")
 
     shown = run()

@@ -79,6 +79,9 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer, nullable=False),
         sa.Column("next_try_at", sa.BigInteger),
         sa.Column("in_doubt", sa.Boolean, nullable=False),
+        sa.Column("attempted_at", sa.BigInteger),
+        sa.Column("first_attempted_at", sa.BigInteger),
+        sa.Column("look_again_at", sa.BigInteger),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("happened_at", sa.BigInteger),
         sa.Column("done_at", sa.BigInteger),
@@ -176,6 +179,7 @@ def upgrade() -> None:
             "urgency",
             "form",
             "id",
+            "in_doubt",
             "next_try_at",
             "target_id",
             "target_kind",
@@ -204,6 +208,20 @@ def upgrade() -> None:
         ["folded_into"],
         sqlite_where=sa.text("folded_into IS NOT NULL"),
         postgresql_where=sa.text("folded_into IS NOT NULL"),
+    )
+    op.create_index(
+        "notification_in_doubt",
+        "notification",
+        ["next_try_at"],
+        sqlite_where=sa.text("done_at IS NULL AND in_doubt"),
+        postgresql_where=sa.text("done_at IS NULL AND in_doubt"),
+    )
+    op.create_index(
+        "notification_look_again",
+        "notification",
+        ["look_again_at"],
+        sqlite_where=sa.text("look_again_at IS NOT NULL"),
+        postgresql_where=sa.text("look_again_at IS NOT NULL"),
     )
     op.create_index(
         "card_edit_wanted",
