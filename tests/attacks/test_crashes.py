@@ -45,7 +45,7 @@ from tests.support.world import World, a_world, keys_of
 _SETTINGS = {
     "NUON_MONITOR_POLL__INTERVAL": "50ms",
     "NUON_MONITOR_POLL__SETTLED_INTERVAL": "50ms",
-    "NUON_MONITOR_POLL__UNREACHABLE_AFTER": "2",
+    "NUON_MONITOR_POLL__UNREACHABLE_AFTER": "100ms",
     "NUON_MONITOR_HTTP__LISTEN": "127.0.0.1:0",
 }
 _AT_RANDOM = "at a random moment"
