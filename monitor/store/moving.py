@@ -241,6 +241,8 @@ def _move_row(connection: Connection, row: Row[Any], to: str, form: Form, **valu
             state=DeliveryState.PENDING,
             next_try_at=None,
             in_doubt=False,
+            look_again_at=None,
+            first_attempted_at=None,
             error="",
             **values,
         )
