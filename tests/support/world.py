@@ -103,15 +103,22 @@ class World:
         return load_config(self.write(*target_ids, more=more, **own), {})
 
     def watch_of(self, target_id: str) -> str:
-        """Return the table that has a target watched; a run is found by its branch."""
+        """Return the table that has a target watched; a run is found by its branch.
+
+        A preview is found there only if its type is asked for.
+        """
         rollout = self.platform.find(target_id)
+        types = ""
         kind, key = "release", target_id  # also where the platform does not know the id
         if rollout is not None and rollout.kind == "run":
             kind, key = "app_branch", f"{rollout.cast.app_id}/{rollout.cast.branch_id}"
+            if rollout.scenario.is_preview:
+                types = '\ntypes = ["app_branches_manual_update"]'
         elif rollout is not None:
             kind = rollout.kind
         channel = self.channel_of.get(target_id)
-        return f'[[watch]]\n{kind} = "{key}"' + (f'\nchannel = "{channel}"' if channel else "")
+        words = f'[[watch]]\n{kind} = "{key}"{types}'
+        return words + (f'\nchannel = "{channel}"' if channel else "")
 
     def _access(self) -> Sections:
         slack: dict[str, object] = {"bot_token": self.slack.token}
