@@ -15,7 +15,7 @@ import msgspec
 from monitor.compose import notifications, render
 from monitor.compose.assembly import scene_of, view_of
 from monitor.compose.templates import MessageTemplates
-from monitor.decide.beliefs import Belief, believe
+from monitor.decide.beliefs import believe, believe_first
 from monitor.decide.diff import Difference, diff
 from monitor.decide.dispatch import Dispatch, Plan, dispatch
 from monitor.decide.events import Decision, decide
@@ -147,7 +147,7 @@ def compare(
     `is_new` and `forgot_before` matter at first sight only: see `events.decide`.
     """
     if seen is None:
-        belief = Belief(Snapshot(target, now, root), None)
+        belief = believe_first(Snapshot(target, now, root))
     else:
         belief = believe(seen.snapshot, seen.state, root, now=now)
     before, after = seen.snapshot if seen else None, belief.snapshot
@@ -164,6 +164,7 @@ def compare(
         after,
         difference,
         state,
+        claims=belief.claims,
         staleness=belief.staleness,
         now=now,
         stall_rules=stall_rules,

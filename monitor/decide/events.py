@@ -20,7 +20,7 @@ from monitor.decide.flapping import FlappingRules, note_flapping
 from monitor.decide.order import FRESH, Staleness
 from monitor.decide.progress import has_units_in_flight, last_change
 from monitor.decide.stalls import StallRules
-from monitor.model import Alert, Entity, Event, EventKind, Phase, Snapshot, TargetState
+from monitor.model import Alert, Claim, Entity, Event, EventKind, Phase, Snapshot, TargetState
 
 _UNITS_WAITED_FOR = timedelta(minutes=60)
 """How long the units of what has ended are waited for: the platform keeps at nothing longer."""
@@ -48,6 +48,7 @@ def decide(
     flapping_rules: FlappingRules = _USUAL_RULES,
     forgot_before: datetime | None = None,
     is_new: bool = False,
+    claims: tuple[Claim, ...] = (),
     staleness: Staleness = FRESH,
 ) -> Decision:
     """Decide what one poll's snapshot means to people.
@@ -56,13 +57,17 @@ def decide(
     event, and what has succeeded is none, unless it `is_new`: begun while the watch was on.
     `forgot_before` says that there was a state, and until when, but it was lost: then what
     ended by that time is no event, and what is in flight is shown by its card alone.
-    An answer of which something is not believed yet confirms nothing else.
+    `claims` are what is not believed yet of an answer, which confirms nothing else then. At first
+    sight that is its success: what is not new is then no event before that is settled.
     """
-    known = _first_state(after, now) if state is None else state
+    known = _first_state(after, now, claims) if state is None else state
     book = AlertBook(before, after, known, now, difference.has_moved)
-    if state is None and attempts.is_done_well(after.root) and not is_new:
-        done = msgspec.structs.replace(known, ended=EventKind.SUCCEEDED, ended_at=now)
-        return Decision(done, ())
+    if _is_first_seen(state) and not is_new:
+        if attempts.is_done_well(after.root):
+            done = msgspec.structs.replace(known, ended=EventKind.SUCCEEDED, ended_at=now)
+            return Decision(done, ())
+        if claims and not after.root.status:
+            return Decision(known, ())
     attempts.note_new_attempts(book, difference)
     if state is None or difference.has_moved:
         attempts.note_start(book)
@@ -72,7 +77,7 @@ def decide(
     changes.note_removals(book)
     attempts.note_end(book)
     changes.note_reverted_times(book, difference, staleness)
-    stalls.note_stalls(book, stall_rules, can_confirm=not known.claims)
+    stalls.note_stalls(book, stall_rules, can_confirm=not claims)
     stalls.remind(book, stall_rules)
     note_flapping(book, flapping_rules)
     decision = Decision(book.close(), tuple(book.events))
@@ -81,9 +86,17 @@ def decide(
     return decision
 
 
-def _first_state(snapshot: Snapshot, now: datetime) -> TargetState:
+def _is_first_seen(state: TargetState | None) -> bool:
+    """Whether nothing was decided of a target before, for want of an answer that is sure."""
+    if state is None:
+        return True
+    is_known = state.has_card or state.ended is not None or state.alerts or state.event_count
+    return not is_known
+
+
+def _first_state(snapshot: Snapshot, now: datetime, claims: tuple[Claim, ...]) -> TargetState:
     changed_at = last_change(snapshot.root) or now
-    return TargetState(changed_at=min(changed_at, now))
+    return TargetState(changed_at=min(changed_at, now), claims=claims)
 
 
 def _without_notified(decision: Decision, root: Entity, until: datetime) -> Decision:

@@ -10,7 +10,7 @@ import pytest
 from monitor.compose.observation import Seen, compare
 from monitor.kinds import KINDS
 from monitor.kinds.profile import Agreement, KindProfile
-from monitor.model import Entity, EventKind, Phase, Target, known_statuses, phase_of
+from monitor.model import Entity, Event, EventKind, Phase, Target, known_statuses, phase_of
 from monitor.model.tree import Kind
 from tests.support.builders import PATIENCE, after
 
@@ -28,11 +28,13 @@ def word(kind: Kind, phase: Phase) -> str:
 class Story:
     """A rollout of one step with one unit, answered poll by poll, each newer than before."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, is_new: bool = False) -> None:
         self.name = name
+        self.is_new = is_new
         self.profile: KindProfile = KINDS[name].profile
         self.seen: Seen | None = None
         self.polls = 0
+        self.events: list[Event] = []
 
     def poll(self, phase: Phase, units: dict[str, str], *, planned: int = 0) -> bool:
         """Whether this poll says that it succeeded. `units` are the statuses of those there."""
@@ -53,8 +55,9 @@ class Story:
         )
         tree = Entity(root, "root", status=word(root, phase), updated_at=now, children=(below,))
         target = Target(self.name, "root")
-        change = compare(self.seen, target, tree, now=now, stall_rules=PATIENCE)
+        change = compare(self.seen, target, tree, now=now, stall_rules=PATIENCE, is_new=self.is_new)
         self.seen = Seen(change.snapshot, change.decision.state)
+        self.events += change.decision.events
         return EventKind.SUCCEEDED in {event.kind for event in change.decision.events}
 
     def begin(self) -> None:
@@ -131,3 +134,56 @@ def test_what_was_left_out_on_purpose_is_no_doubt() -> None:
     story.begin()
 
     assert story.poll(Phase.SUCCEEDED, {"u1": story.done, "u2": "not-attempted"})
+
+
+# At first sight
+
+
+@pytest.mark.parametrize("name", ENDING)
+def test_a_success_at_first_sight_of_what_is_new_is_told_at_once_if_all_parts_agree(
+    name: str,
+) -> None:
+    story = Story(name, is_new=True)
+
+    assert story.poll(Phase.SUCCEEDED, {"u1": story.done, "u2": story.done})
+
+
+@pytest.mark.parametrize("name", ENDING)
+def test_a_success_at_first_sight_that_lacks_what_was_planned_has_to_be_confirmed(
+    name: str,
+) -> None:
+    story = Story(name, is_new=True)
+
+    told = [story.poll(Phase.SUCCEEDED, {"u1": story.done}, planned=2) for _ in range(4)]
+
+    assert told == [False, False, True, False]
+
+
+@pytest.mark.parametrize("name", LENIENT)
+def test_a_part_that_had_failed_all_the_time_is_told_instead_of_a_success_at_first_sight(
+    name: str,
+) -> None:
+    story = Story(name)
+    pending, failed = (word(story.profile.unit, one) for one in (Phase.PENDING, Phase.FAILED))
+
+    story.poll(Phase.SUCCEEDED, {"u1": story.done, "u2": pending})
+    assert story.seen is not None
+    assert (story.seen.snapshot.root.phase, story.events) == (Phase.PENDING, [])
+    story.poll(Phase.SUCCEEDED, {"u1": story.done, "u2": failed})
+
+    assert [event.kind for event in story.events] == [EventKind.FAILED]
+
+
+@pytest.mark.parametrize("name", ENDING)
+def test_what_had_succeeded_before_it_was_watched_is_no_news_once_it_is_sure(name: str) -> None:
+    story = Story(name)
+
+    states = []
+    for _ in range(4):
+        story.poll(Phase.SUCCEEDED, {"u1": story.done}, planned=2)
+        assert story.seen is not None
+        states.append((story.seen.state.ended, story.seen.state.has_card))
+
+    done = (EventKind.SUCCEEDED, False)
+    assert states == [(None, False), (None, False), done, done]
+    assert story.events == []
