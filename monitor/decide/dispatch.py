@@ -260,7 +260,7 @@ class _Dispatcher:
             alert,
             notified_destinations=tuple(dict.fromkeys((*counted, *notified))),
             is_kept_back=bool(waiting or verdict.held or verdict.silence),
-            look_again_at=_look_again_at(waiting, verdict),
+            look_again_at=verdict.look_again_at(waiting),
         )
 
     def _waiting_of(self, verdict: Verdict) -> list[Waiting]:
@@ -315,12 +315,12 @@ class _Dispatcher:
                 if found is None:
                     continue
                 event, verdict = found
-                recipient = _one_of(verdict.recipients, group.destination)
+                recipient = verdict.recipient_at(group.destination)
                 if recipient is not None:
                     self._sum_up(event, recipient)
                     intervals.append(recipient.group_interval)
-                elif _is_kept_from(verdict, group.destination):
-                    kept[alert_key] = _look_again_at(verdict.waiting, verdict) or group.ends_at
+                elif verdict.is_kept_from(group.destination):
+                    kept[alert_key] = verdict.look_again_at(verdict.waiting) or group.ends_at
             interval = min(intervals, default=None)
             if interval is not None:
                 self._intervals[group.destination] = interval
@@ -394,23 +394,3 @@ class _Dispatcher:
             if one.hold.then is Then.SUMMARY:
                 names = tuple(window.name for window in one.hold.windows if window.name)
                 self._held.append(HeldBack(event, one.recipient.destination, names, one.hold.until))
-
-
-def _look_again_at(waiting: Sequence[Waiting], verdict: Verdict) -> datetime | None:
-    """Return when a destination not notified yet may be; None where time does not decide it."""
-    times = [one.due for one in waiting if one.due is not None]
-    times += [one.hold.until for one in verdict.held]
-    if verdict.silence is not None:
-        times.append(verdict.silence.until)
-    return min(times, default=None)
-
-
-def _one_of(recipients: Iterable[Recipient], destination: str) -> Recipient | None:
-    return next((one for one in recipients if one.destination == destination), None)
-
-
-def _is_kept_from(verdict: Verdict, destination: str) -> bool:
-    """Whether a threshold, a window or a silence keeps an event from a destination for now."""
-    kept = {one.recipient.destination for one in verdict.waiting}
-    kept |= {one.recipient.destination for one in verdict.held}
-    return verdict.silence is not None or destination in kept

@@ -120,6 +120,27 @@ class Verdict:
     steps: tuple[Step, ...] = ()
     follows: EventKind | None = None
 
+    def recipient_at(self, destination: str) -> Recipient | None:
+        """Return the recipient at a destination that is notified now."""
+        return next((one for one in self.recipients if one.destination == destination), None)
+
+    def is_kept_from(self, destination: str) -> bool:
+        """Whether a threshold, a window or a silence keeps the event from a destination for now."""
+        kept = {one.recipient.destination for one in self.waiting}
+        kept |= {one.recipient.destination for one in self.held}
+        return self.silence is not None or destination in kept
+
+    def look_again_at(self, waiting: Iterable[Waiting]) -> datetime | None:
+        """Return when a destination not notified yet may be; None where time does not decide it.
+
+        `waiting` are those that still wait.
+        """
+        times = [one.due for one in waiting if one.due is not None]
+        times += [one.hold.until for one in self.held]
+        if self.silence is not None:
+            times.append(self.silence.until)
+        return min(times, default=None)
+
 
 def joined(verdicts: Iterable[Verdict]) -> Verdict:
     """Return as one what was decided for several default destinations: any may notify."""
