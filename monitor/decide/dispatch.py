@@ -27,6 +27,7 @@ from monitor.model import (
     Level,
     Mention,
     MentionKind,
+    Phase,
     Subject,
     TargetState,
 )
@@ -294,13 +295,34 @@ class _Dispatcher:
         notified: list[str] = []
         for recipient in recipients:
             destination = recipient.destination
-            if not self._group_book.takes(event, recipient):
+            is_no_news = self._is_known_by_a_unit(event, recipient)
+            if not is_no_news and not self._group_book.takes(event, recipient):
                 self._add(event, [recipient])
                 notified.append(destination)
             elif self._has_thread(destination):
                 self._grouped.setdefault(destination, []).append(event)
                 notified.append(destination)
+            elif is_no_news:
+                notified.append(destination)
         return notified
+
+    def _is_known_by_a_unit(self, event: Event, recipient: Recipient) -> bool:
+        """Whether a step failed by a unit of which a destination was notified: no news of its own.
+
+        A route of the step's own can mention people whom the unit's did not: to these it is news.
+        """
+        is_failure = event.kind is EventKind.FAILED and event.level is Level.STEP
+        if not is_failure or self._scene.snapshot.root.kind.is_perpetual:
+            return False
+        for found in progress.keyed_units_of(event.entity):
+            alert = self._alerts.get((found.key, EventKind.FAILED))
+            if alert is None or found.unit.phase is not Phase.FAILED:
+                continue
+            if recipient.destination in (alert.notified_destinations or ()):
+                known = Event(alert.kind, Level.UNIT, found.unit, alert.reason)
+                reached = self._verdict_of(known, alert).recipient_at(recipient.destination)
+                return set(recipient.mentions) <= set(reached.mentions if reached else ())
+        return False
 
     def _has_thread(self, destination: str) -> bool:
         return destination in self._state.card_destinations and self._keeps_cards(destination)
