@@ -10,7 +10,8 @@ A secret's value is in no message and in no `repr`.
 
 from monitor.config.checks import format_duration, parse_duration
 from monitor.config.doubts import warnings
-from monitor.config.loading import Config, find_config, load_config
+from monitor.config.files import find_config
+from monitor.config.loading import Config, load_config
 from monitor.config.sections import (
     FINDING_KINDS,
     WATCH_KINDS,

@@ -1,15 +1,14 @@
-"""Where the configuration comes from: the file, the environment, and the files with secrets."""
+"""The configuration as a whole: merged from the file and the environment, and checked."""
 
 from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self, get_origin
 
-from pydantic import Field, ModelWrapValidatorHandler, SecretStr, ValidationError, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -17,10 +16,16 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from monitor.config.files import (
+    CONFIG_VARIABLE,
+    NO_FILE,
+    find_config,
+    read_document,
+    with_secret_files,
+)
 from monitor.config.ids import ids_of_other_kinds
 from monitor.config.mistakes import (
     ALTERNATIVES,
-    ROUTE_DESTINATIONS,
     contradictions,
     refusal,
     stray_webhooks,
@@ -55,8 +60,6 @@ from monitor.config.tables import (
 from monitor.errors import ConfigError, Problem
 
 _PREFIX = "NUON_MONITOR_"
-_CONFIG_VARIABLE = "NUON_MONITOR_CONFIG"
-_USUAL_FILES = (Path("monitor.toml"), Path("/etc/nuon-monitor/monitor.toml"))
 
 # The variables of other tools; each counts only where the configuration sets nothing.
 _BORROWED_VARIABLES: Mapping[str, tuple[str, str]] = {
@@ -81,12 +84,6 @@ _STAND_INS: Mapping[str, Any] = {
     "slack": {"webhook_url": "https://hooks.slack.com/services/none"},
     "watch": [{"approvals": True}],
 }
-
-_NO_FILE = Problem(
-    "",
-    f"no configuration file: looked for {' and '.join(map(str, _USUAL_FILES))};"
-    " `nuon-monitor init` writes one",
-)
 
 _Tables = Mapping[str, Any]
 
@@ -137,7 +134,7 @@ class Config(BaseSettings):
     def _raise_every_problem(cls, given: Any, build: ModelWrapValidatorHandler[Self]) -> Self:
         if not isinstance(given, dict):
             return build(given)
-        tables, problems = _with_secret_files(given)
+        tables, problems = with_secret_files(given)
         config = None
         try:
             config = build(tables)
@@ -153,23 +150,6 @@ class Config(BaseSettings):
         return config
 
 
-def find_config(path: Path | None, environ: Mapping[str, str]) -> Path | None:
-    """Return the file that is named, else the usual one that exists, else None.
-
-    Raises ConfigError if a file was named that does not exist.
-    """
-    variable = environ.get(_CONFIG_VARIABLE)
-    if path is not None and not _exists(path):
-        raise ConfigError((Problem("--config", f"there is no file {path}"),))
-    if path is not None:
-        return path
-    if variable and not _exists(Path(variable)):
-        raise ConfigError((Problem(_CONFIG_VARIABLE, f"there is no file {variable}"),))
-    if variable:
-        return Path(variable)
-    return next((usual for usual in _USUAL_FILES if _exists(usual)), None)
-
-
 def load_config(
     path: Path | None, environ: Mapping[str, str], *, only: Collection[str] = ()
 ) -> Config:
@@ -180,7 +160,7 @@ def load_config(
     """
     file = find_config(path, environ)
     environment, names, unknown_variables = _from_environment(environ)
-    document, document_problems = _read_document(file) if file else ({}, ())
+    document, document_problems = read_document(file) if file else ({}, ())
     if document_problems:
         raise ConfigError((*document_problems, *unknown_variables))
     document = _unless_set(document, environment)
@@ -191,7 +171,7 @@ def load_config(
     if config is not None and not problems:
         return config
     if file is None and "watch" not in environment and not only:
-        problems.insert(0, _NO_FILE)
+        problems.insert(0, NO_FILE)
     raise ConfigError(tuple(problems))
 
 
@@ -207,31 +187,6 @@ def _built(layers: tuple[_Tables, ...]) -> tuple[Config | None, tuple[Problem, .
         return Config(**settings), ()
     except ConfigError as error:
         return None, error.problems
-
-
-def _exists(path: Path) -> bool:
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError:
-        return True  # it exists; reading it will say what is wrong
-    return True
-
-
-def _read_document(file: Path) -> tuple[dict[str, Any], tuple[Problem, ...]]:
-    """Return the file's tables, or what is wrong with it."""
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        return {}, (Problem(str(file), f"cannot be read: {error.strerror}"),)
-    try:
-        return tomllib.loads(content.decode("utf-8-sig")), ()
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        return {}, (Problem(str(file), f"expected UTF-8, found other bytes at line {line}"),)
-    except tomllib.TOMLDecodeError as error:
-        return {}, (Problem(str(file), f"expected TOML: {error}"),)
 
 
 def _variables() -> dict[str, tuple[str, ...]]:
@@ -256,7 +211,7 @@ def _from_environment(
     names: dict[str, str] = {}
     problems = []
     for name, text in environ.items():
-        if not name.startswith(_PREFIX) or name == _CONFIG_VARIABLE:
+        if not name.startswith(_PREFIX) or name == CONFIG_VARIABLE:
             continue
         if name in variables:
             keys = variables[name]
@@ -264,7 +219,7 @@ def _from_environment(
             table = tables if len(keys) == 1 else tables.setdefault(keys[0], {})
             table[keys[-1]] = _typed(keys, text)
         elif not _KUBERNETES_VARIABLE.fullmatch(f"{name}={text}"):
-            known = (*variables, _CONFIG_VARIABLE)
+            known = (*variables, CONFIG_VARIABLE)
             problems.append(Problem(toml_key(name), unknown("variable", name.upper(), known)))
     return tables, names, tuple(problems)
 
@@ -325,51 +280,6 @@ def _unless_set(lower: Mapping[str, Any], higher: Mapping[str, Any]) -> dict[str
             else table
         )
     return kept
-
-
-def _with_secret_files(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
-    """Return the tables with the secrets read from files, and which files could not be read."""
-    tables = dict(given)
-    problems = []
-    for section, alternatives in ALTERNATIVES:
-        if section in tables:
-            tables[section], found = _with_secrets((section,), tables[section], alternatives)
-            problems += found
-    routes = tables.get("route")
-    if isinstance(routes, list | tuple):
-        rows = [
-            _with_secrets(("route", i), row, ROUTE_DESTINATIONS) for i, row in enumerate(routes)
-        ]
-        tables["route"] = [row for row, _ in rows]
-        problems += [problem for _, found in rows for problem in found]
-    return tables, problems
-
-
-def _with_secrets(
-    keys: tuple[int | str, ...], given: object, alternatives: tuple[str, ...]
-) -> tuple[object, list[Problem]]:
-    """Return one table with the secrets read from files, and which files could not be read."""
-    table = table_of(given)
-    present = keys_set(table, alternatives)
-    problems = []
-    secrets = {}
-    for key in present:
-        secret_key = key.removesuffix("_file")
-        if secret_key in present or not isinstance(table[key], str | Path):
-            continue
-        try:
-            secret = Path(table[key]).read_text("utf-8").strip()
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-            problems.append(
-                Problem(location_of((*keys, key)), f"cannot read {table[key]}: {reason}")
-            )
-            continue
-        if not secret:
-            problems.append(Problem(location_of((*keys, key)), f"{table[key]} is empty"))
-            continue
-        secrets[secret_key] = SecretStr(secret)
-    return ({**table, **secrets} if secrets else given), problems
 
 
 def _renamed(problem: Problem, names: Mapping[str, str]) -> Problem:

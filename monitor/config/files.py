@@ -1,0 +1,110 @@
+"""The files of the configuration: which one is read, what is in it, and the files with secrets."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from monitor.config.mistakes import ALTERNATIVES, ROUTE_DESTINATIONS
+from monitor.config.tables import keys_set, location_of, table_of
+from monitor.errors import ConfigError, Problem
+
+CONFIG_VARIABLE = "NUON_MONITOR_CONFIG"
+_USUAL_FILES = (Path("monitor.toml"), Path("/etc/nuon-monitor/monitor.toml"))
+
+NO_FILE = Problem(
+    "",
+    f"no configuration file: looked for {' and '.join(map(str, _USUAL_FILES))};"
+    " `nuon-monitor init` writes one",
+)
+
+
+def find_config(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+    """Return the file that is named, else the usual one that exists, else None.
+
+    Raises ConfigError if a file was named that does not exist.
+    """
+    variable = environ.get(CONFIG_VARIABLE)
+    if path is not None and not _exists(path):
+        raise ConfigError((Problem("--config", f"there is no file {path}"),))
+    if path is not None:
+        return path
+    if variable and not _exists(Path(variable)):
+        raise ConfigError((Problem(CONFIG_VARIABLE, f"there is no file {variable}"),))
+    if variable:
+        return Path(variable)
+    return next((usual for usual in _USUAL_FILES if _exists(usual)), None)
+
+
+def read_document(file: Path) -> tuple[dict[str, Any], tuple[Problem, ...]]:
+    """Return the file's tables, or what is wrong with it."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        return {}, (Problem(str(file), f"cannot be read: {error.strerror}"),)
+    try:
+        return tomllib.loads(content.decode("utf-8-sig")), ()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        return {}, (Problem(str(file), f"expected UTF-8, found other bytes at line {line}"),)
+    except tomllib.TOMLDecodeError as error:
+        return {}, (Problem(str(file), f"expected TOML: {error}"),)
+
+
+def with_secret_files(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    """Return the tables with the secrets read from files, and which files could not be read."""
+    tables = dict(given)
+    problems = []
+    for section, alternatives in ALTERNATIVES:
+        if section in tables:
+            tables[section], found = _with_secrets((section,), tables[section], alternatives)
+            problems += found
+    routes = tables.get("route")
+    if isinstance(routes, list | tuple):
+        rows = [
+            _with_secrets(("route", i), row, ROUTE_DESTINATIONS) for i, row in enumerate(routes)
+        ]
+        tables["route"] = [row for row, _ in rows]
+        problems += [problem for _, found in rows for problem in found]
+    return tables, problems
+
+
+def _with_secrets(
+    keys: tuple[int | str, ...], given: object, alternatives: tuple[str, ...]
+) -> tuple[object, list[Problem]]:
+    """Return one table with the secrets read from files, and which files could not be read."""
+    table = table_of(given)
+    present = keys_set(table, alternatives)
+    problems = []
+    secrets = {}
+    for key in present:
+        secret_key = key.removesuffix("_file")
+        if secret_key in present or not isinstance(table[key], str | Path):
+            continue
+        try:
+            secret = Path(table[key]).read_text("utf-8").strip()
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+            problems.append(
+                Problem(location_of((*keys, key)), f"cannot read {table[key]}: {reason}")
+            )
+            continue
+        if not secret:
+            problems.append(Problem(location_of((*keys, key)), f"{table[key]} is empty"))
+            continue
+        secrets[secret_key] = SecretStr(secret)
+    return ({**table, **secrets} if secrets else given), problems
+
+
+def _exists(path: Path) -> bool:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True  # it exists; reading it will say what is wrong
+    return True
