@@ -40,11 +40,15 @@ class Problem:
 
 
 class ConfigError(MonitorError):
-    """The configuration cannot be used; `problems` has every mistake, not only the first."""
+    """The configuration cannot be used; `problems` has every mistake, not only the first.
 
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
+    `file` says in which file they are, if they may be in one.
+    """
+
+    def __init__(self, problems: tuple[Problem, ...], *, file: str = "") -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
+        self.file = file
 
 
 class StoreError(MonitorError):

@@ -16,8 +16,8 @@ from io import TextIOWrapper
 import click
 
 from monitor import __version__
+from monitor.cli.support.common import complain
 from monitor.errors import ConfigError, MonitorError
-from monitor.text import plain
 
 # Command → its one-line help, shown without importing the command's module.
 _COMMANDS = {
@@ -48,7 +48,6 @@ Completion, by a line in the file that the shell reads at its start:
   fish  _NUON_MONITOR_COMPLETE=fish_source nuon-monitor | source
 """
 
-_LONGEST_COMPLAINT = 2000
 _INTERRUPTED = 130
 
 
@@ -111,14 +110,16 @@ def _run(arguments: Sequence[str] | None) -> int:
         error.show()
         return error.exit_code
     except click.ClickException as error:
-        _complain(_usage(error))
+        complain(_usage(error))
         return error.exit_code
     except ConfigError as error:
+        if error.file:
+            complain(f"configuration: {error.file}")
         for problem in error.problems:
-            _complain(str(problem))
+            complain(str(problem))
         return 2
     except MonitorError as error:
-        _complain(str(error))
+        complain(str(error))
         return 1
     return code if isinstance(code, int) else 0
 
@@ -131,15 +132,11 @@ def _usage(error: click.ClickException) -> str:
     return f"{error.format_message().removesuffix('.')}; see `{context.command_path} --help`"
 
 
-def _complain(sentence: str) -> None:
-    click.echo(f"nuon-monitor: {plain(sentence, _LONGEST_COMPLAINT)}", err=True)
-
-
 def _cannot_write(error: OSError) -> int:
     """Ignore that the reader has closed the pipe, as `head` does; report other errors."""
     # The interpreter must not try to write the rest of the buffer again when it ends.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if not isinstance(error, BrokenPipeError):
         where = error.filename or "the output"
-        _complain(f"{where}: {error.strerror or error}")
+        complain(f"{where}: {error.strerror or error}")
     return 1

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
-from monitor.cli.support.common import load, log_to_stderr, run_async, with_config
+from monitor.cli.support.common import log_to_stderr, run_async, with_config
 
 
 @click.command("check")
@@ -20,13 +21,14 @@ def command(config_path: Path | None, *, online: bool) -> int:
     channel, and what it would refuse of a message of each form. What is watched is named, and
     what a watch finds by itself is counted. No message is sent.
     """
-    from monitor.config import warnings
+    from monitor.config import load_with_file, warnings
 
-    config = load(config_path)
+    loaded = load_with_file(config_path, os.environ)
+    config = loaded.config
     for sentence in warnings(config):
         click.echo(f"warning: {sentence}")
     noun = "watch" if len(config.watch) == 1 else "watches"
-    click.echo(f"The configuration is well formed: {len(config.watch)} {noun}.")
+    click.echo(f"The configuration is well formed: {len(config.watch)} {noun} ({loaded.source}).")
     if not online:
         return 0
     from monitor.cli.support.online_checks import ask

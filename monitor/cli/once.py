@@ -39,7 +39,7 @@ def command(config_path: Path | None, *, dry_run: bool) -> int:
 
     Exits 1 where a watch could not be polled or a message not be delivered.
     """
-    config = load(config_path)
+    config = load(config_path, is_warning=True)
     log_to_stderr(config)
     return run_async(_show(config) if dry_run else _deliver(config))
 

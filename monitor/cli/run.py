@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from monitor.cli.support.common import load, run_async, with_config
+from monitor.cli.support.common import run_async, with_config
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -38,9 +39,10 @@ def command(config_path: Path | None) -> None:
 
 
 async def _run(config_path: Path | None) -> None:
+    from monitor.config import load_with_file
     from monitor.service.reload import Service, control_signals
 
-    await Service(lambda: load(config_path), control_signals()).run()
+    await Service(lambda: load_with_file(config_path, os.environ), control_signals()).run()
 
 
 def _leave_at_once(_number: int, _frame: FrameType | None) -> None:

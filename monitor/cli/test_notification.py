@@ -21,7 +21,7 @@ def command(config_path: Path | None, *, channel: str | None) -> int:
 
     One that fails does not keep the others from being tried. Exits 1 where any failed.
     """
-    config = load(config_path)
+    config = load(config_path, is_warning=True)
     log_to_stderr(config)
     return run_async(_send(config, channel))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -10,7 +9,14 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from monitor.cli.support.common import console, known_ids, log_to_stderr, run_async, with_config
+from monitor.cli.support.common import (
+    console,
+    known_ids,
+    load,
+    log_to_stderr,
+    run_async,
+    with_config,
+)
 from monitor.cli.support.parameters import Span
 from monitor.kinds import KINDS
 
@@ -72,12 +78,12 @@ def command(
     --no-wait-for-approval that ends it at once.
 
     Nothing is stored. Of a configuration file only [nuon] and [stall] count, and none is
-    needed: NUON_API_TOKEN, NUON_ORG_ID and NUON_API_URL are enough.
+    needed: NUON_API_TOKEN, NUON_ORG_ID and NUON_API_URL are enough. An api_url, proxy or ca_file
+    of a ./monitor.toml gets no token of the environment unless --config names that file.
     """
     import sys
 
     from monitor.cli.support.wait_displays import LineDisplay, LiveDisplay
-    from monitor.config import load_config
     from monitor.model import Target
 
     guessed = next((name for name, prefix in _KINDS.items() if target_id[:3] == prefix), None)
@@ -86,7 +92,7 @@ def command(
             "wait follows what comes to an end, a release (rel…), a workflow or a run (inw…):"
             " say --kind, or watch everything with `nuon-monitor status --watch`"
         )
-    config = load_config(config_path, os.environ, only=("nuon", "stall"))
+    config = load(config_path, only=("nuon", "stall"), is_warning=True)
     log_to_stderr(config)
     screen = console()
     is_live = sys.stdout.isatty() and not screen.is_dumb_terminal

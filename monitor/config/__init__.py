@@ -10,8 +10,8 @@ A secret's value is in no message and in no `repr`.
 
 from monitor.config.checks import format_duration, parse_duration
 from monitor.config.doubts import warnings
-from monitor.config.files import find_config
-from monitor.config.loading import Config, load_config
+from monitor.config.files import ConfigFile, find_config
+from monitor.config.loading import Config, Loaded, load_config, load_with_file
 from monitor.config.sections import (
     FINDING_KINDS,
     WATCH_KINDS,
@@ -38,9 +38,11 @@ __all__ = [
     "FINDING_KINDS",
     "WATCH_KINDS",
     "Config",
+    "ConfigFile",
     "Digest",
     "Heartbeat",
     "Http",
+    "Loaded",
     "Log",
     "Match",
     "Notify",
@@ -56,6 +58,7 @@ __all__ = [
     "find_config",
     "format_duration",
     "load_config",
+    "load_with_file",
     "parse_duration",
     "warnings",
 ]

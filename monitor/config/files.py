@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from monitor.config.mistakes import ALTERNATIVES, ROUTE_DESTINATIONS
 from monitor.config.tables import keys_set, location_of, table_of
 from monitor.errors import ConfigError, Problem
 
+COMMAND_LINE = "--config"
 CONFIG_VARIABLE = "NUON_MONITOR_CONFIG"
 _USUAL_FILES = (Path("monitor.toml"), Path("/etc/nuon-monitor/monitor.toml"))
 
@@ -23,21 +25,41 @@ NO_FILE = Problem(
 )
 
 
-def find_config(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """The file that is read, and who named it; nobody, if it was only found."""
+
+    path: Path
+    named_by: str = ""
+
+    @property
+    def may_be_a_strangers(self) -> bool:
+        """Whether whoever filled the working directory may have put it there."""
+        return not self.named_by and not self.path.is_absolute()
+
+    @property
+    def notice(self) -> str:
+        """Which file it is, for people; empty where they said so on the command line."""
+        return "" if self.named_by == COMMAND_LINE else str(self)
+
+    def __str__(self) -> str:
+        if self.may_be_a_strangers:
+            return f"./{self.path} of the working directory"
+        return f"{self.path}, from {self.named_by}" if self.named_by else str(self.path)
+
+
+def find_config(path: Path | None, environ: Mapping[str, str]) -> ConfigFile | None:
     """Return the file that is named, else the usual one that exists, else None.
 
     Raises ConfigError if a file was named that does not exist.
     """
     variable = environ.get(CONFIG_VARIABLE)
-    if path is not None and not _exists(path):
-        raise ConfigError((Problem("--config", f"there is no file {path}"),))
-    if path is not None:
-        return path
-    if variable and not _exists(Path(variable)):
-        raise ConfigError((Problem(CONFIG_VARIABLE, f"there is no file {variable}"),))
-    if variable:
-        return Path(variable)
-    return next((usual for usual in _USUAL_FILES if _exists(usual)), None)
+    named = ConfigFile(path, COMMAND_LINE) if path is not None else None
+    if named is None and variable:
+        named = ConfigFile(Path(variable), CONFIG_VARIABLE)
+    if named is not None and not _exists(named.path):
+        raise ConfigError((Problem(named.named_by, f"there is no file {named.path}"),))
+    return named or next((ConfigFile(usual) for usual in _USUAL_FILES if _exists(usual)), None)
 
 
 def read_document(file: Path) -> tuple[dict[str, Any], tuple[Problem, ...]]:

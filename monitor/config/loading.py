@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, get_origin
 
@@ -19,6 +20,7 @@ from pydantic_settings import (
 from monitor.config.files import (
     CONFIG_VARIABLE,
     NO_FILE,
+    ConfigFile,
     find_config,
     read_document,
     with_secret_files,
@@ -31,6 +33,7 @@ from monitor.config.mistakes import (
     stray_webhooks,
     unsound_templates,
 )
+from monitor.config.origins import misdirected
 from monitor.config.sections import (
     LISTS,
     Digest,
@@ -150,29 +153,63 @@ class Config(BaseSettings):
         return config
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration with the file that it was read from, if any."""
+
+    config: Config
+    file: ConfigFile | None
+
+    @property
+    def source(self) -> str:
+        """Where the configuration comes from, for people."""
+        return str(self.file or "the environment alone")
+
+
 def load_config(
     path: Path | None, environ: Mapping[str, str], *, only: Collection[str] = ()
 ) -> Config:
+    """Read the configuration as `load_with_file` does."""
+    return load_with_file(path, environ, only=only).config
+
+
+def load_with_file(
+    path: Path | None, environ: Mapping[str, str], *, only: Collection[str] = ()
+) -> Loaded:
     """Read the configuration from the file that `find_config` finds and from `environ`.
 
     With `only`, just these sections are read and checked; ignore the others of the result.
     Raises ConfigError with every problem at once, each with the location to correct.
     """
     file = find_config(path, environ)
+    config, problems = _load(file, environ, only)
+    if config is None or problems:
+        raise ConfigError(tuple(problems), file=file.notice if file else "")
+    return Loaded(config, file)
+
+
+def _load(
+    file: ConfigFile | None, environ: Mapping[str, str], only: Collection[str]
+) -> tuple[Config | None, list[Problem]]:
+    """Return the configuration, where there is one, and what is wrong with it."""
     environment, names, unknown_variables = _from_environment(environ)
-    document, document_problems = read_document(file) if file else ({}, ())
+    document, document_problems = read_document(file.path) if file else ({}, ())
     if document_problems:
-        raise ConfigError((*document_problems, *unknown_variables))
+        return None, [*document_problems, *unknown_variables]
     document = _unless_set(document, environment)
     borrowed, borrowed_names = _borrowed(environ, environment, document)
-    layers = (environment, document, borrowed)
-    config, found = _built((*_only(only, layers), _STAND_INS) if only else layers)
-    problems = [*unknown_variables, *(_renamed(one, borrowed_names | names) for one in found)]
-    if config is not None and not problems:
-        return config
-    if file is None and "watch" not in environment and not only:
+    layers: tuple[_Tables, ...] = (environment, document, borrowed)
+    if only:
+        layers = (*_only(only, layers), _STAND_INS)
+    config, found = _built(layers)
+    names |= borrowed_names
+    problems = [*unknown_variables, *(_renamed(one, names) for one in found)]
+    if file is not None:
+        read = {key: table for key, table in document.items() if not only or key in only}
+        problems += misdirected(file, read, (environment, borrowed), names)
+    if problems and file is None and "watch" not in environment and not only:
         problems.insert(0, NO_FILE)
-    raise ConfigError(tuple(problems))
+    return config, problems
 
 
 def _only(sections: Collection[str], layers: Iterable[_Tables]) -> Iterator[_Tables]:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 import structlog
 
 from monitor import __version__
-from monitor.config import Config, warnings
+from monitor.config import Loaded, warnings
 from monitor.errors import ConfigError, MonitorError, StoreDamaged
 from monitor.service import logs
 from monitor.service.build import build
@@ -66,7 +66,7 @@ class Service:
 
     def __init__(
         self,
-        read: Callable[[], Config],
+        read: Callable[[], Loaded],
         signals: ControlSignals,
         *,
         look_every: float = _LOOK_EVERY_SECONDS,
@@ -75,17 +75,17 @@ class Service:
         self._signals = signals
         self._look_every = look_every
         self._secrets: dict[str, None] = {}
-        self._refused: Config | None = None
+        self._refused: Loaded | None = None
         self.problem: str | None = None
         """Why the configuration in the file is not in use; None while it is."""
 
     async def run(self) -> None:
         """Run until asked to end; raises MonitorError where the first daemon cannot begin."""
-        config: Config | None = await asyncio.to_thread(self._read)
-        before: Config | None = None
-        while config is not None and not self._signals.is_to_stop:
+        loaded: Loaded | None = await asyncio.to_thread(self._read)
+        before: Loaded | None = None
+        while loaded is not None and not self._signals.is_to_stop:
             try:
-                config, before = await self._live(config), config
+                loaded, before = await self._live(loaded), loaded
             except StoreDamaged:
                 raise  # the process manager restarts it, at its own pace
             except MonitorError as error:
@@ -94,12 +94,13 @@ class Service:
                 if before is None:
                     raise
                 self._complain(str(error))
-                self._refused = config
-                config, before = before, None
+                self._refused = loaded
+                loaded, before = before, None
         log.info("stopped")
 
-    async def _live(self, config: Config) -> Config | None:
+    async def _live(self, loaded: Loaded) -> Loaded | None:
         """Run one daemon; returns the configuration of the next one, None if there is none."""
+        config = loaded.config
         # A late log entry may still contain an old secret.
         self._secrets.update(dict.fromkeys(secrets_of(config)))
         logs.configure(config.log.level, config.log.format, secrets=self._secrets)
@@ -110,9 +111,14 @@ class Service:
             configuration_problem=lambda: self.problem,
             keep_secret=self._secrets.setdefault,
         ) as app:
-            log.info("started", version=__version__, watches=len(config.watch))
+            log.info(
+                "started",
+                version=__version__,
+                watches=len(config.watch),
+                configuration=loaded.source,
+            )
             running = asyncio.create_task(app.run(), name="daemon")
-            waiting = asyncio.create_task(self._next(config), name="configuration")
+            waiting = asyncio.create_task(self._next(loaded), name="configuration")
             await asyncio.wait((running, waiting), return_when=asyncio.FIRST_COMPLETED)
             app.daemon.stop()
             try:
@@ -122,7 +128,7 @@ class Service:
                 raise
             return await waiting
 
-    async def _next(self, config: Config) -> Config | None:
+    async def _next(self, loaded: Loaded) -> Loaded | None:
         """Wait for another valid configuration; None once the process is to end."""
         while True:
             await self._signals.wait(self._look_every)
@@ -134,11 +140,11 @@ class Service:
             except ConfigError as error:
                 self._complain(str(error))
                 continue
-            if is_asked or found not in (config, self._refused):
+            if is_asked or found not in (loaded, self._refused):
                 self.problem = self._refused = None
                 log.info("reloading", reason="SIGHUP" if is_asked else "a file has changed")
                 return found
-            if found == config and self.problem is not None:
+            if found == loaded and self.problem is not None:
                 self.problem = self._refused = None
                 log.info("configuration_accepted_again")
 

@@ -246,7 +246,8 @@ async def test_of_a_configuration_file_only_the_platform_counts(tmp_path: Path) 
 
         ended = await command("wait", release_id, folder=tmp_path)
 
-    assert (ended.code, ended.err) == (0, "")
+    found = "nuon-monitor: configuration: ./monitor.toml of the working directory\n"
+    assert (ended.code, ended.err) == (0, found)
 
 
 @pytest.mark.parametrize(

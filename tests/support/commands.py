@@ -28,15 +28,21 @@ HOSTILE = "acme \x1b[31mred\x1b]0;title\x07\nforged line \u202egnp.exe \x9b2J"
 
 
 class Runner:
-    """Runs `nuon-monitor`, or one of its commands, in this process."""
+    """Runs `nuon-monitor`, or one of its commands, in this process.
 
-    def __init__(self, capsys: pytest.CaptureFixture[str], *command: str) -> None:
+    `file` is the configuration that each run names.
+    """
+
+    def __init__(
+        self, capsys: pytest.CaptureFixture[str], *command: str, file: str | None = None
+    ) -> None:
         self._capsys = capsys
         self._command = command
+        self._named = ("-c", file) if file else ()
 
     def __call__(self, *arguments: str) -> Result:
         with pytest.raises(SystemExit) as ended:
-            main((*self._command, *arguments))
+            main((*self._command, *arguments, *self._named))
         written = self._capsys.readouterr()
         return Result(int(ended.value.code or 0), written.out, written.err)
 

@@ -346,7 +346,8 @@ async def test_status_is_printed_again_when_something_changed(made: Made) -> Non
 
     assert b"NOT SEEN 6" in first
     assert b"\x1b" not in first + second + rest
-    assert (process.returncode, err) == (0, b"")
+    assert (process.returncode, err.count(b"\n")) == (0, 1)
+    assert b"configuration: monitor.toml, from NUON_MONITOR_CONFIG" in err
 
 
 async def test_status_is_drawn_in_place_in_a_terminal_until_it_is_interrupted(made: Made) -> None:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
+_LONGEST_COMPLAINT = 2000
+"""In characters."""
+
 _WIDE = 160
 """Columns without a terminal: nothing is cut off for a program."""
 
@@ -37,11 +40,29 @@ as_json: Callable[[F], F] = click.option(
 )
 
 
-def load(config_path: Path | None) -> Config:
-    """Read the configuration; raises ConfigError with every mistake."""
-    from monitor.config import find_config, load_config
+def load(
+    config_path: Path | None, *, only: Collection[str] = (), is_warning: bool = False
+) -> Config:
+    """Read the configuration, or only these sections, and show on stderr which file it is.
 
-    return load_config(find_config(config_path, os.environ), os.environ)
+    What warns says there also what is probably not meant. Raises ConfigError with every mistake.
+    """
+    from monitor.config import load_with_file, warnings
+
+    loaded = load_with_file(config_path, os.environ, only=only)
+    notes = [f"configuration: {loaded.file.notice}"] if loaded.file and loaded.file.notice else []
+    if is_warning:
+        notes += (f"warning: {sentence}" for sentence in warnings(loaded.config))
+    for note in notes:
+        complain(note)
+    return loaded.config
+
+
+def complain(sentence: str) -> None:
+    """Print a line on stderr, whose words may be foreign."""
+    from monitor.text import plain
+
+    click.echo(f"nuon-monitor: {plain(sentence, _LONGEST_COMPLAINT)}", err=True)
 
 
 def run_async(work: Coroutine[Any, Any, T]) -> T:
@@ -131,13 +152,14 @@ def known_ids(
     """Complete an id from those that the store knows, of these kinds or of any."""
     from click.shell_completion import CompletionItem
 
+    from monitor.config import load_config
     from monitor.errors import MonitorError
     from monitor.store import Store
     from monitor.text import plain
 
     del parameter
     try:
-        config = load(context.params.get("config_path"))
+        config = load_config(context.params.get("config_path"), os.environ)
         with Store.open_readonly(config.store.url) as store:
             known = store.snapshots.load_all()
     except MonitorError:

@@ -49,9 +49,8 @@ def test_a_mistake_quotes_no_terminal_codes(run: Runner, tmp_path: Path) -> None
 def test_check_finds_a_good_configuration_well_formed(run: Runner, tmp_path: Path) -> None:
     file = configured(tmp_path, "rel1", "rel2")
 
-    assert run("check", "-c", file) == Result(
-        0, "The configuration is well formed: 2 watches.\n", ""
-    )
+    well = f"The configuration is well formed: 2 watches ({file}, from --config).\n"
+    assert run("check", "-c", file) == Result(0, well, "")
 
 
 def test_check_writes_nothing(run: Runner, tmp_path: Path) -> None:
@@ -109,7 +108,7 @@ def test_init_writes_a_configuration_that_passes_once_it_is_filled_in(
     run: Runner, tmp_path: Path
 ) -> None:
     written = run("init")
-    unfilled = run("check")
+    unfilled = run("check", "-c", "monitor.toml")
     file = tmp_path / "monitor.toml"
     text = file.read_text()
     named = re.search(r"Fill in: (.*)\.\n", written.out)
@@ -124,7 +123,8 @@ def test_init_writes_a_configuration_that_passes_once_it_is_filled_in(
     assert sorted(line.partition(": ")[0].replace("#1 ", "") for line in refused) == sorted(
         placeholders
     )
-    assert run("check") == Result(0, "The configuration is well formed: 1 watch.\n", "")
+    well = "The configuration is well formed: 1 watch (./monitor.toml of the working directory).\n"
+    assert run("check") == Result(0, well, "")
 
 
 def test_init_writes_few_lines_that_count(run: Runner) -> None:

@@ -33,7 +33,7 @@ def run(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
     (tmp_path / "monitor.toml").write_text(CONFIG)
-    return Runner(capsys, "outbox")
+    return Runner(capsys, "outbox", file="monitor.toml")
 
 
 @pytest.fixture

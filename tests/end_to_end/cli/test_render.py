@@ -54,7 +54,7 @@ def run(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
     configure()
-    return Runner(capsys, "render")
+    return Runner(capsys, "render", file="monitor.toml")
 
 
 @pytest.fixture(scope="module")

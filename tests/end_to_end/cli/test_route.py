@@ -39,7 +39,7 @@ def run(
     """Run `nuon-monitor route test` in this process, in a folder with a configuration."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
-    return Runner(capsys, "route", "test")
+    return Runner(capsys, "route", "test", file="monitor.toml")
 
 
 @pytest.fixture(scope="module")

@@ -40,7 +40,7 @@ def run(
     for name in ("SUDO_USER", "USER", "LOGNAME"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "monitor.toml").write_text(CONFIG)
-    return Runner(capsys, "silence")
+    return Runner(capsys, "silence", file="monitor.toml")
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.config import find_config, load_config
+from monitor.config import ConfigFile, find_config, load_config
 from monitor.errors import ConfigError
 from tests.support.config_texts import ACCESS, Directory
 
@@ -17,8 +17,11 @@ def test_the_file_on_the_command_line_counts_before_the_one_in_the_environment(
     named = directory.write("named.toml", "")
     other = directory.write("other.toml", "")
 
-    assert find_config(named, {"NUON_MONITOR_CONFIG": str(other)}) == named
-    assert find_config(None, {"NUON_MONITOR_CONFIG": str(other)}) == other
+    on_command_line = find_config(named, {"NUON_MONITOR_CONFIG": str(other)})
+    in_environment = find_config(None, {"NUON_MONITOR_CONFIG": str(other)})
+
+    assert on_command_line == ConfigFile(named, "--config")
+    assert in_environment == ConfigFile(other, "NUON_MONITOR_CONFIG")
 
 
 def test_the_file_in_the_working_directory_is_found(
@@ -27,7 +30,7 @@ def test_the_file_in_the_working_directory_is_found(
     directory.write("monitor.toml", "")
     monkeypatch.chdir(directory.path)
 
-    assert find_config(None, {"NUON_MONITOR_CONFIG": ""}) == Path("monitor.toml")
+    assert find_config(None, {"NUON_MONITOR_CONFIG": ""}) == ConfigFile(Path("monitor.toml"))
 
 
 def test_a_file_that_is_named_but_missing_is_a_mistake(tmp_path: Path) -> None:
