@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
@@ -94,15 +93,14 @@ def command(path: Path) -> None:
 
 def _write(file: Path) -> None:
     from monitor.errors import MonitorError
+    from monitor.files import write_private
 
     try:
-        # Readable by its owner only: it will contain tokens.
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        # For its owner alone: it will contain tokens.
+        write_private(file, TEMPLATE)
     except FileExistsError as error:
         raise MonitorError(
             f"{file} is there already: move it away, or name another file"
         ) from error
     except OSError as error:
         raise MonitorError(f"{file} cannot be written: {error.strerror}") from error
-    with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
-        opened.write(TEMPLATE)

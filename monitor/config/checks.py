@@ -18,6 +18,8 @@ from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
+from monitor import files
+
 K = TypeVar("K")
 V = TypeVar("V")
 S = TypeVar("S", bound=Sized)
@@ -237,7 +239,7 @@ def checked_base_url(text: str) -> str:
 
 def checked_file(path: Path) -> Path:
     try:
-        path.open("rb").close()
+        files.read(path, limit=files.DOCUMENT_LIMIT)
     except OSError as error:
         raise ValueError("not a readable file") from error
     return path

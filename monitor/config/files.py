@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from monitor import files
 from monitor.config.mistakes import ALTERNATIVES, ROUTE_DESTINATIONS
 from monitor.config.tables import keys_set, location_of, table_of
 from monitor.errors import ConfigError, Problem
@@ -65,7 +66,7 @@ def find_config(path: Path | None, environ: Mapping[str, str]) -> ConfigFile | N
 def read_document(file: Path) -> tuple[dict[str, Any], tuple[Problem, ...]]:
     """Return the file's tables, or what is wrong with it."""
     try:
-        content = file.read_bytes()
+        content = files.read(file, limit=files.DOCUMENT_LIMIT).bytes
     except OSError as error:
         return {}, (Problem(str(file), f"cannot be read: {error.strerror}"),)
     try:
@@ -108,7 +109,7 @@ def _with_secrets(
         if secret_key in present or not isinstance(table[key], str | Path):
             continue
         try:
-            secret = Path(table[key]).read_text("utf-8").strip()
+            secret = files.read(Path(table[key]), limit=files.SECRET_LIMIT).bytes.decode().strip()
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
             problems.append(

@@ -20,6 +20,7 @@ from rich.console import Console
 
 from monitor.cli.support.demo_screen import Terminal
 from monitor.cli.support.demo_world import RUN_BEGINS, World, simulated_world
+from monitor.files import write_private
 
 # All in seconds.
 _LASTS = 42.0
@@ -154,7 +155,7 @@ async def serve(scenario: str, *, seed: int, console: Console) -> None:
     async with simulated_world(scenario, seed=seed, lasts=_LASTS * 5) as world:
         kept = Path.cwd() / "monitor.demo.toml"
         config = world.config_file.read_text()
-        kept.write_text(config)
+        write_private(kept, config, replaces=True)
         console.print(f"The simulated platform is at {world.platform.base_url}")
         console.print(f"The simulated Slack is at {world.slack.api_url}")
         console.print(f"Both stand in {kept.name}, and what is watched there:")

@@ -218,9 +218,9 @@ MISTAKES: dict[str, tuple[str | bytes, list[str]]] = {
         WATCH + '[nuon]\napi_token_file = "/nowhere/token"\n',
         ["nuon.api_token_file: cannot read /nowhere/token: No such file or directory"],
     ),
-    "a secret's file that is empty": (
+    "a secret's file that is a device": (
         WATCH + '[nuon]\napi_token_file = "/dev/null"\n',
-        ["nuon.api_token_file: /dev/null is empty"],
+        ["nuon.api_token_file: cannot read /dev/null: not a regular file"],
     ),
     "a secret's file that is a number": (
         WATCH + "[nuon]\napi_token_file = 3\n",

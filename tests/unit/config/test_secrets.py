@@ -124,6 +124,14 @@ def test_a_mistake_inside_a_secrets_file_is_told_at_the_key_that_names_it(
     ]
 
 
+def test_a_secrets_file_that_is_empty_is_a_mistake(directory: Directory) -> None:
+    token = directory.write("token", " \n")
+
+    assert directory.problems(f'{WATCH}[nuon]\napi_token_file = "{token}"\n') == [
+        "nuon.api_token_file: token is empty"
+    ]
+
+
 def test_a_mistake_inside_a_routes_secret_file_is_told_at_the_key_that_names_it(
     directory: Directory,
 ) -> None:
