@@ -10,5 +10,8 @@ __all__ = ["_listening", "pytest_runtest_makereport"]
 
 give_children_default_signals()
 
+# Configurations with tokens are for their owner alone; what a test opens up, it says.
+os.umask(0o077)
+
 if IS_LONG:  # pytest-timeout takes it before the deadline of pyproject.toml
     os.environ.setdefault("PYTEST_TIMEOUT", str(LONG_DEADLINE_SECONDS))

@@ -21,11 +21,11 @@ def command(config_path: Path | None, *, online: bool) -> int:
     channel, and what it would refuse of a message of each form. What is watched is named, and
     what a watch finds by itself is counted. No message is sent.
     """
-    from monitor.config import load_with_file, warnings
+    from monitor.config import doubts, load_with_file
 
     loaded = load_with_file(config_path, os.environ)
     config = loaded.config
-    for sentence in warnings(config):
+    for sentence in doubts(loaded):
         click.echo(f"warning: {sentence}")
     noun = "watch" if len(config.watch) == 1 else "watches"
     click.echo(f"The configuration is well formed: {len(config.watch)} {noun} ({loaded.source}).")

@@ -9,7 +9,7 @@ A secret's value is in no message and in no `repr`.
 """
 
 from monitor.config.checks import format_duration, parse_duration
-from monitor.config.doubts import warnings
+from monitor.config.doubts import doubts, warnings
 from monitor.config.files import ConfigFile, find_config
 from monitor.config.loading import Config, Loaded, load_config, load_with_file
 from monitor.config.sections import (
@@ -55,6 +55,7 @@ __all__ = [
     "Store",
     "Templates",
     "Watch",
+    "doubts",
     "find_config",
     "format_duration",
     "load_config",

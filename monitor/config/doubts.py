@@ -8,12 +8,18 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from monitor.config.checks import format_duration, is_loopback, shown
-from monitor.config.loading import Config
+from monitor.config.loading import Config, Loaded
+from monitor.config.permissions import loose_files
 from monitor.config.sections import Slack
 from monitor.config.tables import location_of
 from monitor.kinds.workflow_words import TYPES
 
 _GENTLE_INTERVAL = timedelta(seconds=5)
+
+
+def doubts(loaded: Loaded) -> tuple[str, ...]:
+    """Return what is allowed, but probably not meant, and what others may do to the files."""
+    return (*warnings(loaded.config), *loose_files(loaded))
 
 
 def warnings(config: Config) -> tuple[str, ...]:

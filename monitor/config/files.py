@@ -63,12 +63,31 @@ def find_config(path: Path | None, environ: Mapping[str, str]) -> ConfigFile | N
     return named or next((ConfigFile(usual) for usual in _USUAL_FILES if _exists(usual)), None)
 
 
-def read_document(file: Path) -> tuple[dict[str, Any], tuple[Problem, ...]]:
+def read_document(file: ConfigFile) -> tuple[dict[str, Any], tuple[Problem, ...]]:
     """Return the file's tables, or what is wrong with it."""
     try:
-        content = files.read(file, limit=files.DOCUMENT_LIMIT).bytes
+        found = files.read(file.path, limit=files.DOCUMENT_LIMIT)
+        link = files.Access.of(file.path.lstat())
     except OSError as error:
-        return {}, (Problem(str(file), f"cannot be read: {error.strerror}"),)
+        return {}, (Problem(str(file.path), f"cannot be read: {error.strerror}"),)
+    distrust = () if file.named_by else _distrust(file, found.access, link)
+    return ({}, distrust) if distrust else _parsed(file.path, found.bytes)
+
+
+def _distrust(file: ConfigFile, access: files.Access, link: files.Access) -> tuple[Problem, ...]:
+    """Say why a file that was only found, by way of a link maybe, is not to be followed."""
+    named = f"if you trust it, name it, by --config {file.path} or {CONFIG_VARIABLE}={file.path}"
+    for owner in (access, link):
+        if not owner.is_ours:
+            whose = f"belongs to another user (uid {owner.owner}), who may say in it what they like"
+            return (Problem(str(file), f"{whose}: {named}"),)
+    if access.others_may_write:
+        remedy = f"others may write it (mode {access}): chmod go-w {file.path}; or, {named}"
+        return (Problem(str(file), remedy),)
+    return ()
+
+
+def _parsed(file: Path, content: bytes) -> tuple[dict[str, Any], tuple[Problem, ...]]:
     try:
         return tomllib.loads(content.decode("utf-8-sig")), ()
     except UnicodeDecodeError as error:

@@ -33,7 +33,7 @@ from monitor.config.mistakes import (
     stray_webhooks,
     unsound_templates,
 )
-from monitor.config.origins import misdirected
+from monitor.config.origins import has_secrets, misdirected
 from monitor.config.sections import (
     LISTS,
     Digest,
@@ -159,6 +159,9 @@ class Loaded:
 
     config: Config
     file: ConfigFile | None
+    file_has_secrets: bool = False
+    has_store: bool = True
+    """Whether it says where the store is, or only sections were read that do not."""
 
     @property
     def source(self) -> str:
@@ -182,20 +185,26 @@ def load_with_file(
     Raises ConfigError with every problem at once, each with the location to correct.
     """
     file = find_config(path, environ)
-    config, problems = _load(file, environ, only)
+    document, problems = read_document(file) if file else ({}, ())
+    config: Config | None = None
+    if not problems:
+        config, problems = _merged(file, document, environ, only)
+    else:
+        problems = (*problems, *_from_environment(environ)[2])
     if config is None or problems:
-        raise ConfigError(tuple(problems), file=file.notice if file else "")
-    return Loaded(config, file)
+        raise ConfigError(problems, file=file.notice if file else "")
+    has_store = not only or "store" in only
+    return Loaded(config, file, has_secrets(document), has_store)
 
 
-def _load(
-    file: ConfigFile | None, environ: Mapping[str, str], only: Collection[str]
-) -> tuple[Config | None, list[Problem]]:
+def _merged(
+    file: ConfigFile | None,
+    document: _Tables,
+    environ: Mapping[str, str],
+    only: Collection[str],
+) -> tuple[Config | None, tuple[Problem, ...]]:
     """Return the configuration, where there is one, and what is wrong with it."""
     environment, names, unknown_variables = _from_environment(environ)
-    document, document_problems = read_document(file.path) if file else ({}, ())
-    if document_problems:
-        return None, [*document_problems, *unknown_variables]
     document = _unless_set(document, environment)
     borrowed, borrowed_names = _borrowed(environ, environment, document)
     layers: tuple[_Tables, ...] = (environment, document, borrowed)
@@ -209,7 +218,7 @@ def _load(
         problems += misdirected(file, read, (environment, borrowed), names)
     if problems and file is None and "watch" not in environment and not only:
         problems.insert(0, NO_FILE)
-    return config, problems
+    return config, tuple(problems)
 
 
 def _only(sections: Collection[str], layers: Iterable[_Tables]) -> Iterator[_Tables]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor.config.files import CONFIG_VARIABLE, ConfigFile
-from monitor.config.tables import keys_set, location_of, table_of
+from monitor.config.tables import keys_set, location_of, table_of, tables_in
 from monitor.errors import Problem
 
 SENT_TO: Mapping[tuple[str, str], tuple[str, ...]] = {
@@ -28,6 +28,16 @@ SENT_TO: Mapping[tuple[str, str], tuple[str, ...]] = {
 """Every secret key, by section, with the keys of its section that say who gets to see it."""
 
 _Tables = Mapping[str, Any]
+
+
+def has_secrets(document: _Tables) -> bool:
+    """Whether a document holds a secret itself; a proxy is one only with a password."""
+    return any(
+        key != "proxy" or "@" in str(table[key])
+        for section, key in SENT_TO
+        for table in (table_of(document.get(section)), *tables_in(document, section).values())
+        if table.get(key) is not None
+    )
 
 
 def misdirected(

@@ -16,7 +16,7 @@ from collections.abc import Callable
 import structlog
 
 from monitor import __version__
-from monitor.config import Loaded, warnings
+from monitor.config import Loaded, doubts
 from monitor.errors import ConfigError, MonitorError, StoreDamaged
 from monitor.service import logs
 from monitor.service.build import build
@@ -104,7 +104,7 @@ class Service:
         # A late log entry may still contain an old secret.
         self._secrets.update(dict.fromkeys(secrets_of(config)))
         logs.configure(config.log.level, config.log.format, secrets=self._secrets)
-        for sentence in warnings(config):
+        for sentence in await asyncio.to_thread(doubts, loaded):
             log.warning("configuration", warning=sentence)
         async with build(
             config,

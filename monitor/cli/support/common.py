@@ -47,12 +47,12 @@ def load(
 
     What warns says there also what is probably not meant. Raises ConfigError with every mistake.
     """
-    from monitor.config import load_with_file, warnings
+    from monitor.config import doubts, load_with_file
 
     loaded = load_with_file(config_path, os.environ, only=only)
     notes = [f"configuration: {loaded.file.notice}"] if loaded.file and loaded.file.notice else []
     if is_warning:
-        notes += (f"warning: {sentence}" for sentence in warnings(loaded.config))
+        notes += (f"warning: {sentence}" for sentence in doubts(loaded))
     for note in notes:
         complain(note)
     return loaded.config
