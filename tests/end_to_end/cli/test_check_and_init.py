@@ -71,7 +71,7 @@ async def test_check_online_reports_every_watch_and_channel(tmp_path: Path) -> N
 
     assert (checked.code, checked.err) == (1, "")
     marks = [line[:1] for line in checked.out.splitlines()[1:]]
-    assert marks == ["✓", "✓", "✓", "✗", "✓", "✓", "✗"]
+    assert marks == ["✓", "✓", "✓", "✗", "✓", "✓", "✗", "✓"]
     assert "✓ platform: API 0.19.700" in checked.out
     assert f" ({there}): active\n" in checked.out
     assert "✗ release relmissing: no such release: check the id" in checked.out
