@@ -129,7 +129,7 @@ def test_the_same_news_is_there_once(store: Store) -> None:
 def test_what_failed_before_is_due_at_once_in_its_new_destination(store: Store) -> None:
     queue(store, news=Form.MESSAGE)
     (queued,) = store.outbox.unsent()
-    store.outbox.begin_attempt(queued.id, NOON)
+    store.outbox.begin_attempt(queued.id, now=NOON, next_try_at=NOON)
     later = NOON.replace(hour=20)
     store.outbox.postpone(queued.id, next_try_at=later, error="channel is archived")
 
@@ -142,7 +142,7 @@ def test_what_failed_before_is_due_at_once_in_its_new_destination(store: Store) 
 def test_what_may_have_arrived_is_a_stray_of_its_own(store: Store) -> None:
     queue(store, first=Form.MESSAGE, second=Form.MESSAGE)
     first, _ = store.outbox.unsent()
-    store.outbox.begin_attempt(first.id, NOON)
+    store.outbox.begin_attempt(first.id, now=NOON, next_try_at=NOON)
 
     assert set(store.moving.strays([NEW])) == {STRAY, Stray(OLD, RELEASE, in_doubt=True)}
 
