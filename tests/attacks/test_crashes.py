@@ -1,8 +1,9 @@
-"""Killed with `kill -9` at random moments and at each named point: nothing lost or repeated.
+"""Killed with `kill -9`, or cut off from a slow Slack, at any moment: nothing lost or repeated.
 
 The real daemon is a process of its own, the simulated platform and Slack are in this one.
 What was told is read off the simulated Slack and judged by what happened on the platform.
-With `NUON_MONITOR_LONG_TESTS=1` two hundred kills, over every scenario and many seeds.
+With `NUON_MONITOR_LONG_TESTS=1` two hundred kills and two hundred cuts, over every scenario and
+many seeds, with a Slack that stores and answers late, and fails after it stored.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ import random
 import signal
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,11 +24,13 @@ import aiohttp
 import pytest
 
 from monitor.simulation.answers import Shape
+from monitor.simulation.audit import audit
 from monitor.simulation.platform_faults import Fault, FaultKind
 from monitor.simulation.scenarios import DIALECTS
 from monitor.simulation.slack import plain_text
 from tests.support.clock import clock_at
 from tests.support.crashing import (
+    DOUBT_POINTS,
     FINDING_POINTS,
     OUTAGE_POINTS,
     POINTS,
@@ -38,9 +41,9 @@ from tests.support.crashing import (
     a_nursery,
 )
 from tests.support.expected import card_of, truth_of, unmarked
-from tests.support.long_tests import IS_LONG, long_only
+from tests.support.long_tests import IS_LONG, LONG_DEADLINE_SECONDS, long_only
 from tests.support.processes import until
-from tests.support.world import World, a_world, keys_of
+from tests.support.world import World, a_world, key_of, keys_of
 
 _SETTINGS = {
     "NUON_MONITOR_POLL__INTERVAL": "50ms",
@@ -49,6 +52,11 @@ _SETTINGS = {
     "NUON_MONITOR_HTTP__LISTEN": "127.0.0.1:0",
 }
 _AT_RANDOM = "at a random moment"
+_SLOWNESS = 0.02
+"""A slow Slack is fifty times as fast as the real one, and so are the searches."""
+_SLOW_SECONDS = 10 * _SLOWNESS
+_WANTED = 200
+"""Kills, and cut connections, where there is time for them."""
 _DOWN = Fault(FaultKind.STATUS, status=503)
 _SCENARIOS = (
     "demo failure retry flicker approval vanishing unknown-words hang disagree teardown"
@@ -64,12 +72,14 @@ class Stage:
     target_id: str
     rounds: Rounds
     nursery: Nursery
+    slowness: float = 1.0
     kills: Counter[str] = field(default_factory=Counter)
 
     @asynccontextmanager
     async def life(self, at: str | None = None, passing: int = 1) -> AsyncIterator[Life]:
         file = str(self.world.write(self.target_id))
-        async with self.nursery.life(Birth(file, at, passing, settings=_SETTINGS)) as life:
+        birth = Birth(file, at, passing, slowness=self.slowness, settings=_SETTINGS)
+        async with self.nursery.life(birth) as life:
             yield life
 
     async def kill_at(self, point: str, *, passing: int = 1) -> bool:
@@ -106,9 +116,33 @@ class Stage:
         return self.rounds.is_over and self._is_delivered()
 
     def _is_delivered(self) -> bool:
-        unsent = "SELECT count(*) FROM notification WHERE state != 'sent'"
         stale = "SELECT count(*) FROM card WHERE shown_fingerprint IS NOT wanted_fingerprint"
-        return self.ask(unsent) == [(0,)] and self.ask(stale) == [(0,)]
+        return self._is_posted() and self.ask(stale) == [(0,)]
+
+    def _is_posted(self) -> bool:
+        return self.ask("SELECT count(*) FROM notification WHERE state != 'sent'") == [(0,)]
+
+    async def finish_slowly(self) -> Life:
+        """Let Slack recover, and a daemon go on until no copy can come any more; then stop it.
+
+        An edit that failed often waits for minutes, which are not scaled.
+        """
+        self.world.slack.faults.clear()
+        async with self.life() as life:
+            await self.rounds.go_on(2, life)
+            await until(lambda: self._is_all_told() and self._has_no_copies(), seconds=300)
+            assert await life.stop() == 0
+        return life
+
+    async def live_through(self) -> None:
+        """Let a daemon see the rollout to its end, and send all that there is to be sent."""
+        async with self.life() as life:
+            await until(lambda: self.rounds.is_over and self._is_posted(), seconds=300)
+            await life.stop()
+
+    def _has_no_copies(self) -> bool:
+        doubted = "SELECT count(*) FROM notification WHERE look_again_at IS NOT NULL"
+        return self.ask(doubted) == [(0,)]
 
     def is_reported_unreachable(self) -> bool:
         """Whether it told that it cannot see; before its first commit there is no store yet."""
@@ -135,10 +169,32 @@ class Stage:
         assert unmarked(known.root) == unmarked((await truth_of(world, known)).root)
         assert tuple(world.cards(target_id)[-1].blocks) == card_of(world, target_id)
 
+    async def judge_what_is_there(self) -> None:
+        """Judge as `judge` does, but by what was not deleted: copies come and go."""
+        world, target_id = self.world, self.target_id
+        kept = {ts: post for ts, post in world.channel.by_ts.items() if not post.is_deleted}
+        findings = audit(world.platform.rollout(target_id), replace(world.channel, by_ts=kept))
+        assert (findings.lost, findings.false, findings.repeated) == ((), (), ())
+        recorded = [str(key) for (key,) in self.ask("SELECT key FROM notification ORDER BY id")]
+        posted = keys_of(kept.values())
+        assert sorted(posted) == sorted(recorded)
+        # What is of one rollout stays in order; what is not may overtake it.
+        assert _of(target_id, posted) == _of(target_id, recorded)
+        cards = {ts for (ts,) in self.ask("SELECT ts FROM card")}
+        assert {ts for ts, post in kept.items() if "/card/" in key_of(post)} == cards
+        assert {post.thread_ts for post in kept.values() if post.thread_ts} <= cards
+        known, _ = world.stored(target_id)
+        assert unmarked(known.root) == unmarked((await truth_of(world, known)).root)
+        assert tuple(world.cards(target_id)[-1].blocks) == card_of(world, target_id)
+
+
+def _of(target_id: str, keys: list[str]) -> list[str]:
+    return [key for key in keys if f"/{target_id}/" in key]
+
 
 @asynccontextmanager
 async def a_stage(
-    folder: Path, scenario: str, *, seed: int, dialect: str = "release"
+    folder: Path, scenario: str, *, seed: int, dialect: str = "release", slowness: float = 1.0
 ) -> AsyncIterator[Stage]:
     """Start both simulations; the platform's time goes on with each poll."""
     clock = clock_at(datetime.now(UTC))
@@ -150,7 +206,7 @@ async def a_stage(
         target_id = world.platform.add(scenario, seed=seed, dialect=dialect)
         rounds = Rounds(world.platform, (target_id,))
         passing = asyncio.create_task(rounds.run())
-        yield Stage(world, target_id, rounds, nursery)
+        yield Stage(world, target_id, rounds, nursery, slowness)
         passing.cancel()
 
 
@@ -263,26 +319,111 @@ async def _page(url: str) -> str:
         return await answer.text()
 
 
+# A slow Slack
+
+
+async def test_killed_with_a_slow_slack_nothing_is_lost_and_no_copy_stays(tmp_path: Path) -> None:
+    async with a_stage(tmp_path, "build-failed", seed=1, slowness=_SLOWNESS) as stage:
+        stage.world.slack.slow_down(_SLOW_SECONDS)
+        for point in ("after the attempt began", "before a search", "after a search"):
+            assert await stage.kill_at(point), point
+        life = await stage.finish_slowly()
+
+        await stage.judge_what_is_there()
+        assert life.errors.read_text() == ""
+
+
+async def test_cut_off_from_a_slow_slack_nothing_is_lost_and_no_copy_stays(
+    tmp_path: Path,
+) -> None:
+    async with a_stage(tmp_path, "build-failed", seed=2, slowness=_SLOWNESS) as stage:
+        _cut_off(stage, seed=2)
+        await stage.live_through()
+        life = await stage.finish_slowly()
+
+        assert _cuts(stage) > 0
+        await stage.judge_what_is_there()
+        assert life.errors.read_text() == ""
+
+
+def _cut_off(stage: Stage, *, seed: int) -> None:
+    """Let every second connection be cut, before or after what it carried is stored."""
+    chance = random.Random(seed)
+    for _ in range(1_000):
+        stored_after = chance.choice((0.0, chance.uniform(0, _SLOW_SECONDS)))
+        kind = chance.choice(("reset_after", "reset_after", "reset_before", "late", "late", "late"))
+        stage.world.slack.fail(
+            kind,
+            "chat.postMessage",
+            stored_after=stored_after,
+            answered_after=chance.uniform(0, _SLOW_SECONDS),
+        )
+    stage.world.slack.slow_down(_SLOW_SECONDS)
+
+
+def _cuts(stage: Stage) -> int:
+    return sum(request.outcome.startswith("reset") for request in stage.world.slack.requests)
+
+
 @long_only
-async def test_killed_two_hundred_times_nothing_is_lost_and_nothing_told_twice(
+@pytest.mark.timeout(LONG_DEADLINE_SECONDS)
+async def test_killed_two_hundred_times_nothing_is_lost_and_no_copy_stays(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wanted, at_once = 200, 2
     kills: Counter[str] = Counter()
+
+    async def torment(stage: Stage, seed: int) -> None:
+        stage.world.slack.slow_down(_SLOW_SECONDS)
+        await _torment(stage, random.Random(seed), kills, _WANTED)
+
+    figures = await _play(tmp_path, torment, lambda: kills.total() >= _WANTED)
+
+    with capsys.disabled():
+        print(f"\n{kills.total()} kills: {dict(kills)}\n{dict(figures)}")  # noqa: T201
+    assert kills.total() >= _WANTED
+    assert kills.keys() == {*POINTS, *OUTAGE_POINTS, *DOUBT_POINTS, _AT_RANDOM}
+
+
+@long_only
+@pytest.mark.timeout(LONG_DEADLINE_SECONDS)
+async def test_cut_off_two_hundred_times_nothing_is_lost_and_no_copy_stays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cuts = 0
+
+    async def torment(stage: Stage, seed: int) -> None:
+        nonlocal cuts
+        _cut_off(stage, seed=seed)
+        await stage.live_through()
+        cuts += _cuts(stage)
+
+    figures = await _play(tmp_path, torment, lambda: cuts >= _WANTED)
+
+    with capsys.disabled():
+        print(f"\n{cuts} cuts\n{dict(figures)}")  # noqa: T201
+    assert cuts >= _WANTED
+
+
+async def _play(
+    folder: Path, torment: Callable[[Stage, int], Awaitable[None]], is_enough: Callable[[], bool]
+) -> Counter[str]:
+    """Torment rollouts of every scenario and dialect, two at once, and judge each in the end."""
     figures: Counter[str] = Counter()
     seeds = iter(range(1_000))
 
     async def play_on() -> None:
-        while kills.total() < wanted:
+        while not is_enough():
             seed = next(seeds)
             scenario = _SCENARIOS[seed % len(_SCENARIOS)]
             dialect = sorted(DIALECTS)[seed % len(DIALECTS)]
-            folder = tmp_path / str(seed)
-            folder.mkdir()
-            async with a_stage(folder, scenario, seed=seed, dialect=dialect) as stage:
-                await _torment(stage, random.Random(seed), kills, wanted)
-                life = await stage.finish()
-                await stage.judge()
+            its = folder / str(seed)
+            its.mkdir()
+            async with a_stage(
+                its, scenario, seed=seed, dialect=dialect, slowness=_SLOWNESS
+            ) as stage:
+                await torment(stage, seed)
+                life = await stage.finish_slowly()
+                await stage.judge_what_is_there()
                 assert _takes_turns(_of_outage(stage)), (scenario, dialect)
                 assert life.errors.read_text() == ""
                 looked = life.entries("searched_in_doubt")
@@ -290,16 +431,13 @@ async def test_killed_two_hundred_times_nothing_is_lost_and_nothing_told_twice(
                 figures["messages"] += len(stage.world.keys)
                 figures["edits"] += sum(len(post.edits) for post in stage.world.channel.posts)
                 figures["in doubt, found"] += sum(bool(one["found"]) for one in looked)
-                figures["in doubt, sent again"] += sum(not one["found"] for one in looked)
+                figures["in doubt, sent again"] += len(life.entries("resent_in_doubt"))
+                figures["copies removed"] += len(life.entries("copy_found"))
 
     async with asyncio.TaskGroup() as group:
-        for _ in range(at_once):
+        for _ in range(2):
             group.create_task(play_on())
-
-    with capsys.disabled():
-        print(f"\n{kills.total()} kills: {dict(kills)}\n{dict(figures)}")  # noqa: T201
-    assert kills.total() >= wanted
-    assert kills.keys() == {*POINTS, *OUTAGE_POINTS, _AT_RANDOM}
+    return figures
 
 
 async def _torment(stage: Stage, chance: random.Random, kills: Counter[str], wanted: int) -> None:
@@ -315,7 +453,8 @@ async def _torment(stage: Stage, chance: random.Random, kills: Counter[str], wan
             case x if x < 0.45:
                 await _kill_at_the_outage(stage, chance)
             case _:
-                await stage.kill_at(chance.choice([*POINTS]), passing=chance.randrange(1, 8))
+                points = [*POINTS, *DOUBT_POINTS]
+                await stage.kill_at(chance.choice(points), passing=chance.randrange(1, 8))
         kills.update(stage.kills - before)
     platform.fault = None
 

@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import monitor.service.scheduler
 from monitor.config import load_config
 from monitor.deliver.pace import Pace
+from monitor.deliver.search_times import SearchTimes
 from monitor.service import logs
 from monitor.service.build import build
 from monitor.service.mapping import secrets_of
@@ -76,6 +77,12 @@ OUTAGE_POINTS: Mapping[str, Point] = {
 }
 """Passed only where the platform becomes unreachable or reachable again."""
 
+DOUBT_POINTS: Mapping[str, Point] = {
+    "before a search": Point("before", "deliver.slack.SlackChannel", "find"),
+    "after a search": Point("after", "deliver.slack.SlackChannel", "find"),
+}
+"""Passed only where a post is in doubt."""
+
 FINDING_POINTS: Mapping[str, Point] = {
     "before a find is kept": Point("before", "store.finds.Finds", "follow"),
     "after a find is kept": Point("after", "store.finds.Finds", "follow"),
@@ -93,6 +100,8 @@ class Birth:
     at: str | None = None
     passing: int = 1
     prune_every: float | None = None
+    slowness: float = 1.0
+    """How much of the usual time a slow Slack takes, and posts in doubt are searched for."""
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -123,21 +132,25 @@ def _live(birth: Birth) -> NoReturn:
     os.environ.update(birth.settings)
     try:
         if birth.at is not None:
-            _arm({**POINTS, **OUTAGE_POINTS, **FINDING_POINTS}[birth.at], birth.passing)
+            _arm(
+                {**POINTS, **OUTAGE_POINTS, **DOUBT_POINTS, **FINDING_POINTS}[birth.at],
+                birth.passing,
+            )
         if birth.prune_every is not None:
             # An hour, which a compressed month cannot wait for.
             monitor.service.scheduler._PRUNE_EVERY = birth.prune_every
-        asyncio.run(_run(config))
+        asyncio.run(_run(config, birth.slowness))
     except BaseException:  # noqa: BLE001 - nothing may return into the nursery
         traceback.print_exc()
         os._exit(1)
     os._exit(0)
 
 
-async def _run(config_path: Path) -> None:
+async def _run(config_path: Path, slowness: float) -> None:
     config = load_config(config_path, os.environ)
     logs.configure(config.log.level, "json", secrets=secrets_of(config))
-    async with build(config, pace=Pace(post=0, edit=0)) as app:
+    search_times = SearchTimes().scaled(slowness)
+    async with build(config, pace=Pace(post=0, edit=0), search_times=search_times) as app:
         stop_on_signals(app.daemon.stop)
         _pid_file(config_path).write_text(str(os.getpid()))
         await app.run()

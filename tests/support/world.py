@@ -256,13 +256,11 @@ async def a_world(
     shape: Shape = SHAPE,
     replica_lag: float = REPLICA_LAG,
     reshuffle: bool = True,
-    slow_slack: float = 0.0,
 ) -> AsyncIterator[World]:
     """Start both simulations for a monitor that the test makes poll.
 
     Their clock stands still but for `advance`, and begins at noon unless another is given.
-    `shape` and `replica_lag` are `SimulatedPlatform`'s. Slack breaks connections, stores and
-    answers up to `slow_slack` seconds late.
+    `shape` and `replica_lag` are `SimulatedPlatform`'s.
     """
     clock = clock or clock_at()
     async with (
@@ -271,8 +269,6 @@ async def a_world(
             clock, shape=shape, replica_lag=replica_lag, reshuffle=reshuffle
         ) as platform,
     ):
-        if slow_slack:
-            slack.slow_down(slow_slack)
         usual = {"slack": {"channel": slack.channel(CHANNEL).id}, **_BY_HAND}
         world = World(clock, platform, slack, folder, usual, more=more, has_webhook=has_webhook)
         yield world

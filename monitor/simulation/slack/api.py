@@ -22,6 +22,15 @@ _EDIT_LIMIT = 4_000
 _METADATA_LIMIT = 8_000
 
 
+METHODS_ON_MESSAGES = (
+    "chat.postMessage",
+    "chat.update",
+    "chat.delete",
+    "conversations.history",
+    "conversations.replies",
+)
+
+
 class WebApi:
     """Carries out the calls to one workspace; each raises `Refused` for what it does not do."""
 

@@ -13,7 +13,7 @@ from typing import Literal, Self
 import msgspec
 from aiohttp import web
 
-from monitor.simulation.slack.api import WebApi
+from monitor.simulation.slack.api import METHODS_ON_MESSAGES, WebApi
 from monitor.simulation.slack.faults import Fault, go_wrong, strike
 from monitor.simulation.slack.late import Late
 from monitor.simulation.slack.messages import Json, plain_text
@@ -126,9 +126,10 @@ class SimulatedSlack(Workspace):
             Fault(kind, method, times, probability, retry_after, stored_after, answered_after)
         )
 
-    def slow_down(self, seconds: float = 10.0, *, method: str | None = None) -> None:
-        """Let each call break, or be stored and answered, up to so many seconds late."""
-        self.fail("slow", method, times=None, stored_after=seconds, answered_after=seconds)
+    def slow_down(self, seconds: float = 10.0) -> None:
+        """Let each message and each reading break, or be done and answered, that late or sooner."""
+        for method in (*METHODS_ON_MESSAGES, "webhook"):
+            self.fail("slow", method, times=None, stored_after=seconds, answered_after=seconds)
 
     async def settle(self) -> None:
         """Store at once what is on its way, though its sender may have given up long ago."""
