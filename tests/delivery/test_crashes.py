@@ -39,6 +39,7 @@ from tests.support.delivery import (
     outcomes,
     reply,
 )
+from tests.support.orphans import die_with_parent
 
 # Crashes
 
@@ -108,6 +109,7 @@ FASTER = 100
 
 def live(folder: str, api_url: str, token: str, born: float) -> None:
     """Deliver until the outbox is empty, by a clock that runs a hundred times as fast."""
+    die_with_parent()
 
     def now() -> datetime:
         return datetime.fromtimestamp(born + (time.time() - born) * FASTER, UTC)

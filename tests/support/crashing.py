@@ -36,6 +36,7 @@ from monitor.service import logs
 from monitor.service.build import build
 from monitor.service.mapping import secrets_of
 from monitor.service.scheduler import stop_on_signals
+from tests.support.orphans import ENDING_WITH_US, die_with_parent
 from tests.support.processes import clean_environment, until
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ def _serve() -> None:
         birth = Birth(**json.loads(line))
         child = os.fork()
         if child == 0:
+            die_with_parent()
             _live(birth)
         _print_number(child)
         _, status = os.waitpid(child, 0)
@@ -276,7 +278,7 @@ class Nursery:
 @asynccontextmanager
 async def a_nursery() -> AsyncIterator[Nursery]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.support.crashing"),
+        *(*ENDING_WITH_US, sys.executable, "-m", "tests.support.crashing"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         cwd=_ROOT,

@@ -19,6 +19,7 @@ from typing import Any
 
 import aiohttp
 
+from tests.support.orphans import ENDING_WITH_US
 from tests.support.secret_scan import record_output
 
 PATIENCE = 20.0
@@ -75,7 +76,7 @@ async def command(
 ) -> Result:
     """Run `nuon-monitor`, or a module that stands for it, to its end, not in a terminal."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", module, *arguments),
+        *(*ENDING_WITH_US, sys.executable, "-m", module, *arguments),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -131,7 +132,7 @@ def in_terminal(
     ours, theirs = pty.openpty()
     os.set_blocking(ours, False)
     process = subprocess.Popen(
-        (sys.executable, "-m", "monitor", *arguments),
+        (*ENDING_WITH_US, sys.executable, "-m", "monitor", *arguments),
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
@@ -221,7 +222,7 @@ def _is(line: dict[str, Any], event: str, fields: dict[str, object]) -> bool:
 async def started(file: Path, **environment: str) -> AsyncIterator[Daemon]:
     """Start a daemon with a configuration; it is killed in the end if it is still there."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "monitor", "run", "-c", str(file)),
+        *(*ENDING_WITH_US, sys.executable, "-m", "monitor", "run", "-c", str(file)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env=_environment(clean_environment(**environment)),

@@ -33,6 +33,7 @@ from monitor.store import (
     message_fingerprint,
 )
 from tests.support.clock import NOON
+from tests.support.orphans import ENDING_WITH_US
 
 MINUTE = timedelta(minutes=1)
 
@@ -115,7 +116,7 @@ def post_card(store: Store, words: str = "first", *, ts: str = "1.0") -> None:
 def python(code: str, *arguments: str) -> subprocess.Popen[str]:
     root = str(Path(monitor.__file__).parents[1])
     return subprocess.Popen(
-        [sys.executable, "-c", code, *arguments],
+        [*ENDING_WITH_US, sys.executable, "-c", code, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
