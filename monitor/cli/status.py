@@ -68,7 +68,12 @@ def _page(view: View) -> dict[str, Any]:
         "watches": [_as_dict(row) for row in view.rows],
         "outbox": {"pending": view.counts.pending, "set_aside": view.counts.set_aside},
         "outages": {
-            scope: {"kind": str(b.kind), "since": b.since.isoformat(), "reason": b.reason}
+            scope: {
+                "kind": str(b.kind),
+                "since": b.since.isoformat(),
+                "reason": b.reason,
+                "is_flapping": b.is_flapping,
+            }
             for scope, b in view.outages.items()
         },
     }

@@ -7,7 +7,7 @@ any other poll succeeded in the meantime.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -21,12 +21,16 @@ _PLATFORM_NAME = "Nuon"
 
 @dataclass(frozen=True, slots=True)
 class ReachabilityChange:
-    """A change of what can be reached. `target` is None for the platform as a whole."""
+    """A change of what can be reached. `target` is None for the platform as a whole.
+
+    `flapping_since` is the first of the reports that were too many, or None.
+    """
 
     kind: EventKind
     target: Target | None
     since: datetime
     reason: str
+    flapping_since: datetime | None = None
 
     @property
     def scope(self) -> str:
@@ -37,7 +41,8 @@ class ReachabilityChange:
         """The outage that began; None if it ended."""
         if self.kind is EventKind.REACHABLE:
             return None
-        return Outage(self.kind, self.since, self.reason)
+        is_flapping = self.flapping_since is not None
+        return Outage(self.kind, self.since, self.reason, is_flapping)
 
 
 def scope_of(target: Target | None) -> str:
@@ -63,11 +68,6 @@ def subject_of_outage(kind: EventKind, watch: Watch | None) -> Subject:
     )
 
 
-def _concerned(target: Target, *, is_answered: bool) -> tuple[str, ...]:
-    """Return the scopes of which a failed poll says that they could not be reached."""
-    return (scope_of(target),) if is_answered else (scope_of(target), PLATFORM)
-
-
 def _is_unserved(error: NuonError) -> bool:
     """Whether the platform itself answers that it does not serve what is watched."""
     unserved = error.unserved if isinstance(error, NuonRejected) else None
@@ -86,11 +86,12 @@ class _Failures:
 
 
 class Reachability:
-    """Takes note of failures in a row, per watch. `reported` is what an earlier run has reported.
+    """Takes note of failures in a row, per watch.
 
     Polls have failed in a row for `unreachable_after` before it is reported: one alone never is.
-    What was reported more often than it may by the `flapping_rules` counts as an outage until it
-    could be reached for their window.
+    After more reports than the `flapping_rules` allow, of outages and of their ends, the next
+    outage lasts until it could be reached for their window. `reported` are the outages that an
+    earlier run has reported and that are not over, `reports` the times of its last reports.
     """
 
     def __init__(
@@ -98,13 +99,13 @@ class Reachability:
         *,
         unreachable_after: timedelta,
         reported: Mapping[str, Outage],
+        reports: Mapping[str, Sequence[datetime]] | None = None,
         flapping_rules: FlappingRules = _USUAL_RULES,
     ) -> None:
         self._unreachable_after = unreachable_after
         self._flapping_rules = flapping_rules
-        self._begun_at: dict[str, tuple[datetime, ...]] = {}
+        self._reports = {scope: tuple(times) for scope, times in (reports or {}).items()}
         self._failed_at: dict[str, datetime] = {}
-        self._flapping: set[str] = set()
         self._reported = dict(reported)
         self._failures: dict[Target, _Failures] = {}
         self._has_seen = False
@@ -152,20 +153,21 @@ class Reachability:
         is_removed = isinstance(error, NuonNotFound)
         is_answered = is_removed or _is_unserved(error)
         self._has_seen |= is_answered
-        self._failed_at |= dict.fromkeys(_concerned(target, is_answered=is_answered), now)
+        is_its_own = (
+            is_answered or isinstance(error, MalformedAnswer) or self._seen_at > failures.began
+        )
+        subject = target if is_its_own else None
+        self._failed_at |= {scope_of(target): now, scope_of(subject): now}
         if not self._has_failed_for_long(target, now):
             return None
         reported = self.outage_of(target)
         if reported is not None and (reported.kind is EventKind.REMOVED or not is_removed):
             return None
-        is_its_own = (
-            is_answered or isinstance(error, MalformedAnswer) or self._seen_at > failures.began
-        )
-        subject = target if is_its_own else None
         if subject is None and self.platform_outage is not None:
             return None
         kind = EventKind.REMOVED if is_removed else EventKind.UNREACHABLE
-        return ReachabilityChange(kind, subject, failures.since, str(error))
+        flapping_since = self._flapping_since(scope_of(subject), now)
+        return ReachabilityChange(kind, subject, failures.since, str(error), flapping_since)
 
     def succeeded(self, target: Target, now: datetime) -> tuple[ReachabilityChange, ...]:
         """Take note of a poll that succeeded; returns what can be reached again.
@@ -180,32 +182,39 @@ class Reachability:
             return ()
         again: list[ReachabilityChange] = []
         for subject in (None, target):
-            outage = self._reported.get(scope_of(subject))
-            if outage is not None and not self._is_flapping(scope_of(subject), now):
-                again.append(
-                    ReachabilityChange(EventKind.REACHABLE, subject, outage.since, outage.reason)
+            scope = scope_of(subject)
+            outage = self._reported.get(scope)
+            if outage is None or (outage.is_flapping and not self._is_stable(scope, now)):
+                continue
+            flapping_since = outage.since if outage.is_flapping else None
+            again.append(
+                ReachabilityChange(
+                    EventKind.REACHABLE, subject, outage.since, outage.reason, flapping_since
                 )
+            )
         return tuple(again)
 
-    def adopt(self, news: ReachabilityChange) -> None:
+    def adopt(self, news: ReachabilityChange, now: datetime) -> None:
         """Count these as reported: the store has them by now."""
+        reports = (*self._reports.get(news.scope, ()), now)
+        self._reports[news.scope] = reports[-self._flapping_rules.after - 1 :]
         if news.outage is None:
             del self._reported[news.scope]
         else:
-            begun_at = (*self._begun_at.get(news.scope, ()), news.since)
-            self._begun_at[news.scope] = begun_at[-self._flapping_rules.after - 2 :]
             self._reported[news.scope] = news.outage
 
-    def _is_flapping(self, scope: str, now: datetime) -> bool:
-        """Whether it was reported too often lately for one success to be the end of it."""
-        rules, last = self._flapping_rules, self._failed_at.get(scope)
-        if last is None or now - last >= rules.window:
-            self._flapping.discard(scope)
-            return False
-        begun_at = self._begun_at.get(scope, ())
-        if sum(at > last - rules.window for at in begun_at) > rules.after + 1:
-            self._flapping.add(scope)
-        return scope in self._flapping
+    def _flapping_since(self, scope: str, now: datetime) -> datetime | None:
+        """Return the first of the last reports if one more would be too many, else None."""
+        rules = self._flapping_rules
+        lately = [at for at in self._reports.get(scope, ()) if at > now - rules.window]
+        outage = self._reported.get(scope)
+        is_flapping = len(lately) > rules.after or (outage is not None and outage.is_flapping)
+        return min(lately, default=now) if is_flapping else None
+
+    def _is_stable(self, scope: str, now: datetime) -> bool:
+        """Whether what flapped could be reached for the window, as far as this run has seen."""
+        last = self._failed_at.setdefault(scope, now)
+        return now - last >= self._flapping_rules.window
 
     def _next_moment(self) -> int:
         self._moment += 1

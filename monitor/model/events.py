@@ -169,8 +169,12 @@ class TargetState(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Outage(msgspec.Struct, frozen=True):
-    """What cannot be polled: `unreachable` or `removed`, since when, and the error in words."""
+    """What cannot be polled: `unreachable` or `removed`, since when, and the error in words.
+
+    One that `is_flapping` came and went before, and is not over with the first success.
+    """
 
     kind: EventKind
     since: datetime
     reason: str
+    is_flapping: bool = False

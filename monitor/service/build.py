@@ -137,6 +137,7 @@ async def build(
         reachability = Reachability(
             unreachable_after=config.poll.unreachable_after,
             reported=outages,
+            reports=await store.call(store.outages.reports),
             flapping_rules=flapping_rules,
         )
         context = Context(

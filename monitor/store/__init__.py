@@ -192,5 +192,6 @@ class Store:
                 + self.history.prune(connection, before)
                 + self.names.prune(connection, before)
                 + self.cards.prune(connection, before)
+                + self.outages.prune(connection, before)
                 + self.snapshots.prune(connection, before, watched)
             )

@@ -218,6 +218,10 @@ outage = Table(
     Column("kind", Text, nullable=False),
     Column("since", Instant, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("is_flapping", Boolean, nullable=False),
+    # The last reports of it, those of its end as well, and when it ended: NULL while it lasts.
+    Column("reported_at", _json(tuple[datetime, ...]), nullable=False),
+    Column("ended_at", Instant),
 )
 
 name = Table(

@@ -114,11 +114,16 @@ class OutageReporter:
             destinations=await self._destinations(news),
         )
         await self._context.outage_log.report(news.scope, news.kind, news.outage, notices)
-        self._context.reachability.adopt(news)
+        self._context.reachability.adopt(news, self._context.now())
 
     def _message(self, news: ReachabilityChange, *, was_seen: bool) -> Message:
-        title = self._subject(news).name
+        title, flapping_since = self._subject(news).name, news.flapping_since
+        window = self._context.flapping_rules.window
         match news.kind:
+            case EventKind.REACHABLE if flapping_since is not None:
+                return render.stays_reachable(title, flapping_since, window)
+            case _ if flapping_since is not None:
+                return render.comes_and_goes(title, news.reason, flapping_since, window)
             case EventKind.REMOVED:
                 return render.removed(title, news.reason, news.since, was_seen=was_seen)
             case EventKind.UNREACHABLE:

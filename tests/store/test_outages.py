@@ -36,3 +36,23 @@ def test_an_outage_of_no_target_can_be_notified_of(store: Store) -> None:
     store.outages.save("platform", Outage(EventKind.UNREACHABLE, NOON, ""), (news,), now=NOON)
 
     assert next_notification(store).target is None
+
+
+def test_when_an_outage_was_reported_is_known_beyond_its_end_until_it_is_pruned(
+    path: Path,
+) -> None:
+    lost = Outage(EventKind.UNREACHABLE, NOON, "503", is_flapping=True)
+    with Store.open(url_of(path), now=NOON) as store:
+        store.outages.save("platform", lost, now=NOON)
+        store.outages.save("platform", None, now=NOON + MINUTE)
+        store.outages.save("platform", lost, now=NOON + 2 * MINUTE)
+
+    with Store.open(url_of(path), now=NOON) as store:
+        assert store.outages.load() == {"platform": lost}
+        assert store.outages.reports() == {"platform": (NOON, NOON + MINUTE, NOON + 2 * MINUTE)}
+
+        store.prune(NOON + 9 * MINUTE)
+        assert store.outages.load() == {"platform": lost}
+        store.outages.save("platform", None, now=NOON + 3 * MINUTE)
+        store.prune(NOON + 4 * MINUTE)
+        assert store.outages.reports() == {}

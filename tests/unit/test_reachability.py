@@ -42,7 +42,7 @@ def fail(
     """Let a poll fail, and what is to be told of it be kept."""
     news = seer.failed(target, error, now)
     if news is not None:
-        seer.adopt(news)
+        seer.adopt(news, now)
     return news
 
 
@@ -52,7 +52,7 @@ def succeed(
     """Let a poll come through, and what is to be told of it be kept."""
     again = seer.succeeded(target, now)
     for news in again:
-        seer.adopt(news)
+        seer.adopt(news, now)
     return again
 
 
@@ -292,31 +292,81 @@ def test_sight_that_could_not_be_kept_is_told_at_the_next_success() -> None:
 # What comes and goes
 
 
-def coming_and_going(seer: Reachability, times: int) -> list[str]:
-    """Let the platform be away for three of every five minutes; returns what is told."""
-    told: list[str] = []
-    for number in range(times):
-        begun = number * 5
-        news = [fail(seer, ONE, DOWN, after(begun + minute)) for minute in range(3)]
-        told += [str(one.kind) for one in news if one is not None]
-        told += [str(one.kind) for one in succeed(seer, ONE, after(begun + 3))]
+def coming_and_going(
+    seer: Reachability, times: range, *, every: float = 5, error: NuonError = DOWN
+) -> list[ReachabilityChange]:
+    """Let the platform be away for three minutes of each span; returns what is told."""
+    told: list[ReachabilityChange] = []
+    for number in times:
+        begun = number * every
+        news = [fail(seer, ONE, error, after(begun + minute)) for minute in range(3)]
+        told += [one for one in news if one is not None]
+        told += succeed(seer, ONE, after(begun + 3))
     return told
 
 
-def test_what_comes_and_goes_is_unreachable_until_it_stays() -> None:
+def kinds(told: list[ReachabilityChange]) -> list[str]:
+    return [str(one.kind) for one in told]
+
+
+@pytest.mark.parametrize("every", [4, 5, 10])
+@pytest.mark.parametrize("error", [DOWN, REMOVED], ids=["unreachable", "removed"])
+def test_what_comes_and_goes_is_told_once_until_it_stays(error: NuonError, every: float) -> None:
     seer = reachability()
 
-    assert coming_and_going(seer, 50) == ["unreachable", "reachable"] * 4 + ["unreachable"]
-    assert succeed(seer, ONE, after(50 * 5 + 26)) == ()
-    assert len(succeed(seer, ONE, after(50 * 5 + 28))) == 1
-    assert succeed(seer, ONE, after(50 * 5 + 29)) == ()
+    told = coming_and_going(seer, range(100), every=every, error=error)
+    last_failed = 99 * every + 2
+    assert succeed(seer, ONE, after(last_failed + 29)) == ()
+    told += succeed(seer, ONE, after(last_failed + 30))
+    assert succeed(seer, ONE, after(last_failed + 31)) == ()
+
+    kind = "removed" if error is REMOVED else "unreachable"
+    assert kinds(told) == [kind, "reachable"] * 3
+    assert [one.flapping_since for one in told[:4]] == [None] * 4
+    assert told[4].flapping_since == after(2)  # the first report
+    assert told[5].flapping_since == told[4].since
+
+
+def test_a_restart_counts_on_what_came_and_went() -> None:
+    first = reachability()
+    told = coming_and_going(first, range(2))
+    reports = {PLATFORM: [after(2), after(3), after(7), after(8)]}
+
+    second = Reachability(unreachable_after=timedelta(minutes=2), reported={}, reports=reports)
+    told += coming_and_going(second, range(2, 10))
+
+    assert kinds(told) == ["unreachable", "reachable"] * 2 + ["unreachable"]
+    assert told[-1].flapping_since == after(2)
+
+
+def test_after_a_restart_what_came_and_went_has_to_stay_for_the_whole_window() -> None:
+    flapping = Outage(EventKind.UNREACHABLE, NOON, "503", is_flapping=True)
+    seer = reachability({PLATFORM: flapping})
+
+    assert succeed(seer, ONE, after(100)) == ()
+    assert succeed(seer, ONE, after(129)) == ()
+    assert kinds(list(succeed(seer, ONE, after(130)))) == ["reachable"]
+
+
+def test_one_watch_that_cannot_be_reached_does_not_keep_the_platform_away() -> None:
+    seer = reachability({PLATFORM: Outage(EventKind.UNREACHABLE, NOON, "503", is_flapping=True)})
+    fail(seer, ONE, DOWN, after(0))
+    told: list[ReachabilityChange] = []
+    for minute in range(1, 32):
+        told += succeed(seer, OTHER, after(minute))
+        fail(seer, ONE, DOWN, after(minute))
+
+    assert [one.target for one in told] == [None]
 
 
 def test_what_comes_and_goes_rarely_is_told_each_time() -> None:
     seer = Reachability(
         unreachable_after=timedelta(minutes=2),
         reported={},
-        flapping_rules=FlappingRules(after=3, window=timedelta(minutes=10)),
+        flapping_rules=FlappingRules(after=3, window=timedelta(minutes=7)),
     )
 
-    assert coming_and_going(seer, 9) == ["unreachable", "reachable"] * 9
+    told = coming_and_going(seer, range(9))
+
+    assert kinds(told) == ["unreachable", "reachable"] * 9
+    assert not any(one.flapping_since for one in told)

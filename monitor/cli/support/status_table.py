@@ -19,7 +19,7 @@ from monitor.cli.support.read_status import Row, TargetStatus, View
 from monitor.compose.phrases import phrase_of
 from monitor.config import Config
 from monitor.decide.reachability import scope_of
-from monitor.model import EventKind
+from monitor.model import EventKind, Outage
 from monitor.text import duration_words, plain
 
 _ALERTS_SHOWN = 3
@@ -161,8 +161,7 @@ def _changed(row: Row, now: datetime) -> str:
 def _troubles(row: Row, now: datetime) -> Iterator[Text]:
     """Yield what is wrong and since when, in a line each."""
     if (outage := row.outage) is not None:
-        since = f"{outage.kind} for {duration_words(now - outage.since)}"
-        yield Text(f"{since}: {plain(outage.reason, 600)}")
+        yield Text(f"{outage.kind} {_lasts(outage, now)}: {plain(outage.reason, 600)}")
     if row.healed_by is not None:
         yield Text(f"healed by the newer {row.healed_by}")
     for alert in row.troubles[:_ALERTS_SHOWN]:
@@ -206,8 +205,13 @@ def _outages_of_no_row(view: View) -> Iterator[str]:
     for scope, outage in view.outages.items():
         if scope not in of_rows:
             word = "lost" if outage.kind is EventKind.REMOVED else "unreachable"
-            since = f"{plain(scope, 200)} is {word} for"
-            yield f"{since} {duration_words(view.now - outage.since)}: {plain(outage.reason, 300)}"
+            since = f"{plain(scope, 200)} is {word} {_lasts(outage, view.now)}"
+            yield f"{since}: {plain(outage.reason, 300)}"
+
+
+def _lasts(outage: Outage, now: datetime) -> str:
+    comes_and_goes = " (it comes and goes)" if outage.is_flapping else ""
+    return f"for {duration_words(now - outage.since)}{comes_and_goes}"
 
 
 def _silence_of_the_daemon(config: Config, view: View) -> Iterator[str]:

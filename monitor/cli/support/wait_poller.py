@@ -159,14 +159,14 @@ class Follower:
             return Look(self._view, is_unreachable=True)
         if will_never_work:
             raise error
-        self._reachability.adopt(news)
+        self._reachability.adopt(news, self._now())
         sentence = f"cannot be seen, trying again: {plain(news.reason, 300)}"
         return Look(self._view, reachability=sentence, is_unreachable=True)
 
     def _sees_again(self) -> str:
         sentence = ""
         for news in self._reachability.succeeded(self._target, self._now()):
-            self._reachability.adopt(news)
+            self._reachability.adopt(news, self._now())
             sentence = f"can be seen again, after {duration_words(self._now() - news.since)}"
         return sentence
 

@@ -34,9 +34,11 @@ from monitor.compose.render.groups import group
 from monitor.compose.render.layout import View
 from monitor.compose.render.links import Links
 from monitor.compose.render.notices import (
+    comes_and_goes,
     reachable,
     refused,
     removed,
+    stays_reachable,
     store_lost,
     taken_again,
     test_message,
@@ -64,6 +66,7 @@ __all__ = [
     "View",
     "away_summary",
     "card",
+    "comes_and_goes",
     "digest",
     "first_line",
     "gathered",
@@ -82,6 +85,7 @@ __all__ = [
     "retold",
     "shown_ids",
     "standalone",
+    "stays_reachable",
     "store_lost",
     "table",
     "taken_again",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from monitor.compose.render.blocks import TITLE_LIMIT, bold, date, headed_message, line, title_words
 from monitor.model import Message
@@ -39,6 +39,46 @@ def reachable(scope_title: str, since: datetime, until: datetime) -> Message:
                 line(
                     f"No poll came through for {duration_words(until - since)}, since ",
                     date(since),
+                )
+            ]
+        ],
+    )
+
+
+def comes_and_goes(scope_title: str, reason: str, since: datetime, window: timedelta) -> Message:
+    """Say that polls come through and do not, again and again; it is the last that is said of it.
+
+    Until they came through for the `window`.
+    """
+    return headed_message(
+        f"⚠️ {title_words(scope_title)} comes and goes",
+        [
+            [
+                line(
+                    "It can be seen and cannot, again and again since ",
+                    date(since),
+                    ": ",
+                    plain(reason, _REASON_LIMIT),
+                ),
+                line(
+                    "The next message says that it could be seen for ",
+                    f"{duration_words(window)} on end.",
+                ),
+            ]
+        ],
+    )
+
+
+def stays_reachable(scope_title: str, since: datetime, window: timedelta) -> Message:
+    """Say that what came and went since then can be seen, and has been for the `window`."""
+    return headed_message(
+        f"✅ {title_words(scope_title)} can be seen again",
+        [
+            [
+                line(
+                    "It came and went since ",
+                    date(since),
+                    f", and could be seen for the last {duration_words(window)} on end.",
                 )
             ]
         ],

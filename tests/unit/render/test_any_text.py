@@ -280,6 +280,8 @@ def test_messages_about_sight_hold_no_foreign_markup(name: str, reason: str) -> 
     for message in (
         render.unreachable(name, reason, NOON),
         render.reachable(name, NOON, after(1)),
+        render.comes_and_goes(name, reason, NOON, timedelta(minutes=30)),
+        render.stays_reachable(name, NOON, timedelta(minutes=30)),
         render.removed(name, reason, NOON),
         render.test_message(name, NOON),
     ):

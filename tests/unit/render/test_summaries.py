@@ -93,6 +93,18 @@ def test_blindness_and_sight_and_loss_are_told_with_their_times() -> None:
         "✅ Nuon can be seen again\n---\n"
         "No poll came through for 42 min, since 2025-12-01 12:00 UTC"
     )
+    half_an_hour = timedelta(minutes=30)
+    assert drawn(render.comes_and_goes("Nuon", "no answer within 30 s", NOON, half_an_hour)) == (
+        "⚠️ Nuon comes and goes\n---\n"
+        "It can be seen and cannot, again and again since 2025-12-01 12:00 UTC: "
+        "no answer within 30 s\n"
+        "The next message says that it could be seen for 30 min on end."
+    )
+    assert drawn(render.stays_reachable("Nuon", NOON, half_an_hour)) == (
+        "✅ Nuon can be seen again\n---\n"
+        "It came and went since 2025-12-01 12:00 UTC, "
+        "and could be seen for the last 30 min on end."
+    )
     assert drawn(render.removed("checkout-api", "not found", NOON)) == (
         "❓ checkout-api is not on Nuon any more\n---\n"
         "Since 2025-12-01 12:00 UTC the platform answers: not found"

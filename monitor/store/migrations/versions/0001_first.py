@@ -98,6 +98,9 @@ def upgrade() -> None:
         sa.Column("kind", sa.Text, nullable=False),
         sa.Column("since", sa.BigInteger, nullable=False),
         sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("is_flapping", sa.Boolean, nullable=False),
+        sa.Column("reported_at", sa.LargeBinary, nullable=False),
+        sa.Column("ended_at", sa.BigInteger),
     )
     op.create_table(
         "name",
