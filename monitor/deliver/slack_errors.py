@@ -57,13 +57,13 @@ _REFUSALS: Mapping[str, Refusal] = {
         "invalid_blocks invalid_blocks_format msg_blocks_too_long msg_too_long no_text"
         " invalid_arg_name invalid_arguments invalid_array_arg invalid_charset"
         " invalid_form_data invalid_post_type missing_post_type invalid_json json_not_object"
-        " metadata_too_large metadata_must_be_sent_from_app invalid_metadata_format"
+        " block_mismatch metadata_too_large metadata_must_be_sent_from_app invalid_metadata_format"
         " invalid_metadata_schema invalid_payload",
     ),
     **_codes(
         Refusal.CARD,
         "message_not_found cant_update_message edit_window_closed thread_not_found"
-        " restricted_action_thread_locked cannot_reply_to_message block_mismatch",
+        " restricted_action_thread_locked cannot_reply_to_message",
     ),
     **_codes(Refusal.QUOTA, "message_limit_exceeded"),
 }
