@@ -85,7 +85,7 @@ class Relations(Records):
         builds = Builds(self.cast, self.deploy_id, self.life, self.install_id)
         return {
             "created_by": self.account(),
-            "action_workflow_runs": [self.retried_run(), self.action_run()],
+            "action_workflow_runs": [self.action_run(), self.retried_run()],
             "component_build": builds.component_build(),
             "log_stream": self.log_stream(),
             "oci_artifact": builds.oci_artifact(),

@@ -85,6 +85,7 @@ async def a_siege(
         release_id = world.platform.add(scenario, seed=1)
         document = msgspec.json.encode(world.platform.rollout(release_id).state_at(120))
         world.own["nuon"] = f'api_url = "{server.url}"\n{nuon}'
+        world.own["notify"] = "flapping_after = 1000"  # each attack is an outage of its own
         async with world.monitor(release_id) as app:
             siege = Siege(world, app, server, release_id, document)
             await siege.look()
