@@ -17,7 +17,7 @@ import msgspec
 from monitor.compose import render
 from monitor.compose.templates import Facts, FilledTemplates, MessageTemplates
 from monitor.decide.dispatch import Dispatch, Entry, HeldBack, News
-from monitor.decide.progress import add_up, last_change, starter_of
+from monitor.decide.progress import add_up, app_of, last_change, starter_of
 from monitor.kinds import profile_of
 from monitor.model import (
     Card,
@@ -123,7 +123,7 @@ def filled(
         return None
     root, called = view.snapshot.root, view.names
     progress = add_up(tuple(stage.progress for stage in view.stages))
-    app_id = root.app_id or view.apps.get(root.component_id, "")
+    app_id = app_of(root, view.apps)
     return templates.fill(
         Facts(
             kind=view.snapshot.target.kind,

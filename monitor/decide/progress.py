@@ -143,6 +143,26 @@ def add_up(parts: tuple[Progress, ...]) -> Progress:
     )
 
 
+def app_of(root: Entity, apps: Mapping[str, str], part: Entity | None = None) -> str:
+    """Return the app that a rollout, or a part of one, is of; empty where it is not known.
+
+    `apps` are those of components and installs, by their ids.
+    """
+    if root.app_id:
+        return root.app_id
+    ids = (part.component_id, part.install_id) if part else ()
+    owners = (*ids, root.component_id, install_of(root))
+    return next((apps[owner] for owner in owners if owner in apps), "")
+
+
+def install_of(root: Entity) -> str:
+    """Return the install that a rollout is at; of several, which are of one app, the first."""
+    if root.install_id or root.kind.is_perpetual:
+        return root.install_id
+    installs = (unit.install_id for step in root.children for unit in step.children)
+    return next(filter(None, installs), "")
+
+
 def starter_of(root: Entity, people: Mapping[str, str]) -> str:
     """Return who started a rollout, by e-mail; empty where that is not known."""
     return email_of(root.created_by, people)

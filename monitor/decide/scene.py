@@ -17,7 +17,7 @@ class Scene:
     """All that is known of a rollout and of the watch that it belongs to.
 
     `default_destinations` are the channels of the watches that lead to it. `names` are those of
-    things by their ids, `apps` the ids of components' apps by the components' ids; both may
+    things by their ids, `apps` the ids of the apps of components and installs, by theirs; both may
     lack any.
     """
 
@@ -84,7 +84,7 @@ class EventFacts:
         if event.level > Level.STEP and any(step.app_id for step in root.children):
             owners = (s for s in root.children if any(u.id == entity.id for u in s.children))
             return next((step.app_id for step in owners), "")
-        return root.app_id or self._scene.apps.get(entity.component_id or root.component_id, "")
+        return progress.app_of(root, self._scene.apps, entity)
 
     def _named(self, identifier: str) -> Named:
         return Named(identifier, self._scene.names.get(identifier, ""))

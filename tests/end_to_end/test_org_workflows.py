@@ -124,3 +124,23 @@ async def test_a_row_without_an_id_is_counted_and_logged_once_and_costs_no_other
         counted = app.metrics.registry.get_sample_value("nuon_monitor_rows_without_id_total")
     assert counted == 1
     assert [entry["rows"] for entry in logs if entry["event"] == "rows_without_id"] == [1]
+
+
+async def test_routes_know_the_app_of_a_workflow_and_of_a_change_by_their_installs(
+    scene: Scene,
+) -> None:
+    scene.watches += '\n[[route]]\nmatch.app = "storefront"\nchannel = "#others"'
+    scene.platform.answers["/v1/apps/app2"] = {"id": "app2", "name": "Billing"}
+    scene.add_install("inl9", app_id="app2")
+    scene.add_workflow("inw-ours", "inl1", "provision")
+    scene.add_workflow("inw-theirs", "inl9", "provision")
+    for number in (2, 3):
+        metadata = {"runbook_name": "rotate-keys", "runbook_config_id": "rbc1"}
+        scene.add_workflow(f"inw-{number}", f"inl{number}", "runbook_run", metadata=metadata)
+    async with scene.monitor() as app:
+        await scene.look(app)
+
+    assert len(scene.posts("others")) == 2
+    assert any("rotate-keys" in text for text in scene.posts("others"))
+    (theirs,) = scene.posts()
+    assert "inl9-prod" in theirs

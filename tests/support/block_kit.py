@@ -20,7 +20,7 @@ from monitor.model import Message
 _OUR_WORDS = (
     *("Open in Nuon", "Open install", "Open workflow", "Open app", "Open the first", "Open"),
     *("All failures", "Open step", "Open run", "Open releases", "Open logs", "Open build"),
-    *("component", "app", "the card", "the attempt before"),
+    *("component", "install", "app", "the card", "the attempt before"),
     *("homepage", "documentation", "community", "GitHub", "demo"),
 )
 _ADDRESS = re.compile(r"https?://\S{1,500}")

@@ -169,7 +169,7 @@ def shown_ids(
         root.component_id,
         root.app_id,
         "" if root.fact("message") else root.build_id,
-        root.install_id,
+        root.install_id if root.app_id or root.component_id else progress.install_of(root),
         root.created_by if progress.is_account(root.created_by) else "",
         *(event.reason.by for event in events if progress.is_account(event.reason.by)),
         *(alert.reason.by for alert in state.alerts if progress.is_account(alert.reason.by)),

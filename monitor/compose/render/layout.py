@@ -28,8 +28,8 @@ class View:
     """What a message is drawn from.
 
     `title` is the watch's own name. `names` are those of installs, components and apps by
-    their ids, `apps` the ids of the apps that components belong to, `commits` those of builds;
-    each may lack any.
+    their ids, `apps` the ids of the apps that components and installs belong to, `commits` those
+    of builds; each may lack any.
     `previous_url` leads to the card of the attempt before, `card_url` to this one's where the
     message is in another channel, `table_url` to the table of all that fails. `silences` are
     sentences, `filled` is what the user's own templates say.

@@ -10,7 +10,7 @@ import msgspec
 from monitor.compose.render.blocks import Element, link
 from monitor.compose.render.layout import Layout
 from monitor.compose.render.links import URL_LIMIT
-from monitor.decide.progress import is_failed_by_build
+from monitor.decide.progress import app_of, is_failed_by_build
 from monitor.kinds.profile import DashboardPage
 from monitor.model import Entity
 
@@ -52,7 +52,7 @@ def page_of_unit(layout: Layout, unit: Entity) -> Page | None:
 def page_of_build(layout: Layout) -> Page | None:
     """Return the page of the build that is rolled out."""
     root, view = layout.root, layout.view
-    app_id = root.app_id or view.apps.get(root.component_id, "")
+    app_id = app_of(root, view.apps)
     component = ("apps", app_id, "components", root.component_id)
     url = view.links.to(*component, "builds", root.build_id)
     return Page(url, "Open build") if url else None
@@ -80,11 +80,12 @@ def _page(
 
 
 def links_to_origin(layout: Layout) -> Iterator[Element]:
-    """Yield links to the component and the app that are rolled out."""
+    """Yield links to what is rolled out, and to the one install that it is rolled out to."""
     root, view = layout.root, layout.view
-    app_id = root.app_id or view.apps.get(root.component_id, "")
+    app_id = app_of(root, view.apps)
     for words, url in (
         ("component", view.links.component(app_id, root.component_id)),
+        ("install", view.links.install(root.install_id)),
         ("app", view.links.app(app_id)),
     ):
         if url:

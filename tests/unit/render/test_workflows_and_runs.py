@@ -53,7 +53,7 @@ def test_a_workflow_is_called_by_what_it_does_and_where_and_drawn_in_groups_and_
 
     assert drawn(render.card(view(root, names=NAMES))) == (
         "❌ deploy of components on hooli-prod failed at group 2 of 4\n---\n"
-        "workflow inwk2v9… · started 2025-12-01 12:00 UTC\n"
+        "workflow inwk2v9… · started 2025-12-01 12:00 UTC · [install]\n"
         "▓▓▓▓▓▓░░░░░░░░░░  2 of 5 steps · 1 failed · after 9 min\n---\n"
         "✓ sandbox · 1 step · 2 min\n"
         "✗ group 2 · 1 of 2 steps · 1 failed · 2 min\n"
@@ -68,7 +68,7 @@ def test_a_workflow_that_was_cancelled_is_not_said_to_have_failed() -> None:
 
     assert lines_of(render.card(view(root, names=NAMES))) == [
         "❌ deploy of components on hooli-prod was cancelled",
-        "workflow inwk2v9… · started 2025-12-01 12:00 UTC",
+        "workflow inwk2v9… · started 2025-12-01 12:00 UTC · [install]",
         "░░░░░░░░░░░░░░░░  0 of 1 step · 1 ended otherwise · after 9 min",
         "⊘ group 1 · 0 of 1 step · 1 ended otherwise · 2 min",
         "⊘ apply api was cancelled  [Open workflow]",
