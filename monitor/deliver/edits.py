@@ -18,7 +18,7 @@ from monitor.deliver.sending import Destination
 from monitor.errors import DestinationRejected, DestinationUnavailable
 from monitor.metrics import Metrics
 from monitor.model import Form, Target
-from monitor.store import Edit, StoreThread
+from monitor.store import Edit, StoreThread, UnreadableMessage
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +46,15 @@ class Edits:
             limit=len(self._under_way) + 1,
             refused=refused,
         )
-        edit = next((one for one in due if _card_of(one) not in self._under_way), None)
+        edit = None
+        for one in due:
+            if isinstance(one.message, UnreadableMessage):
+                await Editing(self, one).set_aside(
+                    f"it is stored in a form that cannot be read: {one.message.reason}"
+                )
+            elif _card_of(one) not in self._under_way:
+                edit = one
+                break
         if edit is None:
             yield None
             return

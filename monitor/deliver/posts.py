@@ -21,7 +21,7 @@ from monitor.deliver.sending import Destination
 from monitor.errors import DestinationRejected, DestinationUnavailable
 from monitor.metrics import Metrics
 from monitor.model import Form, MessageRef
-from monitor.store import DeliveryState, QueuedNotification, StoreThread
+from monitor.store import DeliveryState, QueuedNotification, StoreThread, UnreadableMessage
 
 log = structlog.get_logger(__name__)
 
@@ -47,13 +47,18 @@ class Posts:
         self._unmarked: dict[str, Callable[[], Awaitable[None]]] = {}
 
     async def next(self, destination: str) -> Posting | None:
-        """Return the next post of a destination that is due."""
+        """Return the next post of a destination that is due; what cannot be read is set aside."""
         outbox = self.store.outbox
         while queued := await self.store.call(outbox.next_notification, destination, self.now()):
-            if queued.state is not DeliveryState.SENDING:
-                return Posting(self, queued)
-            await self.store.call(outbox.doubt, queued.id)
-            self.doubted()
+            if queued.state is DeliveryState.SENDING:
+                await self.store.call(outbox.doubt, queued.id)
+                self.doubted()
+                continue
+            posting = Posting(self, queued)
+            await posting.take_newest()
+            if (reason := posting.why_unreadable) is None:
+                return posting
+            await posting.set_aside(f"it is stored in a form that cannot be read: {reason}")
         return None
 
     def note_accepted(self, destination: str, mark: Callable[[], Awaitable[None]]) -> None:
@@ -101,8 +106,12 @@ class Posting:
             is_plain_text=is_plain_text,
         )
 
+    @property
+    def why_unreadable(self) -> str | None:
+        message = self._queued.message
+        return message.reason if isinstance(message, UnreadableMessage) else None
+
     async def begin(self) -> None:
-        await self._take_newest()
         now = self._posts.now()
         # One that a crash left unfinished may still arrive: it is not searched for at once.
         await self._posts.store.call(
@@ -112,7 +121,7 @@ class Posting:
             next_try_at=now + self._posts.times.first,
         )
 
-    async def _take_newest(self) -> None:
+    async def take_newest(self) -> None:
         """Bring a card to its newest content."""
         queued = self._queued
         if queued.form not in (Form.CARD, Form.TABLE) or queued.target is None:

@@ -42,6 +42,7 @@ from monitor.store.outbox import Counts, Due, Outbox
 from monitor.store.queued import DeliveryState, QueuedNotification
 from monitor.store.quiet import HeldLines, Silences
 from monitor.store.snapshots import Snapshots, StoredTarget
+from monitor.store.tables import UnreadableMessage
 from monitor.store.thread import StoreThread
 
 __all__ = [
@@ -68,6 +69,7 @@ __all__ = [
     "StoreThread",
     "StoredTarget",
     "Stray",
+    "UnreadableMessage",
     "Waiting",
     "WaitingRow",
     "copy_of",

@@ -28,7 +28,15 @@ from monitor.model import Form, Group, Target
 from monitor.store.database import Database
 from monitor.store.queued import DeliveryState
 from monitor.store.sending_order import CARD_KEY
-from monitor.store.tables import card, held, is_open, leads_to, notification, target
+from monitor.store.tables import (
+    UnreadableMessage,
+    card,
+    held,
+    is_open,
+    leads_to,
+    notification,
+    target,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,9 +213,9 @@ def _move_card(connection: Connection, row: Row[Any], move: Move) -> None:
         return
     newest = connection.execute(select(card.c.wanted).where(of_card)).scalar()
     connection.execute(delete(card).where(of_card))
-    _move_row(
-        connection, row, move.destination, Form.MESSAGE, **({"message": newest} if newest else {})
-    )
+    is_readable = newest is not None and not isinstance(newest, UnreadableMessage)
+    content = {"message": newest} if is_readable else {}
+    _move_row(connection, row, move.destination, Form.MESSAGE, **content)
 
 
 def _has_card(connection: Connection, row: Row[Any], destination: str) -> bool:

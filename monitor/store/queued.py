@@ -11,7 +11,7 @@ from sqlalchemy import Row, and_, select
 
 from monitor.model import EventKind, Form, Mention, Message, MessageRef, Target
 from monitor.store.sending_order import IN_THREAD, is_of_same_card
-from monitor.store.tables import card, notification
+from monitor.store.tables import UnreadableMessage, card, notification
 
 
 class DeliveryState(StrEnum):
@@ -34,6 +34,7 @@ class QueuedNotification:
     `next_try_at` is None when it may go at once. With `in_doubt` an earlier attempt's outcome
     is unknown: the last one began, or failed, at `attempted_at`. `thread` is the card that a
     reply belongs under, where it is posted.
+    Where it is stored in a form that cannot be read, `message` is an `UnreadableMessage`.
     `folded_count` is how many others it tells as well, which were never sent by themselves.
     """
 
@@ -86,11 +87,11 @@ def queued_of(row: Row[Any]) -> QueuedNotification:
         form=Form(row.form),
         target=None if row.target_id is None else Target(row.target_kind, row.target_id),
         attempt=row.attempt,
-        events=row.events,
+        events=row.events or (),
         is_broadcast=row.is_broadcast,
         headline=row.headline,
-        mentions=row.mentions,
-        message=row.message,
+        mentions=row.mentions or (),
+        message=_message_of(row),
         state=DeliveryState(row.state),
         attempts=row.attempts,
         next_try_at=row.next_try_at,
@@ -104,3 +105,12 @@ def queued_of(row: Row[Any]) -> QueuedNotification:
         attempted_at=row.attempted_at,
         first_attempted_at=row.first_attempted_at,
     )
+
+
+def _message_of(row: Row[Any]) -> Message:
+    """Return the message of a row: none to be sent where not all of the row can be read."""
+    message: Message = row.message
+    if row.events is None or row.mentions is None:
+        name = "events" if row.events is None else "mentions"
+        return UnreadableMessage(message.text, reason=f"its {name} cannot be read")
+    return message

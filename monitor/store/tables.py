@@ -61,6 +61,12 @@ class Instant(TypeDecorator[datetime]):
         return None if value is None else _EPOCH + value * _MICROSECOND
 
 
+class UnreadableMessage(Message, frozen=True):
+    """What stands for a message that is stored in a form that cannot be read, and why."""
+
+    reason: str = ""
+
+
 class Encoded(TypeDecorator[T]):
     """A value as the bytes that `encode` makes of it."""
 
@@ -81,6 +87,35 @@ class Encoded(TypeDecorator[T]):
 
 def _json(type_: Any) -> Encoded[Any]:
     return Encoded(msgspec.json.encode, msgspec.json.Decoder(type_).decode)
+
+
+def _message() -> Encoded[Message]:
+    """A message; one that cannot be read is no reason to fail all that is read with it."""
+    decoder = msgspec.json.Decoder(Message)
+
+    def decode(stored: bytes) -> Message:
+        try:
+            return decoder.decode(stored)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            return UnreadableMessage(
+                "(it is stored in a form that cannot be read)", reason=str(error)
+            )
+
+    return Encoded(msgspec.json.encode, decode)
+
+
+def _list_of(type_: Any) -> Encoded[tuple[Any, ...] | None]:
+    """Several values, or None where what is stored cannot be read."""
+    decoder = msgspec.json.Decoder(tuple[type_, ...])
+
+    def decode(stored: bytes) -> tuple[Any, ...] | None:
+        try:
+            values: tuple[Any, ...] = decoder.decode(stored)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+        return values
+
+    return Encoded(msgspec.json.encode, decode)
 
 
 def insert_into(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
@@ -155,7 +190,7 @@ card = Table(
     Column("form", Text, primary_key=True),
     Column("channel_id", Text),
     Column("ts", Text),
-    Column("wanted", _json(Message), nullable=False),
+    Column("wanted", _message(), nullable=False),
     Column("wanted_fingerprint", LargeBinary, nullable=False),
     Column("shown_fingerprint", LargeBinary),
     Column("urgency", Integer, nullable=False),
@@ -180,11 +215,11 @@ notification = Table(
     Column("target_kind", Text),
     Column("target_id", Text),
     Column("attempt", Integer, nullable=False),
-    Column("events", _json(tuple[EventKind, ...]), nullable=False),
+    Column("events", _list_of(EventKind), nullable=False),
     Column("is_broadcast", Boolean, nullable=False),
     Column("headline", Text, nullable=False),
-    Column("mentions", _json(tuple[Mention, ...]), nullable=False),
-    Column("message", _json(Message), nullable=False),
+    Column("mentions", _list_of(Mention), nullable=False),
+    Column("message", _message(), nullable=False),
     # Of its rollout, changed with it: what is sent next is found by an index.
     Column("urgency", Integer, nullable=False),
     Column("state", Text, nullable=False),
