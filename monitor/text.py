@@ -18,11 +18,24 @@ _TERMINAL_CODES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|
 # Fillers that look like an empty place; everything else that is blank `str.split` knows.
 _BLANKS = re.compile("[\u115f\u1160\u2800\u3164\uffa0]")
 # Control characters, lone surrogates, and whatever is invisible or turns the direction of
-# writing around (Unicode's default ignorable and bidirectional control characters).
+# writing around (Unicode's default ignorable and bidirectional control characters), but for
+# what joins or parts its neighbours.
 _UNSEEN = re.compile(
     "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u17b4\u17b5\u180b-\u180f"
-    "\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff0-\ufffb\ud800-\udfff"
+    "\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0d\ufeff\ufff0-\ufffb\ud800-\udfff"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+# Persian and the scripts of India part and join letters with them, families of emoji are joined
+# by one, and a selector makes an emoji of a sign. Anywhere else they are unseen as well: two
+# names that differ by one of them would look the same.
+_JOINERS = re.compile("[\u200c\u200d\ufe0e\ufe0f]")
+_JOINED_LETTERS = "[\u0600-\u08ff\u0900-\u0dff\u0f00-\u109f\u1780-\u18af]"
+_JOINED_SIGNS = "[\u2190-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff]"
+_STRAY_JOINERS = re.compile(
+    f"(?<!{_JOINED_LETTERS})\u200c|\u200c(?!{_JOINED_LETTERS})"
+    f"|(?<!{_JOINED_LETTERS})(?<!{_JOINED_SIGNS})(?<!\ufe0f)\u200d"
+    f"|\u200d(?!{_JOINED_LETTERS}|{_JOINED_SIGNS})"
+    f"|(?<!{_JOINED_SIGNS})(?<![0-9#*\u00a9\u00ae\u203c\u2049\u2122\u2139])[\ufe0e\ufe0f]"
 )
 
 
@@ -38,10 +51,11 @@ def plain(foreign: str, limit: int, *, fallback: str = NO_TEXT) -> str:
     else:
         shown = _TERMINAL_CODES.sub("", looked_at)
         shown = _UNSEEN.sub("", _BLANKS.sub(" ", shown))
+        shown = _STRAY_JOINERS.sub("", shown) if _JOINERS.search(shown) else shown
         shown = " ".join(shown.split())
         shown = shown if shown.isascii() else _without_towers(shown)
     if len(shown) > limit or len(foreign) > len(looked_at):
-        shown = shown[: limit - 1].rstrip() + "…"
+        shown = shown[: limit - 1].rstrip(" \u200c\u200d") + "…"
     return shown if shown.strip("…") else fallback
 
 
@@ -99,11 +113,20 @@ def _without_towers(line: str) -> str:
 
 
 # https://docs.slack.dev/messaging/formatting-message-text: only these three can be escaped.
-# The signs that format have no escape, so a character of the same look takes their place.
-_ESCAPES = str.maketrans(
-    {"&": "&amp;", "<": "&lt;", ">": "&gt;", "*": "∗", "~": "∼", "`": "\N{MODIFIER LETTER PRIME}"}
-)
-_UNDERSCORE_AT_AN_EDGE = re.compile(r"(?<![^\W_])_+|_+(?![^\W_])")
+_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+# The signs that format have no escape: where a pair of them would, characters of the same look
+# take their place. A name such as `aws_subnet.__private` or `*.example.com` has no such pair.
+_LOOKALIKES = str.maketrans({"*": "∗", "_": "ˍ", "~": "∼", "`": "\N{MODIFIER LETTER PRIME}"})
+
+
+def _pair_of(sign: str) -> re.Pattern[str]:
+    s = re.escape(sign)
+    if sign == "`":
+        return re.compile(rf"({s}+)([^\n]*?)({s}+)")
+    return re.compile(rf"(?<![^\W_{s}])({s}+)(?=[^\s{s}])([^\n]*?)(?<=[^\s{s}])({s}+)(?![^\W_{s}])")
+
+
+_PAIRS = tuple(map(_pair_of, "*_~`"))
 _COLON_OF_URL_OR_EMOJI = re.compile(r":(?=//|[\w+'-]+:)")
 _WORD_JOINER = "\u2060"
 
@@ -111,12 +134,20 @@ _WORD_JOINER = "\u2060"
 def mrkdwn_escape(shown: str) -> str:
     """Return plain text such that Slack's mrkdwn shows it as it is.
 
-    Nothing in it pings, links, formats or turns into an emoji. An underscore within a word,
-    as in an id, is left alone.
+    Nothing in it pings, links, formats or turns into an emoji. What does nothing of that is left
+    alone.
     """
+    for pair in _PAIRS:
+        # Each pass leaves fewer signs.
+        while pair.search(shown):
+            shown = pair.sub(_without_pair, shown)
     shown = _COLON_OF_URL_OR_EMOJI.sub(":" + _WORD_JOINER, shown)
-    shown = _UNDERSCORE_AT_AN_EDGE.sub(lambda found: "ˍ" * len(found[0]), shown)
     return shown.translate(_ESCAPES)
+
+
+def _without_pair(found: re.Match[str]) -> str:
+    opening, between, closing = found.groups()
+    return f"{opening.translate(_LOOKALIKES)}{between}{closing.translate(_LOOKALIKES)}"
 
 
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"

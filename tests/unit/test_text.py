@@ -9,6 +9,9 @@ from hypothesis import strategies as st
 
 from monitor.text import counted, duration_words, join_names, mrkdwn_escape, plain, short_id
 
+FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467 \u2764\ufe0f\u200d\U0001f525"
+PERSIAN = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"
+
 
 @pytest.mark.parametrize(
     ("foreign", "shown"),
@@ -23,6 +26,12 @@ from monitor.text import counted, duration_words, join_names, mrkdwn_escape, pla
         pytest.param("ac\u200bm\u2060e\ufeff", "acme", id="zero-width characters"),
         pytest.param("a\ufe0fb\U000e0100c\U000e0041", "abc", id="variation selectors and tags"),
         pytest.param("a\ud800b\udfff", "ab", id="half characters"),
+        pytest.param(FAMILY, FAMILY, id="an emoji of several"),
+        pytest.param(
+            "\u26a0\ufe0f 1\ufe0f\u20e3", "\u26a0\ufe0f 1\ufe0f\u20e3", id="signs as emoji"
+        ),
+        pytest.param(PERSIAN, PERSIAN, id="letters that Persian keeps apart"),
+        pytest.param("a\u200cc\u200dme\u200d", "acme", id="joiners that join nothing"),
         pytest.param("x\u3164\u2800y", "x y", id="fillers that look empty"),
         pytest.param("Z\u0301\u0302\u0303\u0304a\u0301", "Z\u0301\u0302a\u0301", id="towers"),
         pytest.param("łódź 東京 कार्य 🚀", "łódź 東京 कार्य 🚀", id="other languages"),
@@ -80,6 +89,11 @@ def test_what_was_made_harmless_once_stays_as_it_is(foreign: str, limit: int) ->
         pytest.param("*bold* ~gone~ `code`", "∗bold∗ ∼gone∼ ʹcodeʹ", id="formats"),
         pytest.param("_quiet_", "ˍquietˍ", id="italics"),
         pytest.param("creating_install_deploys", "creating_install_deploys", id="an id's word"),
+        pytest.param("aws_subnet.__private", "aws_subnet.__private", id="an address of Terraform"),
+        pytest.param(
+            "*.a.example, *.b.example", "*.a.example, *.b.example", id="stars of a pattern"
+        ),
+        pytest.param("a*b*c ~5 min ~/x", "a*b*c ~5 min ~/x", id="signs that format nothing"),
         pytest.param("all :tada: done", "all :\u2060tada: done", id="an emoji"),
         pytest.param("helm: timed out", "helm: timed out", id="an ordinary colon"),
     ],
