@@ -80,7 +80,7 @@ def _page(view: View) -> dict[str, Any]:
 
 
 def _as_dict(row: Row) -> dict[str, Any]:
-    from monitor.compose.phrases import phrase_of
+    from monitor.compose.phrases import why_of
 
     progress = row.progress
     return {
@@ -109,7 +109,7 @@ def _as_dict(row: Row) -> dict[str, Any]:
                 "event": str(alert.kind),
                 "of": row.names.get(alert.alert_key, ""),
                 "since": alert.since.isoformat(),
-                "reason": phrase_of(alert.reason),
+                "reason": why_of(alert.reason),
             }
             for alert in row.alerts
         ],

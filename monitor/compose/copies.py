@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import html
-
+from monitor.compose import render
 from monitor.compose.render import blocks
+from monitor.compose.render.pages import Page
+from monitor.compose.render.sentences import Clause, sentence, spoken
 from monitor.model import Message
 from monitor.text import plain
 
@@ -13,11 +14,12 @@ _SHOWN = 150
 
 def copy_notice(copied: Message, url: str | None) -> Message:
     """Return what stands in place of a copy; `url` leads to the message that is kept."""
-    first_line = html.unescape(copied.text.partition("\n")[0])
-    lines = [blocks.line(f"Sent twice: {plain(first_line, _SHOWN)}")]
+    says = f"Sent twice: {plain(render.first_line(copied), _SHOWN)}"
+    lines = [blocks.line(says)]
     leads_on = "This copy is not kept up to date."
     if url is None:
         lines.append(blocks.line(f"{leads_on} Look for the other message."))
     else:
         lines.append(blocks.line(f"{leads_on} ", blocks.link(url, "Open the other message")))
-    return blocks.bare_message((), lines)
+    page = None if url is None else Page(url, "Open the other message")
+    return blocks.message(spoken(sentence(lambda _: Clause(says)), page), [lines])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from monitor.decide.progress import email_of
@@ -16,30 +16,33 @@ _UTC: Final = ZoneInfo("UTC")
 _SHOWN_OF_AUTHOR: Final = 60
 _SHOWN_OF_REASON: Final = 200
 
-# Each continues the name of what it is about; the arguments of the reason are filled in.
+# Each continues the name of what it is about: what became of it and, behind a colon, why. The
+# arguments of the reason are filled in.
 _PHRASES: Mapping[ReasonKind, str] = {
     ReasonKind.PLATFORM: "{description}",
-    ReasonKind.BEGUN: "has begun",
-    ReasonKind.DONE: "is done",
+    ReasonKind.BEGUN: "started",
+    ReasonKind.DONE: "done",
     ReasonKind.ENDED: "ended as {status}",
-    ReasonKind.ENDED_UNCOUNTED: "ended as {status}, which the step does not count as an end",
-    ReasonKind.UNKNOWN_STATUS: "has a status that is not known here: {status}",
-    ReasonKind.TRIED_AGAIN: "is being tried again",
+    ReasonKind.ENDED_UNCOUNTED: (
+        "ended as {status}: the step does not count that as an end and waits on"
+    ),
+    ReasonKind.UNKNOWN_STATUS: "has an unknown status, {status}",
+    ReasonKind.TRIED_AGAIN: "is being retried",
     ReasonKind.SUCCEEDED_AFTER_FAILING: "succeeded after failing",
     ReasonKind.SUCCEEDED_INSTEAD: "is {status}; {before} had failed",
-    ReasonKind.WENT_ON: "went on after waiting",
+    ReasonKind.WENT_ON: "continues after waiting",
     ReasonKind.APPROVED: "was approved{by}{note}",
     ReasonKind.DENIED: "was not approved{by}{note}",
     ReasonKind.SENT_BACK: "was sent back for another plan{by}{note}",
-    ReasonKind.WAITS_NO_LONGER: "waits no longer",
-    ReasonKind.WAITS_AFTER_ALL: "waits after all: it is among the pending approvals again",
+    ReasonKind.WAITS_NO_LONGER: "no longer needs approval",
+    ReasonKind.WAITS_AFTER_ALL: ("still needs approval: it is among the pending approvals again"),
     ReasonKind.TIMES_WENT_BACK: (
-        "is shown in an earlier state: the platform's own times went back, as they do when its"
-        " database is restored"
+        "went back to an earlier state: the platform's own times went back, as after a restore of"
+        " its database"
     ),
-    ReasonKind.MOVES_AGAIN: "moves again",
+    ReasonKind.MOVES_AGAIN: "is moving again",
     ReasonKind.NEW_STATUS: "is {status}",
-    ReasonKind.LEFT_STATUS: "is not {before} any more: {status}",
+    ReasonKind.LEFT_STATUS: "is no longer {before}, but {status}",
     ReasonKind.FACT_ADDED: "has a {fact}",
     ReasonKind.FACT_CHANGED: "has another {fact}: {value}",
     ReasonKind.ADDED: "was added",
@@ -47,19 +50,27 @@ _PHRASES: Mapping[ReasonKind, str] = {
     ReasonKind.REMOVED: "was removed",
     ReasonKind.FLAPPING: "is flapping: it has failed {value} times",
     ReasonKind.STABLE_AGAIN: "is stable again, after it failed {value} times",
-    ReasonKind.DEAD_END: (
-        "will never go on: the platform does not count {ends} as an end and waits for ever"
+    ReasonKind.DEAD_END: ("is stuck: an install ended as {ends}, and Nuon does not move past that"),
+    ReasonKind.QUIET: "has stalled: no change for {silence}",
+    ReasonKind.AWAITS_BUILD: (
+        "has stalled: its build has not ended, and there was no change for {silence}"
     ),
-    ReasonKind.QUIET: "hangs: nothing has changed for too long",
-    ReasonKind.AWAITS_BUILD: "hangs: it waits for its build, which has not ended for too long",
-    ReasonKind.GIVEN_UP: (
-        "is dead: nothing has changed for over 60 minutes, after which the platform stops working"
-        " at a release without saying so"
+    ReasonKind.GIVEN_UP: ("timed out: no change for {silence}; Nuon has stopped processing it"),
+    ReasonKind.DISAGREES: (
+        "has not succeeded everywhere: Nuon reports success, but not all of its parts succeeded"
     ),
-    ReasonKind.DISAGREES: "says that it succeeded, but not all of its parts did",
 }
 _VERBS_OF_MANY: Mapping[str, str] = {"is": "are", "has": "have", "was": "were"}
 _NOBODY: Mapping[str, str] = {}
+_WHY_IS_APART: Final = ": "
+
+
+class Phrase(NamedTuple):
+    """What continues the name of one thing and of several; `why` may be empty."""
+
+    one: str
+    many: str
+    why: str = ""
 
 
 def phrase_of(reason: Reason, people: Mapping[str, str] = _NOBODY) -> str:
@@ -72,8 +83,27 @@ def phrase_of(reason: Reason, people: Mapping[str, str] = _NOBODY) -> str:
 
 def phrase_of_many(reason: Reason, people: Mapping[str, str] = _NOBODY) -> str:
     """Return what continues the names of several things."""
-    verb, _, rest = _PHRASES[reason.kind].partition(" ")
-    return _filled(f"{_VERBS_OF_MANY.get(verb, verb)} {rest}".rstrip(), reason, people)
+    return _filled(_of_many(_PHRASES[reason.kind]), reason, people)
+
+
+def parts_of(reason: Reason, people: Mapping[str, str] = _NOBODY) -> Phrase:
+    """Return what became of it and why, apart."""
+    pattern = _PHRASES[reason.kind]
+    if reason.kind is ReasonKind.PLATFORM:
+        return Phrase("", "", reason.description)
+    says, _, why = pattern.partition(_WHY_IS_APART)
+    one, many, why = (_filled(part, reason, people) for part in (says, _of_many(says), why))
+    return Phrase(one, many, why)
+
+
+def why_of(reason: Reason, people: Mapping[str, str] = _NOBODY) -> str:
+    """Return why something is so, for where it is said already that it is."""
+    return parts_of(reason, people).why or phrase_of(reason, people)
+
+
+def _of_many(phrase: str) -> str:
+    verb, _, rest = phrase.partition(" ")
+    return f"{_VERBS_OF_MANY.get(verb, verb)} {rest}".rstrip()
 
 
 def _filled(phrase: str, reason: Reason, people: Mapping[str, str]) -> str:
@@ -87,6 +117,7 @@ def _filled(phrase: str, reason: Reason, people: Mapping[str, str]) -> str:
         fact=reason.fact.replace("_", " "),
         value=reason.value,
         ends=" or ".join(reason.ends),
+        silence=_silence_words(reason),
     )
 
 
@@ -101,6 +132,14 @@ def grouped_words(ends_at: datetime, now: datetime, *, has_thread: bool) -> str:
     """Return what becomes of a failure that follows one that was posted."""
     where = "in the thread now, and " if has_thread else ""
     return f"{where}summed up at {clock_words(ends_at, now)} if it still fails then"
+
+
+def _silence_words(reason: Reason) -> str:
+    limit = duration_words(timedelta(seconds=reason.limit))
+    if reason.silence:
+        silence = duration_words(timedelta(seconds=reason.silence))
+        return f"{silence} (limit {limit})" if reason.limit else silence
+    return f"over {limit}" if reason.limit else "too long"
 
 
 def clock_words(at: datetime, now: datetime, zone: ZoneInfo = _UTC) -> str:

@@ -130,9 +130,14 @@ def _silence(book: AlertBook, stall_rules: StallRules) -> Reason | None:
     silence = book.now - _quiet_since(book.root, book.state)
     given_up_after = _given_up_after(book.root)
     if given_up_after is not None and silence >= given_up_after:
-        return Reason(ReasonKind.GIVEN_UP)
+        return _stalled(ReasonKind.GIVEN_UP, silence, given_up_after)
     kind, patience = _patience(book.root, stall_rules)
-    return Reason(kind) if silence >= patience else None
+    return _stalled(kind, silence, patience) if silence >= patience else None
+
+
+def _stalled(kind: ReasonKind, silence: timedelta, limit: timedelta) -> Reason:
+    silent_for, allowed = int(silence.total_seconds()), int(limit.total_seconds())
+    return Reason(kind, silence=silent_for, limit=allowed)
 
 
 def _given_up_after(root: Entity) -> timedelta | None:

@@ -39,7 +39,7 @@ PROFILE: Final = KindProfile(
     terms=Terms(step="workflow", unit="approval"),
     is_list_of_waits=True,
     step_names=("{name} on {install}", "{name}"),
-    unit_names=("{step}",),
+    unit_names=("{step}", "{name} on {install}"),
     step_page=page_of_itself,
     unit_page=page_of_workflow,
 )

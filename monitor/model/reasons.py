@@ -63,11 +63,13 @@ class ReasonKind(StrEnum):
     """Stalled: all open units of a step ended in a way that the platform does not count
     (`ends`, the statuses that they ended with)."""
     QUIET = "quiet"
-    """Stalled: nothing changed for as long as `stall.after` says."""
+    """Stalled: nothing changed for as long as `stall.after` says (`silence`, `limit`)."""
     AWAITS_BUILD = "awaits build"
-    """Stalled: its build has not ended for longer than the platform itself waits for it."""
+    """Stalled: its build has not ended for longer than the platform itself waits for it
+    (`silence`, `limit`)."""
     GIVEN_UP = "given up"
-    """Stalled: nothing changed for longer than the platform itself keeps working at a release."""
+    """Stalled: nothing changed for longer than the platform itself keeps working at a release
+    (`silence`, `limit`)."""
     DISAGREES = "disagrees"
     """Stalled: the rollout says that it succeeded, its parts do not."""
 
@@ -75,7 +77,8 @@ class ReasonKind(StrEnum):
 class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
     """Why there is an event or an alert. The arguments are foreign text, as it came.
 
-    `by` is who did it: an e-mail address, or the id of an account.
+    `by` is who did it: an e-mail address, or the id of an account. `silence` is for how long
+    nothing had changed when it was noticed, `limit` for how long that is no news, in seconds.
     Nothing may be decided by `description`: what the platform says is for people.
     """
 
@@ -87,3 +90,5 @@ class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
     value: str = ""
     by: str = ""
     ends: tuple[str, ...] = ()
+    silence: int = 0
+    limit: int = 0

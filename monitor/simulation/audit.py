@@ -63,7 +63,7 @@ def audit(
 
 
 def _waits(lines: Iterable[str]) -> set[str]:
-    return {line for line in lines if line.endswith("waits for an approval")}
+    return {line for line in lines if line.endswith("needs approval")}
 
 
 class _Story:
@@ -124,6 +124,10 @@ class _Story:
         found = self._names.findall(text)
         return self.works[found[0]] if len(found) == 1 else None
 
+    def is_whole(self, subject: str) -> bool:
+        """Whether a line is about the rollout: about neither a step nor a unit."""
+        return subject not in self.steps and not self._names.search(subject)
+
     @cached_property
     def _names(self) -> re.Pattern[str]:
         # Of two names the longer one counts: `acme-prod-2` is not `acme-prod`.
@@ -157,7 +161,7 @@ def _of_unit(deploy: Deploy, failed: set[str]) -> Iterator[str]:
             failed.discard(deploy.work)
             yield f"{deploy.work} succeeded after failing"
         elif meaning is Meaning.ASKS:
-            yield f"{deploy.work} waits for an approval"
+            yield f"{deploy.work} needs approval"
 
 
 def _failed_overtaken(deploy: Deploy, step: Step) -> bool:
@@ -192,14 +196,18 @@ def _is_brief_failure(one: Occurrence, then: Occurrence) -> bool:
 
 _PHRASES = re.compile(
     r"^\S+ (?P<subject>[^:]+?) "
-    r"(?P<what>failed|was not approved|succeeded after failing|waits for an approval)\b"
+    r"(?P<what>failed|was not approved|succeeded after failing|needs approval)\b"
 )
 _SAME = {"was not approved": "failed"}
 _SUMMARY = re.compile(
-    r"^(?:❌ [^\n]*: [\d,]+ more \w+ failed|[❌✅] (?:[\d,]+ \w+ fails?|nothing fails any more))\b",
+    r"^[❌✅] (?:[\d,]+ more \w+ failed|[\d,]+ \w+ fails?|nothing fails any more)\b",
     re.MULTILINE,
 )
-_DONE = re.compile(r"^✓ (?P<subject>[^:]+?) is done\b")
+_DONE = re.compile(r"^✅ (?P<subject>[^:]+?) done\b")
+_ENDED = re.compile(
+    r"^[✅❌] (?P<subject>.+?) (?:failed|succeeded(?! after failing)|is on (?:all|its)|was \w+"
+    r"|timed out|expired|found drift|is outdated)\b"
+)
 
 
 def _lines(posts: Sequence[Posted], story: _Story) -> Iterable[str]:
@@ -212,12 +220,12 @@ def _lines(posts: Sequence[Posted], story: _Story) -> Iterable[str]:
 
 
 def _sentence(line: str, story: _Story) -> Iterable[str]:
-    if line[:1] in story.ends:
-        yield story.ends[line[:1]]
-    elif match := _DONE.match(line):
+    if match := _DONE.match(line):
         yield f"{story.steps.get(match['subject'], match['subject'])} is done"
     elif (match := _PHRASES.match(line)) and (work := story.work_in(match["subject"])):
         yield f"{work} {_SAME.get(match['what'], match['what'])}"
+    elif (match := _ENDED.match(line)) and story.is_whole(match["subject"]):
+        yield story.ends[line[:1]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +266,7 @@ def summary_on(card: Posted) -> CardSummary:
     return CardSummary(_VERDICTS.get(text[:1], Meaning.OPEN), succeeded, total)
 
 
-_COUNTS = re.compile(r"(?P<succeeded>[\d,]+) of (?P<total>[\d,]+) (?:installs?|steps?)\b")
+_COUNTS = re.compile(r"(?P<succeeded>[\d,]+) of (?P<total>[\d,]+) (?:installs?|steps?) done\b")
 _VERDICTS = {"✅": Meaning.GOOD_END, "❌": Meaning.BAD_END}
 
 

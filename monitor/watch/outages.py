@@ -118,15 +118,22 @@ class OutageReporter:
 
     def _message(self, news: ReachabilityChange, *, was_seen: bool) -> Message:
         title, flapping_since = self._subject(news).name, news.flapping_since
+        is_platform = news.target is None
         window = self._context.flapping_rules.window
         match news.kind:
             case EventKind.REACHABLE if flapping_since is not None:
-                return render.stays_reachable(title, flapping_since, window)
+                return render.stays_reachable(
+                    title, flapping_since, window, is_platform=is_platform
+                )
             case _ if flapping_since is not None:
-                return render.comes_and_goes(title, news.reason, flapping_since, window)
+                return render.comes_and_goes(
+                    title, news.reason, flapping_since, window, is_platform=is_platform
+                )
             case EventKind.REMOVED:
                 return render.removed(title, news.reason, news.since, was_seen=was_seen)
             case EventKind.UNREACHABLE:
-                return render.unreachable(title, news.reason, news.since)
+                return render.unreachable(title, news.reason, news.since, is_platform=is_platform)
             case _:
-                return render.reachable(title, news.since, self._context.now())
+                return render.reachable(
+                    title, news.since, self._context.now(), is_platform=is_platform
+                )

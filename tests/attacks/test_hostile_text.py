@@ -183,7 +183,13 @@ def complaints_of(world: World) -> list[str]:
 
 def addresses(message: Message) -> Iterator[str]:
     """Yield wherever a reader of a message can be led to."""
-    context = [e["text"] for b in message.blocks if b["type"] == "context" for e in b["elements"]]
+    context = [
+        element["text"]
+        for block in message.blocks
+        if block["type"] == "context"
+        for element in block["elements"]
+        if element["type"] == "mrkdwn"  # what is plain text leads nowhere
+    ]
     for marked_up in (message.text, *context):
         yield from re.findall(r"<([^!|>][^|>]*)", marked_up)
     yield from re.findall(r'"url": "([^"]*)"', json.dumps(message.blocks))

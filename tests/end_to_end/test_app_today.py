@@ -109,7 +109,7 @@ async def test_an_app_of_which_nothing_is_served_is_told_once(
         await scene.look(app, times=20, every=60)
 
     (text,) = scene.posts()
-    assert "cannot be seen" in text
+    assert ("can't be polled" if releases == [BILL] else "can't reach the Nuon API") in text
 
 
 async def test_that_app_branches_are_off_is_no_outage_of_an_app_with_releases(

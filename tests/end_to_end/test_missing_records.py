@@ -59,7 +59,7 @@ async def test_what_does_not_exist_is_said_once_in_every_place_and_once_when_it_
 
         assert len(scene.posted) == 1
         said = scene.posted[0]
-        assert said.startswith(f"❓ {scene.key} {scene.watched.id} is not on Nuon\n")
+        assert said.startswith(f"❓ {scene.key} {scene.watched.id} was not found on Nuon\n")
         assert f"no such {scene.key}: check the id" in said
         assert list(problems(app)) == ["watches"]
         assert f"{scene.key} {scene.watched.id}: no such" in problems(app)["watches"]
@@ -85,7 +85,7 @@ async def test_what_is_deleted_later_is_noticed_within_the_hour(scene: Scene) ->
         await scene.look(app, times=70, every=60)
 
         (said,) = scene.notices
-        assert "is not on Nuon any more" in said
+        assert "is no longer on Nuon" in said
         assert scene.outages == ["removed"]
 
 
@@ -121,7 +121,7 @@ async def test_what_has_no_list_cannot_be_seen_without_its_record(
         await scene.look(app, times=12)
 
     (said,) = scene.posted
-    assert said.startswith("⚠️ Nuon cannot be seen\n")
+    assert said.startswith("⚠️ Monitoring is blind: can't reach the Nuon API\n")
 
 
 @every_list
@@ -187,7 +187,7 @@ async def test_what_is_found_is_followed_though_the_record_is_missing(scene: Sce
         await scene.look(app)
 
         assert [one.watch.target.id for one in app.registry.rollout_pollers] == ["rel1"]
-    assert "❓ app app1 is not on Nuon any more" in "".join(scene.posted)
+    assert "❓ app app1 is no longer on Nuon" in "".join(scene.posted)
 
 
 @pytest.mark.parametrize("key", ["app"])

@@ -94,7 +94,7 @@ async def test_a_platform_without_the_list_is_told_once(scene: Scene) -> None:
         await scene.look(app, times=10)
 
     (text,) = scene.posts()
-    assert "cannot be seen" in text
+    assert "can't reach the Nuon API" in text
 
 
 async def test_a_workflow_that_an_install_leads_to_as_well_has_one_card_in_each_channel(

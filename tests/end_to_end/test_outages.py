@@ -234,8 +234,7 @@ async def test_a_channel_that_refuses_is_told_once_elsewhere_and_again_when_it_w
                 await life.go_on(6 * MINUTE)
                 await life.restart()
             (told,) = saying(world.channel, "#ops")
-            assert told.startswith("⚠️ Cannot post to #ops\nSince Dec 1, 2025 12:")
-            assert "Slack answered is_" in told
+            assert told == "⚠️ Can't post to #ops: the channel is archived"
             assert life.slack_problem() is None
             await life.app.probes.refresh_metrics()
             assert sample(life.app, "channels_refusing") == 1
@@ -246,7 +245,7 @@ async def test_a_channel_that_refuses_is_told_once_elsewhere_and_again_when_it_w
             await life.catch_up()
 
             _, again = saying(world.channel, "#ops")
-            assert again.startswith("✅ #ops takes messages again\nIt refused them for ")
+            assert again.startswith("✅ #ops takes messages again, after ")
             await life.app.probes.refresh_metrics()
             assert sample(life.app, "channels_refusing") == 0
         assert clean(judge(world, here))

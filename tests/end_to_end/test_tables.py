@@ -49,7 +49,7 @@ async def test_all_that_fails_is_in_one_table_in_the_thread_to_which_the_card_le
         assert len(rows) == 30
         assert all("InstanceQuotaExceeded" in row for row in rows)
         assert f"p{table.ts.replace('.', '')}" in str(card.blocks)
-        assert "All failures" in plain_text(card)
+        assert "See all" in plain_text(card)
 
 
 async def test_a_restart_posts_no_second_table(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ async def test_a_feature_that_is_off_is_no_outage_of_the_platform(
 
         assert list(problems(app)) == ["watches"]
     (said,) = scene.posted
-    assert said.startswith("⚠️ app_branch app1/abr1 cannot be seen\n")
+    assert said.startswith("⚠️ app_branch app1/abr1 can't be polled\n")
     assert "does not serve it to your organisation" in said
     assert "Watch release=" in said
 
@@ -54,15 +54,21 @@ async def test_a_route_that_the_platform_lacks_is_no_outage_of_the_platform(scen
 
         assert list(problems(app)) == ["watches"]
     (said,) = scene.posted
-    assert said.startswith(f"⚠️ {scene.key} {scene.watched.id} cannot be seen\n")
+    assert said.startswith(f"⚠️ {scene.key} {scene.watched.id} can't be polled\n")
     assert "does not serve such a path" in said
 
 
 LOOKED_FOR = {
-    "no app has it": (REMOVED, "❓ app_branch abr1 is not on Nuon\n"),
-    "one app is forbidden": (Refusal(403, "forbidden"), "⚠️ Nuon cannot be seen\n"),
-    "one app does not answer": (Refusal(500, "timeout"), "⚠️ Nuon cannot be seen\n"),
-    "a feature is off": (OFF["today"], "⚠️ app_branch abr1 cannot be seen\n"),
+    "no app has it": (REMOVED, "❓ app_branch abr1 was not found on Nuon\n"),
+    "one app is forbidden": (
+        Refusal(403, "forbidden"),
+        "⚠️ Monitoring is blind: can't reach the Nuon API\n",
+    ),
+    "one app does not answer": (
+        Refusal(500, "timeout"),
+        "⚠️ Monitoring is blind: can't reach the Nuon API\n",
+    ),
+    "a feature is off": (OFF["today"], "⚠️ app_branch abr1 can't be polled\n"),
 }
 
 

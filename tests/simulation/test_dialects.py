@@ -368,32 +368,32 @@ def channel(*lines: str) -> Channel:
 TOLD = {
     "release": [
         *(
-            "✗ acme-prod failed: no room",
+            "❌ acme-prod failed: no room",
             "❌ storefront failed",
-            "✓ acme-prod succeeded after failing",
+            "✅ acme-prod succeeded after failing",
         ),
-        *("✓ step 1 of 2 is done", "✓ step 2 of 2 is done · 6 installs", "✅ storefront succeeded"),
+        *("✅ step 1 of 2 done", "✅ step 2 of 2 done (6 installs)", "✅ storefront succeeded"),
     ],
     "run": [
         *(
-            "✗ acme-prod failed: no room",
+            "❌ acme-prod failed: no room",
             "❌ storefront failed",
-            "✓ acme-prod succeeded after failing",
+            "✅ acme-prod succeeded after failing",
         ),
         *(
-            "✓ group canary is done",
-            "✓ group 2 of 2 is done · 6 installs",
+            "✅ group canary done",
+            "✅ group 2 of 2 done (6 installs)",
             "✅ storefront succeeded",
         ),
     ],
     "workflow": [
-        *("✗ deploy network failed: no room", "❌ storefront failed"),
-        *("✓ deploy network (retry 1) succeeded after failing", "✓ group 1 of 2 is done"),
-        *("✓ group 2 of 2 is done · 6 steps", "✅ storefront succeeded"),
+        *("❌ deploy network failed: no room", "❌ storefront failed"),
+        *("✅ deploy network (retry 1) succeeded after failing", "✅ group 1 of 2 done"),
+        *("✅ group 2 of 2 done (6 steps)", "✅ storefront succeeded"),
     ],
     "installer": [
-        *("✗ version 1001 failed: no room", "✓ version 1001 succeeded after failing"),
-        *("✗ storefront · version 1002 failed: no room",),
+        *("❌ version 1001 failed: no room", "✅ version 1001 succeeded after failing"),
+        *("❌ storefront · version 1002 failed: no room",),
     ],
 }
 
@@ -438,8 +438,8 @@ def test_what_was_told_twice_or_never_happened_is_found_in_each_dialect(dialect:
 
 def test_a_newer_version_makes_no_earlier_failure_good() -> None:
     rollout = play("retry", "installer")
-    failed = "✗ version 1002 of Storefront failed"
-    healed = "✓ version 1006 of Storefront succeeded after failing"
+    failed = "❌ version 1002 of Storefront failed"
+    healed = "✅ version 1006 of Storefront succeeded after failing"
 
     assert audit(rollout, channel(failed)).false == ()
     assert audit(rollout, channel(failed, healed)).false == (
@@ -449,7 +449,7 @@ def test_a_newer_version_makes_no_earlier_failure_good() -> None:
 
 def test_an_installer_is_never_done_and_its_versions_are_told() -> None:
     rollout = play("demo", "installer")
-    waits = "waits for an approval"
+    waits = "needs approval"
 
     silent = audit(rollout, channel())
     right = audit(rollout, channel(f"✋ version 2005 of billing-portal {waits}"))
@@ -457,4 +457,4 @@ def test_an_installer_is_never_done_and_its_versions_are_told() -> None:
     # What failed was overtaken by a newer version, which speaks for the app by then.
     assert silent.lost == (f"version 2005 {waits}",)
     assert (right.lost, right.repeated, right.false) == ((), (), ())
-    assert audit(rollout, channel("✓ search is done")).false == ("app 3 of 3 is done",)
+    assert audit(rollout, channel("✅ search done")).false == ("app 3 of 3 is done",)

@@ -18,7 +18,7 @@ from tests.support.clock import NOON
 from tests.support.processes import until
 from tests.support.world import World, a_live_world, a_world
 
-LOST = "⚠️ The release monitor lost its memory"
+LOST = "⚠️ The release monitor lost its store"
 PAGE = 4096
 
 

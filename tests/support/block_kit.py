@@ -6,6 +6,7 @@ that is not ours may stand where Slack interprets text.
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Collection, Iterator, Sequence
@@ -18,10 +19,8 @@ from slack_sdk.models.blocks import Block
 from monitor.model import Message
 
 _OUR_WORDS = (
-    *("Open in Nuon", "Open install", "Open workflow", "Open app", "Open the first", "Open"),
-    *("All failures", "Open step", "Open run", "Open releases", "Open logs", "Open build"),
-    *("component", "install", "app", "the card", "the attempt before"),
-    *("homepage", "documentation", "community", "GitHub", "demo"),
+    *("Open releases", "Open run", "Open workflow", "Open install", "Open app"),
+    *("Open component", "Open build"),
 )
 _ADDRESS = re.compile(r"https?://\S{1,500}")
 _OUR_DATE = re.compile(
@@ -29,8 +28,17 @@ _OUR_DATE = re.compile(
 )
 _DATE_MARKUP = re.compile(r"<!date[^|]*\|([^>]*)>")
 _ENTITIES = re.compile(r"&(?:amp|lt|gt);")
-_FORMATS = re.compile(r"[*~`]|(?<![^\W_])_[^_\n]+_(?![^\W_])|://|:[\w+'-]+:")
-_SMALL_PRINT = re.compile(r"(?: · |last change |\s)*")
+_FORMATS = re.compile(
+    r"(?<![^\W_])(?P<sign>[*_~])(?![\s*_~])[^\n]*?(?<=\S)(?P=sign)(?![^\W_])|`[^\n]*`"
+    r"|://|:[\w+'-]+:"
+)
+_SMALL_PRINT = re.compile(
+    r"(?: · |\s|started|updated|sent|from|to|since"
+    r"|No poll has succeeded since|Nuon has answered so since"
+    r"|[\d,]+ messages? waiting, kept in order, since)*"
+)
+_SENTENCE_LIMIT = 110
+_INVISIBLE = "\u2060"
 _RICH_TEXT_ELEMENTS = {"text", "link", "date"}
 _MENTIONS = {"broadcast": "range", "user": "user_id", "usergroup": "usergroup_id"}
 _FOR_MENTIONS = 1_000
@@ -38,7 +46,11 @@ _PINGS = {"broadcast": "<!{}>", "user": "<@{}>", "usergroup": "<!subteam^{}>"}
 
 
 def complaints(
-    message: Message, *, pings: Sequence[str] = (), links: Collection[str] = ()
+    message: Message,
+    *,
+    pings: Sequence[str] = (),
+    links: Collection[str] = (),
+    longest_sentence: int = _SENTENCE_LIMIT,
 ) -> list[str]:
     """Return everything that is wrong with a message.
 
@@ -54,6 +66,9 @@ def complaints(
         found.append(f"the first line does not say something and then {expected}")
     if blocks and tuple(_pings_of(blocks)) != tuple(pings):
         found.append(f"the blocks ping {list(_pings_of(blocks))}")
+    sentence = html.unescape(words.replace(_INVISIBLE, "")).strip()
+    if len(sentence) > longest_sentence:
+        found.append(f"the sentence has {len(sentence)} characters: {sentence!r}")
     our_links = "|".join(map(re.escape, [*_OUR_WORDS, *links]))
     spare = _FOR_MENTIONS if pings else 0
     rules = _Rules(re.compile(rf"<https?://[^\s<>|]+\|(?:{our_links})>"), spare)
@@ -87,6 +102,18 @@ def drawn(message: Message) -> str:
     return "\n---\n".join(_shown(block) for block in message.blocks)
 
 
+def links_in(message: Message) -> list[tuple[str, str]]:
+    """Return the links of a message's rich text, each with what it is called and its address."""
+    return [
+        (element["text"], element["url"])
+        for block in message.blocks
+        if block["type"] == "rich_text"
+        for part in block["elements"]
+        for element in part["elements"]
+        if element["type"] == "link"
+    ]
+
+
 def _shown(block: dict[str, Any]) -> str:
     match block["type"]:
         case "header":
@@ -94,14 +121,17 @@ def _shown(block: dict[str, Any]) -> str:
         case "data_table":
             return "\n".join(" | ".join(map(_shown_cell, row)) for row in block["rows"])
         case "context":
-            text = "".join(element["text"] for element in block["elements"])
+            text = " · ".join(element["text"] for element in block["elements"])
             return re.sub(r"<http[^|]*\|([^>]*)>", r"[\1]", _DATE_MARKUP.sub(r"\1", text))
         case _:
-            return "".join(
-                _shown_element(element)
-                for section in block["elements"]
-                for element in section["elements"]
-            )
+            return "\n".join(map(_shown_part, block["elements"]))
+
+
+def _shown_part(part: dict[str, Any]) -> str:
+    shown = "".join(map(_shown_element, part["elements"]))
+    if part["type"] == "rich_text_quote":
+        return "\n".join(f"> {line}" for line in shown.split("\n"))
+    return shown
 
 
 def _shown_cell(cell: dict[str, Any]) -> str:
@@ -126,8 +156,9 @@ class _Rules:
     def about_text(self, text: str) -> Iterator[str]:
         if not text.strip():
             yield "the text is empty"
-        if len(text) > 3_000 + self.spare:
-            yield f"the text has {len(text)} characters"
+        _, *others = text.strip().split("\n")
+        if len(others) > 1 or not all(map(self.our_link.fullmatch, others)):
+            yield f"more than one link below the sentence: {others}"
         yield from self._about_mrkdwn(text)
 
     def _about_mrkdwn(self, text: str) -> Iterator[str]:
@@ -171,14 +202,21 @@ class _Rules:
         if not 1 <= len(elements) <= 10:
             yield f"{len(elements)} elements in a context"
         for element in elements:
+            if element["type"] == "plain_text":
+                yield from _about_plain_text(element)
+                continue
             words = _OUR_DATE.sub("", self.our_link.sub("", element["text"]))
             if not _SMALL_PRINT.fullmatch(words):
                 yield f"foreign words where Slack formats: {words!r}"
 
 
-def _about_header(text: dict[str, Any]) -> Iterator[str]:
+def _about_plain_text(text: dict[str, Any]) -> Iterator[str]:
     if text["type"] != "plain_text" or text.get("emoji") is not False:
-        yield "a header that is not plain"
+        yield f"a text that is not plain: {text}"
+
+
+def _about_header(text: dict[str, Any]) -> Iterator[str]:
+    yield from _about_plain_text(text)
     if not 1 <= utf16(text["text"]) <= 150:
         yield f"a header of {len(text['text'])} characters"
 
@@ -213,7 +251,10 @@ def _about_data_table(block: dict[str, Any]) -> Iterator[str]:
 
 def _about_rich_text(sections: list[dict[str, Any]]) -> Iterator[str]:
     for section in sections:
-        if section["type"] != "rich_text_section" or not section["elements"]:
+        if (
+            section["type"] not in ("rich_text_section", "rich_text_quote")
+            or not section["elements"]
+        ):
             yield f"an empty or strange part of rich text: {section}"
         for element in section["elements"]:
             if element["type"] in _MENTIONS:

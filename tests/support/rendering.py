@@ -34,6 +34,8 @@ from tests.support.clock import NOON
 
 LINKS = Links("https://app.nuon.co", "org1")
 HELM = "helm upgrade timed out after 10m0s waiting for condition"
+PODS = "→ The deployment did not become ready: look at its pods in the install, then retry."
+"""What can be done about it."""
 FACTS: dict[str, Any] = {
     "created_by": "jane@acme.example",
     "revision": "3f2a9c1d77e0b1a2c3d4e5f60718293a4b5c6d7e",
@@ -97,9 +99,7 @@ def alert(alert_key: str, kind: EventKind, **facts: Any) -> Alert:
 
 
 DEAD_END = Reason(ReasonKind.DEAD_END, ends=("cancelled",))
-DEAD_END_WORDS = (
-    "will never go on: the platform does not count cancelled as an end and waits for ever"
-)
+DEAD_END_WHY = "an install ended as cancelled, and Nuon does not move past that"
 
 
 def event_of(
@@ -111,13 +111,9 @@ def event_of(
 
 
 def lines_of(message: Message) -> list[str]:
-    """Return a card's lines without its facts and its footer, which are the same in most."""
-    lines = drawn(message).split("\n")
-    return [
-        line
-        for line in lines
-        if line != "---" and not line.startswith(("release relk", "[Open in Nuon]"))
-    ]
+    """Return a card's lines without its small print and its own link, the same in most."""
+    lines = drawn(Message(message.text, message.blocks[:-1])).split("\n")
+    return [line for line in lines if line not in ("---", "[Open releases]")]
 
 
 def workflow(status: str, *groups: Entity) -> Entity:

@@ -213,18 +213,18 @@ def lines_of(shown: str) -> list[str]:
 
 AT_80_COLUMNS = """\
  IN TROUBLE 3
-✗  Checkout                    1/4  1 of 4 installs                     40 s ago
+✗  Checkout                    1/4  is running: 1 of 4 installs done    40 s ago
    unreachable for 3 min: 503 Service Unavailable
    release relc3x6z9a2d5g8j1m4p7r0t3w6
-✗  billing                     3/4  failed at step 2 of 2              5 min ago
+✗  billing                     3/4  failed: 1 of 4 installs            5 min ago
    acme-prod failed for 5 min: helm upgrade timed out after 10m0s
    release relb8f2k5n9q1s4v7y0c3e6h8j1
-✗  shop                        0/1  hangs at step 1 of 1                 2 h ago
-   the release stalled for 2 h: hangs: nothing has changed for too long
+✗  shop                        0/1  has stalled                          2 h ago
+   the release stalled for 2 h: no change for too long
    release rel-found-3
 
  WAITING 1
-◆  deploy of components        0/1  waits for an approval             12 min ago
+◆  deploy of components        0/1  needs approval                    12 min ago
    search
    sync and plan search waiting for 12 min
    workflow inws7w0y3b6d9f2h5k8n1q4t7v0
@@ -242,15 +242,15 @@ AT_80_COLUMNS = """\
 """
 AT_160_COLUMNS = """\
  IN TROUBLE 3
-✗  Checkout                     release relc3x6z9a2d5g8j1m4p7r0t3w6   ▓▓░░░░░░░░  1/4  1 of 4 installs{0}40 s ago
+✗  Checkout                     release relc3x6z9a2d5g8j1m4p7r0t3w6   ▓▓░░░░░░░░  1/4  is running: 1 of 4 installs done{0}40 s ago
    unreachable for 3 min: 503 Service Unavailable
-✗  billing                      release relb8f2k5n9q1s4v7y0c3e6h8j1   ▓▓▓▓▓▓▓░░░  3/4  failed at step 2 of 2{0}5 min ago
+✗  billing                      release relb8f2k5n9q1s4v7y0c3e6h8j1   ▓▓▓▓▓▓▓░░░  3/4  failed: 1 of 4 installs{0}5 min ago
    acme-prod failed for 5 min: helm upgrade timed out after 10m0s
-✗  shop                         release rel-found-3                   ░░░░░░░░░░  0/1  hangs at step 1 of 1{0}2 h ago
-   the release stalled for 2 h: hangs: nothing has changed for too long
+✗  shop                         release rel-found-3                   ░░░░░░░░░░  0/1  has stalled{0}2 h ago
+   the release stalled for 2 h: no change for too long
 
  WAITING 1
-◆  deploy of components search  workflow inws7w0y3b6d9f2h5k8n1q4t7v0  ░░░░░░░░░░  0/1  waits for an approval{0}12 min ago
+◆  deploy of components search  workflow inws7w0y3b6d9f2h5k8n1q4t7v0  ░░░░░░░░░░  0/1  needs approval{0}12 min ago
    sync and plan search waiting for 12 min
 
  NOT SEEN 1

@@ -73,7 +73,11 @@ class Story:
         if not told:
             return []
         message = drawn(render.reply(view(seen.root, self.reader.state), told))
-        return [line.removesuffix("  [Open app]") for line in message.split("\n")]
+        news, *_ = message.split("\n---\n")
+        return news.replace("\n> ", ": ").replace(" · Acme", "").replace(LINK, "").split("\n")
+
+
+LINK = "  [Open checkout]"
 
 
 V1, V2 = config(1, "outdated"), config(2, "active")
@@ -88,8 +92,8 @@ V1, V2 = config(1, "outdated"), config(2, "active")
                 [config(5, "active"), config(4, "error"), V2],
             ],
             [
-                ["✗ version 4 of checkout failed: no such image"],
-                ["✓ version 5 of checkout is active; version 4 had failed"],
+                ["❌ version 4 of checkout failed: no such image"],
+                ["✅ version 5 of checkout is active; version 4 had failed"],
             ],
             id="another version makes it good",
         ),
@@ -101,10 +105,10 @@ V1, V2 = config(1, "outdated"), config(2, "active")
                 [config(6, "active"), config(5, "outdated"), config(4, "error")],
             ],
             [
-                ["✗ version 4 of checkout failed"],
-                ["● version 5 of checkout is syncing"],
-                ["✓ version 5 of checkout is active; version 4 had failed"],
-                ["✓ version 6 of checkout is active"],
+                ["❌ version 4 of checkout failed"],
+                ["🔵 version 5 of checkout is syncing"],
+                ["✅ version 5 of checkout is active; version 4 had failed"],
+                ["✅ version 6 of checkout is active"],
             ],
             id="another version, step by step",
         ),
@@ -115,9 +119,9 @@ V1, V2 = config(1, "outdated"), config(2, "active")
                 [config(4, "active"), V2, V1],
             ],
             [
-                ["✗ version 4 of checkout failed"],
+                ["❌ version 4 of checkout failed"],
                 [],
-                ["✓ version 4 of checkout succeeded after failing"],
+                ["✅ version 4 of checkout succeeded after failing"],
             ],
             id="the version itself recovers",
         ),
@@ -128,9 +132,9 @@ V1, V2 = config(1, "outdated"), config(2, "active")
                 [config(5, "active"), config(4, "error"), V2],
             ],
             [
-                ["✗ version 4 of checkout failed"],
-                ["✗ version 5 of checkout failed"],
-                ["✓ version 5 of checkout succeeded after failing"],
+                ["❌ version 4 of checkout failed"],
+                ["❌ version 5 of checkout failed"],
+                ["✅ version 5 of checkout succeeded after failing"],
             ],
             id="the next version fails as well, and then recovers",
         ),
@@ -141,9 +145,9 @@ V1, V2 = config(1, "outdated"), config(2, "active")
                 [config(6, "active"), config(5, "error"), config(4, "error")],
             ],
             [
-                ["✗ version 4 of checkout failed"],
-                ["✗ version 5 of checkout failed"],
-                ["✓ version 6 of checkout is active; version 5 had failed"],
+                ["❌ version 4 of checkout failed"],
+                ["❌ version 5 of checkout failed"],
+                ["✅ version 6 of checkout is active; version 5 had failed"],
             ],
             id="the last that failed is named",
         ),
@@ -152,7 +156,7 @@ V1, V2 = config(1, "outdated"), config(2, "active")
                 [config(5, "active"), config(4, "syncing")],
                 [config(5, "active"), config(4, "error")],
             ],
-            [["✓ version 5 of checkout is active"], []],
+            [["✅ version 5 of checkout is active"], []],
             id="an earlier version fails when a later one is active",
         ),
         pytest.param(
@@ -161,7 +165,7 @@ V1, V2 = config(1, "outdated"), config(2, "active")
                 [config(5, "error"), config(4, "active"), V2],
                 [config(5, "error"), V2, config(1, "error")],
             ],
-            [["✗ version 5 of checkout failed"], [], []],
+            [["❌ version 5 of checkout failed"], [], []],
             id="earlier versions that come into view again",
         ),
     ],
@@ -191,7 +195,7 @@ def test_who_was_not_notified_of_the_failure_hears_of_the_version_that_made_it_g
         (EventKind.RECOVERED, ReasonKind.SUCCEEDED_INSTEAD),
         (EventKind.PROGRESSED, ReasonKind.NEW_STATUS),
     ]
-    assert story.lines(events[1:]) == ["✓ version 5 of checkout is active"]
+    assert story.lines(events[1:]) == ["✅ version 5 of checkout is active"]
 
 
 def test_a_version_is_told_with_its_commit_and_branch() -> None:
@@ -203,9 +207,9 @@ def test_a_version_is_told_with_its_commit_and_branch() -> None:
     failed = story.poll(config(4, "error", status_description="no such image", **source), V2)
     healed = story.poll(config(5, "active", **source), config(4, "error", **source))
 
-    assert failed == ["✗ version 4 of checkout failed: no such image · commit 3f2a9c1 on main"]
+    assert failed == ["❌ version 4 of checkout failed · commit 3f2a9c1 on main: no such image"]
     assert healed == [
-        "✓ version 5 of checkout is active; version 4 had failed · commit 3f2a9c1 on main"
+        "✅ version 5 of checkout is active; version 4 had failed · commit 3f2a9c1 on main"
     ]
 
 
@@ -221,7 +225,7 @@ def test_configs_that_could_not_be_had_at_first_are_no_news_when_they_can_but_a_
 
     assert well.poll(config(3, "active"), V2, V1) == []
     assert broken.poll(config(3, "error", status_description="no such image"), V2, V1) == [
-        "✗ version 3 of checkout failed: no such image"
+        "❌ version 3 of checkout failed: no such image"
     ]
 
 
@@ -229,7 +233,7 @@ def test_a_version_that_came_while_nothing_could_be_had_is_told() -> None:
     story = Story()
     story.poll(is_answered=False)
 
-    assert story.poll(config(4, "active"), V2) == ["✓ version 4 of checkout is active"]
+    assert story.poll(config(4, "active"), V2) == ["✅ version 4 of checkout is active"]
 
 
 def test_the_configs_of_an_app_that_was_added_are_no_news_beside_it() -> None:
@@ -237,7 +241,7 @@ def test_the_configs_of_an_app_that_was_added_are_no_news_beside_it() -> None:
     story.look({})
     story.document = installer_row(app())
 
-    assert story.poll(config(3, "active"), V2) == ["✓ checkout was added"]
+    assert story.poll(config(3, "active"), V2) == ["✅ checkout was added"]
 
 
 SYNCS = st.lists(
@@ -280,7 +284,7 @@ def test_a_year_of_syncs_is_told_version_by_version_and_leaves_no_more_than_the_
         created = f"2025-12-01T12:{1 + number // 60:02}:{number % 60:02}Z"
         made.insert(0, config(number, "active") | {"created_at": created})
         told = story.poll(*made[:3])
-        assert told == ([f"✓ version {number} of checkout is active"] if number else [])
+        assert told == ([f"✅ version {number} of checkout is active"] if number else [])
 
     assert story.reader.seen is not None
     (checkout,) = story.reader.seen.root.children
@@ -305,9 +309,9 @@ def test_an_app_that_came_went_and_came_back_is_told_each_time() -> None:
         said.append(story.poll(V2))
 
     assert said == [
-        *([], ["✓ billing was added"]),
+        *([], ["✅ billing was added"]),
         *([], [], ["⊘ billing was removed"], []),  # three answers have to agree
-        *([], [], ["✓ billing was added again"], []),
+        *([], [], ["✅ billing was added again"], []),
     ]
 
 

@@ -105,8 +105,8 @@ def test_what_went_well_in_the_end_is_stable_again_once() -> None:
 
     ((_, one),) = watched.sent[quiet:]
     assert one.events == (EventKind.STALLED, EventKind.RECOVERED)  # the other install still waits
-    assert "stable again, after it failed 10 times" in watched.sent[-1][1].message.text
-    assert "flapping" not in watched.cards[-1][1].message.text
+    assert "stable again, after it failed 10 times" in str(watched.sent[-1][1].message.blocks)
+    assert "flapping" not in str(watched.cards[-1][1].message.blocks)
 
 
 def test_what_fails_in_the_end_is_said_to_have_failed_once() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from itertools import pairwise
 
@@ -58,8 +57,8 @@ def test_the_first_failure_is_posted_at_once_and_the_next_ones_together() -> Non
     watched.pass_time(60)
 
     assert firsts(watched.notifying())[:2] == [
-        (0, "checkout-api"),
-        (5, "❌ checkout-api: 12 more installs failed · 13 of 48 · step 1 of 1"),
+        (0, f"❌ checkout-api failed on inl001: {TIMEOUT} (1 of 48)"),
+        (5, f"❌ checkout-api failed on 12 more installs, 13 of 48: {TIMEOUT} (12)"),
     ]
     assert len(watched.thread()) == 12
     assert [watched.sent[-2][0], watched.sent[-1][0]] == [5, 33]  # and then that it stalled
@@ -96,9 +95,9 @@ def test_a_group_says_its_failures_by_their_reasons() -> None:
     watched.pass_time(6)
 
     (_, text) = watched.notifying()[-1]
-    assert "3 more installs failed · 4 of 9" in text
-    assert re.search(r"2 installs \(.*a.*b.*\) failed: helm upgrade timed out after 5m0s", text)
-    assert re.search(r"c.* failed: quota exceeded", text)
+    assert text.startswith(
+        f"❌ checkout-api failed on 3 more installs, 4 of 9: {TIMEOUT} (2), quota exceeded (1)"
+    )
 
 
 def test_what_goes_well_again_within_the_interval_is_in_no_summary() -> None:
@@ -110,7 +109,7 @@ def test_what_goes_well_again_within_the_interval_is_in_no_summary() -> None:
     watched.pass_time(6)
 
     assert firsts(watched.notifying())[1:] == [
-        (6, "❌ checkout-api: 1 more install failed · 2 of 9 · step 1 of 1")
+        (6, f"❌ checkout-api failed on 1 more install, 2 of 9: {TIMEOUT} (1)")
     ]
 
 
@@ -147,8 +146,7 @@ def test_the_end_of_the_rollout_says_the_extent_and_nothing_is_said_after_it() -
 
     (_, (minutes, text)) = watched.notifying()
     assert minutes == 3
-    assert "checkout-api failed" in text
-    assert "2 more installs failed · 3 of 9" in text
+    assert text.startswith("❌ checkout-api failed: 3 of 9 installs")
 
 
 def test_what_fails_after_the_end_is_put_together_as_well() -> None:
@@ -187,7 +185,7 @@ def test_a_webhook_gets_the_summary_only() -> None:
 
     posts = [one for _, one in watched.sent if EventKind.FAILED in one.events]
     assert [one.form for one in posts] == [Form.MESSAGE] * 2
-    assert "12 more installs failed · 13 of 48" in posts[1].message.text
+    assert "failed on 12 more installs, 13 of 48" in posts[1].message.text
 
 
 def test_a_webhook_counts_as_notified_with_the_summary() -> None:
@@ -207,7 +205,7 @@ def test_a_quiet_window_holds_a_summary_until_its_end() -> None:
     watched.pass_time(30)
 
     assert [minutes for minutes, _ in watched.notifying()] == [0, 30]
-    assert "2 more installs failed · 3 of 48" in watched.notifying()[1][1]
+    assert "failed on 2 more installs, 3 of 48" in watched.notifying()[1][1]
 
 
 def test_what_is_silenced_is_in_no_summary_before_its_silence_ends() -> None:
@@ -226,8 +224,8 @@ def test_what_is_silenced_is_in_no_summary_before_its_silence_ends() -> None:
     watched.pass_time(29)
 
     assert firsts(watched.notifying())[1:] == [
-        (5, "❌ checkout-api: 1 more install failed · 3 of 48 · step 1 of 1"),
-        (20, "❌ checkout-api: 1 more install failed · 3 of 48 · step 1 of 1"),
+        (5, f"❌ checkout-api failed on 1 more install, 3 of 48: {TIMEOUT} (1)"),
+        (20, f"❌ checkout-api failed on 1 more install, 3 of 48: {TIMEOUT} (1)"),
     ]
 
 

@@ -240,6 +240,6 @@ def test_the_words_for_a_reason_hold_what_is_foreign_as_it_came() -> None:
 
 
 def test_what_many_have_in_common_is_said_of_many() -> None:
-    assert phrase_of_many(Reason(ReasonKind.TRIED_AGAIN)) == "are being tried again"
+    assert phrase_of_many(Reason(ReasonKind.TRIED_AGAIN)) == "are being retried"
     assert phrase_of_many(Reason(ReasonKind.FACT_ADDED, fact="git_ref")) == "have a git ref"
     assert phrase_of_many(Reason(description="is the platform's own")) == "is the platform's own"

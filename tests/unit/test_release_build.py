@@ -15,7 +15,7 @@ from monitor.kinds.profile import NOTHING_SEEN
 from monitor.kinds.release_questions import questions
 from monitor.kinds.wire import Document, Memo
 from monitor.model import Entity
-from tests.support.block_kit import drawn
+from tests.support.block_kit import drawn, links_in
 from tests.support.builders import RELEASE_ID, Reader, after, deploy, release, step, words
 from tests.support.rendering import view
 
@@ -41,8 +41,8 @@ def build(status: str, description: str = "", **fields: Any) -> Row:
     return {"id": "bld1", "status": status, "status_description": description, **fields}
 
 
-def link(words: str, path: str) -> str:
-    return f"<https://app.nuon.co/org1/{path}|{words}>"
+def link(words: str, path: str) -> tuple[str, str]:
+    return words, f"https://app.nuon.co/org1/{path}"
 
 
 BEGUN = [{"id": "stp1", "status": "creating_install_deploys"}]
@@ -64,7 +64,7 @@ BEGUN = [{"id": "stp1", "status": "creating_install_deploys"}]
 )
 def test_a_release_waits_for_its_build_until_that_has_ended(root: Entity, *, awaits: bool) -> None:
     assert awaits_build(root) is awaits
-    assert (" waits for its build" in drawn(card_of(view(root)))) is awaits
+    assert (" is waiting for its build" in drawn(card_of(view(root)))) is awaits
 
 
 @pytest.mark.parametrize(
@@ -101,11 +101,12 @@ def test_a_build_that_failed_without_a_word_is_asked_about() -> None:
 def test_a_release_that_fails_with_its_build_leads_there() -> None:
     root = read("error", build("error", EXIT_1, component_id="cmp1", component_name="api"))
 
-    text = card_of(view(root, apps={"cmp1": "app1"})).text
+    card = card_of(view(root, apps={"cmp1": "app1"}))
 
     assert is_failed_by_build(root)
-    assert "api failed because its build did" in text
-    assert f"{EXIT_1}  {link('Open build', 'apps/app1/components/cmp1/builds/bld1')}" in text
+    assert "❌ api failed because its build failed" in card.text
+    assert f"> {EXIT_1}" in drawn(card)
+    assert link("Open build", "apps/app1/components/cmp1/builds/bld1") in links_in(card)
 
 
 def test_what_the_build_says_of_the_release_is_read() -> None:
@@ -123,7 +124,9 @@ def test_what_the_build_says_of_the_release_is_read() -> None:
     root = read("queued", row)
 
     assert (root.name, root.component_id, root.revision) == ("api", "cmp1", "4c55b10d0a1b2c3d")
-    assert "version 7 · commit 4c55b10 of acme/api on main" in drawn(card_of(view(root)))
+    card = drawn(card_of(view(root)))
+    assert "version 7" in card
+    assert "commit 4c55b10 of acme/api on main" in card
 
 
 @pytest.mark.parametrize("junk", [1, "x", [], {}, {"id": []}, {"status": []}, None])
@@ -158,7 +161,7 @@ def test_a_long_build_is_no_stall_until_the_platform_has_given_up() -> None:
     assert event.reason.kind == "awaits build"
     assert reader.seen is not None
     assert reader.state is not None
-    assert "hangs" in drawn(card_of(view(reader.seen.root, reader.state)))
+    assert "its build has not ended" in drawn(card_of(view(reader.seen.root, reader.state)))
 
 
 def test_a_release_that_does_not_begin_after_its_build_is_stalled_as_any_other() -> None:
@@ -181,8 +184,8 @@ def test_the_step_that_a_failed_release_was_at_is_where_it_failed(status: str) -
     card = drawn(card_of(view(left(status))))
 
     assert "failed at step 1 of 2" in card
-    assert "✗ step 1 · 2 installs · stopped here" in card
-    assert "○ step 2 · 1 install · not attempted" in card
+    assert "❌ step 1 · 2 installs · stopped here" in card
+    assert "⚪ step 2 · 1 install · not attempted" in card
     assert "before it reached any install" not in card
 
 
@@ -192,13 +195,13 @@ def test_a_step_that_failed_itself_is_where_it_failed() -> None:
 
     card = drawn(card_of(view(root)))
 
-    assert "failed at step 1 of 2" in card
+    assert "stopped at step 1 of 2" in card
     assert "stopped here" not in card
 
 
 # Where to look
 
-LOGS = link("Open logs", "installs/acme/components/cmp1/deploys/dpl-acme/logs")
+LOGS = link("Open logs of acme", "installs/acme/components/cmp1/deploys/dpl-acme/logs")
 
 
 @pytest.mark.parametrize(
@@ -207,19 +210,23 @@ LOGS = link("Open logs", "installs/acme/components/cmp1/deploys/dpl-acme/logs")
         ({"component_id": "cmp1"}, {}, LOGS),
         ({}, {"component_id": "cmp1"}, LOGS),
         ({"component_id": "cmp1", "workflow_id": "inw1"}, {}, LOGS),
-        ({"workflow_id": "inw1"}, {}, link("Open install", "installs/acme/workflows/inw1")),
-        ({}, {}, link("Open install", "installs/acme")),
+        ({"workflow_id": "inw1"}, {}, link("Open acme", "installs/acme/workflows/inw1")),
+        ({}, {}, link("Open acme", "installs/acme")),
     ],
 )
-def test_a_failed_deploy_leads_to_its_logs(facts: Row, of_release: Row, leads_to: str) -> None:
+def test_a_failed_deploy_leads_to_its_logs(
+    facts: Row, of_release: Row, leads_to: tuple[str, str]
+) -> None:
     unit = deploy("acme", "error", "no quota", **facts)
     root = release("error", step(1, "error", unit), **of_release)
 
-    assert f"no quota  {leads_to}" in card_of(view(root)).text
+    assert leads_to in links_in(card_of(view(root)))
 
 
 def test_a_deploy_that_waits_leads_to_where_it_is_approved() -> None:
     unit = deploy("acme", "pending-approval", workflow_id="inw1", component_id="cmp1")
     root = release("executing_release_steps", step(1, "polling_install_deploys", unit))
 
-    assert link("Open install", "installs/acme/workflows/inw1") in card_of(view(root)).text
+    card = card_of(view(root))
+
+    assert link("Open acme", "installs/acme/workflows/inw1") in links_in(card)

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from monitor.cli.support.common import ago
 from monitor.cli.support.read_status import Row, TargetStatus, View
-from monitor.compose.phrases import phrase_of
+from monitor.compose.phrases import why_of
 from monitor.config import Config
 from monitor.decide.reachability import scope_of
 from monitor.model import EventKind, Outage
@@ -166,7 +166,7 @@ def _troubles(row: Row, now: datetime) -> Iterator[Text]:
         yield Text(f"healed by the newer {row.healed_by}")
     for alert in row.troubles[:_ALERTS_SHOWN]:
         since = f"{alert.kind} for {duration_words(now - alert.since)}"
-        reason = plain(phrase_of(alert.reason), 200, fallback="")
+        reason = plain(why_of(alert.reason), 200, fallback="")
         yield Text.assemble(
             (row.names.get(alert.alert_key, "a part"), "bold"),
             f" {since}{reason and f': {reason}'}",

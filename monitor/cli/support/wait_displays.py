@@ -72,8 +72,9 @@ class LineDisplay:
 
 
 def _lines(blocks: Sequence[dict[str, Any]]) -> list[str]:
-    """Return what a reader sees, with addresses where there were links to open."""
-    return plain_text([_with_addresses(block) for block in blocks], text="").splitlines()
+    """Return what a reader sees but for the small print, with addresses in the place of links."""
+    shown = [_with_addresses(block) for block in blocks if block["type"] != "context"]
+    return plain_text(shown, text="").splitlines()
 
 
 def _with_addresses(element: dict[str, Any]) -> dict[str, Any]:

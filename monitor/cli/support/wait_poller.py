@@ -13,7 +13,7 @@ from typing import Any
 from monitor.compose import render
 from monitor.compose.assembly import view_of
 from monitor.compose.observation import Seen, compare
-from monitor.compose.phrases import phrase_of
+from monitor.compose.phrases import why_of
 from monitor.decide.reachability import Reachability
 from monitor.decide.stalls import StallRules
 from monitor.errors import NuonError, NuonNotFound, NuonRejected, NuonUnavailable
@@ -68,7 +68,7 @@ def end_of(root: Entity, state: TargetState, *, waits_for_approval: bool) -> End
         return End(FAILED, f"ended as {plain(root.status, 60)}, which is no success")
     if EventKind.STALLED in kinds:
         reason = next(alert.reason for alert in state.alerts if alert.kind is EventKind.STALLED)
-        return End(UNDECIDED, f"stalled: it {plain(phrase_of(reason), 300)}")
+        return End(UNDECIDED, f"stalled: {plain(why_of(reason), 300)}")
     if EventKind.WAITING in kinds and not waits_for_approval:
         return End(UNDECIDED, "waits for a person")
     return None
@@ -160,14 +160,14 @@ class Follower:
         if will_never_work:
             raise error
         self._reachability.adopt(news, self._now())
-        sentence = f"cannot be seen, trying again: {plain(news.reason, 300)}"
+        sentence = f"unreachable, trying again: {plain(news.reason, 300)}"
         return Look(self._view, reachability=sentence, is_unreachable=True)
 
     def _sees_again(self) -> str:
         sentence = ""
         for news in self._reachability.succeeded(self._target, self._now()):
             self._reachability.adopt(news, self._now())
-            sentence = f"can be seen again, after {duration_words(self._now() - news.since)}"
+            sentence = f"reachable again, after {duration_words(self._now() - news.since)}"
         return sentence
 
 

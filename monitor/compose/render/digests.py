@@ -1,4 +1,4 @@
-"""What happened in a longer time, told as one message: a digest, and the end of quiet hours."""
+"""What happened in a longer time, in one message: a digest, and the end of quiet hours."""
 
 from __future__ import annotations
 
@@ -7,15 +7,24 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from monitor.compose.render.blocks import TITLE_LIMIT, Line, bold, date, headed_message, line
+from monitor.compose.render.blocks import (
+    TITLE_LIMIT,
+    WORD_LIMIT,
+    Line,
+    bold,
+    date,
+    line,
+    message,
+)
 from monitor.compose.render.budget import Budget, fitting
-from monitor.compose.render.pages import Page, behind
+from monitor.compose.render.pages import Page, linked
+from monitor.compose.render.sentences import Clause, sentence, spoken
 from monitor.model import EventKind, Message
-from monitor.text import counted, duration_words, gist, plain
+from monitor.text import counted, duration_words, gist, join_names, plain
 
 
 class SummaryLine(NamedTuple):
-    """What is told of one thing: its name, what is said of it, and where to look at it.
+    """What is said of one thing: its name, what is said of it, and where to look at it.
 
     The first two may hold foreign words. `event` is of which kind it was; it gives the mark.
     """
@@ -33,19 +42,22 @@ def quiet_summary(
     lines: Sequence[SummaryLine],
     still_failing: Sequence[SummaryLine],
 ) -> Message:
-    """Tell what was held during quiet hours, and first of all what is in trouble at their end."""
+    """Draw what was held during quiet hours, and first of all what is in trouble at their end."""
     name = plain(window_name, TITLE_LIMIT, fallback="")
     troubles = f"{len(still_failing):,} still in trouble" if still_failing else "nothing to do now"
     icon = "❌" if still_failing else "🌙"
     headline = f"{icon} Quiet hours{name and f' “{name}”'} are over: {troubles}"
+    names = [plain(one.title, WORD_LIMIT) for one in still_failing]
+    text = sentence(lambda most: Clause(headline, join_names(names[:most], len(names))))
     return fitting(
-        lambda budget: headed_message(
-            headline,
+        lambda budget: message(
+            spoken(text),
             [
-                [line("From ", date(since), " to ", date(until))],
                 _section("Still in trouble", still_failing, budget),
-                _section("What happened meanwhile", lines, budget),
+                _section("Meanwhile", lines, budget),
             ],
+            [line("from ", date(since), " to ", date(until))],
+            header=headline,
         )
     )
 
@@ -98,16 +110,21 @@ def digest(facts: DigestFacts) -> Message:
     rollouts = sorted(facts.rollouts, key=lambda rollout: _RANKS.index(rollout.outcome))
     slowest = [_slow(install) for install in facts.slowest if install.typical]
     flakiest = [_flaky(install) for install in facts.flakiest if install.failed]
+    headline = _digest_headline(facts)
     return fitting(
-        lambda budget: headed_message(
-            _digest_headline(facts),
+        lambda budget: message(
+            spoken(sentence(lambda _: Clause(headline))),
             [
-                [line("From ", date(facts.since), " to ", date(facts.until), *_time_words(facts))],
-                _section("", [_outcome_lines(rollout) for rollout in rollouts], budget),
                 _section("Still failing", facts.still_failing, budget),
+                _section("Rollouts", [_outcome_lines(rollout) for rollout in rollouts], budget),
                 _section("Slowest installs", slowest, budget),
                 _section("Flakiest installs", flakiest, budget),
             ],
+            [
+                *(line(words) for words in _time_words(facts)),
+                line("from ", date(facts.since), " to ", date(facts.until)),
+            ],
+            header=headline,
         )
     )
 
@@ -115,19 +132,20 @@ def digest(facts: DigestFacts) -> Message:
 def _digest_headline(facts: DigestFacts) -> str:
     length = facts.until - facts.since
     # By the clocks of most places a day has 23 or 25 hours now and then.
-    period = _PERIODS.get(round(length / _DAY), duration_words(length))
+    period = _PERIODS.get(round(length / _DAY), f"in {duration_words(length)}")
     counts = [
         (_count(facts, EventKind.SUCCEEDED), "succeeded"),
         (_count(facts, EventKind.FAILED), "failed"),
-        (_count(facts, None), "under way"),
+        (_count(facts, None), "running"),
     ]
     counts_words = ", ".join(f"{count:,} {word}" for count, word in counts if count)
     rollouts = counted(len(facts.rollouts), "rollout") if facts.rollouts else "No rollouts"
-    return f"📋 {rollouts} in {period}{counts_words and f': {counts_words}'}"
+    failing = f"; {len(facts.still_failing):,} still failing" if facts.still_failing else ""
+    return f"📋 {rollouts} {period}{counts_words and f': {counts_words}'}{failing}"
 
 
 _DAY = timedelta(days=1)
-_PERIODS = {1: "a day", 7: "a week"}
+_PERIODS = {1: "in 24 hours", 7: "this week"}
 
 
 def _count(facts: DigestFacts, outcome: EventKind | None) -> int:
@@ -144,15 +162,15 @@ def _time_words(facts: DigestFacts) -> Sequence[str]:
     if len(took) < 2:
         return ()
     typical, longest = duration_words(took[(len(took) - 1) // 2]), duration_words(took[-1])
-    return (f" · a success typically took {typical}, at most {longest}",)
+    return (f"a success typically took {typical}, at most {longest}",)
 
 
 # The worst first: what there is no room for is what went well.
 _OUTCOMES: Mapping[EventKind | None, str] = {
     EventKind.FAILED: "failed",
-    EventKind.REMOVED: "is not on Nuon any more",
+    EventKind.REMOVED: "is no longer on Nuon",
     EventKind.PROGRESSED: "ended otherwise",
-    None: "is under way",
+    None: "is running",
     EventKind.SUCCEEDED: "succeeded",
 }
 _RANKS = list(_OUTCOMES)
@@ -181,17 +199,17 @@ def _times(install: DigestInstall) -> str:
 
 _MARKS: Mapping[EventKind | None, str] = {
     None: "•",
-    EventKind.STARTED: "●",
+    EventKind.STARTED: "🔵",
     EventKind.PROGRESSED: "●",
     EventKind.WAITING: "✋",
-    EventKind.STALLED: "⚠",
-    EventKind.FAILED: "✗",
-    EventKind.FLAPPING: "⚠",
-    EventKind.RECOVERED: "✓",
-    EventKind.SUCCEEDED: "✓",
+    EventKind.STALLED: "⏸️",
+    EventKind.FAILED: "❌",
+    EventKind.RECOVERED: "✅",
+    EventKind.SUCCEEDED: "✅",
+    EventKind.FLAPPING: "⚠️",
     EventKind.REMOVED: "⊘",
-    EventKind.UNREACHABLE: "⚠",
-    EventKind.REACHABLE: "✓",
+    EventKind.UNREACHABLE: "⚠️",
+    EventKind.REACHABLE: "✅",
 }
 
 
@@ -205,6 +223,6 @@ def _section(title: str, summaries: Sequence[SummaryLine], budget: Budget) -> li
 
 
 def _line(summary: SummaryLine, budget: Budget) -> Line:
-    name, words = bold(plain(summary.title, budget.name)), gist(summary.words, budget.words)
-    page = Page(summary.url, "Open") if summary.url else None
-    return line(f"{_MARKS[summary.event]} ", name, words and f" · {words}", *behind(page))
+    name, words = plain(summary.title, budget.name), gist(summary.words, budget.words)
+    shown = linked(name, Page(summary.url, name) if summary.url else None)
+    return line(f"{_MARKS[summary.event]} ", shown, words and f" · {words}")

@@ -1,15 +1,25 @@
-"""The first lines of a card: what is rolled out, how far it is, how long it takes."""
+"""The facts of a card: of which app it is, how far it is and how long it takes, and small print."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from monitor.compose.render.blocks import WORD_LIMIT, Element, Line, bold, date, line, link
+from monitor.compose.render.blocks import (
+    WORD_LIMIT,
+    Element,
+    Line,
+    between_dots,
+    bold,
+    date,
+    line,
+    link,
+)
 from monitor.compose.render.budget import Budget
 from monitor.compose.render.layout import Layout
 from monitor.compose.render.links import URL_LIMIT
 from monitor.compose.render.pages import given, links_to_origin
+from monitor.compose.render.phases import TROUBLES
 from monitor.decide.progress import Progress, starter_of, time_left
 from monitor.model import Commit, Entity, Phase
 from monitor.text import WEB_ADDRESS, counted, duration_words, first_line, plain, short_id
@@ -18,43 +28,89 @@ _MESSAGE_LIMIT = 120
 
 
 def fact_lines(layout: Layout, budget: Budget) -> list[Line]:
-    """Draw what is rolled out and, in one line, how far it is; then what the user adds."""
-    lines: list[Line] = []
-    if not layout.profile.is_list_of_waits:
-        commit = commit_of(layout.root, layout.view.commits.get(layout.root.build_id))
-        lines.append(line(*_between_dots(_origin(layout, commit, budget))))
-        if message := message_words(commit, budget):
-            lines.append(line(message))
-    if not layout.root.kind.is_perpetual:
-        lines.extend(_progress_lines(layout, budget))
-    lines.extend(_lines_of_the_user(layout, budget))
-    return lines
-
-
-def _progress_lines(layout: Layout, budget: Budget) -> Iterator[Line]:
+    """Draw of which app it is, where it is and for how long; nothing that stays as it is."""
     root = layout.root
-    if layout.progress.total:
-        yield _progress_line(layout)
-    elif root.description and not root.phase.is_terminal:
-        yield line(
-            f"{plain(root.status, WORD_LIMIT)}: {plain(root.description, min(200, budget.words))}"
-        )
+    if layout.profile.is_list_of_waits:
+        return []
+    app = layout.app_name(budget.name)
+    facts = (
+        (bold(app),) if app else (),
+        (_component_of(layout, budget),),
+        (_version_of(root, budget),),
+        *((words,) for words in _words_for_where(layout)),
+        (_status_words(layout, budget),),
+        ("a plan only, changes nothing" if _is_only_planned(layout) else "",),
+    )
+    where = between_dots(facts)
+    return [where] if where else []
+
+
+def _words_for_where(layout: Layout) -> Iterator[str]:
+    """Yield at which step it is or stopped, what was not attempted, and how long it took."""
+    if layout.root.kind.is_perpetual or not layout.progress.total:
+        return
+    phase, is_several = layout.root.phase, len(layout.stages) > 1
+    if phase is Phase.FAILED:
+        if layout.failed is not None and is_several:
+            yield f"stopped at {layout.step_words(layout.failed)}"
+        if left := layout.progress.pending:
+            yield f"{counted(left, layout.terms.unit)} not attempted"
+    elif phase is not Phase.SUCCEEDED and layout.current is not None and is_several:
+        yield layout.step_words(layout.current)
+    yield from _time_words(layout)
+
+
+def _status_words(layout: Layout, budget: Budget) -> str:
+    """Return the platform's own words for where it is, while there is nothing to count."""
+    root = layout.root
+    if layout.progress.total or not root.description or root.phase.is_terminal:
+        return ""
+    is_explained = root.phase in TROUBLES
+    words = plain(root.description, min(200, budget.words))
+    return "" if is_explained else f"{plain(root.status, WORD_LIMIT)}: {words}"
+
+
+def small_print(layout: Layout, budget: Budget) -> list[Line]:
+    """Draw what it was made from, by whom it was started, when, and its id."""
+    root, view = layout.root, layout.view
+    if layout.profile.is_list_of_waits:
+        return [line("updated ", date(layout.changed_at))]
+    commit = commit_of(root, view.commits.get(root.build_id))
+    starter = starter_of(root, view.people)
+    words = (
+        " ".join(filter(None, (_built_from(root, commit, budget), message_words(commit, budget)))),
+        _tag_of(layout, budget),
+        f"started by {plain(starter, budget.name)}" if starter else "",
+        f"{root.kind} {plain(root.id, budget.name, fallback='(no id)')}",
+    )
+    is_begun = root.created_at and not root.kind.is_perpetual
+    return [
+        *(line(one) for one in words if one),
+        *([line("started ", date(root.created_at))] if is_begun and root.created_at else []),
+        line("updated ", date(layout.changed_at)),
+        *(line(link) for link in links_to_origin(layout)),
+    ]
+
+
+def links_of(layout: Layout) -> Iterator[Element | str]:
+    """Yield further links: to the rollout's own addresses, and to the attempt before."""
+    yield from _addresses_of(layout)
+    yield from given(layout.view.previous_url, "Attempt before")
 
 
 def reached(layout: Layout, progress: Progress) -> str:
-    return f"{progress.succeeded:,} of {counted(progress.total, layout.terms.unit)}"
+    return f"{progress.succeeded:,} of {counted(progress.total, layout.terms.unit)} done"
 
 
 def extras_of(progress: Progress) -> str:
     """Return how many units are neither done nor simply on their way; empty if none is."""
-    waits = "waits" if progress.waiting == 1 else "wait"
     counts = (
         (progress.failed, "failed"),
-        (progress.waiting, waits),
+        (progress.waiting, "waiting"),
         (progress.ended, "ended otherwise"),
         (progress.unknown, "unknown"),
     )
-    return ", ".join(f"{count:,} {word}" for count, word in counts if count)
+    return " · ".join(f"{count:,} {word}" for count, word in counts if count)
 
 
 def commit_of(entity: Entity, known: Commit | None = None) -> Commit:
@@ -88,37 +144,6 @@ def message_words(commit: Commit, budget: Budget) -> str:
     return f"“{message}”{author and f' by {author}'}" if message else ""
 
 
-Part = str | Element
-
-
-def _between_dots(groups: Iterable[tuple[Part, ...]]) -> Iterator[Part]:
-    for index, group in enumerate(groups):
-        if index:
-            yield " · "
-        yield from group
-
-
-def _origin(layout: Layout, commit: Commit, budget: Budget) -> Iterator[tuple[Part, ...]]:
-    """Yield what is being rolled out, of what, by whom, since when, and where to see it."""
-    root, view = layout.root, layout.view
-    facts = (
-        _component_of(layout, budget),
-        f"{root.kind} {short_id(root.id)}",
-        _version_of(root, budget),
-        _built_from(root, commit, budget),
-        _tag_of(layout, budget),
-        "a plan only, changes nothing" if _is_only_planned(layout) else "",
-        _starter_of(layout, budget),
-    )
-    yield from ((fact,) for fact in facts if fact)
-    if root.created_at and not root.kind.is_perpetual:
-        yield ("started ", date(root.created_at))
-    yield from ((origin,) for origin in links_to_origin(layout))
-    yield from ((page,) for page in _addresses_of(layout))
-    if before := given(view.previous_url, "the attempt before"):
-        yield before
-
-
 def _component_of(layout: Layout, budget: Budget) -> str:
     """Return the component's name where the user's title does not say it already."""
     component = layout.root.name or layout.view.names.get(layout.root.component_id, "")
@@ -147,11 +172,6 @@ def _is_only_planned(layout: Layout) -> bool:
     return has_units and layout.is_plan_only
 
 
-def _starter_of(layout: Layout, budget: Budget) -> str:
-    starter = starter_of(layout.root, layout.view.people)
-    return f"by {plain(starter, budget.name)}" if starter else ""
-
-
 def _tag_of(layout: Layout, budget: Budget) -> str:
     """Return the image's tag, which is the same for all that it is deployed to."""
     artifacts = (
@@ -175,40 +195,58 @@ def _addresses_of(layout: Layout) -> Iterator[Element]:
             yield link(url, words)
 
 
-def _lines_of_the_user(layout: Layout, budget: Budget) -> Iterator[Line]:
-    """Yield what the user decided about it: that it is closed, silences, words of his own."""
+def lines_of_the_user(layout: Layout, budget: Budget) -> Iterator[Line]:
+    """Yield what the user decided about it: that it is closed, silences, fields of their own."""
     if layout.view.state.is_closed:
-        yield line("⏹ no longer watched: this is how it stood when the watch was removed")
+        yield line("⏹ no longer watched: this was the state when the watch was removed")
     for silence in layout.view.silences[: budget.lines]:
         yield line(f"🔕 {plain(silence, budget.words)}")
-    filled = layout.view.filled
-    if filled is None:
-        return
-    for name, words in filled.fields[: budget.lines]:
+    fields = layout.view.filled.fields if layout.view.filled else ()
+    for name, words in fields[: budget.lines]:
         yield line(bold(plain(name, budget.name)), f": {plain(words, budget.words)}")
-    links = [given(url, plain(name, budget.name)) for name, url in filled.links[: budget.lines]]
-    if any(links):
-        yield line(*_between_dots(filter(None, links)))
 
 
-_CELLS = 16
+def links_of_the_user(layout: Layout, budget: Budget) -> Iterator[Element | str]:
+    """Yield links of the user's own, such as one to a runbook."""
+    filled = layout.view.filled
+    for name, url in filled.links[: budget.lines] if filled else ():
+        yield from given(url, plain(name, budget.name))
 
 
-def _bar(progress: Progress) -> str:
-    """Full only when all are done, empty only when none is."""
-    cells = progress.succeeded * _CELLS // progress.total
-    done = max(cells, 1 if progress.succeeded else 0)
-    return "▓" * done + "░" * (_CELLS - done)
+_CELLS = 10
 
 
-def _progress_line(layout: Layout) -> Line:
-    root, progress = layout.root, layout.progress
-    words = [extras] if (extras := extras_of(progress)) else []
-    if not root.phase.is_terminal and layout.current is not None:
-        words.append(layout.step_words(layout.current))
-    words.extend(_time_words(layout))
-    shown = bold(reached(layout, progress))
-    return line(f"{_bar(progress)}  ", shown, *(f" · {word}" for word in words))
+def progress_line(layout: Layout) -> Line:
+    """Draw how many units are done, failed and left."""
+    words = " · ".join(filter(None, (extras_of(layout.progress), _words_for_left(layout))))
+    shown = bold(reached(layout, layout.progress))
+    return line(f"{_bar(layout)}  ", shown, words and f" · {words}")
+
+
+def _words_for_left(layout: Layout) -> str:
+    is_over = layout.root.phase is Phase.FAILED
+    left, running = layout.progress.pending, layout.progress.running
+    if is_over:
+        return f"{left:,} not attempted" if left else ""
+    return " · ".join(
+        f"{count:,} {word}" for count, word in ((running, "running"), (left, "to go")) if count
+    )
+
+
+def _bar(layout: Layout) -> str:
+    """Full of green only when all are done and so is the whole; no bad end is left out."""
+    progress = layout.progress
+    bad = [
+        (progress.failed, "🟥"),
+        (progress.waiting + progress.ended + progress.unknown, "🟨"),
+    ]
+    is_done = layout.root.phase is Phase.SUCCEEDED and progress.succeeded == progress.total
+    shares = [(max(1, count * _CELLS // progress.total), cell) for count, cell in bad if count]
+    space = _CELLS - sum(share for share, _ in shares) - (0 if is_done or shares else 1)
+    done = min(progress.succeeded * _CELLS // progress.total, space)
+    done = max(done, 1 if progress.succeeded else 0)
+    cells = f"{'🟩' * done}{''.join(cell * share for share, cell in shares)}"
+    return f"{cells}{'⬜' * _CELLS}"[:_CELLS]
 
 
 def _time_words(layout: Layout) -> Iterator[str]:
@@ -220,9 +258,9 @@ def _time_words(layout: Layout) -> Iterator[str]:
     elif layout.root.phase is Phase.FAILED:
         yield f"after {spent}"
     elif (left := _words_for_time_left(layout)) is not None:
-        yield f"{spent}, about {left} to go"
+        yield f"running {spent}, about {left} left"
     else:
-        yield spent
+        yield f"running {spent}"
 
 
 def _words_for_time_left(layout: Layout) -> str | None:

@@ -6,10 +6,17 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from monitor.compose.phrases import phrase_of, phrase_of_many
+from monitor.compose.render.hints import hint_for
 from monitor.compose.render.layout import Layout
 from monitor.compose.render.lines import Advice
 from monitor.compose.render.pages import Page
-from monitor.compose.render.phases import FAILED, awaits_retry, says_of
+from monitor.compose.render.phases import (
+    FAILED,
+    awaits_approval,
+    awaits_customer,
+    awaits_retry,
+    says_of,
+)
 from monitor.model import Entity, Phase, Reason, ReasonKind, is_refusal
 
 
@@ -31,6 +38,26 @@ def failure_of(layout: Layout, entity: Entity, reason: Reason) -> Failure:
     if is_refusal(entity.status):  # it says itself that it was not approved
         return Failure(words, phrase_of_many(reason, people), "")
     return Failure(one, many, words.removeprefix("was "))
+
+
+def advice_on_failure(layout: Layout, entity: Entity, failure: Failure) -> Advice | None:
+    """Return what to do about something that failed, by why it did and by what Nuon offers."""
+    remedy = remedy_for(layout, entity)
+    hint = hint_for(failure.reason)
+    if entity.phase is not Phase.FAILED and not awaits_retry(entity):
+        hint = ""  # it is under way again
+    if not hint:
+        return remedy
+    return Advice(f"{hint} {remedy.words}", page=remedy.page) if remedy else Advice(hint)
+
+
+def advice_on_wait(layout: Layout, entity: Entity) -> Advice | None:
+    """Return what a person can do about something that waits for one."""
+    if awaits_approval(entity):
+        return Advice("Approve or deny it in Nuon.")
+    if awaits_customer(entity):
+        return Advice("The customer has to act: ask them.")
+    return remedy_for(layout, entity)
 
 
 _REMEDIES = {"retryable": "retried", "skippable": "skipped"}

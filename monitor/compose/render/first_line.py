@@ -34,7 +34,7 @@ _MENTIONS_LIMIT = 1_000
 def first_line(message: Message) -> str:
     """Return the first line of a message's text as it is read, without markup."""
     words = message.text.partition("\n")[0]
-    return html.unescape(_LABELLED.sub(r"\1", words))
+    return html.unescape(_LABELLED.sub(r"\1", words)).replace("\u2060", "")
 
 
 def with_mentions(message: Message, mentions: Sequence[Mention]) -> Message:

@@ -149,6 +149,11 @@ class Layout:
         alerts = self.view.state.alerts
         return any(one.kind is EventKind.REMOVED and one.alert_key == step.id for one in alerts)
 
+    def index_of(self, step_id: str) -> int | None:
+        """Return the index of a step; None for anything else."""
+        ids = [stage.step.id for stage in self.stages]
+        return ids.index(step_id) if step_id in ids else None
+
     # Words for parts of it: all of them may be foreign, and none is longer than it should be
 
     def step_label(self, index: int) -> str:
@@ -220,6 +225,21 @@ class Layout:
                 return self.step_name(step, limit)
             case _:
                 return ""
+
+    def step_of(self, unit: Entity) -> str:
+        """Return at which step a unit is, where that says more than its own name does."""
+        owner = self.view.owners.get(unit.id)
+        index = self.index_of(owner.id) if owner else None
+        is_plain = self.profile.is_rolled_out_to_units and not self.root.kind.is_perpetual
+        is_only = len(self.stages) < 2
+        return self.step_words(index) if index is not None and is_plain and not is_only else ""
+
+    def app_name(self, limit: int) -> str:
+        """Return the app that is rolled out, where the title does not say it; may be empty."""
+        view, root = self.view, self.root
+        name = view.names.get(root.app_id or view.apps.get(root.component_id, ""), "")
+        shown = plain(name, limit, fallback="")
+        return "" if shown in self.title else shown
 
     def units_words(self, units: Sequence[Entity]) -> str:
         """Return how many units there are, such as `12 installs`."""

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from monitor.compose.phrases import phrase_of, phrase_of_many
+import msgspec
+
+from monitor.compose.phrases import parts_of, phrase_of
+from monitor.compose.render.blocks import WORD_LIMIT
 from monitor.compose.render.budget import BUDGETS
 from monitor.compose.render.facts import source_words
-from monitor.compose.render.failures import failure_of, remedy_for
-from monitor.compose.render.headlines import failure_words, success_words
+from monitor.compose.render.failures import advice_on_failure, advice_on_wait, failure_of
+from monitor.compose.render.headlines import failure_words, start_words, success_words
 from monitor.compose.render.layout import Layout
 from monitor.compose.render.lines import ABSENT, Item
-from monitor.compose.render.pages import OPEN, Page, page_of_rollout, page_of_step
-from monitor.compose.render.phases import MARKS, says_of, waits
-from monitor.compose.render.steps import not_attempted, units_of
-from monitor.compose.render.troubles import advice_on
+from monitor.compose.render.pages import page_of_step
+from monitor.compose.render.phases import (
+    CHANGED_MARK,
+    MARKS,
+    RETRIED_MARK,
+    STALLED_MARK,
+    says_of,
+    waits,
+)
+from monitor.compose.render.troubles import extent_of, stalled_item
 from monitor.decide import progress
+from monitor.decide.progress import starter_of
 from monitor.kinds.causes import reason_of
 from monitor.model import Alert, Entity, Event, EventKind, Level, Phase, ReasonKind
-from monitor.text import counted, duration_words, short_id
+from monitor.text import counted, duration_words, plain, short_id
 
 _RANKS: Mapping[EventKind, int] = {
     EventKind.SUCCEEDED: 1,
@@ -37,9 +48,9 @@ _RANKS: Mapping[EventKind, int] = {
 
 
 def news_of(layout: Layout, events: Sequence[Event]) -> list[Item]:
-    """Return the lines for events, the most important first.
+    """Return the items for events, the most important first.
 
-    A failure that has failed parts of its own among the events is told with these.
+    A failure that has failed parts of its own among the events is left to these.
     """
     events = list(_each_once(events))
     failed = {event.entity.id: event for event in events if event.kind is EventKind.FAILED}
@@ -54,8 +65,7 @@ def news_of(layout: Layout, events: Sequence[Event]) -> list[Item]:
             alike.setdefault(key, []).append(event)
         elif event.level is Level.ROLLOUT:
             one = _rollout_item(layout, event, failed, is_explained=bool(explained))
-            url = page_of_rollout(layout)
-            items.append(replace(one, page=Page(url, OPEN) if url else None))
+            items.append(one)
         elif event.kind is not EventKind.FAILED or not (
             event.entity.id in explained or layout.root.id in failed
         ):
@@ -90,35 +100,35 @@ def _rollout_item(
         tail = f", after {duration_words(took)}" if took else ""
         return Item(1, "✅", success_words(layout), subject=title, tail=tail)
     if kind is EventKind.STARTED:
-        return Item(1, "🔵", _words_for_start(layout), subject=title)
+        starter = plain(starter_of(root, layout.view.people), WORD_LIMIT, fallback="")
+        by = f", by {starter}" if starter else ""
+        return Item(1, "🔵", start_words(layout), subject=title, tail=by)
     if kind is EventKind.FAILED:
-        if root.phase is not Phase.FAILED:  # it is under way again already
-            failure = failure_of(layout, root, event.reason)
-            return Item(1, "❌", "failed", reason=failure.reason, subject=title)
-        of_steps = [event for event in failed.values() if event.level is Level.STEP]
-        reasons = (failure_of(layout, e.entity, e.reason).reason for e in (*of_steps, event))
-        reason = "" if is_explained else next(filter(None, reasons), "")
-        tail = _words_for_not_attempted(layout)
-        return Item(1, "❌", failure_words(layout), reason=reason, subject=title, tail=tail)
+        return _failed_rollout(layout, event, failed, is_explained=is_explained)
     return _parent_item(layout, event, title)
 
 
-def _words_for_start(layout: Layout) -> str:
-    if layout.root.kind.is_perpetual:
-        return "is watched from now on"
-    progress, terms = layout.progress, layout.terms
-    kinds = [stage.step.kind for stage in layout.stages]
-    steps = counted(kinds.count(layout.profile.step), terms.step)
-    of_what = f": {counted(progress.total, terms.unit)} in {steps}" if progress.total else ""
-    return f"has begun{of_what}"
-
-
-def _words_for_not_attempted(layout: Layout) -> str:
-    left = not_attempted(layout)
-    if not left or layout.failed is None:
-        return ""
-    of_what = f" ({units})" if (units := units_of(layout, left)) else ""
-    return f" · {layout.last_steps_words(len(left))} not attempted{of_what}"
+def _failed_rollout(
+    layout: Layout, event: Event, failed: Mapping[str, Event], *, is_explained: bool
+) -> Item:
+    root, title = layout.root, layout.title
+    if root.phase is not Phase.FAILED:  # it is under way again already
+        failure = failure_of(layout, root, event.reason)
+        return Item(1, "❌", "failed", reason=failure.reason, subject=title)
+    of_steps = [event for event in failed.values() if event.level is Level.STEP]
+    failures = [failure_of(layout, e.entity, e.reason) for e in (*of_steps, event)]
+    failure = next((one for one in failures if one.reason), failures[-1])
+    is_shown = is_explained or not failure.reason
+    where = layout.step_words(layout.failed) if layout.failed is not None else ""
+    return Item(
+        1,
+        "❌",
+        failure_words(layout),
+        reason="" if is_explained else failure.reason,
+        subject=title,
+        advice=None if is_shown else advice_on_failure(layout, root, failure),
+        where=where if len(layout.stages) > 1 else "",
+    )
 
 
 def _step_item(layout: Layout, event: Event) -> Item:
@@ -136,35 +146,39 @@ def _step_tail(layout: Layout, event: Event, stage: progress.Stage) -> str:
         return ""
     units = counted(stage.progress.total, layout.terms.unit)
     if stage.step.phase is Phase.SUCCEEDED and stage.duration:
-        return f" · {units} in {duration_words(stage.duration)}"
-    return f" · {units}"
+        return f" ({units}, {duration_words(stage.duration)})"
+    return f" ({units})"
 
 
 def _parent_item(layout: Layout, event: Event, subject: str) -> Item:
-    """Return the line for a step or the rollout."""
+    """Return the item for a step or the rollout."""
     rank, lead = _RANKS[event.kind], _lead(layout, event)
-    phrase = phrase_of(event.reason, layout.view.people)
+    phrase = parts_of(event.reason, layout.view.people)
     match event.kind:
         case EventKind.STALLED:
             alert = _alert_of(layout, event)
-            advice = advice_on(layout, alert) if alert else None
-            return Item(rank, "⚠", phrase, subject=subject, lead=lead, advice=advice)
+            if alert is not None:
+                now = msgspec.structs.replace(alert, reason=event.reason)
+                return stalled_item(layout, now, rank=rank, lead=lead)
+            return Item(
+                rank, STALLED_MARK, phrase.one, reason=phrase.why, subject=subject, lead=lead
+            )
         case EventKind.WAITING:
             one, _ = waits(event.entity)
-            advice = remedy_for(layout, event.entity)
-            return Item(rank, "✋", one, reason=phrase, subject=subject, lead=lead, advice=advice)
+            why, advice = phrase_of(event.reason, layout.view.people), None
+            if not layout.profile.is_list_of_waits:
+                advice = advice_on_wait(layout, event.entity)
+            return Item(rank, "✋", one, reason=why, subject=subject, lead=lead, advice=advice)
         case EventKind.FAILED:
-            failure, advice = (
-                failure_of(layout, event.entity, event.reason),
-                remedy_for(layout, event.entity),
-            )
+            failure = failure_of(layout, event.entity, event.reason)
+            advice = advice_on_failure(layout, event.entity, failure)
             return Item(
-                rank, "✗", failure.one, reason=failure.reason, subject=subject, advice=advice
+                rank, "❌", failure.one, reason=failure.reason, subject=subject, advice=advice
             )
         case _:
-            one, reason = phrase, _reason_of_end(event)
+            one, reason = phrase.one, phrase.why
             if _has_ended(event):
-                one, _ = says_of(event.entity)
+                (one, _), reason = says_of(event.entity), _reason_of_end(event)
             return Item(rank, _mark(event), one, reason=reason, subject=subject, lead=lead)
 
 
@@ -178,40 +192,103 @@ def _reason_of_end(event: Event) -> str:
 
 
 def _mark(event: Event) -> str:
-    match event.kind:
-        case EventKind.RECOVERED:
-            return "✓"
-        case EventKind.REMOVED:
-            return "⊘"
-        case EventKind.STALLED | EventKind.FLAPPING:
-            return "⚠"
-        case _ if event.entity.kind.is_perpetual:
-            return "●"
-        case _:
-            return MARKS[event.entity.phase]
+    if (mark := _MARKS_OF_EVENTS.get(event.kind)) is not None:
+        return mark
+    if event.reason.kind is ReasonKind.TRIED_AGAIN:
+        return RETRIED_MARK
+    is_answer = event.reason.kind in _ANSWERS
+    return (
+        CHANGED_MARK if is_answer or event.entity.kind.is_perpetual else MARKS[event.entity.phase]
+    )
+
+
+_MARKS_OF_EVENTS: Mapping[EventKind, str] = {
+    EventKind.RECOVERED: "✅",
+    EventKind.REMOVED: "⊘",
+    EventKind.STALLED: STALLED_MARK,
+    EventKind.FLAPPING: "⚠️",
+}
+_ANSWERS = frozenset(
+    {
+        *(ReasonKind.APPROVED, ReasonKind.DENIED, ReasonKind.SENT_BACK),
+        *(ReasonKind.WENT_ON, ReasonKind.WAITS_NO_LONGER),
+    }
+)
 
 
 def _units_item(layout: Layout, events: Sequence[Event]) -> Item:
-    """Return the line for units of which the same is to be told."""
+    """Return the item for units of which the same is to be said."""
     event, units = events[0], tuple(event.entity for event in events)
-    rank, lead, people = _RANKS[event.kind], _lead(layout, event), layout.view.people
-    phrase = phrase_of(event.reason, people)
-    tail = f"{_source(layout, units)}{ABSENT if event.entity.is_absent else ''}"
-    if event.kind in (EventKind.FAILED, EventKind.WAITING):
-        is_failure = event.kind is EventKind.FAILED
-        one, many, reason = (
-            failure_of(layout, event.entity, event.reason)
-            if is_failure
-            else (*waits(event.entity), phrase)
-        )
-        mark = MARKS[Phase.FAILED if is_failure else Phase.WAITING]
-        advice = remedy_for(layout, event.entity)
-        return Item(rank, mark, one, many, reason, units, lead=lead, tail=tail, advice=advice)
-    one, many = phrase, phrase_of_many(event.reason, people)
-    if _has_ended(event):
-        one, many = says_of(event.entity)
-    reason = _reason_of_end(event)
-    return Item(rank, _mark(event), one, many, reason, units=units, lead=lead, tail=tail)
+    people = layout.view.people
+    item = Item(
+        _RANKS[event.kind],
+        _mark(event),
+        "",
+        units=units,
+        lead=_lead(layout, event),
+        tail=f"{_source(layout, units)}{ABSENT if event.entity.is_absent else ''}",
+        where=layout.step_of(event.entity),
+    )
+    match event.kind:
+        case EventKind.FAILED:
+            failure = failure_of(layout, event.entity, event.reason)
+            return replace(
+                item,
+                mark="❌",
+                one=failure.one,
+                many=failure.many,
+                reason=failure.reason,
+                advice=advice_on_failure(layout, event.entity, failure),
+                is_done_to_units=True,
+                extent=extent_of(layout, Phase.FAILED),
+            )
+        case EventKind.WAITING:
+            one, many = waits(event.entity)
+            is_list = layout.profile.is_list_of_waits
+            return replace(
+                item,
+                mark="✋",
+                one=one,
+                many=many,
+                reason=_why_it_waits(phrase_of(event.reason, people)),
+                advice=None if is_list else advice_on_wait(layout, event.entity),
+                is_done_to_units=True,
+            )
+        case _:
+            one, many, why = parts_of(event.reason, people)
+            if _has_ended(event):
+                one, many = says_of(event.entity)
+                why = _reason_of_end(event)
+            is_well = event.kind is EventKind.RECOVERED
+            return replace(
+                item,
+                one=one,
+                many=many,
+                reason=why,
+                is_done_to_units=is_well,
+                extent=_extent_of_change(layout, event),
+            )
+
+
+_NO_WHY = re.compile(
+    r"^(?:waiting for an? approval of |waits? for an? approval of |to be approved:\s*)(?:the )?",
+    re.IGNORECASE,
+)
+
+
+def _why_it_waits(words: str) -> str:
+    """Return what is to be approved, where it is said already that something is to be."""
+    return _NO_WHY.sub("", words)
+
+
+def _extent_of_change(layout: Layout, event: Event) -> str:
+    """Return how many are done, or still wait, for the end of a sentence."""
+    progress = layout.progress
+    if layout.profile.is_list_of_waits:
+        return f"{counted(progress.waiting, layout.terms.unit)} left"
+    if event.kind is not EventKind.RECOVERED or layout.root.kind.is_perpetual:
+        return ""
+    return f"{progress.succeeded:,} of {progress.total:,} done" if progress.total > 1 else ""
 
 
 def _source(layout: Layout, units: Sequence[Entity]) -> str:
@@ -223,7 +300,7 @@ def _source(layout: Layout, units: Sequence[Entity]) -> str:
 
 
 def _lead(layout: Layout, event: Event) -> str:
-    """Return how long it has stood, for what was told before."""
+    """Return for how long it has been so, for what people were notified of before."""
     if not event.is_reminder:
         return ""
     alert = _alert_of(layout, event)

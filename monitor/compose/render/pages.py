@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
 
-from monitor.compose.render.blocks import Element, link
+from monitor.compose.render.blocks import Element, bold, bold_link, link
 from monitor.compose.render.layout import Layout
 from monitor.compose.render.links import URL_LIMIT
 from monitor.decide.progress import app_of, is_failed_by_build
 from monitor.kinds.profile import DashboardPage
 from monitor.model import Entity
-
-OPEN = "Open in Nuon"
-ALL_FAILURES = "All failures"
 
 Parts = tuple[str | Element, ...]
 """What `line` is made from."""
@@ -28,25 +25,33 @@ class Page(NamedTuple):
     words: str
 
 
-def page_of_rollout(layout: Layout) -> str | None:
+def page_of_rollout(layout: Layout) -> Page | None:
     """Return the page of the whole: its own, or else that of what it belongs to."""
-    page = _page(layout, layout.profile.page, layout.root)
-    return page.url if page else None
+    return _page(layout, layout.profile.page, layout.root)
 
 
 def page_of_unit(layout: Layout, unit: Entity) -> Page | None:
-    """Return a unit's page: its own, or else its step's or that of the whole."""
+    """Return a unit's page: its own, by its name, or else its step's or that of the whole."""
     profile = layout.profile
     if profile.unit_page is not None:
         # What all units have in common is said of the whole only.
         component_id = unit.component_id or layout.root.component_id
         whole = msgspec.structs.replace(unit, component_id=component_id)
         if (page := _page(layout, profile.unit_page, whole)) is not None:
-            return page
+            return _named(page, layout.name_of(unit, _NAME_LIMIT))
     if profile.step_page is None:
         return _page(layout, profile.page, layout.root)
     step = layout.view.owners.get(unit.id)
-    return _page(layout, profile.step_page, step) if step else None
+    return page_of_step(layout, step) if step else None
+
+
+_NAME_LIMIT = 40
+_LOGS = "Open logs"
+
+
+def _named(page: Page, name: str) -> Page:
+    """Return a page whose link says of what it is."""
+    return Page(page.url, f"{_LOGS} of {name}" if page.words == _LOGS else f"Open {name}")
 
 
 def page_of_build(layout: Layout) -> Page | None:
@@ -66,7 +71,8 @@ def page_of_failed_build(layout: Layout) -> Page | None:
 def page_of_step(layout: Layout, step: Entity) -> Page | None:
     """Return a step's page, for those that have one."""
     step_page = layout.profile.step_page
-    return _page(layout, step_page, step) if step_page else None
+    page = _page(layout, step_page, step) if step_page else None
+    return _named(page, layout.step_name(step)) if page else None
 
 
 def _page(
@@ -84,9 +90,9 @@ def links_to_origin(layout: Layout) -> Iterator[Element]:
     root, view = layout.root, layout.view
     app_id = app_of(root, view.apps)
     for words, url in (
-        ("component", view.links.component(app_id, root.component_id)),
-        ("install", view.links.install(root.install_id)),
-        ("app", view.links.app(app_id)),
+        ("Open component", view.links.component(app_id, root.component_id)),
+        ("Open install", view.links.install(root.install_id)),
+        ("Open app", view.links.app(app_id)),
     ):
         if url:
             yield link(url, words)
@@ -95,16 +101,26 @@ def links_to_origin(layout: Layout) -> Iterator[Element]:
 def page_of_units(layout: Layout, units: Sequence[Entity]) -> Page | None:
     """Return where a line leads that names units: to the first that has a page."""
     pages = (page_of_unit(layout, unit) for unit in units)
-    first = next(filter(None, pages), None)
-    is_of_the_whole = layout.profile.unit_page is layout.profile.step_page is None
-    if first is None or len(units) == 1 or is_of_the_whole:
-        return first
-    return Page(first.url, "Open the first")
+    return next(filter(None, pages), None)
 
 
 def behind(page: Page | None) -> Parts:
     """Return a link as it stands behind a line, if there is one and it is not too long."""
     return ("  ", link(*page)) if page and len(page.url) <= URL_LIMIT else ()
+
+
+def in_links(pages: Iterable[Page | None]) -> Iterator[Element]:
+    """Yield a link to each page, once, that is there and not too long."""
+    shown = {page.url: page for page in reversed([page for page in pages if page])}
+    for page in reversed(shown.values()):
+        if len(page.url) <= URL_LIMIT:
+            yield link(*page)
+
+
+def linked(name: str, page: Page | None) -> Element:
+    """Return a name that leads to its page itself, where there is one that is not too long."""
+    is_linked = page is not None and len(page.url) <= URL_LIMIT
+    return bold_link(page.url, name) if page is not None and is_linked else bold(name)
 
 
 def given(url: str | None, words: str) -> Parts:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from monitor.compose.render.blocks import WORD_LIMIT, Line, bold, date, line
+from monitor.compose.render.blocks import WORD_LIMIT, Line, date, line
 from monitor.compose.render.budget import Budget
 from monitor.compose.render.facts import commit_of, message_words, source_words
 from monitor.compose.render.layout import Layout
 from monitor.compose.render.lines import ABSENT
-from monitor.compose.render.pages import behind, page_of_step, page_of_unit
+from monitor.compose.render.pages import linked, page_of_step, page_of_unit
 from monitor.compose.render.phases import FAILED, MARKS, TROUBLES, says_of
 from monitor.decide import progress
 from monitor.model import Entity, Phase
@@ -24,8 +24,8 @@ def summary_of_perpetual(layout: Layout) -> tuple[str, str]:
         return _state_of_parts(layout)
     count, unit = layout.progress.waiting, layout.terms.unit
     if not count:
-        return "✅", f"nothing waits for {with_article(unit)}"
-    return "✋", f"{counted(count, unit)} {'waits' if count == 1 else 'wait'}"
+        return "✅", f"no {unit}s pending"
+    return "✋", f"{counted(count, unit)} pending"
 
 
 def perpetual_lines(layout: Layout, budget: Budget) -> list[Line]:
@@ -116,8 +116,8 @@ def _step_line(layout: Layout, stage: progress.Stage, budget: Budget) -> Line:
         mark, words = "⊘", "removed" if layout.is_removed(step) else ABSENT.strip(" ()")
     else:
         mark, words = _mark(stage), " · ".join(_step_words(layout, stage, budget))
-    page = page_of_step(layout, step)
-    return line(f"{mark} ", bold(_name(step, budget.name)), words and f" · {words}", *behind(page))
+    name = linked(_name(step, budget.name), page_of_step(layout, step))
+    return line(f"{mark} ", name, words and f" · {words}")
 
 
 def _mark(stage: progress.Stage) -> str:
@@ -152,6 +152,6 @@ def _waiting_lines(layout: Layout, budget: Budget) -> Iterator[Line]:
     for _, _, unit, work in sorted(waiting, key=lambda one: one[:2])[: budget.lines]:
         what = gist(unit.description, budget.words)
         since = (" · since ", date(unit.created_at)) if unit.created_at else ()
-        name = bold(layout.step_name(work, budget.name))
         page = page_of_unit(layout, unit) or page_of_step(layout, work)
-        yield line(f"{MARKS[unit.phase]} ", name, what and f": {what}", *since, *behind(page))
+        name = linked(layout.step_name(work, budget.name), page)
+        yield line(f"{MARKS[unit.phase]} ", name, what and f": {what}", *since)

@@ -9,14 +9,18 @@ from monitor.model import Entity, Phase
 from monitor.text import plain
 
 MARKS: Mapping[Phase, str] = {
-    Phase.PENDING: "○",
-    Phase.RUNNING: "●",
+    Phase.PENDING: "⚪",
+    Phase.RUNNING: "🔵",
     Phase.WAITING: "✋",
-    Phase.SUCCEEDED: "✓",
-    Phase.FAILED: "✗",
+    Phase.SUCCEEDED: "✅",
+    Phase.FAILED: "❌",
     Phase.ENDED: "⊘",
-    Phase.UNKNOWN: "?",
+    Phase.UNKNOWN: "❓",
 }
+STALLED_MARK = "⏸️"
+RETRIED_MARK = "🔁"
+CHANGED_MARK = "●"
+"""Of something without an end, which neither failed nor succeeded."""
 # The phases that a person should hear of, the worst first.
 TROUBLES: Mapping[Phase, int] = {
     Phase.FAILED: 1,
@@ -42,17 +46,17 @@ _ENDS: Mapping[str, tuple[str, str]] = {
     "user-skipped": ("was skipped by a person", "were skipped by a person"),
     "warning": ("ended with a warning", "ended with a warning"),
 }
-_APPROVAL = ("waits for an approval", "wait for an approval")
+_APPROVAL = ("needs approval", "need approval")
 _RETRY = ("failed and waits for a retry", "failed and wait for a retry")
 _WAITS: Mapping[str, tuple[str, str]] = {
     "approval-awaiting": _APPROVAL,
     "awaiting_approval": _APPROVAL,
     "pending-approval": _APPROVAL,
-    "awaiting-user-run": ("waits for a person to run it", "wait for a person to run them"),
+    "awaiting-user-run": ("needs a person to run it", "need a person to run them"),
     "failed-pending-retry": _RETRY,
     "pending_customer": ("waits for its customer", "wait for their customers"),
 }
-_A_PERSON = ("waits for a person", "wait for a person")
+_A_PERSON = ("needs a person", "need a person")
 
 
 def says_of(entity: Entity) -> tuple[str, str]:
@@ -80,6 +84,10 @@ def waits(entity: Entity) -> tuple[str, str]:
 
 def awaits_approval(entity: Entity) -> bool:
     return waits(entity) is _APPROVAL
+
+
+def awaits_customer(entity: Entity) -> bool:
+    return entity.phase is Phase.WAITING and entity.status == "pending_customer"
 
 
 def awaits_retry(entity: Entity) -> bool:

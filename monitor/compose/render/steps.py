@@ -8,9 +8,9 @@ from datetime import timedelta
 
 from monitor.compose.render.blocks import WORD_LIMIT, Line, bold, line
 from monitor.compose.render.budget import Budget
-from monitor.compose.render.facts import extras_of, reached
+from monitor.compose.render.facts import extras_of
 from monitor.compose.render.layout import Layout
-from monitor.compose.render.phases import MARKS
+from monitor.compose.render.phases import MARKS, STALLED_MARK
 from monitor.decide import progress
 from monitor.model import Entity, Phase
 from monitor.text import counted, duration_words, plain
@@ -35,7 +35,7 @@ def step_lines(layout: Layout, budget: Budget) -> list[Line]:
         lines.append(line(f"… {counted(count - last, f'more {noun}')}"))
     if len(left) > 1:
         words = " · ".join(filter(None, (units_of(layout, left), "not attempted")))
-        lines.append(line("○ ", bold(layout.last_steps_words(len(left))), f" · {words}"))
+        lines.append(line("⚪ ", bold(layout.last_steps_words(len(left))), f" · {words}"))
     return lines
 
 
@@ -71,7 +71,7 @@ def _step_mark(layout: Layout, index: int) -> str:
     if index == layout.left_at:
         return MARKS[Phase.FAILED]
     if _is_stalled(layout, index):
-        return "⚠"
+        return STALLED_MARK
     if stage.progress.failed:
         return MARKS[Phase.FAILED]
     if stage.progress.waiting:
@@ -104,8 +104,9 @@ def _step_words(layout: Layout, index: int, budget: Budget) -> Iterator[str]:
 
 
 def _units_words(layout: Layout, progress: progress.Progress) -> str:
-    is_alike = progress.total in (progress.succeeded, progress.pending)
-    return counted(progress.total, layout.terms.unit) if is_alike else reached(layout, progress)
+    if progress.total == progress.pending:
+        return counted(progress.total, layout.terms.unit)
+    return f"{progress.succeeded:,}/{progress.total:,}"
 
 
 def _timing_words(layout: Layout, stage: progress.Stage) -> str:

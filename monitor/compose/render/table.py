@@ -16,12 +16,13 @@ from monitor.compose.render.cards import card_budget
 from monitor.compose.render.layout import Layout, View, look
 from monitor.compose.render.lines import Item
 from monitor.compose.render.links import URL_LIMIT
-from monitor.compose.render.pages import OPEN, Page, given, page_of_rollout, page_of_unit
+from monitor.compose.render.pages import Page, behind, page_of_rollout, page_of_unit
 from monitor.compose.render.phases import TROUBLES
+from monitor.compose.render.sentences import Clause, sentence, spoken
 from monitor.compose.render.troubles import troubles_of
 from monitor.decide.progress import alert_key_of
 from monitor.model import Entity, EventKind, Level, Message, Phase
-from monitor.text import cut_to_utf16, gist, join_names, mrkdwn_escape, utf16_length
+from monitor.text import cut_to_utf16, gist, join_names, utf16_length
 
 # https://docs.slack.dev/reference/block-kit/blocks/data-table-block
 _MOST_ROWS = 100
@@ -133,9 +134,9 @@ def _since(layout: Layout, failure: _Failure) -> datetime | None:
 def _drawn(layout: Layout, failures: Sequence[_Failure]) -> Message:
     words, title = _headline(layout, failures), layout.title
     mark = "❌" if failures else "✅"
-    url = page_of_rollout(layout)
-    page = ("  ", *found) if (found := given(url, OPEN)) else ()
-    text = mrkdwn_escape(f"{mark} {title}: {words}")
+    of_rollout = page_of_rollout(layout)
+    page = behind(of_rollout)
+    text = spoken(sentence(lambda _: Clause(f"{mark} {title}: {words}")), of_rollout)
     head = line(f"{mark} ", bold(words), f" · {title}", *page)
     if not failures:
         return Message(text, (rich_text([head]),))
@@ -212,7 +213,7 @@ def _raw(words: str) -> Element:
 
 
 def _link_cell(page: Page) -> Element:
-    return rich_text([line(link(page.url, page.words))])
+    return rich_text([line(link(page.url, "Open"))])
 
 
 def _words_in(cell: Element) -> Iterator[str]:

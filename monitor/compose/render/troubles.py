@@ -1,12 +1,14 @@
-"""The troubles that stand, and what a person can do about them."""
+"""The troubles that are active, and what a person can do about them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
-from monitor.compose.phrases import phrase_of
-from monitor.compose.render.failures import failure_of, remedy_for
+import msgspec
+
+from monitor.compose.phrases import parts_of, phrase_of
+from monitor.compose.render.failures import Failure, advice_on_failure, advice_on_wait, failure_of
 from monitor.compose.render.layout import Layout
 from monitor.compose.render.lines import ABSENT, Advice, Item
 from monitor.compose.render.pages import (
@@ -15,7 +17,14 @@ from monitor.compose.render.pages import (
     page_of_failed_build,
     page_of_step,
 )
-from monitor.compose.render.phases import FAILED, MARKS, TROUBLES, says_of
+from monitor.compose.render.phases import (
+    FAILED,
+    MARKS,
+    RETRIED_MARK,
+    STALLED_MARK,
+    TROUBLES,
+    says_of,
+)
 from monitor.decide.answers import explanation_of
 from monitor.decide.progress import Stage, alert_key_of, has_parts_that_wait
 from monitor.kinds.causes import cause_of, reason_of
@@ -26,7 +35,7 @@ _RETRIED = 5
 
 
 def troubles_of(layout: Layout, shown_elsewhere: AbstractSet[str] = frozenset()) -> list[Item]:
-    """Return what stands in trouble now, the worst first, but for the entities `told`.
+    """Return what is in trouble now, the worst first, but for the entities `shown_elsewhere`.
 
     A list of what waits for approvals has nothing to add to itself.
     """
@@ -45,22 +54,22 @@ def advice_on(layout: Layout, alert: Alert) -> Advice | None:
     match alert.reason.kind:
         case ReasonKind.DEAD_END:
             units = _units(layout, lambda unit: unit.phase is Phase.ENDED, step_id=alert.alert_key)
-            words = "Deploy to {installs} again or start a new release."
+            words = "Deploy to {installs} again, or start a new release."
         case ReasonKind.GIVEN_UP:
             units = _units(layout, lambda unit: not unit.phase.is_terminal)
-            words = "Start a new release: this one will not go on by itself."
+            words = f"Start a new {layout.root.kind}: this one will not continue."
             words += " Not done: {installs}." if units else ""
         case ReasonKind.QUIET:
             units = _units(layout, lambda unit: not unit.phase.is_terminal)
-            words = "Look at {installs}: not done yet."
-            words = words if units else "Look at its build and its runners on the dashboard."
+            words = "Look at {installs} and the runner there, then cancel or retry."
+            words = words if units else "Look at its build and its runners in Nuon."
         case ReasonKind.AWAITS_BUILD:
             words = "Look at its build and the runner that builds it."
             return Advice(words, page=page_of_build(layout))
         case ReasonKind.DISAGREES:
             units = _units(layout, lambda unit: unit.phase is not Phase.SUCCEEDED)
             where = "{installs}" if units else f"its {layout.terms.step}s"
-            words = f"Look at {where} before you rely on it."
+            words = f"Look at {where} before you rely on this {layout.root.kind}."
         case _:
             return None
     return Advice(words, units)
@@ -83,11 +92,37 @@ def _active_stalls(layout: Layout, shown_elsewhere: AbstractSet[str]) -> Iterato
         return
     for alert in layout.stalls:
         if alert.alert_key not in shown_elsewhere:
-            subject = _words_for_unit(layout, alert.alert_key)
-            advice = advice_on(layout, alert)
-            awaited = _awaited_by(advice.units) if advice else ""
-            words = phrase_of(alert.reason)
-            yield Item(0, "⚠", words, reason=awaited, subject=subject, advice=advice)
+            yield stalled_item(layout, alert, rank=0)
+
+
+def stalled_item(layout: Layout, alert: Alert, *, rank: int, lead: str = "") -> Item:
+    """Return the item for what makes no progress, with what it waits for where that is known."""
+    advice = advice_on(layout, alert)
+    phrase = parts_of(alert.reason)
+    without_limit = msgspec.structs.replace(alert.reason, limit=0)
+    awaited = _awaited_by(advice.units) if advice else ""
+    is_silence = alert.reason.kind in (ReasonKind.QUIET, ReasonKind.GIVEN_UP)
+    is_stuck = alert.reason.kind is ReasonKind.DEAD_END
+    subject = words_for_part(layout, alert.alert_key) if is_stuck else layout.title
+    where = _where_stalled(layout, alert) if is_silence else ""
+    return Item(
+        rank,
+        STALLED_MARK,
+        f"{phrase.one}{where}",
+        reason=f"{phrase.why}: {awaited}" if awaited else phrase.why,
+        spoken_reason=awaited or (parts_of(without_limit).why if alert.reason.silence else ""),
+        subject=subject,
+        lead=lead,
+        advice=advice,
+        open_units=advice.units if advice and is_silence else (),
+    )
+
+
+def _where_stalled(layout: Layout, alert: Alert) -> str:
+    """Return at which of several steps something is stalled, as it follows the verb."""
+    index = layout.index_of(alert.alert_key)
+    at = layout.current if index is None else index
+    return "" if at is None or len(layout.stages) < 2 else f" at {layout.step_words(at)}"
 
 
 def _awaited_by(units: Sequence[Entity]) -> str:
@@ -103,11 +138,10 @@ def _awaited_by(units: Sequence[Entity]) -> str:
     return words.pop() if len(words) == 1 else ""
 
 
-def _words_for_unit(layout: Layout, alert_key: str) -> str:
-    for index, stage in enumerate(layout.stages):
-        if stage.step.id == alert_key:
-            return layout.step_words(index)
-    return f"the {layout.root.kind}"
+def words_for_part(layout: Layout, alert_key: str) -> str:
+    """Return what the step with an alert is called, or else the rollout."""
+    index = layout.index_of(alert_key)
+    return layout.title if index is None else layout.step_words(index)
 
 
 def _troubles_of_units(layout: Layout, shown_elsewhere: AbstractSet[str]) -> Iterator[Item]:
@@ -174,14 +208,38 @@ def _trouble_of_units(
     unit = units[0]
     tail = ABSENT if unit.is_absent else ""
     if unit.phase not in TROUBLES:
-        one, many = "failed and is being tried again", "failed and are being tried again"
-        return Item(_RETRIED, "↻", one, many, failure or "", units, tail=tail)
-    one, many = says_of(unit)
-    reason = explanation.description
+        one, many = "failed and is being retried", "failed and are being retried"
+        return Item(_RETRIED, RETRIED_MARK, one, many, failure or "", units, tail=tail)
+    failure_words = Failure(*says_of(unit), explanation.description)
     if unit.phase is Phase.FAILED:
-        one, many, reason = failure_of(layout, unit, explanation)
-    rank, mark, advice = TROUBLES[unit.phase], MARKS[unit.phase], remedy_for(layout, unit)
-    return Item(rank, mark, one, many, reason, units, tail=tail, advice=advice)
+        failure_words = failure_of(layout, unit, explanation)
+    return Item(
+        TROUBLES[unit.phase],
+        MARKS[unit.phase],
+        failure_words.one,
+        failure_words.many,
+        failure_words.reason,
+        units,
+        tail=tail,
+        advice=_advice_on_part(layout, unit, failure_words),
+        is_done_to_units=unit.phase in (Phase.FAILED, Phase.WAITING),
+        extent=extent_of(layout, unit.phase),
+        where=layout.step_of(unit),
+    )
+
+
+def extent_of(layout: Layout, phase: Phase) -> str:
+    """Return how many have failed, for the end of a sentence; empty where there is but one."""
+    progress = layout.progress
+    if phase is not Phase.FAILED or layout.root.kind.is_perpetual or progress.total < 2:
+        return ""
+    return f"{progress.failed:,} of {progress.total:,}" if progress.failed else ""
+
+
+def _advice_on_part(layout: Layout, part: Entity, failure: Failure) -> Advice | None:
+    if part.phase is Phase.WAITING and not layout.profile.is_list_of_waits:
+        return advice_on_wait(layout, part)
+    return advice_on_failure(layout, part, failure)
 
 
 def _troubles_of_parents(layout: Layout, shown_elsewhere: AbstractSet[str]) -> Iterator[Item]:
@@ -198,10 +256,11 @@ def _troubles_of_parents(layout: Layout, shown_elsewhere: AbstractSet[str]) -> I
             is_explained |= step.phase is Phase.FAILED
             if step.id not in shown_elsewhere:
                 subject = layout.step_words(index)
-                yield _trouble_of_parent(layout, step, subject, page_of_step(layout, step))
+                page = page_of_step(layout, step)
+                yield _trouble_of_parent(layout, step, subject, page)
     is_shown = root.id in shown_elsewhere or _is_shown_already(root, is_explained=is_explained)
     if root.phase in TROUBLES and not is_shown:
-        yield _trouble_of_parent(layout, root, f"the {root.kind}", page_of_failed_build(layout))
+        yield _trouble_of_parent(layout, root, layout.title, page_of_failed_build(layout))
 
 
 def _says_why(stage: Stage) -> bool:
@@ -236,10 +295,11 @@ def _speak_for(stage: Stage) -> bool:
 def _trouble_of_parent(
     layout: Layout, entity: Entity, subject: str, page: Page | None = None
 ) -> Item:
-    phase, reason = entity.phase, reason_of(entity)
-    one, many = says_of(entity)
+    phase = entity.phase
+    failure = Failure(*says_of(entity), reason_of(entity))
     if phase is Phase.FAILED:
-        one, many, reason = failure_of(layout, entity, explanation_of(entity))
+        failure = failure_of(layout, entity, explanation_of(entity))
+    one, many, reason = failure
     has_no_reason = (one, many) == FAILED and not reason
     return Item(
         TROUBLES[phase],
@@ -247,7 +307,7 @@ def _trouble_of_parent(
         one,
         reason=reason,
         subject=subject,
-        tail=", the platform gives no reason" if has_no_reason else "",
+        tail=", Nuon gives no reason" if has_no_reason else "",
         page=page,
-        advice=remedy_for(layout, entity),
+        advice=_advice_on_part(layout, entity, failure),
     )

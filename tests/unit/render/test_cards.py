@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from monitor.compose import render
@@ -10,8 +11,9 @@ from tests.support.block_kit import drawn
 from tests.support.builders import RELEASE_ID, after, deploy, release, state, step
 from tests.support.rendering import (
     DEAD_END,
-    DEAD_END_WORDS,
+    DEAD_END_WHY,
     HELM,
+    PODS,
     alert,
     broken,
     first_step,
@@ -25,30 +27,41 @@ def test_a_card_under_way_shows_how_far_it_is_and_how_long_it_will_take() -> Non
     root = under_way(deploy("hooli", "executing", created_at=after(6), updated_at=after(7)))
 
     assert drawn(render.card(view(root))) == (
-        "🔵 checkout-api: 3 of 6 installs\n---\n"
-        "release relk2v9… · commit 3f2a9c1 · by jane@acme.example"
-        " · started 2025-12-01 12:00 UTC\n"
-        "▓▓▓▓▓▓▓▓░░░░░░░░  3 of 6 installs · step 2 of 3 · 12 min, about 11 min to go\n---\n"
-        "✓ step 1 · 2 installs · 4 min\n"
-        "● step 2 · 1 of 2 installs · 2 min\n"
-        "○ step 3 · 2 installs · after a delay of 5 min\n---\n"
-        "[Open in Nuon] · last change 2025-12-01 12:12 UTC"
+        "🔵 checkout-api is running: 3 of 6 installs done\n---\n"
+        "step 2 of 3 · running 12 min, about 11 min left\n---\n"
+        "[Open releases]\n---\n"
+        "🟩🟩🟩🟩🟩⬜⬜⬜⬜⬜  3 of 6 installs done · 1 running · 2 to go\n"
+        "✅ step 1 · 2/2 · 4 min\n"
+        "🔵 step 2 · 1/2 · 2 min\n"
+        "⚪ step 3 · 2 installs · after a delay of 5 min\n---\n"
+        "commit 3f2a9c1 · started by jane@acme.example · release relk2v9q7m3x8c4b6n1z5w0y2a"
+        " · started 2025-12-01 12:00 UTC · updated 2025-12-01 12:12 UTC"
     )
 
 
 def test_a_card_of_a_failure_says_where_and_why_and_what_was_not_attempted() -> None:
-    names = {"hooli": "hooli-prod"}
+    names = {"hooli": "hooli-prod", "app1": "Storefront"}
+    root = msgspec.structs.replace(broken(), component_id="cmp1")
 
-    assert drawn(render.card(view(broken(), names=names))) == (
-        "❌ checkout-api failed at step 2 of 3\n---\n"
-        "release relk2v9… · commit 3f2a9c1 · by jane@acme.example"
-        " · started 2025-12-01 12:00 UTC\n"
-        "▓▓▓▓▓▓▓▓░░░░░░░░  3 of 6 installs · 1 failed · after 12 min\n---\n"
-        "✓ step 1 · 2 installs · 4 min\n"
-        "✗ step 2 · 1 of 2 installs · 1 failed · 2 min\n"
-        "○ step 3 · 2 installs · not attempted\n---\n"
-        f"✗ hooli-prod failed: {HELM}  [Open install]\n---\n"
-        "[Open in Nuon] · last change 2025-12-01 12:12 UTC"
+    assert drawn(render.card(view(root, names=names, apps={"cmp1": "app1"}))) == (
+        "❌ checkout-api failed: 1 of 6 installs\n"
+        "---\n"
+        "Storefront · stopped at step 2 of 3 · 2 installs not attempted · after 12 min\n"
+        "---\n"
+        "❌ hooli-prod failed\n"
+        f"> {HELM}\n"
+        f"{PODS}\n"
+        "---\n"
+        "[Open logs of hooli-prod] · [Open releases]\n"
+        "---\n"
+        "🟩🟩🟩🟩🟩🟥⬜⬜⬜⬜  3 of 6 installs done · 1 failed · 2 not attempted\n"
+        "✅ step 1 · 2/2 · 4 min\n"
+        "❌ step 2 · 1/2 · 1 failed · 2 min\n"
+        "⚪ step 3 · 2 installs · not attempted\n"
+        "---\n"
+        "commit 3f2a9c1 · started by jane@acme.example · release relk2v9q7m3x8c4b6n1z5w0y2a"
+        " · started 2025-12-01 12:00 UTC · updated 2025-12-01 12:12 UTC · [Open component]"
+        " · [Open app]"
     )
 
 
@@ -59,12 +72,16 @@ def test_a_card_that_waits_says_who_waits_for_an_approval() -> None:
     )
 
     assert lines_of(render.card(view(root))) == [
-        "✋ checkout-api waits for 2 approvals",
-        "▓▓▓▓▓▓░░░░░░░░░░  3 of 7 installs · 2 wait · step 2 of 3 · 12 min",
-        "✓ step 1 · 2 installs · 4 min",
-        "✋ step 2 · 1 of 3 installs · 2 wait · 8 min",
-        "○ step 3 · 2 installs · after a delay of 5 min",
-        "✋ 2 installs (hooli and stark) wait for an approval: 2 to add  [Open the first]",
+        "✋ checkout-api needs 2 approvals",
+        "step 2 of 3 · running 12 min",
+        "✋ 2 installs need approval (hooli and stark)",
+        "> 2 to add",
+        "→ Approve or deny it in Nuon.",
+        "[Open hooli] · [Open releases]",
+        "🟩🟩🟩🟩🟨🟨⬜⬜⬜⬜  3 of 7 installs done · 2 waiting · 2 to go",
+        "✅ step 1 · 2/2 · 4 min",
+        "✋ step 2 · 1/3 · 2 waiting · 8 min",
+        "⚪ step 3 · 2 installs · after a delay of 5 min",
     ]
 
 
@@ -73,65 +90,63 @@ def test_a_card_that_can_never_go_on_says_why_and_what_to_do() -> None:
     stalled = alert("rel-step-2", EventKind.STALLED, reason=DEAD_END)
 
     assert lines_of(render.card(view(root, state(alerts=(stalled,))))) == [
-        "⚠️ checkout-api hangs at step 2 of 3",
-        "▓▓▓▓▓▓▓▓░░░░░░░░  3 of 6 installs · 1 ended otherwise · step 2 of 3 · 12 min",
-        "✓ step 1 · 2 installs · 4 min",
-        "⚠ step 2 · 1 of 2 installs · 1 ended otherwise · 8 min",
-        "○ step 3 · 2 installs · after a delay of 5 min",
-        f"⚠ step 2 of 3 {DEAD_END_WORDS}",
-        "→ Deploy to hooli again or start a new release.  [Open install]",
-        "⊘ hooli ended as cancelled  [Open install]",
+        "⏸️ checkout-api is stuck at step 2 of 3",
+        "step 2 of 3 · running 12 min",
+        "⏸️ step 2 of 3 is stuck",
+        f"> {DEAD_END_WHY}",
+        "→ Deploy to hooli again, or start a new release.  [Open hooli]",
+        "⊘ hooli ended as cancelled  [Open hooli]",
+        "🟩🟩🟩🟩🟩🟨⬜⬜⬜⬜  3 of 6 installs done · 1 ended otherwise · 2 to go",
+        "✅ step 1 · 2/2 · 4 min",
+        "⏸️ step 2 · 1/2 · 1 ended otherwise · 8 min",
+        "⚪ step 3 · 2 installs · after a delay of 5 min",
     ]
 
 
 @pytest.mark.parametrize(
-    ("stall", "phrase", "headline", "advice"),
+    ("stall", "headline", "why", "advice"),
     [
         (
-            ReasonKind.QUIET,
-            "hangs: nothing has changed for too long",
-            "⚠️ checkout-api hangs at step 2 of 3",
-            "→ Look at hooli: not done yet.  [Open install]",
+            Reason(ReasonKind.QUIET, silence=1860, limit=1800),
+            "⏸️ checkout-api has stalled at step 2 of 3",
+            "> No change for 31 min (limit 30 min). Still open: hooli (executing)",
+            "→ Look at hooli and the runner there, then cancel or retry.",
         ),
         (
-            ReasonKind.GIVEN_UP,
+            Reason(ReasonKind.GIVEN_UP, silence=3600, limit=3600),
+            "⏸️ checkout-api timed out at step 2 of 3",
             (
-                "is dead: nothing has changed for over 60 minutes, after which the platform stops"
-                " working at a release without saying so"
+                "> No change for 1 h (limit 1 h); Nuon has stopped processing it."
+                " Still open: hooli (executing)"
             ),
-            "⚠️ checkout-api hangs at step 2 of 3",
-            (
-                "→ Start a new release: this one will not go on by itself. Not done: hooli."
-                "  [Open install]"
-            ),
+            "→ Start a new release: this one will not continue. Not done: hooli.",
         ),
     ],
 )
-def test_a_card_that_hangs_says_where_to_look(
-    stall: ReasonKind, phrase: str, headline: str, advice: str
+def test_a_card_that_has_stalled_says_for_how_long_and_where_to_look(
+    stall: Reason, headline: str, why: str, advice: str
 ) -> None:
     root = under_way(deploy("hooli", "executing"))
-    stalled = alert(RELEASE_ID, EventKind.STALLED, reason=Reason(stall))
+    stalled = alert(RELEASE_ID, EventKind.STALLED, reason=stall)
 
     lines = lines_of(render.card(view(root, state(alerts=(stalled,)))))
 
     assert lines[0] == headline
-    assert lines[3].startswith("⚠ step 2")
-    assert lines[-2:] == [f"⚠ the release {phrase}", advice]
+    assert lines[2:5] == [why, advice, "[Open hooli] · [Open releases]"]
+    assert lines[-2].startswith("⏸️ step 2")
 
 
 def test_a_success_that_its_parts_contradict_is_not_shown_as_one() -> None:
     root = under_way(deploy("hooli", "noop"), status="active")
-    reason = "says that it succeeded, but not all of its parts did"
     stalled = alert(RELEASE_ID, EventKind.STALLED, reason=Reason(ReasonKind.DISAGREES))
 
     lines = lines_of(render.card(view(root, state(alerts=(stalled,)))))
 
-    assert lines[0] == "⚠️ checkout-api: 3 of 6 installs, though it says that it succeeded"
-    assert lines[-3:] == [
-        f"⚠ the release {reason}",
-        "→ Look at hooli before you rely on it.  [Open install]",
-        "⊘ hooli ended as noop  [Open install]",
+    assert lines[0] == "⏸️ checkout-api has not succeeded everywhere: 3 of 6 installs done"
+    assert lines[2:5] == [
+        "> Nuon reports success, but not all of its parts succeeded",
+        "→ Look at hooli before you rely on this release.  [Open hooli]",
+        "⊘ hooli ended as noop  [Open hooli]",
     ]
 
 
@@ -140,20 +155,31 @@ def test_a_card_of_a_success_says_that_all_installs_have_it() -> None:
 
     assert lines_of(render.card(view(root))) == [
         "✅ checkout-api is on all 2 installs",
-        "▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓  2 of 2 installs · took 5 min",
-        "✓ step 1 · 2 installs · 4 min",
+        "took 5 min",
+        "🟩🟩🟩🟩🟩🟩🟩🟩🟩🟩  2 of 2 installs done",
+        "✅ step 1 · 2/2 · 4 min",
     ]
 
 
-def test_a_build_that_failed_is_told_as_the_reason() -> None:
+def test_a_card_never_looks_finished_while_the_rollout_is_running() -> None:
+    root = release("executing_release_steps", first_step(), updated_at=after(5))
+
+    lines = lines_of(render.card(view(root)))
+
+    assert lines[0] == "🔵 checkout-api is finishing: 2 of 2 installs done"
+    assert lines[2] == "🟩🟩🟩🟩🟩🟩🟩🟩🟩⬜  2 of 2 installs done"
+
+
+def test_a_build_that_failed_is_the_reason() -> None:
     planned = [step(number, "queued", planned=(f"a{number}",)) for number in (1, 2, 3)]
     root = release("error", *planned, description="build failed", name="", updated_at=after(2))
 
     assert lines_of(render.card(view(root))) == [
         "❌ release relk2v9… failed before it reached any install",
-        "░░░░░░░░░░░░░░░░  0 of 3 installs · after 2 min",
-        "○ steps 1 to 3 · 3 installs · not attempted",
-        "✗ the release failed: build failed",
+        "3 installs not attempted · after 2 min",
+        "> build failed",
+        "⬜⬜⬜⬜⬜⬜⬜⬜⬜⬜  0 of 3 installs done · 3 not attempted",
+        "⚪ steps 1 to 3 · 3 installs · not attempted",
     ]
 
 
@@ -162,7 +188,7 @@ def test_a_failure_without_a_reason_says_that_none_is_given() -> None:
 
     assert lines == [
         "❌ checkout-api failed",
-        "✗ the release failed, the platform gives no reason",
+        "❌ checkout-api failed, Nuon gives no reason",
     ]
 
 
@@ -170,9 +196,10 @@ def test_a_failed_step_gives_the_reason_that_its_deploys_lack() -> None:
     failed = step(1, "error", deploy("acme", "error"), description="could not create deploys")
     root = release("error", failed, description="release step errored")
 
-    assert lines_of(render.card(view(root)))[-2:] == [
-        "✗ acme failed  [Open install]",
-        "✗ step 1 of 1 failed: could not create deploys",
+    assert lines_of(render.card(view(root)))[1:4] == [
+        "❌ acme failed  [Open acme]",
+        "❌ step 1 of 1 failed",
+        "> could not create deploys",
     ]
 
 
@@ -190,11 +217,10 @@ def test_an_unknown_status_is_shown_as_it_is_and_taken_for_no_end() -> None:
 
     assert lines_of(render.card(view(root))) == [
         "❓ checkout-api has an unknown status, frobnicating",
-        "░░░░░░░░░░░░░░░░  0 of 1 install · 1 unknown · step 1 of 1",
-        "? step 1 · unknown status frob · 0 of 1 install · 1 unknown",
-        "? acme has an unknown status, zap  [Open install]",
-        "? step 1 of 1 has an unknown status, frob",
-        "? the release has an unknown status, frobnicating",
+        "❓ acme has an unknown status, zap  [Open acme]",
+        "❓ step 1 of 1 has an unknown status, frob",
+        "🟨🟨🟨🟨🟨🟨🟨🟨🟨🟨  0 of 1 install done · 1 unknown",
+        "❓ step 1 · unknown status frob · 0/1 · 1 unknown",
     ]
 
 
@@ -209,11 +235,13 @@ def test_a_second_attempt_is_named_and_leads_to_the_one_before() -> None:
         view(root, remembered, title="Checkout", previous_url="https://acme.example/p1")
     )
 
-    lines = drawn(card).split("\n")
-    assert lines[0] == "🔵 Checkout: 3 of 6 installs (attempt 2)"
-    assert lines[2].startswith("checkout-api · release relk2v9…")
-    assert lines[2].endswith(" · [the attempt before]")
-    assert lines[-3] == f"↻ hooli failed and is being tried again: {HELM}  [Open install]"
+    assert lines_of(card)[:5] == [
+        "🔵 Checkout is running: 3 of 6 installs done (attempt 2)",
+        "checkout-api · step 2 of 3 · running 12 min, about 9 min left",
+        "🔁 hooli failed and is being retried",
+        f"> {HELM}",
+        "[Open hooli] · [Open releases] · [Attempt before]",
+    ]
 
 
 def test_a_part_that_the_newest_answer_lacks_is_marked() -> None:
@@ -221,14 +249,14 @@ def test_a_part_that_the_newest_answer_lacks_is_marked() -> None:
 
     lines = lines_of(render.card(view(root)))
 
-    assert lines[0] == "❌ checkout-api: 3 of 6 installs, 1 failed"
-    assert lines[-1] == f"✗ hooli failed: {HELM} (not in the newest answer)  [Open install]"
+    assert lines[0] == "❌ checkout-api: 1 of 6 installs failed, still running"
+    assert lines[2:4] == ["❌ hooli failed (not in the newest answer)", f"> {HELM}"]
 
 
 def test_a_step_that_waits_for_its_delay_says_so() -> None:
     waits = step(1, "waiting_for_delay", planned=("acme",), delay=90)
 
-    assert "○ step 1 · 1 install · waits for its delay of 1 min" in lines_of(
+    assert "⚪ step 1 · 1 install · waits for its delay of 1 min" in lines_of(
         render.card(view(release("executing_release_steps", waits)))
     )
 
@@ -250,15 +278,15 @@ def test_of_many_steps_those_around_the_current_one_are_shown() -> None:
 
     lines = lines_of(render.card(view(root)))
 
-    assert lines[2] == "… 17 steps done"
-    assert lines[3] == "✓ step 18 · 1 install"
-    assert lines[6] == "● step 21 · 0 of 1 install"
-    assert lines[12] == "○ step 27 · 1 install"
-    assert lines[13] == "… 13 more steps"
+    assert lines[3] == "… 17 steps done"
+    assert lines[4] == "✅ step 18 · 1/1"
+    assert lines[7] == "🔵 step 21 · 0/1"
+    assert lines[13] == "⚪ step 27 · 1 install"
+    assert lines[14] == "… 13 more steps"
 
 
 def test_a_thousand_installs_with_three_hundred_failures_are_a_line_for_each_reason() -> None:
-    reasons = ["no room", "no room", "no image"]
+    reasons = ["quota exceeded", "quota exceeded", "no image"]
     deploys = [
         deploy(f"i{n:03}", "error", reasons[n % 10]) if n % 10 < 3 else deploy(f"i{n:03}")
         for n in range(1000)
@@ -267,10 +295,14 @@ def test_a_thousand_installs_with_three_hundred_failures_are_a_line_for_each_rea
 
     lines = lines_of(render.card(view(root)))
 
-    assert lines[0] == "❌ checkout-api: 700 of 1,000 installs, 300 failed"
-    assert lines[-2:] == [
-        "✗ 200 installs (i000, i001, i010, i011 and 196 more) failed: no room  [Open the first]",
-        "✗ 100 installs (i002, i012, i022, i032 and 96 more) failed: no image  [Open the first]",
+    assert lines[0] == "❌ checkout-api: 300 of 1,000 installs failed, still running"
+    assert lines[1:7] == [
+        "❌ 200 installs failed (i000, i001, i010, i011 and 196 more)  [Open i000]",
+        "> quota exceeded",
+        "→ Raise the quota or free capacity in the customer's cloud account, then retry.",
+        "❌ 100 installs failed (i002, i012, i022, i032 and 96 more)  [Open i002]",
+        "> no image",
+        "→ Check that the image was pushed with this tag and that the install may pull it.",
     ]
 
 
@@ -280,4 +312,4 @@ def test_of_many_different_failures_the_rest_is_counted() -> None:
 
     lines = lines_of(render.card(view(root)))
 
-    assert lines[-2:] == ["✗ i09 failed: reason 9  [Open install]", "… and 37 more"]
+    assert lines[-5:-2] == ["❌ i09 failed  [Open i09]", "> reason 9", "… and 37 more"]

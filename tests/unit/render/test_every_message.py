@@ -15,7 +15,7 @@ from monitor.kinds.wire import Memo
 from monitor.model import EventKind, Level, Message, Reason, ReasonKind
 from tests.support.block_kit import complaints, drawn
 from tests.support.builders import RELEASE_ID, deploy, release, snapshot, state, step
-from tests.support.rendering import broken, event_of, unit, view
+from tests.support.rendering import HELM, broken, event_of, unit, view
 
 
 def test_blocks_are_what_slack_documents() -> None:
@@ -26,20 +26,41 @@ def test_blocks_are_what_slack_documents() -> None:
             "type": "header",
             "text": {"type": "plain_text", "text": "❌ checkout-api failed", "emoji": False},
         },
-        rich_text({"type": "text", "text": "release relk2v9…"}),
-        rich_text(
-            {"type": "text", "text": "✗ "},
-            {"type": "text", "text": "the release", "style": {"bold": True}},
-            {"type": "text", "text": " failed: build failed"},
-        ),
+        {
+            "type": "rich_text",
+            "elements": [
+                {"type": "rich_text_quote", "elements": [{"type": "text", "text": "build failed"}]}
+            ],
+        },
+        {
+            "type": "rich_text",
+            "elements": [
+                {
+                    "type": "rich_text_section",
+                    "elements": [
+                        {
+                            "type": "link",
+                            "url": "https://app.nuon.co/org1/releases",
+                            "text": "Open releases",
+                        }
+                    ],
+                }
+            ],
+        },
         {
             "type": "context",
             "elements": [
                 {
+                    "type": "plain_text",
+                    "text": "release relk2v9q7m3x8c4b6n1z5w0y2a",
+                    "emoji": False,
+                },
+                {
                     "type": "mrkdwn",
-                    "text": "<https://app.nuon.co/org1/releases|Open in Nuon> · last change "
-                    "<!date^1764590400^{date_short_pretty} {time}|2025-12-01 12:00 UTC>",
-                }
+                    "text": (
+                        "updated <!date^1764590400^{date_short_pretty} {time}|2025-12-01 12:00 UTC>"
+                    ),
+                },
             ],
         },
     )
@@ -66,14 +87,33 @@ def test_the_headline_is_the_cards_first_line() -> None:
 
     headline = render.headline(snapshot(root), state(), title="Checkout")
 
-    assert headline == "❌ Checkout failed at step 2 of 3"
+    assert headline == "❌ Checkout failed: 1 of 6 installs"
     assert drawn(render.card(view(root, title="Checkout"))).startswith(f"{headline}\n")
 
 
 def test_what_is_drawn_as_text_alone_has_no_blocks() -> None:
     message = render.card(view(broken()))
 
-    assert render.plain(message) == Message(message.text)
+    plain = render.plain(message)
+
+    assert plain.blocks == ()
+    assert plain.text.split("\n")[:5] == [
+        "❌ checkout-api failed: 1 of 6 installs",
+        "stopped at step 2 of 3 · 2 installs not attempted · after 12 min",
+        "❌ hooli failed",
+        f"> {HELM}",
+        "→ The deployment did not become ready: look at its pods in the install, then retry.",
+    ]
+    assert "<https://app.nuon.co/org1/releases|Open releases>" in plain.text
+
+
+def test_of_what_is_too_much_for_text_alone_the_rest_is_counted() -> None:
+    lines = [{"type": "text", "text": "x" * 99 + "\n"}] * 100
+
+    plain = render.plain(Message("too much", (rich_text(*lines),)))
+
+    assert len(plain.text) <= 3_030
+    assert plain.text.endswith("\n… and 70 more lines")
 
 
 def test_the_order_of_the_platforms_lists_does_not_matter() -> None:

@@ -51,14 +51,19 @@ def test_an_installer_is_drawn_with_a_line_for_each_app_and_its_newest_config() 
     removed = alert("app-legacy", EventKind.REMOVED)
 
     assert drawn(render.card(view(root, state(alerts=(removed,))))) == (
-        "❌ Acme Cloud: billing is in error\n---\n"
-        "installer intk2v9… · [homepage]\n---\n"
-        "✓ checkout · version 13 active · commit 3f2a9c1 · “Pay twice as fast” by Anna"
-        "  [Open app]\n"
-        "✗ billing · in error · version 4 active  [Open app]\n"
-        "⊘ legacy · removed  [Open app]\n---\n"
-        "✗ billing is in error: permission denied  [Open app]\n---\n"
-        "last change 2025-12-01 12:30 UTC"
+        "❌ Acme Cloud: billing is in error\n"
+        "---\n"
+        "❌ billing is in error\n"
+        "> permission denied\n"
+        "→ Check what the role that it runs with may do, then retry.\n"
+        "---\n"
+        "[Open billing] · [homepage]\n"
+        "---\n"
+        "✅ [checkout] · version 13 active · commit 3f2a9c1 · “Pay twice as fast” by Anna\n"
+        "❌ [billing] · in error · version 4 active\n"
+        "⊘ [legacy] · removed\n"
+        "---\n"
+        "installer intk2v9q7m3x8 · updated 2025-12-01 12:30 UTC"
     )
 
 
@@ -79,7 +84,7 @@ def branch_workflow(status: str) -> Entity:
         ([app("a", "active", branch_workflow("error"))], "❌ 1 branch workflow failed"),
         (
             [app("a", "active", branch_workflow("approval-awaiting"))],
-            "✋ 1 branch workflow waits for an approval",
+            "✋ 1 branch workflow needs approval",
         ),
         ([app("a", "error", is_absent=True), app("b", "active")], "✅ its app is active"),
     ],
@@ -97,7 +102,7 @@ def test_of_many_apps_those_in_trouble_are_shown_first() -> None:
 
     lines = lines_of(render.card(view(installer(*apps))))
 
-    assert lines[2].startswith("✗ a17")
+    assert lines[3] == "❌ [a17] · in error"
     assert "… 10 more apps" in lines
 
 
@@ -105,7 +110,9 @@ def test_an_app_that_was_taken_away_is_told_with_its_page() -> None:
     root = installer(app("legacy", "active", is_absent=True))
     event = event_of(EventKind.REMOVED, Level.STEP, root.children[0], Reason(ReasonKind.REMOVED))
 
-    assert drawn(render.reply(view(root), [event])) == "⊘ legacy was removed  [Open app]"
+    assert drawn(render.reply(view(root), [event])) == (
+        "⊘ legacy was removed · Acme Cloud\n---\n[Open legacy]"
+    )
 
 
 def pending(name: str, what: str, install_id: str, minutes: float) -> Entity:
@@ -136,19 +143,19 @@ def test_what_waits_in_the_whole_org_is_a_list_the_oldest_first() -> None:
     )
 
     assert drawn(render.card(view(root, names=NAMES))) == (
-        "✋ 2 approvals wait\n---\n"
-        "✋ plan sandbox on acme-prod: the Terraform plan"
-        " · since 2025-12-01 12:01 UTC  [Open workflow]\n"
-        "✋ sync and plan api on hooli-prod: the Helm changes"
-        " · since 2025-12-01 12:05 UTC  [Open workflow]\n---\n"
-        "last change 2025-12-01 12:05 UTC"
+        "✋ 2 approvals pending\n"
+        "---\n"
+        "✋ [plan sandbox on acme-prod]: the Terraform plan · since 2025-12-01 12:01 UTC\n"
+        "✋ [sync and plan api on hooli-prod]: the Helm changes · since 2025-12-01 12:05 UTC\n"
+        "---\n"
+        "updated 2025-12-01 12:05 UTC"
     )
 
 
 def test_that_nothing_waits_in_the_org_is_said_too() -> None:
-    assert drawn(render.card(view(approvals()))).startswith("✅ Nothing waits for an approval\n")
+    assert drawn(render.card(view(approvals()))).startswith("✅ No approvals pending\n")
     assert drawn(render.card(view(approvals(), title="Prod"))).startswith(
-        "✅ Prod: nothing waits for an approval\n"
+        "✅ Prod: no approvals pending\n"
     )
 
 
@@ -158,5 +165,8 @@ def test_an_approval_that_came_is_told_with_its_workflow_and_install() -> None:
     event = event_of(EventKind.WAITING, Level.UNIT, waiting, waiting.description)
 
     assert drawn(render.reply(view(root, names=NAMES), [event])) == (
-        "✋ plan sandbox on acme-prod waits for an approval: the Terraform plan  [Open workflow]"
+        "✋ plan sandbox on acme-prod needs approval · Pending approvals\n"
+        "> the Terraform plan\n"
+        "---\n"
+        "[Open plan sandbox on acme-prod]"
     )

@@ -8,7 +8,7 @@ from tests.support.block_kit import drawn
 from tests.support.builders import after, deploy, release, state
 from tests.support.rendering import (
     DEAD_END,
-    DEAD_END_WORDS,
+    DEAD_END_WHY,
     HELM,
     alert,
     broken,
@@ -31,9 +31,15 @@ def test_a_failure_and_its_parts_are_one_headline_with_the_installs_below() -> N
     ]
 
     assert drawn(render.reply(view(root), events)) == (
-        "❌ checkout-api failed at step 2 of 3 · step 3 not attempted (2 installs)"
-        "  [Open in Nuon]\n"
-        f"✗ hooli failed: {HELM}  [Open install]"
+        "❌ checkout-api failed: 1 of 6 installs · step 2 of 3\n"
+        "❌ hooli failed  [Open hooli]\n"
+        f"> {HELM}\n"
+        "→ The deployment did not become ready: look at its pods in the install, then retry.\n"
+        "---\n"
+        "[Open releases]\n"
+        "---\n"
+        "3 of 6 installs done · 1 failed · 2 not attempted · the release has stopped"
+        " · started by jane@acme.example"
     )
 
 
@@ -44,7 +50,16 @@ def test_a_step_that_failed_is_told_by_its_install_alone() -> None:
         event_of(EventKind.FAILED, Level.UNIT, unit(root, "hooli"), HELM),
     ]
 
-    assert drawn(render.reply(view(root), events)) == f"✗ hooli failed: {HELM}  [Open install]"
+    assert drawn(render.reply(view(root), events)) == (
+        "❌ hooli failed · checkout-api, step 2 of 3\n"
+        f"> {HELM}\n"
+        "→ The deployment did not become ready: look at its pods in the install, then retry.\n"
+        "---\n"
+        "[Open hooli] · [Open releases]\n"
+        "---\n"
+        "3 of 6 installs done · 1 failed · 2 not attempted · the release has stopped"
+        " · started by jane@acme.example"
+    )
 
 
 def test_a_release_that_failed_without_its_parts_gives_its_own_reason() -> None:
@@ -52,8 +67,13 @@ def test_a_release_that_failed_without_its_parts_gives_its_own_reason() -> None:
     events = [event_of(EventKind.FAILED, Level.ROLLOUT, root, "release step errored")]
 
     assert drawn(render.reply(view(root), events)) == (
-        "❌ checkout-api failed at step 2 of 3: release step errored"
-        " · step 3 not attempted (2 installs)  [Open in Nuon]"
+        "❌ checkout-api failed: 1 of 6 installs · step 2 of 3\n"
+        "> release step errored\n"
+        "---\n"
+        "[Open releases]\n"
+        "---\n"
+        "3 of 6 installs done · 1 failed · 2 not attempted · the release has stopped"
+        " · started by jane@acme.example"
     )
 
 
@@ -71,9 +91,13 @@ def test_progress_is_told_step_by_step_after_what_recovered() -> None:
     ]
 
     assert drawn(render.reply(view(root), events)) == (
-        "✓ acme succeeded after failing  [Open install]\n"
-        "✓ step 1 of 3 is done · 2 installs in 4 min\n"
-        "● step 2 of 3 has begun · 2 installs"
+        "✅ acme succeeded after failing · checkout-api, step 1 of 3  [Open acme]\n"
+        "✅ step 1 of 3 done (2 installs, 4 min)\n"
+        "🔵 step 2 of 3 started (2 installs)\n"
+        "---\n"
+        "[Open releases]\n"
+        "---\n"
+        "3 of 6 installs done · started by jane@acme.example"
     )
 
 
@@ -85,7 +109,11 @@ def test_installs_with_the_same_news_share_a_line() -> None:
     ]
 
     assert drawn(render.reply(view(root), events)) == (
-        "● 6 installs (i0, i1, i2, i3 and 2 more) are being tried again  [Open the first]"
+        "🔁 6 installs are being retried (i0, i1, i2, i3 and 2 more) · checkout-api, step 2 of 3\n"
+        "---\n"
+        "[Open i0] · [Open releases]\n"
+        "---\n"
+        "3 of 11 installs done · started by jane@acme.example"
     )
 
 
@@ -95,7 +123,12 @@ def test_a_reminder_says_for_how_long_it_has_stood() -> None:
     event = event_of(EventKind.WAITING, Level.UNIT, unit(root, "hooli"), is_reminder=True)
 
     assert drawn(render.reply(view(root, state(alerts=(waiting,))), [event])) == (
-        "✋ still, for 4 h: hooli waits for an approval  [Open install]"
+        "✋ still, for 4 h: hooli needs approval · checkout-api, step 2 of 3\n"
+        "→ Approve or deny it in Nuon.\n"
+        "---\n"
+        "[Open hooli] · [Open releases]\n"
+        "---\n"
+        "3 of 6 installs done · started by jane@acme.example"
     )
 
 
@@ -104,7 +137,11 @@ def test_a_success_is_told_with_its_time() -> None:
     event = event_of(EventKind.SUCCEEDED, Level.ROLLOUT, root)
 
     assert drawn(render.reply(view(root), [event])) == (
-        "✅ checkout-api is on all 2 installs, after 25 min  [Open in Nuon]"
+        "✅ checkout-api is on all 2 installs, after 25 min\n"
+        "---\n"
+        "[Open releases]\n"
+        "---\n"
+        "2 of 2 installs done"
     )
 
 
@@ -114,8 +151,13 @@ def test_a_hang_is_told_with_what_to_do() -> None:
     event = event_of(EventKind.STALLED, Level.STEP, root.children[1], DEAD_END)
 
     assert drawn(render.reply(view(root, state(alerts=(stalled,))), [event])) == (
-        f"⚠ step 2 of 3 {DEAD_END_WORDS}\n"
-        "→ Deploy to hooli again or start a new release.  [Open install]"
+        "⏸️ step 2 of 3 is stuck · checkout-api\n"
+        f"> {DEAD_END_WHY}\n"
+        "→ Deploy to hooli again, or start a new release.\n"
+        "---\n"
+        "[Open hooli] · [Open releases]\n"
+        "---\n"
+        "3 of 6 installs done · started by jane@acme.example"
     )
 
 
@@ -124,8 +166,9 @@ def test_a_push_notification_of_a_reply_names_the_rollout() -> None:
     event = event_of(EventKind.FAILED, Level.UNIT, unit(root, "hooli"), HELM)
 
     assert render.reply(view(root), [event]).text == (
-        f"checkout-api\n✗ hooli failed: {HELM}"
-        "  <https://app.nuon.co/org1/installs/hooli|Open install>"
+        "❌ checkout-api failed on hooli: helm upgrade timed out after 10m0s waiting for"
+        " condition (1 of 6)\n"
+        "<https://app.nuon.co/org1/releases|Open releases>"
     )
 
 
@@ -138,16 +181,26 @@ def test_a_message_for_a_webhook_says_what_happened_and_how_it_stands() -> None:
     event = event_of(EventKind.FAILED, Level.UNIT, unit(root, "hooli"), HELM)
 
     assert drawn(render.standalone(view(root), [event])) == (
-        "❌ checkout-api: 3 of 7 installs, 2 failed\n---\n"
-        f"✗ hooli failed: {HELM}  [Open install]\n---\n"
-        "release relk2v9… · commit 3f2a9c1 · by jane@acme.example"
-        " · started 2025-12-01 12:00 UTC\n"
-        "▓▓▓▓▓▓░░░░░░░░░░  3 of 7 installs · 2 failed · step 2 of 3 · 12 min\n---\n"
-        "✓ step 1 · 2 installs · 4 min\n"
-        "✗ step 2 · 1 of 3 installs · 2 failed · 2 min\n"
-        "○ step 3 · 2 installs · after a delay of 5 min\n---\n"
-        "✗ stark failed: image not found  [Open install]\n---\n"
-        "[Open in Nuon] · last change 2025-12-01 12:12 UTC"
+        "❌ checkout-api: 2 of 7 installs failed, still running\n"
+        "---\n"
+        "step 2 of 3 · running 12 min\n"
+        "---\n"
+        "❌ hooli failed  [Open hooli]\n"
+        f"> {HELM}\n"
+        "→ The deployment did not become ready: look at its pods in the install, then retry.\n"
+        "❌ stark failed  [Open stark]\n"
+        "> image not found\n"
+        "→ Check that the image was pushed with this tag and that the install may pull it.\n"
+        "---\n"
+        "[Open releases]\n"
+        "---\n"
+        "🟩🟩🟩🟩🟥🟥⬜⬜⬜⬜  3 of 7 installs done · 2 failed · 2 to go\n"
+        "✅ step 1 · 2/2 · 4 min\n"
+        "❌ step 2 · 1/3 · 2 failed · 2 min\n"
+        "⚪ step 3 · 2 installs · after a delay of 5 min\n"
+        "---\n"
+        "commit 3f2a9c1 · started by jane@acme.example · release relk2v9q7m3x8c4b6n1z5w0y2a"
+        " · started 2025-12-01 12:00 UTC · updated 2025-12-01 12:12 UTC"
     )
 
 

@@ -14,6 +14,9 @@ from tests.support.builders import after
 from tests.support.clock import NOON
 from tests.support.rendering import HELM, broken, event_of, unit, view
 
+LONGEST = 300
+"""Characters: the sentences of what gathers others name several rollouts, and when it was."""
+
 
 def test_a_late_message_says_when_it_happened_in_text_and_blocks() -> None:
     root = broken()
@@ -22,7 +25,7 @@ def test_a_late_message_says_when_it_happened_in_text_and_blocks() -> None:
 
     message = render.late(reply, NOON)
 
-    assert complaints(message) == []
+    assert complaints(message, longest_sentence=LONGEST) == []
     assert "happened 2025-12-01 12:00 UTC" in drawn(message)
     assert " · happened <!date^" in message.text.split("\n")[0]
 
@@ -32,7 +35,7 @@ def test_what_became_of_a_rollout_stands_below_its_first_words() -> None:
 
     message = render.retold(card, NOON, Toll(failed=12, recovered=10, failing=1))
 
-    assert complaints(message) == []
+    assert complaints(message, longest_sentence=LONGEST) == []
     counts = "12 failed, 10 recovered, 1 being tried again, 1 still failing"
     first, second, *rest = drawn(message).split("\n---\n")
     assert second == f"while Slack was away, since 2025-12-01 12:00 UTC: {counts}"
@@ -45,7 +48,7 @@ def test_a_summary_has_a_line_for_each_rollout_and_counts_those_in_trouble() -> 
 
     message = render.away_summary(NOON, NOON + timedelta(days=2), rollouts, 3)
 
-    assert complaints(message, links=["Open card"]) == []
+    assert complaints(message, links=["Open card"], longest_sentence=LONGEST) == []
     lines = drawn(message).split("\n")
     assert lines[0].startswith("📬 While Slack was away for 2 d")
     assert lines[0].endswith("2 rollouts with nothing to do now, 3 still in trouble")
@@ -58,7 +61,7 @@ def test_whatever_rollouts_are_called_what_gathers_them_is_within_every_limit(wo
     many = [Retold(words, Toll(1), "https://acme.slack.example/p1")] * 200
 
     for message in (render.gathered(many), render.away_summary(NOON, after(60), many, 0)):
-        assert complaints(message, links=["Open card"]) == []
+        assert complaints(message, links=["Open card"], longest_sentence=LONGEST) == []
         assert drawn(message).endswith("and 190 more")
 
 

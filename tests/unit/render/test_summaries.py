@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from monitor.compose import render
 from monitor.compose.render import DigestFacts, DigestInstall, DigestRollout, SummaryLine
 from monitor.model import EventKind
@@ -29,13 +31,16 @@ def test_the_end_of_quiet_hours_tells_first_what_is_still_in_trouble() -> None:
 
     assert complaints(message) == []
     assert drawn(message) == (
-        "❌ Quiet hours “night” are over: 1 still in trouble\n---\n"
-        "From 2025-12-01 12:00 UTC to 2025-12-01 22:00 UTC\n---\n"
+        "❌ Quiet hours “night” are over: 1 still in trouble\n"
+        "---\n"
         "Still in trouble\n"
-        "✗ billing · failed at step 2 of 3  [Open]\n---\n"
-        "What happened meanwhile\n"
-        "✗ shop · hooli-prod failed: no room  [Open]\n"
-        "✓ shop · succeeded  [Open]"
+        "❌ [billing] · failed at step 2 of 3\n"
+        "---\n"
+        "Meanwhile\n"
+        "❌ [shop] · hooli-prod failed: no room\n"
+        "✅ [shop] · succeeded\n"
+        "---\n"
+        "from 2025-12-01 12:00 UTC to 2025-12-01 22:00 UTC"
     )
 
 
@@ -61,58 +66,136 @@ def test_a_digest_tells_what_was_rolled_out_what_fails_and_which_installs_are_sl
 
     assert complaints(message) == []
     assert drawn(message) == (
-        "📋 4 rollouts in a day: 2 succeeded, 1 failed, 1 under way\n---\n"
-        "From 2025-12-01 12:00 UTC to 2025-12-02 12:00 UTC"
-        " · a success typically took 12 min, at most 25 min\n---\n"
-        "✗ billing · failed · 48 installs, 3 failed · 7 min\n"
-        "● shop (main) · is under way · 30 installs · 50 min\n"
-        "✓ checkout · succeeded · 48 installs · 25 min\n"
-        "✓ web · succeeded · 48 installs · 12 min\n---\n"
-        "Still failing\n✗ billing · hooli failed\n---\n"
-        "Slowest installs\n• stark · typically 18 min · 4 times\n---\n"
-        "Flakiest installs\n• hooli · failed 3 of 6 times"
+        "📋 4 rollouts in 24 hours: 2 succeeded, 1 failed, 1 running; 1 still failing\n"
+        "---\n"
+        "Still failing\n"
+        "❌ billing · hooli failed\n"
+        "---\n"
+        "Rollouts\n"
+        "❌ billing · failed · 48 installs, 3 failed · 7 min\n"
+        "🔵 shop (main) · is running · 30 installs · 50 min\n"
+        "✅ checkout · succeeded · 48 installs · 25 min\n"
+        "✅ web · succeeded · 48 installs · 12 min\n"
+        "---\n"
+        "Slowest installs\n"
+        "• stark · typically 18 min · 4 times\n"
+        "---\n"
+        "Flakiest installs\n"
+        "• hooli · failed 3 of 6 times\n"
+        "---\n"
+        "a success typically took 12 min, at most 25 min"
+        " · from 2025-12-01 12:00 UTC to 2025-12-02 12:00 UTC"
     )
 
 
 def test_a_digest_of_a_week_without_rollouts_says_so() -> None:
     message = render.digest(DigestFacts(NOON, after(7 * 24 * 60)))
 
-    assert drawn(message).startswith("📋 No rollouts in a week\n")
+    assert drawn(message).startswith("📋 No rollouts this week\n")
 
 
 # What the monitor says of itself
 
 
-def test_blindness_and_sight_and_loss_are_told_with_their_times() -> None:
-    assert drawn(render.unreachable("Nuon", "no answer within 30 s", NOON)) == (
-        "⚠️ Nuon cannot be seen\n---\n"
-        "No poll has come through since 2025-12-01 12:00 UTC: no answer within 30 s\n"
-        "What happens meanwhile is told as soon as it can be seen again."
+def test_that_the_platform_cannot_be_reached_is_said_with_the_reason_and_since_when() -> None:
+    message = render.unreachable("Nuon", "no answer within 30 s", NOON, is_platform=True)
+
+    assert message.text == (
+        "⚠️ Monitoring is blind: can't reach the Nuon API: no answer within 30 s (since 12:00 UTC)"
     )
-    assert drawn(render.reachable("Nuon", NOON, after(42))) == (
-        "✅ Nuon can be seen again\n---\n"
-        "No poll came through for 42 min, since 2025-12-01 12:00 UTC"
+    assert drawn(message) == (
+        "⚠️ Monitoring is blind: can't reach the Nuon API\n"
+        "> no answer within 30 s\n---\n"
+        "Cards may be out of date. Nothing is lost: changes are reported once polls succeed; if"
+        " this lasts, look at the platform's status and at nuon.api_token."
+        " · No poll has succeeded since 2025-12-01 12:00 UTC"
     )
+
+
+def test_one_target_that_cannot_be_polled_is_not_said_to_be_all_of_the_platform() -> None:
+    message = render.unreachable("checkout-api", "no answer within 30 s", NOON)
+
+    assert message.text == (
+        "⚠️ checkout-api can't be polled: no answer within 30 s (since 12:00 UTC)"
+    )
+
+
+def test_that_the_platform_can_be_reached_again_is_said_with_how_long_it_took() -> None:
+    message = render.reachable("Nuon", NOON, after(42), is_platform=True)
+
+    assert drawn(message) == (
+        "✅ Nuon API reachable again\n---\n"
+        "Unreachable for 42 min. What changed meanwhile is reported now."
+        " · since 2025-12-01 12:00 UTC"
+    )
+
+
+def test_what_comes_and_goes_is_said_once_and_when_it_is_stable_again() -> None:
     half_an_hour = timedelta(minutes=30)
-    assert drawn(render.comes_and_goes("Nuon", "no answer within 30 s", NOON, half_an_hour)) == (
-        "⚠️ Nuon comes and goes\n---\n"
-        "It can be seen and cannot, again and again since 2025-12-01 12:00 UTC: "
-        "no answer within 30 s\n"
-        "The next message says that it could be seen for 30 min on end."
+    flapping = render.comes_and_goes(
+        "Nuon", "no answer within 30 s", NOON, half_an_hour, is_platform=True
     )
-    assert drawn(render.stays_reachable("Nuon", NOON, half_an_hour)) == (
-        "✅ Nuon can be seen again\n---\n"
-        "It came and went since 2025-12-01 12:00 UTC, "
-        "and could be seen for the last 30 min on end."
+    stable = render.stays_reachable("Nuon", NOON, half_an_hour, is_platform=True)
+
+    assert flapping.text == (
+        "⚠️ Monitoring is flapping: the Nuon API comes and goes: no answer within 30 s"
+        " (since 12:00 UTC)"
     )
-    assert drawn(render.removed("checkout-api", "not found", NOON)) == (
-        "❓ checkout-api is not on Nuon any more\n---\n"
-        "Since 2025-12-01 12:00 UTC the platform answers: not found"
-    )
+    assert "once polls have succeeded for 30 min on end" in drawn(flapping)
+    assert stable.text == "✅ Nuon API is stable again: reachable for 30 min on end"
+
+
+@pytest.mark.parametrize(
+    ("was_seen", "says", "advice"),
+    [
+        (True, "is no longer on Nuon", "→ If it was deleted, remove its [[watch]] from the"),
+        (False, "was not found on Nuon", "→ Check the ID in its [[watch]], and nuon.org_id."),
+    ],
+)
+def test_what_is_not_on_the_platform_is_said_with_what_to_do(
+    was_seen: bool, says: str, advice: str
+) -> None:
+    title, reason, to_do, *_ = drawn(
+        render.removed("checkout-api", "not found", NOON, was_seen=was_seen)
+    ).split("\n")
+
+    assert title == f"❓ checkout-api {says}"
+    assert reason == "> not found"
+    assert to_do.startswith(advice)
+
+
+@pytest.mark.parametrize(
+    ("code", "wrong", "remedy"),
+    [
+        ("is_archived", "the channel is archived", "Unarchive it"),
+        ("channel_not_found", "no such channel, or the app may not see it", "deleted or renamed"),
+        ("not_in_channel", "the app is not in the channel", "Invite it"),
+        ("token_revoked", "Slack rejects the app's token", "Reinstall the app"),
+        ("missing_scope", "the app lacks a permission", "Add the scopes"),
+        ("no_service", "the incoming webhook was removed or switched off", "Make a new one"),
+    ],
+)
+def test_a_channel_that_takes_nothing_is_reported_with_the_remedy_and_not_with_the_code(
+    code: str, wrong: str, remedy: str
+) -> None:
+    message = render.refused("#releases", f"Slack answered {code} to chat.postMessage", 3, NOON)
+
+    assert message.text == f"⚠️ Can't post to #releases: {wrong}"
+    title, why, to_do, _, waiting = drawn(message).split("\n")
+    assert (title, why) == ("⚠️ Can't post to #releases", f"> {wrong}")
+    assert remedy in to_do
+    assert waiting == "3 messages waiting, kept in order, since 2025-12-01 12:00 UTC"
+    assert code not in drawn(message)
+
+
+def test_a_refusal_that_is_not_known_is_shown_as_it_is() -> None:
+    message = render.refused("#releases", "Slack answered new_code to chat.postMessage", 1, NOON)
+
+    assert "> Slack answered new_code to chat.postMessage" in drawn(message)
 
 
 def test_a_test_message_names_its_channel() -> None:
     message = render.test_message("#releases", NOON)
 
-    assert "A test for #releases, sent 2025-12-01 12:00 UTC." in drawn(message)
+    assert "a test for #releases · sent 2025-12-01 12:00 UTC" in drawn(message)
     assert complaints(message) == []

@@ -63,7 +63,7 @@ def test_what_the_card_has_no_room_for_makes_a_table_of_all_by_step_and_name() -
     assert len(rows) == 12
     assert rows == sorted(rows, key=lambda row: (row.split(" | ")[1], row))
     assert rows[1].split(" | ")[2:4] == [HELM, "2025-12-01 12:01"]
-    assert rows[1].endswith("[Open install]")
+    assert rows[1].endswith("[Open]")
     assert drawn(table).startswith("❌ 12 installs fail · ")
     assert complaints(table) == []
 
@@ -128,9 +128,9 @@ def test_what_is_tried_again_stands_in_the_table_with_when_it_failed() -> None:
 def test_the_card_leads_to_the_table_while_something_fails() -> None:
     url = "https://acme.slack.example/archives/C1/p1"
 
-    assert "[All failures]" in drawn(render.card(view(failing(9), table_url=url)))
+    assert "[See all 9 that failed]" in drawn(render.card(view(failing(9), table_url=url)))
     done = release("active", step(1, "active", deploy("acme")))
-    assert "[All failures]" not in drawn(render.card(view(done, table_url=url)))
+    assert "See all" not in drawn(render.card(view(done, table_url=url)))
 
 
 def test_sizes_are_counted_as_slack_may_count_them() -> None:

@@ -52,14 +52,22 @@ def test_a_workflow_is_called_by_what_it_does_and_where_and_drawn_in_groups_and_
     )
 
     assert drawn(render.card(view(root, names=NAMES))) == (
-        "❌ deploy of components on hooli-prod failed at group 2 of 4\n---\n"
-        "workflow inwk2v9… · started 2025-12-01 12:00 UTC · [install]\n"
-        "▓▓▓▓▓▓░░░░░░░░░░  2 of 5 steps · 1 failed · after 9 min\n---\n"
-        "✓ sandbox · 1 step · 2 min\n"
-        "✗ group 2 · 1 of 2 steps · 1 failed · 2 min\n"
-        "○ groups 3 to 4 · 2 steps · not attempted\n---\n"
-        "✗ apply api failed: no room left  [Open workflow]\n---\n"
-        "[Open in Nuon] · last change 2025-12-01 12:09 UTC"
+        "❌ deploy of components on hooli-prod failed: 1 of 5 steps\n"
+        "---\n"
+        "stopped at group 2 of 4 · 2 steps not attempted · after 9 min\n"
+        "---\n"
+        "❌ apply api failed\n"
+        "> no room left\n"
+        "---\n"
+        "[Open workflow]\n"
+        "---\n"
+        "🟩🟩🟩🟩🟥🟥⬜⬜⬜⬜  2 of 5 steps done · 1 failed · 2 not attempted\n"
+        "✅ sandbox · 1/1 · 2 min\n"
+        "❌ group 2 · 1/2 · 1 failed · 2 min\n"
+        "⚪ groups 3 to 4 · 2 steps · not attempted\n"
+        "---\n"
+        "workflow inwk2v9q7m3x8c4b6n1z5w0y2a · started 2025-12-01 12:00 UTC"
+        " · updated 2025-12-01 12:09 UTC"
     )
 
 
@@ -68,10 +76,11 @@ def test_a_workflow_that_was_cancelled_is_not_said_to_have_failed() -> None:
 
     assert lines_of(render.card(view(root, names=NAMES))) == [
         "❌ deploy of components on hooli-prod was cancelled",
-        "workflow inwk2v9… · started 2025-12-01 12:00 UTC · [install]",
-        "░░░░░░░░░░░░░░░░  0 of 1 step · 1 ended otherwise · after 9 min",
-        "⊘ group 1 · 0 of 1 step · 1 ended otherwise · 2 min",
-        "⊘ apply api was cancelled  [Open workflow]",
+        "after 9 min",
+        "⊘ apply api was cancelled",
+        "[Open workflow]",
+        "🟨🟨🟨🟨🟨🟨🟨🟨🟨🟨  0 of 1 step done · 1 ended otherwise",
+        "⊘ group 1 · 0/1 · 1 ended otherwise · 2 min",
     ]
 
 
@@ -89,7 +98,7 @@ def test_how_a_workflow_ended_badly_is_told_in_the_word_for_it(status: str, word
     event = event_of(EventKind.FAILED, Level.ROLLOUT, root)
 
     assert drawn(render.reply(view(root, names=NAMES), [event])) == (
-        f"❌ deploy of components on hooli-prod {words}  [Open in Nuon]"
+        f"❌ deploy of components on hooli-prod {words}\n---\n[Open workflow]"
     )
 
 
@@ -97,9 +106,11 @@ def test_a_step_that_waits_says_what_is_to_be_approved_and_its_name_once() -> No
     step = workflow_step("sync and plan api", "approval-awaiting", "the Helm changes")
     root = workflow("in-progress", group(0, "approval-awaiting", step))
 
-    assert lines_of(render.card(view(root)))[-1] == (
-        "✋ sync and plan api waits for an approval: the Helm changes  [Open workflow]"
-    )
+    assert lines_of(render.card(view(root)))[2:5] == [
+        "✋ sync and plan api needs approval",
+        "> the Helm changes",
+        "→ Approve or deny it in Nuon.",
+    ]
 
 
 def test_what_waits_for_something_else_than_an_approval_says_for_what() -> None:
@@ -108,20 +119,29 @@ def test_what_waits_for_something_else_than_an_approval_says_for_what() -> None:
 
     lines = lines_of(render.card(view(root, names=NAMES)))
 
-    assert lines[0] == "✋ deploy of components on hooli-prod waits for a person at 2 steps"
-    assert "✋ stack waits for a person to run it  [Open workflow]" in lines
+    assert lines[0] == "✋ deploy of components on hooli-prod needs a person at 2 steps"
+    assert "✋ stack needs a person to run it  [Open workflow]" in lines
 
 
 def test_an_app_branch_run_is_drawn_like_a_release_with_its_groups_by_their_names() -> None:
     assert drawn(render.card(view(branch_run(), names=NAMES))) == (
-        "❌ shop (main) failed at group europe\n---\n"
-        "app branch run inwrun9… · started 2025-12-01 12:00 UTC · [app]\n"
-        "▓▓▓▓░░░░░░░░░░░░  1 of 4 installs · 1 failed · after 12 min\n---\n"
-        "✓ canary · 1 install · 3 min\n"
-        "✗ europe · 0 of 1 install · 1 failed · 3 min\n"
-        "○ rest · 2 installs · not attempted\n---\n"
-        f"✗ hooli-prod failed: {HELM}  [Open install]\n---\n"
-        "[Open in Nuon] · last change 2025-12-01 12:12 UTC"
+        "❌ shop (main) failed: 1 of 4 installs\n"
+        "---\n"
+        "stopped at group europe · 2 installs not attempted · after 12 min\n"
+        "---\n"
+        "❌ hooli-prod failed\n"
+        f"> {HELM}\n"
+        "→ The deployment did not become ready: look at its pods in the install, then retry.\n"
+        "---\n"
+        "[Open hooli-prod] · [Open run]\n"
+        "---\n"
+        "🟩🟩🟥🟥⬜⬜⬜⬜⬜⬜  1 of 4 installs done · 1 failed · 2 not attempted\n"
+        "✅ canary · 1/1 · 3 min\n"
+        "❌ europe · 0/1 · 1 failed · 3 min\n"
+        "⚪ rest · 2 installs · not attempted\n"
+        "---\n"
+        "app branch run inwrun9q7m3x8 · started 2025-12-01 12:00 UTC"
+        " · updated 2025-12-01 12:12 UTC · [Open app]"
     )
 
 
@@ -133,9 +153,13 @@ def test_a_group_that_is_done_or_never_begun_is_told_by_its_name() -> None:
     ]
 
     assert drawn(render.reply(view(root), events)) == (
-        "❌ main failed at group europe: stopped · group rest not attempted (2 installs)"
-        "  [Open in Nuon]\n"
-        "✓ group canary is done · 1 install in 3 min"
+        "❌ main failed: 1 of 4 installs · group europe\n"
+        "> stopped\n"
+        "✅ group canary done (1 install, 3 min)\n"
+        "---\n"
+        "[Open run]\n"
+        "---\n"
+        "1 of 4 installs done · 1 failed · 2 not attempted · the app branch run has stopped"
     )
 
 
@@ -149,9 +173,10 @@ def test_what_failed_deep_down_is_the_reason_by_which_failures_are_told_together
 
     root = under_way(failed("hooli"), failed("stark"))
 
-    assert lines_of(render.card(view(root)))[-1] == (
-        f"✗ 2 installs (hooli and stark) failed: {HELM}  [Open the first]"
-    )
+    assert lines_of(render.card(view(root)))[2:4] == [
+        "❌ 2 installs failed (hooli and stark)",
+        f"> {HELM}",
+    ]
 
 
 def test_of_a_long_output_the_line_that_names_the_error_comes_first() -> None:
@@ -160,6 +185,7 @@ def test_of_a_long_output_the_line_that_names_the_error_comes_first() -> None:
     )
     root = under_way(deploy("hooli", "error", output))
 
-    assert lines_of(render.card(view(root)))[-1] == (
-        "✗ hooli failed: Error: no such bucket with aws_s3_bucket.logs  [Open install]"
-    )
+    assert lines_of(render.card(view(root)))[2:4] == [
+        "❌ hooli failed",
+        "> Error: no such bucket with aws_s3_bucket.logs",
+    ]
