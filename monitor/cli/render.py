@@ -23,18 +23,25 @@ if TYPE_CHECKING:
     from monitor.model import Event, Mention
 
 _MOST_TROUBLES = 5
-_MOST_BLOCKS = 50
+_OTHER_SAMPLES = ("digest", "summary", "refused")
+"""What is sent beside events: a digest, what quiet hours held, a channel that takes nothing."""
 _REASON = "it answered 503: upstream connect error"
+_BELOW = "\n"
 _SINCE = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A message as it will look; `heading` says where it goes, and as what."""
+    """A message as it will look, where it goes to, and as what."""
 
-    heading: str
+    destinations: tuple[str, ...]
+    form: Form
     message: Message
     is_broadcast: bool = False
+
+    @property
+    def heading(self) -> str:
+        return f"{', '.join(self.destinations)}{_FORMS[self.form]}"
 
 
 @click.command("render")
@@ -44,8 +51,8 @@ class Sheet:
 @click.option(
     "--sample",
     "event",
-    type=click.Choice([str(kind) for kind in EventKind]),
-    help="Of a small built-in rollout instead, at such an event.",
+    type=click.Choice([*map(str, EventKind), *_OTHER_SAMPLES]),
+    help="A built-in sample instead: of a small rollout at such an event, or another message.",
 )
 @click.option(
     "--kind",
@@ -62,22 +69,26 @@ def command(
     kind: str | None,
     webhook: bool,
 ) -> None:
-    """Show how the messages about an ID will look: its card, and what is told of its troubles.
+    """Show how the messages about an ID will look: its card, and a message for each problem.
 
-    Your own titles, fields, links and mentions are in it. Neither the platform nor Slack is
-    asked, and nothing is sent or written. With --json it is what Slack's Block Kit Builder takes.
+    Above each message is the sentence that a phone shows of it and a screen reader speaks. Your own
+    titles, fields, links and mentions are included. Nothing is sent or written, and neither Nuon
+    nor Slack is asked. With --json each message has its blocks as Slack's Block Kit Builder takes
+    them.
     """
     if (target_id is None) == (event is None):
-        raise click.UsageError("Say what to show: an ID that was seen, or --sample failed")
+        raise click.UsageError("Specify an ID that has been polled, or --sample EVENT")
     if kind is not None and event is None:
         raise click.UsageError("--kind says of which kind a sample is: add --sample failed")
     config = load(config_path)
-    if event is not None:
+    if event in _OTHER_SAMPLES:
+        sheets = [_other_sample(config, event)]
+    elif event is not None:
         sheets = _of_sample(config, kind or "release", EventKind(event), is_webhook=webhook)
     else:
         sheets = _of_known(config, target_id or "", is_webhook=webhook)
     if is_json:
-        echo_json(_page([sheet.message for sheet in sheets]))
+        echo_json([_row(sheet) for sheet in sheets])
     else:
         _print(sheets)
 
@@ -98,7 +109,7 @@ def _of_known(config: Config, target_id: str, *, is_webhook: bool) -> list[Sheet
     sheets = list(_sheets(config, known, polls, silences, is_webhook=is_webhook))
     if len(troubles) > _MOST_TROUBLES:
         left = len(troubles) - _MOST_TROUBLES
-        click.echo(f"nuon-monitor: {left:,} more stand, told in the same way", err=True)
+        click.echo(f"nuon-monitor: {left:,} more problems look the same way", err=True)
     return sheets
 
 
@@ -122,10 +133,11 @@ def _of_sample(config: Config, kind: str, event: EventKind, *, is_webhook: bool)
     now = datetime.now(UTC)
     made = sample(kind, event, now)
     if made is None and event in _OUTAGE_EVENTS:
-        return [Sheet(", ".join(_default_destinations(config)), _of_outage(event, kind, now))]
+        message = _of_outage(event, kind, now)
+        return [Sheet(_default_destinations(config), Form.MESSAGE, message)]
     if made is None:
         kinds = join_names([str(one) for one in (*kinds_of_events(kind), *_OUTAGE_EVENTS)])
-        raise click.UsageError(f"Of {kind} there is never {event}, only {kinds}")
+        raise click.UsageError(f"--sample {event} does not apply to {kind}; choose {kinds}")
     entry = next((one for one in config.watch if one.target.kind == kind), config.watch[0])
     settings = settings_of(config, entry)
     if entry.target.kind != kind:  # the finds of that entry have titles of their own
@@ -134,6 +146,22 @@ def _of_sample(config: Config, kind: str, event: EventKind, *, is_webhook: bool)
         watch = Watch(made.snapshot.target, settings)
     known = Known(watch, made.snapshot, made.state, made.called)
     return list(_sheets(config, known, [made.events], (), is_webhook=is_webhook))
+
+
+def _other_sample(config: Config, name: str | None) -> Sheet:
+    from monitor.cli.support.sample_messages import sample_digest, sample_refusal, sample_summary
+    from monitor.compose.render import Links
+
+    now, links = datetime.now(UTC), Links(config.nuon.dashboard_url, config.nuon.org_id or "org")
+    destinations = _default_destinations(config)
+    match name:
+        case "digest":
+            message = sample_digest(links, now)
+        case "summary":
+            message = sample_summary(links, now)
+        case _:
+            message, destinations = sample_refusal(now), destinations[:1]
+    return Sheet(destinations, Form.MESSAGE, message)
 
 
 _OUTAGE_EVENTS = (EventKind.UNREACHABLE, EventKind.REACHABLE, EventKind.REMOVED)
@@ -147,9 +175,9 @@ def _of_outage(event: EventKind, kind: str, now: datetime) -> Message:
         case EventKind.REMOVED:
             return render.removed(f"{kind} checkout-api", "404: no such record", since)
         case EventKind.UNREACHABLE:
-            return render.unreachable("Nuon", _REASON, since)
+            return render.unreachable("Nuon", _REASON, since, is_platform=True)
         case _:
-            return render.reachable("Nuon", since, now)
+            return render.reachable("Nuon", since, now, is_platform=True)
 
 
 def _default_destinations(config: Config) -> tuple[str, ...]:
@@ -210,8 +238,7 @@ def _sheets(
             drawn[key] = message, is_broadcast
             alert_keys.setdefault(key, []).append(destination)
     for key, (message, is_broadcast) in drawn.items():
-        where = ", ".join(dict.fromkeys(alert_keys[key]))
-        yield Sheet(f"{where}{_FORMS[key[0]]}", message, is_broadcast)
+        yield Sheet(tuple(dict.fromkeys(alert_keys[key])), key[0], message, is_broadcast)
 
 
 _FORMS = {
@@ -270,21 +297,22 @@ def _recipients(config: Config, known: Known, event: Event) -> list[Recipient]:
 # Showing it
 
 
-def _page(messages: Sequence[Message]) -> dict[str, Any]:
-    """Return what the Block Kit Builder takes: whole messages, with a line between them."""
-    blocks: list[dict[str, Any]] = []
-    for message in messages:
-        further = [{"type": "divider"}, *message.blocks] if blocks else list(message.blocks)
-        if len(blocks) + len(further) <= _MOST_BLOCKS:
-            blocks += further
-    return {"blocks": blocks}
+def _row(sheet: Sheet) -> dict[str, Any]:
+    return {
+        "to": list(sheet.destinations),
+        "form": str(sheet.form),
+        "text": sheet.message.text,
+        "blocks": list(sheet.message.blocks),
+    }
 
 
 def _print(sheets: Sequence[Sheet]) -> None:
     from monitor.cli.support.drawing import draw
+    from monitor.compose.terminal import plain_mrkdwn
 
     screen = console()
     for sheet in sheets:
-        draw(screen, sheet.heading, sheet.message, is_broadcast=sheet.is_broadcast)
+        spoken = (f"text: {plain_mrkdwn(sheet.message.text.partition(_BELOW)[0])}",)
+        draw(screen, sheet.heading, sheet.message, why=spoken, is_broadcast=sheet.is_broadcast)
     if not sheets:
-        click.echo("Nothing is sent of it: a webhook tells it with what comes next.")
+        click.echo("Nothing is sent now: through a webhook it is part of the next message.")

@@ -15,6 +15,7 @@ from monitor.compose.assembly import view_of
 from monitor.model import Entity, EventKind, Message, Phase
 
 _MANY = 150
+_NIGHT, _WEEK = timedelta(hours=9), timedelta(days=7)
 _REASON = "it answered 503: upstream connect error"
 
 
@@ -37,20 +38,48 @@ def specimens(links: render.Links, now: datetime) -> Iterator[Specimen]:
     if table := render.table(_with_many_failures(view), is_kept=True):
         yield Specimen("the table of what fails", table)
     since = now - timedelta(minutes=2)
-    yield Specimen("a notice", render.unreachable("Nuon", _REASON, since))
-    line = render.SummaryLine("checkout-api", "failed", links.install("inl1"))
-    yield Specimen("a summary", render.quiet_summary("nights", since, now, (line,), (line,)))
+    yield Specimen("a notice", render.unreachable("Nuon", _REASON, since, is_platform=True))
+    yield Specimen("a summary", sample_summary(links, now))
+    yield Specimen("a digest", sample_digest(links, now))
+
+
+def sample_summary(links: render.Links, now: datetime) -> Message:
+    """Return what is sent at the end of quiet hours."""
+    url = links.install("inl1")
+    lines = (
+        render.SummaryLine("billing", "recovered: acme-prod failed", url, EventKind.RECOVERED),
+        render.SummaryLine("search", "is on all 6 installs", url, EventKind.SUCCEEDED),
+    )
+    failing = (
+        render.SummaryLine("checkout-api", "failed: 1 of 6 installs", url, EventKind.FAILED),
+    )
+    return render.quiet_summary("nights", now - _NIGHT, now, lines, failing)
+
+
+def sample_digest(links: render.Links, now: datetime) -> Message:
+    """Return the digest of a week."""
+    url, took = links.install("inl1"), timedelta(minutes=23)
     facts = render.DigestFacts(
-        since,
+        now - _WEEK,
         now,
         rollouts=(
-            render.DigestRollout("checkout-api", EventKind.FAILED, now - since, 48, 1, line.url),
+            render.DigestRollout("checkout-api", EventKind.FAILED, took, 48, 1, url),
+            render.DigestRollout("billing", EventKind.SUCCEEDED, took / 2, 6, url=url),
+            render.DigestRollout("search", None, took * 2, 6, url=url),
         ),
-        still_failing=(line,),
-        slowest=(render.DigestInstall("acme-prod", 1, now - since, url=line.url),),
-        flakiest=(),
+        still_failing=(
+            render.SummaryLine("checkout-api", "failed: 1 of 48 installs", url, EventKind.FAILED),
+        ),
+        slowest=(render.DigestInstall("acme-prod", 5, took, url=url),),
+        flakiest=(render.DigestInstall("globex-prod", 5, failed=2, url=url),),
     )
-    yield Specimen("a digest", render.digest(facts))
+    return render.digest(facts)
+
+
+def sample_refusal(now: datetime) -> Message:
+    """Return what is said elsewhere of a channel that takes nothing."""
+    reason = "Slack answered is_archived to chat.postMessage"
+    return render.refused("#releases", reason, 3, now - timedelta(minutes=2))
 
 
 def _view(made: Sample, links: render.Links) -> render.View:

@@ -220,7 +220,7 @@ def title_of(view: View) -> str:
 
 
 def words_of(view: View, event: Event) -> str:
-    """Return what is said of an event as plain text, to stand beside the rollout's title."""
+    """Return what is shown of an event as plain text, to stand beside the rollout's title."""
     layout = look(view)
     return text_of(layout, news_of(layout, [event])[0], BUDGETS[0], title=layout.title)
 
@@ -234,11 +234,11 @@ def page_of(view: View, event: Event) -> str:
 
 def plain(message: Message) -> Message:
     """Return the same as text only, with all that the blocks say, for when Slack refuses them."""
-    said = [*lines_of_blocks(message.blocks)]
+    shown = [*lines_of_blocks(message.blocks)]
     lines: list[str] = []
-    for index, one in enumerate(said):
+    for index, one in enumerate(shown):
         if sum(map(len, lines)) + len(lines) + len(one) > TEXT_LIMIT:
-            lines.append(f"… and {counted(len(said) - index, 'more line')}")
+            lines.append(f"… and {counted(len(shown) - index, 'more line')}")
             break
         lines.append(one)
     return Message("\n".join(lines) or message.text)

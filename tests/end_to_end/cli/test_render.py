@@ -97,10 +97,10 @@ def headings(shown: Result) -> list[str]:
     return [line.split(" ──")[0] for line in drawn(shown).splitlines() if line.endswith("───")]
 
 
-def blocks(shown: Result) -> list[dict[str, Any]]:
-    page: dict[str, list[dict[str, Any]]] = json.loads(drawn(shown))
-    assert list(page) == ["blocks"]
-    return page["blocks"]
+def messages(shown: Result) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(drawn(shown))
+    assert all(list(one) == ["to", "form", "text", "blocks"] for one in found)
+    return found
 
 
 def refused(shown: Result, code: int) -> str:
@@ -114,10 +114,27 @@ def refused(shown: Result, code: int) -> str:
 @pytest.mark.parametrize("kind", KINDS)
 def test_there_is_a_sample_of_every_event_that_a_kind_can_have(run: Runner, kind: str) -> None:
     for event in sorted(OF_WHICH[kind] | OUTAGE_EVENTS):
-        found = blocks(run("--sample", event, "--kind", kind, "--json"))
+        found = messages(run("--sample", event, "--kind", kind, "--json"))
 
-        assert [block.to_dict() for block in Block.parse_all(found)] == found
-        assert complaints(Message("words", tuple(b for b in found if b["type"] != "divider"))) == []
+        assert found
+        for one in found:
+            assert complaints(Message(one["text"], tuple(one["blocks"]))) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("digest", "📋 3 rollouts this week: 1 succeeded, 1 failed, 1 running; 1 still failing"),
+        ("summary", "❌ Quiet hours “nights” are over: 1 still in trouble: checkout-api"),
+        ("refused", "⚠️ Can't post to #releases: the channel is archived"),
+    ],
+)
+def test_what_is_sent_beside_events_has_a_sample_too(run: Runner, name: str, sentence: str) -> None:
+    (found,) = messages(run("--sample", name, "--json"))
+
+    assert (found["to"], found["form"], found["text"]) == (["#releases"], "message", sentence)
+    assert complaints(Message(found["text"], tuple(found["blocks"]))) == []
+    assert f"text: {sentence}" in drawn(run("--sample", name))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -125,30 +142,38 @@ def test_of_what_a_kind_never_has_there_is_no_sample(run: Runner, kind: str) -> 
     for event in sorted(OF_ROLLOUTS - OF_WHICH[kind]):
         said = refused(run("--sample", event, "--kind", kind), 2)
 
-        assert f"Of {kind} there is never {event}, only started" in said
+        assert f"--sample {event} does not apply to {kind}; choose started" in said
 
 
 def test_a_sample_is_a_card_and_what_is_told_in_its_thread(run: Runner) -> None:
     shown = run("--sample", "failed")
 
     assert headings(shown) == ["#releases · the card", "#releases · reply in the card's thread"]
-    assert "❌ checkout-api: 4 of 6 installs, 1 failed" in shown.out
-    assert shown.out.count("✗ globex-prod failed: helm upgrade timed out after 10m0s") == 2
+    assert "❌ checkout-api: 1 of 6 installs failed, still running" in shown.out
+    assert shown.out.count("❌ globex-prod failed") == 2
+    assert shown.out.count("▎ helm upgrade timed out after 10m0s") == 2
+
+
+def test_the_sentence_that_a_phone_shows_stands_above_each_message(run: Runner) -> None:
+    shown = run("--sample", "succeeded")
+
+    assert "text: ✅ checkout-api is on all 6 installs\n" in shown.out
+    assert "text: ✅ checkout-api is on all 6 installs, after 23 min\n" in shown.out
 
 
 def test_what_one_poll_brings_is_told_in_one_reply(run: Runner) -> None:
     shown = drawn(run("--sample", "progressed"))
 
     assert shown.count("reply in the card's thread") == 1
-    assert "step 1 of 2 is done" in shown
-    assert "step 2 of 2 has begun" in shown
+    assert "✅ step 1 of 2 done (3 installs, 6 min)" in shown
+    assert "step 2 of 2 started" in shown
 
 
 def test_through_a_webhook_a_message_stands_alone(run: Runner) -> None:
     shown = run("--sample", "failed", "--webhook")
 
     assert headings(shown) == ["#releases"]
-    assert "4 of 6 installs · 1 failed" in shown.out
+    assert "4 of 6 installs done · 1 failed" in shown.out
 
 
 def test_a_webhook_is_not_drawn_as_a_channel_with_cards(run: Runner) -> None:
@@ -164,7 +189,7 @@ def test_a_webhook_is_not_drawn_as_a_channel_with_cards(run: Runner) -> None:
 def test_what_a_webhook_is_not_sent_is_said(run: Runner) -> None:
     shown = drawn(run("--sample", "progressed", "--webhook"))
 
-    assert shown == "Nothing is sent of it: a webhook tells it with what comes next.\n"
+    assert shown == "Nothing is sent now: through a webhook it is part of the next message.\n"
 
 
 def test_that_nothing_can_be_seen_is_shown_for_every_channel(run: Runner) -> None:
@@ -188,7 +213,7 @@ def test_a_route_adds_its_mentions_and_its_channel(run: Runner) -> None:
 def test_templates_word_the_card(run: Runner) -> None:
     configure('[templates]\ntitle = "{{ component }} of {{ labels.team }}"\n')
 
-    assert "❌ checkout-api of core: 4 of 6 installs" in drawn(run("--sample", "failed"))
+    assert "❌ checkout-api of core: 1 of 6 installs failed" in drawn(run("--sample", "failed"))
 
 
 def test_a_silence_is_said_on_the_card(run: Runner, store: Store) -> None:
@@ -208,15 +233,16 @@ def test_of_a_target_its_card_and_each_trouble_that_stands_are_shown(
 
     reply = "#releases · reply in the card's thread"
     assert headings(shown) == ["#releases · the card", reply, reply]
-    assert shown.out.count("acme-prod failed: helm timed out") == 2
-    assert shown.out.count("globex-eu waits for an approval") == 2
+    assert shown.out.count("❌ acme-prod failed") == 2
+    assert shown.out.count("▎ helm timed out") == 2
+    assert shown.out.count("✋ globex-eu needs approval") == 2
 
 
 def test_of_what_is_well_the_end_is_shown(run: Runner, store: Store) -> None:
     shown = run("reld")
 
     assert headings(shown) == ["#releases · the card", "#releases · reply in the card's thread"]
-    assert shown.out.count("✅ checkout-api is on its install") == 2
+    assert shown.out.count("\n✅ checkout-api is on its install") == 2
 
 
 def test_nothing_is_written(run: Runner, store: Store) -> None:
@@ -226,18 +252,24 @@ def test_nothing_is_written(run: Runner, store: Store) -> None:
     assert store.cards.posted(snapshot(release(id="rel1")).target, 1) == {}
 
 
-def test_json_is_every_message_with_a_line_between(run: Runner, store: Store) -> None:
-    found = blocks(run("rel1", "--json"))
+def test_json_is_a_list_of_messages_with_their_destinations_and_texts(
+    run: Runner, store: Store
+) -> None:
+    card, *replies = messages(run("rel1", "--json"))
 
-    assert sum(block["type"] == "divider" for block in found) == 2
-    assert [block.to_dict() for block in Block.parse_all(found)] == found
+    assert (card["to"], card["form"]) == (["#releases"], "card")
+    assert [(one["to"], one["form"]) for one in replies] == [(["#releases"], "reply")] * 2
+    assert replies[0]["text"].startswith("❌ checkout-api failed on acme-prod: helm timed out")
+    for one in (card, *replies):
+        found = one["blocks"]
+        assert [block.to_dict() for block in Block.parse_all(found)] == found
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        ((), 2, "Say what to show: an ID that was seen, or --sample failed"),
-        (("rel1", "--sample", "failed"), 2, "Say what to show"),
+        ((), 2, "Specify an ID that has been polled, or --sample EVENT"),
+        (("rel1", "--sample", "failed"), 2, "Specify an ID"),
         (("rel1", "--kind", "run"), 2, "add --sample failed"),
         (("rel",), 1, "2 begin with rel: rel1 and reldone; give more of the ID"),
         (("zzz",), 1, "nothing is known of zzz: known are rel1 and reldone"),

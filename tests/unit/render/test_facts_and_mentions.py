@@ -52,9 +52,9 @@ def test_the_facts_name_the_commit_the_image_and_the_pages_of_what_is_rolled_out
 def test_a_workflow_leads_to_its_install_and_the_app_of_that() -> None:
     root = workflow("success")
 
-    lines = drawn(render.card(view(root, apps={"inlhooli": "app1"}))).split("\n")
+    *_, small_print = drawn(render.card(view(root, apps={"inlhooli": "app1"}))).split("\n")
 
-    assert lines[2].endswith(" · [install] · [app]")
+    assert small_print.endswith(" · [Open install] · [Open app]")
 
 
 def test_a_build_is_shown_by_the_commit_that_was_found_out() -> None:

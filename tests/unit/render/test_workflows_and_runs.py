@@ -67,7 +67,7 @@ def test_a_workflow_is_called_by_what_it_does_and_where_and_drawn_in_groups_and_
         "⚪ groups 3 to 4 · 2 steps · not attempted\n"
         "---\n"
         "workflow inwk2v9q7m3x8c4b6n1z5w0y2a · started 2025-12-01 12:00 UTC"
-        " · updated 2025-12-01 12:09 UTC"
+        " · updated 2025-12-01 12:09 UTC · [Open install]"
     )
 
 
