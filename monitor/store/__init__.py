@@ -31,12 +31,13 @@ from monitor.store.cards import Cards, Edit, message_fingerprint
 from monitor.store.database import Database
 from monitor.store.digests import Digests
 from monitor.store.doubts import Doubts, Resent
+from monitor.store.files import SetAside, newest_set_aside
 from monitor.store.finds import Find, Finds
 from monitor.store.folding import Fold, Folding, Overdue, WaitingRow
 from monitor.store.history import History, PastNotification, PastTransition
 from monitor.store.moving import Move, Moving, SetAsideStray, Stray
 from monitor.store.names import Name, Names
-from monitor.store.opening import SetAside, copy_of
+from monitor.store.opening import copy_of
 from monitor.store.outages import Outages
 from monitor.store.outbox import Counts, Due, Outbox
 from monitor.store.queued import DeliveryState, QueuedNotification
@@ -156,7 +157,7 @@ class Store:
 
     def set_aside_file(self) -> SetAside | None:
         """Return the damaged store that this one took the place of, while it is kept."""
-        return opening.newest_set_aside(self._database.path)
+        return newest_set_aside(self._database.path)
 
     def save(self, observation: Observation) -> None:
         """Write an observation with all that follows from it, or nothing of it.

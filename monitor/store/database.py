@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from sqlalchemy import Connection
 
 from monitor.store import opening
+from monitor.store.refusals import store_errors
 
 
 class Database:
@@ -25,7 +26,7 @@ class Database:
 
         StoreError when the database or its disk refuses.
         """
-        with opening.store_errors(self.path), self.engine.begin() as connection:
+        with store_errors(self.path), self.engine.begin() as connection:
             yield connection
 
     def close(self) -> None:

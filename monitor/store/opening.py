@@ -7,54 +7,31 @@ says that a store of ours was here: only then is a damaged file set aside for a 
 
 from __future__ import annotations
 
-import fcntl
 import glob
-import itertools
-import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
-import msgspec
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, inspect, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from monitor.errors import StoreDamaged, StoreError
+from monitor.store.files import COPIES_KEPT, database_file, set_aside, written_at
+from monitor.store.lock import reads_as_ours, take_lock, write_lock
+from monitor.store.refusals import store_errors
 from monitor.store.tables import HEAD
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
-_COPIES_KEPT = 3
 _BUSY_SECONDS = 5.0
 
-_WAS_HERE = "a store of nuon-monitor"
-"""What the lock file says below the process number, once the file was found to be a store."""
-_PARTS = ("", "-wal", "-shm")
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 _WRITER_PRAGMAS = """
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;  -- an outbox has to survive a power cut
     PRAGMA foreign_keys = ON;
 """
-
-# By SQLite's primary result codes, https://www.sqlite.org/rescode.html
-_ADVICE = {
-    sqlite3.SQLITE_FULL: "the disk is full; free some space",
-    sqlite3.SQLITE_IOERR: "the disk refuses; look at its space, quota and health",
-    sqlite3.SQLITE_READONLY: "it cannot be written; check who owns the file and its directory",
-    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check who owns the file and its directory",
-    sqlite3.SQLITE_PERM: "it cannot be opened; check who owns the file and its directory",
-    sqlite3.SQLITE_BUSY: "another program keeps it locked; end that program",
-    sqlite3.SQLITE_LOCKED: "another program keeps it locked; end that program",
-    sqlite3.SQLITE_CORRUPT: "it is damaged; `nuon-monitor run` sets it aside when it starts",
-    sqlite3.SQLITE_NOTADB: "it is not a database; use another store.url, unless it was a store:"
-    " `nuon-monitor run` sets that aside when it starts",
-}
 
 
 @dataclass(frozen=True)
@@ -71,14 +48,6 @@ class Opened:
             self.lock.close()
 
 
-@dataclass(frozen=True, slots=True)
-class SetAside:
-    """A damaged store's file; what happened after it was last written is not in it."""
-
-    file: Path
-    written_at: datetime
-
-
 def open_for_writing(url: str, *, now: datetime, replaces_damaged: bool = False) -> Opened:
     """Open the store's file, made or brought to the newest shape where needed.
 
@@ -86,13 +55,13 @@ def open_for_writing(url: str, *, now: datetime, replaces_damaged: bool = False)
     something else than a store, or out of reach; StoreDamaged when it is damaged, unless a
     store that was here before may be set aside for a new one.
     """
-    path = _database_file(url)
+    path = database_file(url)
     with ExitStack() as undo:
-        lock = _lock(path)
+        lock = take_lock(path)
         undo.callback(lock.close)
         with store_errors(path):
-            was_here = _reads_as_ours(lock)
-            written_at = _written_at(path)
+            was_here = reads_as_ours(lock)
+            last_written = written_at(path)
             try:
                 engine = _open_sound(path, was_here=was_here)
             except StoreDamaged as error:
@@ -103,21 +72,14 @@ def open_for_writing(url: str, *, now: datetime, replaces_damaged: bool = False)
                         f"{error}; no store was kept here before, so it is left alone:"
                         " move it away, or use another store.url"
                     ) from error
-                _set_aside(path, now, written_at)
+                set_aside(path, now, last_written)
                 # Should the new one not come about, what is left of it is not set aside too.
-                _write_lock(lock, is_ours=False)
+                write_lock(lock, is_ours=False)
                 engine = _open_sound(path, was_here=False)
             undo.callback(engine.dispose)
-            _write_lock(lock, is_ours=True)
+            write_lock(lock, is_ours=True)
         undo.pop_all()
     return Opened(path, engine, lock)
-
-
-def newest_set_aside(path: Path) -> SetAside | None:
-    """Return the damaged store that was last set aside, while its file is still there."""
-    with store_errors(path):
-        files = _all_set_aside(path)
-        return SetAside(files[-1], _written_at(files[-1])) if files else None
 
 
 def _open_sound(path: Path, *, was_here: bool) -> Engine:
@@ -134,40 +96,6 @@ def _open_sound(path: Path, *, was_here: bool) -> Engine:
     return engine
 
 
-def _set_aside(path: Path, now: datetime, written_at: datetime) -> None:
-    """Rename the file as `….damaged-TIME`, with what belongs to it; the newest few are kept.
-
-    The file goes first: without it SQLite throws the rest away, and never the other way round.
-    """
-    times = (now + timedelta(seconds=number) for number in itertools.count())
-    names = (path.with_name(f"{path.name}.damaged-{time:%Y%m%dT%H%M%SZ}") for time in times)
-    aside = next(name for name in names if not name.exists())
-    for part in _PARTS:
-        with suppress(FileNotFoundError):
-            _part(path, part).rename(_part(aside, part))
-    # Closing it may have written to it.
-    os.utime(aside, (written_at.timestamp(), written_at.timestamp()))
-    for old in _all_set_aside(path)[:-_COPIES_KEPT]:
-        for part in _PARTS:
-            _part(old, part).unlink(missing_ok=True)
-
-
-def _all_set_aside(path: Path) -> list[Path]:
-    """Return the damaged stores, oldest first."""
-    return sorted(path.parent.glob(f"{glob.escape(path.name)}.damaged-{'[0-9]' * 8}T*Z"))
-
-
-def _part(path: Path, part: str) -> Path:
-    return path.with_name(path.name + part)
-
-
-def _written_at(path: Path) -> datetime:
-    """Return when the database was last written, the beginning of time if there is none."""
-    files = (_part(path, part) for part in ("", "-wal"))
-    newest = max((file.stat().st_mtime for file in files if file.exists()), default=0.0)
-    return datetime.fromtimestamp(newest, UTC)
-
-
 def open_for_reading(url: str) -> Opened:
     """Open the store's file as it is, whether or not a daemon is writing it."""
     return _open_as_it_is(url, mode="ro", pragmas="", begin="BEGIN")
@@ -182,7 +110,7 @@ def open_beside(url: str) -> Opened:
 
 
 def _open_as_it_is(url: str, *, mode: str, pragmas: str, begin: str) -> Opened:
-    path = _database_file(url)
+    path = database_file(url)
     if not path.exists():
         raise StoreError(f"no store yet at {path}: has nuon-monitor run?")
     engine = _engine(path, mode=mode, pragmas=pragmas, begin=begin)
@@ -203,7 +131,7 @@ def _open_as_it_is(url: str, *, mode: str, pragmas: str, begin: str) -> Opened:
 
 def copy_of(url: str, copy: Path) -> None:
     """Copy the store as it is now, whether or not a daemon is writing it; none is no copy."""
-    path = _database_file(url)
+    path = database_file(url)
     if not path.exists():
         return
     engine = _engine(path, mode="ro", pragmas="", begin="BEGIN")
@@ -212,90 +140,6 @@ def copy_of(url: str, copy: Path) -> None:
             _copy(engine, copy)
     finally:
         engine.dispose()
-
-
-@contextmanager
-def store_errors(path: Path) -> Iterator[None]:
-    """Turn what the database or the disk refuses into a StoreError that says what to do.
-
-    A wrong statement is a bug of ours and passes as it is.
-    """
-    try:
-        yield
-    except (DBAPIError, sqlite3.Error) as error:
-        refusal = _refusal(path, error)
-        if refusal is None:
-            raise
-        raise refusal from error
-    except OSError as error:
-        raise StoreError(
-            f"{path}: {error.strerror or error}; check the disk and who owns it"
-        ) from error
-    except msgspec.MsgspecError as error:
-        raise StoreError(
-            f"{path} holds something that this version cannot read ({error}):"
-            " go back to the version that wrote it, or move the file away"
-        ) from error
-
-
-def _refusal(path: Path, error: DBAPIError | sqlite3.Error) -> StoreError | None:
-    """Return what the database refuses, and what to do about it; None for a wrong statement."""
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    # The low byte is the primary code, the rest says more of the circumstances.
-    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
-    advice = _ADVICE.get(code)
-    is_operational = isinstance(error, OperationalError | sqlite3.OperationalError)
-    if advice is None and (not is_operational or code == sqlite3.SQLITE_ERROR):
-        return None
-    kind = StoreDamaged if code in _DAMAGED else StoreError
-    return kind(f"{path}: {advice or 'the database refuses'} ({cause})")
-
-
-def _database_file(url: str) -> Path:
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise StoreError("store.url is not a URL: use sqlite:///FILE") from None
-    if parsed.drivername != "sqlite" or parsed.query or parsed.host:
-        raise StoreError(f"store.url cannot be {parsed.drivername}: use sqlite:///FILE alone")
-    if parsed.database in (None, "", ":memory:"):
-        raise StoreError("store.url names no file, and so would forget: use sqlite:///FILE")
-    return Path(str(parsed.database))
-
-
-def _lock(path: Path) -> TextIO:
-    """Take the lock of the file, or say who has it; closing it gives it back."""
-    if not path.parent.is_dir():
-        raise StoreError(
-            f"the directory {path.parent} of the store does not exist:"
-            " create it, or use another store.url"
-        )
-    with ExitStack() as undo, store_errors(path):
-        # Neither truncated nor removed: whoever holds it has its number in there.
-        file = os.fdopen(os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o644), "r+")
-        undo.callback(file.close)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pid = file.readline().strip() or "unknown"
-            raise StoreError(
-                f"another nuon-monitor (pid {pid}) uses {path}; stop it or use another store.url"
-            ) from None
-        _write_lock(file, is_ours=_reads_as_ours(file))
-        undo.pop_all()
-    return file
-
-
-def _reads_as_ours(lock: TextIO) -> bool:
-    lock.seek(0)
-    return _WAS_HERE in lock.read()
-
-
-def _write_lock(lock: TextIO, *, is_ours: bool) -> None:
-    lock.seek(0)
-    lock.write(f"{os.getpid()}\n" + (f"{_WAS_HERE}\n" if is_ours else ""))
-    lock.truncate()
-    lock.flush()
 
 
 def _engine(path: Path, *, mode: str, pragmas: str, begin: str) -> Engine:
@@ -387,7 +231,7 @@ def _keep_copy(engine: Engine, path: Path) -> None:
     _copy(engine, partial)
     partial.replace(copy)
     copies = sorted(path.parent.glob(f"{glob.escape(path.name)}.before-????"))
-    for old in copies[:-_COPIES_KEPT]:
+    for old in copies[:-COPIES_KEPT]:
         old.unlink()
 
 
