@@ -22,7 +22,7 @@ DOCUMENT_LIMIT = 1024 * 1024
 """Both in bytes; the second one for a configuration, or certificates."""
 
 _DEADLINE_SECONDS = 3.0
-_OWNER_ONLY = 0o600
+OWNER_ONLY = 0o600
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,11 @@ class Access:
     def is_ours(self) -> bool:
         """Whether it belongs to us, or to root, who may do anything already."""
         return self.owner in {0, os.geteuid()}
+
+    @property
+    def is_loose(self) -> bool:
+        """Whether it is a file that more is allowed with than its owner to read and write it."""
+        return stat.S_ISREG(self.mode) and stat.S_IMODE(self.mode) != OWNER_ONLY
 
     @property
     def others_may_write(self) -> bool:
@@ -122,28 +127,37 @@ def _refuse_irregular(status: os.stat_result) -> None:
         raise OSError(errno.EINVAL, "not a regular file")
 
 
-def open_private(path: Path, flags: int) -> int:
-    """Open a regular file that nobody but its owner may read or write; returns its descriptor.
+def open_regular(path: Path, flags: int) -> int:
+    """Open a regular file, and no link; a new one is for its owner. Returns its descriptor.
 
-    It is made so, whatever the umask, unless it belongs to somebody else. Raises OSError, also
-    where the last part of the path is a link.
+    Raises OSError.
     """
     flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        descriptor = os.open(path, flags, _OWNER_ONLY)
+        descriptor = os.open(path, flags, OWNER_ONLY)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise OSError(errno.ELOOP, "a link, which is not followed", str(path)) from error
         raise
     try:
-        status = os.fstat(descriptor)
-        _refuse_irregular(status)
-        if stat.S_IMODE(status.st_mode) != _OWNER_ONLY:
-            with suppress(PermissionError):
-                os.fchmod(descriptor, _OWNER_ONLY)
-    except BaseException:
+        _refuse_irregular(os.fstat(descriptor))
+    except OSError:
         os.close(descriptor)
         raise
+    return descriptor
+
+
+def tighten(descriptor: int) -> None:
+    """Let nobody but its owner read or write a file, unless it is somebody else's."""
+    if stat.S_IMODE(os.fstat(descriptor).st_mode) != OWNER_ONLY:
+        with suppress(PermissionError):
+            os.fchmod(descriptor, OWNER_ONLY)
+
+
+def open_private(path: Path, flags: int) -> int:
+    """Open a file as `open_regular` does, and tighten it, whatever the umask."""
+    descriptor = open_regular(path, flags)
+    tighten(descriptor)
     return descriptor
 
 

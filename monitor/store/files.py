@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import itertools
 import os
+import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from monitor.errors import StoreError
+from monitor.files import OWNER_ONLY, Access, open_private
 from monitor.store.refusals import store_errors
 
 COPIES_KEPT = 3
@@ -37,7 +39,47 @@ def database_file(url: str) -> Path:
         raise StoreError(f"store.url cannot be {parsed.drivername}: use sqlite:///FILE alone")
     if parsed.database in (None, "", ":memory:"):
         raise StoreError("store.url names no file, and so would forget: use sqlite:///FILE")
-    return Path(str(parsed.database))
+    path = Path(str(parsed.database))
+    with store_errors(path):
+        for part in (*_PARTS, ".lock"):
+            _refuse_stray(_part(path, part))
+    return path
+
+
+def _refuse_stray(file: Path) -> None:
+    try:
+        mode = file.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if stat.S_ISLNK(mode):
+        raise StoreError(
+            f"{file} is a link, which somebody else may have put there: remove it, or name the"
+            " file that it leads to in store.url"
+        )
+    # SQLite itself refuses a directory.
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise StoreError(f"{file} is no regular file: use another store.url")
+
+
+def begin_file(path: Path) -> None:
+    """Make a new, empty file for its owner alone, unless there is one.
+
+    SQLite gives what it makes beside the file the same permissions.
+    """
+    with suppress(FileExistsError):
+        os.close(open_private(path, os.O_RDWR | os.O_CREAT | os.O_EXCL))
+
+
+def keep_private(path: Path) -> None:
+    """Let nobody but its owner read or write the store, and what belongs to it.
+
+    Nothing is opened for that: closing it again would give up the locks that SQLite has on it.
+    """
+    for part in _PARTS:
+        file = _part(path, part)
+        with suppress(FileNotFoundError, PermissionError):  # a stranger's is warned of
+            if Access.of(file.lstat()).is_loose:
+                file.chmod(OWNER_ONLY)
 
 
 def newest_set_aside(path: Path) -> SetAside | None:
@@ -58,6 +100,7 @@ def set_aside(path: Path, now: datetime, last_written: datetime) -> None:
     for part in _PARTS:
         with suppress(FileNotFoundError):
             _part(path, part).rename(_part(aside, part))
+    keep_private(aside)
     # Closing it may have written to it.
     os.utime(aside, (last_written.timestamp(), last_written.timestamp()))
     for old in _all_set_aside(path)[:-COPIES_KEPT]:

@@ -8,6 +8,7 @@ says that a store of ours was here: only then is a damaged file set aside for a 
 from __future__ import annotations
 
 import glob
+import os
 import sqlite3
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -18,7 +19,15 @@ from typing import TextIO
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, inspect, text
 
 from monitor.errors import StoreDamaged, StoreError
-from monitor.store.files import COPIES_KEPT, database_file, set_aside, written_at
+from monitor.files import open_private
+from monitor.store.files import (
+    COPIES_KEPT,
+    begin_file,
+    database_file,
+    keep_private,
+    set_aside,
+    written_at,
+)
 from monitor.store.lock import reads_as_ours, take_lock, write_lock
 from monitor.store.refusals import store_errors
 from monitor.store.tables import HEAD
@@ -86,12 +95,15 @@ def _open_sound(path: Path, *, was_here: bool) -> Engine:
     """Return an engine on the file, sound and up to date; StoreDamaged if it cannot be."""
     if was_here and path.exists() and path.stat().st_size == 0:
         raise StoreDamaged(f"{path} is damaged: it is empty, and was a store")
+    with store_errors(path):
+        begin_file(path)
     engine = _engine(path, mode="rwc", pragmas=_WRITER_PRAGMAS, begin="BEGIN IMMEDIATE")
     with ExitStack() as undo:
         undo.callback(engine.dispose)
         with store_errors(path):
             _refuse_damage(engine, path)
             _migrate(engine, path)
+            keep_private(path)
         undo.pop_all()
     return engine
 
@@ -236,6 +248,7 @@ def _keep_copy(engine: Engine, path: Path) -> None:
 
 
 def _copy(engine: Engine, copy: Path) -> None:
+    os.close(open_private(copy, os.O_RDWR | os.O_CREAT))
     with engine.connect() as connection, closing(sqlite3.connect(copy)) as destination:
         driver_connection = connection.connection.driver_connection
         assert isinstance(driver_connection, sqlite3.Connection)  # noqa: S101  (for the types)
