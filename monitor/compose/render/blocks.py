@@ -43,13 +43,16 @@ def message(
 ) -> Message:
     """Draw sections, those without a line left out; `text` is what is spoken instead."""
     shown = [section for section in sections if section]
+    if not shown:
+        # Without any rich text it could not take the place of a message that has some.
+        shown, small_print = [small_print], ()
     blocks: list[Element] = []
     if header:
         words = cut_to_utf16(header, HEADER_LIMIT)
         blocks.append(
             {"type": "header", "text": {"type": "plain_text", "text": words, "emoji": False}}
         )
-    blocks += map(rich_text, shown)
+    blocks += map(rich_text, filter(None, shown))
     if small_print:
         blocks.append(_context(small_print))
     return Message(text, tuple(blocks))

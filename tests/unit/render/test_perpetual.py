@@ -159,6 +159,12 @@ def test_that_nothing_waits_in_the_org_is_said_too() -> None:
     )
 
 
+def test_a_card_without_parts_has_rich_text_too_which_no_edit_may_take_away() -> None:
+    types = [block["type"] for block in render.card(view(approvals())).blocks]
+
+    assert types == ["header", "rich_text"]
+
+
 def test_an_approval_that_came_is_told_with_its_workflow_and_install() -> None:
     root = approvals(pending("plan sandbox", "the Terraform plan", "inlacme", 1))
     waiting = root.children[0].children[0]
