@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from monitor.model import Phase
 from monitor.simulation.life import Course, Stage
 from monitor.simulation.scenarios import Scenario
 from monitor.simulation.slack import Posted, plain_text
+from tests.support.delivery import FOR_PEOPLE
 from tests.support.world import World, a_world, watch
 
 _FAILING = 13
@@ -45,6 +48,41 @@ async def test_twelve_more_that_fail_one_by_one_are_one_post(tmp_path: Path, dia
         findings = world.audit(target_id)
         assert findings.is_clean, findings
         assert findings.sentence_count > _FAILING
+
+
+SIXTY = 60
+SIXTY_OF_300 = Scenario(
+    name="sixty-of-300",
+    summary="a fifth of all installs fail within twenty minutes, and then the release",
+    steps=(300,),
+    courses={(1, n): _fails_after(20 * n) for n in range(1, SIXTY + 1)},
+)
+
+
+async def test_sixty_of_300_that_fail_in_twenty_minutes_are_a_handful_of_posts_and_a_card(
+    tmp_path: Path,
+) -> None:
+    async with a_world(tmp_path) as world:
+        world.pace = FOR_PEOPLE
+        target_id = world.platform.add(SIXTY_OF_300, seed=1)
+        rollout = world.platform.rollout(target_id)
+        have_failed: list[tuple[float, int]] = []
+        async with world.monitor(target_id) as app:
+            while (now := world.platform.seconds_of(target_id)) < rollout.settles_after + 120:
+                await world.look(app, after=15)
+                snapshot, _ = world.stored(target_id)
+                units = [unit for step in snapshot.root.children for unit in step.children]
+                have_failed.append((now, sum(unit.phase is Phase.FAILED for unit in units)))
+                (card,) = world.cards(target_id)
+                shown = re.search(r"· (\d+) failed", plain_text(card))
+                a_minute_ago = [failed for at, failed in have_failed if at <= now - 60]
+                assert int(shown[1] if shown else 0) >= max(a_minute_ago, default=0)
+
+        posts = notifying(world, target_id)
+        assert 3 <= len(posts) <= 6
+        assert f"{SIXTY} of 300" in plain_text(posts[-1])
+        assert have_failed[-1][1] == SIXTY
+        assert world.audit(target_id).is_clean
 
 
 def _flipping(times: int, *, every: float) -> Course:
