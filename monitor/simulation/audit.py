@@ -195,7 +195,7 @@ def _is_brief_failure(one: Occurrence, then: Occurrence) -> bool:
 
 
 _PHRASES = re.compile(
-    r"^\S+ (?P<subject>[^:]+?) "
+    r"^[^\w\s]+ (?P<subject>[^:]+?) "  # a mark: a line of links has none
     r"(?P<what>failed|was not approved|succeeded after failing|needs approval)\b"
 )
 _SAME = {"was not approved": "failed"}
