@@ -114,7 +114,7 @@ def _open(config: Config, stack: ExitStack, *, needs_it: bool) -> Store | None:
 
 
 def _page(config: Config, query: RouteQuery, verdict: Verdict) -> dict[str, Any]:
-    from monitor.cli.support.verdict_words import group_words, verdict_words
+    from monitor.cli.support.verdict_words import folding_words, group_words, verdict_words
     from monitor.deliver.destinations import Destinations
 
     subject, silence = query.subject, verdict.silence
@@ -130,6 +130,7 @@ def _page(config: Config, query: RouteQuery, verdict: Verdict) -> dict[str, Any]
         else list(subject.notified_destinations),
         "steps": list(verdict_words(verdict, query.at)),
         "grouping": list(group_words(query, verdict, Destinations(config).keeps_cards)),
+        "folding": list(folding_words(query, verdict, Destinations(config).keeps_cards)),
         "notified": [_as_dict(one) | {"pings": query.pings} for one in verdict.recipients],
         "held": [
             _as_dict(one.recipient)
@@ -167,7 +168,7 @@ def _print(config: Config, query: RouteQuery, verdict: Verdict, *, has_watch: bo
     from rich.text import Text
 
     from monitor.cli.support.drawing import indented, outcome_lines, prefixed
-    from monitor.cli.support.verdict_words import group_words, verdict_words
+    from monitor.cli.support.verdict_words import folding_words, group_words, verdict_words
     from monitor.deliver.destinations import Destinations
 
     subject, screen = query.subject, console()
@@ -182,8 +183,11 @@ def _print(config: Config, query: RouteQuery, verdict: Verdict, *, has_watch: bo
     screen.print()
     for line in outcome_lines(verdict, subject.event, query.at, pings=query.pings):
         screen.print(prefixed("→", line, style="bold"))
-    for line in group_words(query, verdict, Destinations(config).keeps_cards):
+    keeps_cards = Destinations(config).keeps_cards
+    for line in group_words(query, verdict, keeps_cards):
         screen.print(prefixed("→", line))
+    for line in folding_words(query, verdict, keeps_cards):
+        screen.print(prefixed("→", line, style="dim"))
     for hint in _hints(config, query, has_watch=has_watch):
         screen.print(Text(hint, style="dim"))
 

@@ -142,6 +142,30 @@ def _silence_words(reason: Reason) -> str:
     return f"over {limit}" if reason.limit else "too long"
 
 
+def folded_words(headline: str) -> str:
+    """Return what became of a notification that another one tells, by the headline of that."""
+    return f"{_TOGETHER}: {headline}"
+
+
+def budget_words(most: int, within: timedelta, *, has_thread: bool, is_exempt: bool) -> str:
+    """Return what becomes of a message that notifies people beyond what a destination gets."""
+    limit = f"beyond {most:,} messages that notify in {duration_words(within)}"
+    quietly = ", and in its thread without a sound" if has_thread else ""
+    exempt = ", unless it is the first failure of its rollout" if is_exempt else ""
+    return f"{limit} it is {_TOGETHER}{quietly}{exempt}"
+
+
+def catch_up_words(patience: timedelta, *, is_of_outage: bool) -> str:
+    """Return what becomes of a message that cannot be sent for long."""
+    if is_of_outage:
+        return "dropped if it is over before it can be sent"
+    waits = f"if it cannot be sent within {duration_words(patience)}"
+    return f"{waits} it is {_TOGETHER}, as things stand by then"
+
+
+_TOGETHER = "told together with others"
+
+
 def clock_words(at: datetime, now: datetime, zone: ZoneInfo = _UTC) -> str:
     """Return a coming time as a zone says it: `07:00 Europe/Berlin`, after a day with its date."""
     local = at.astimezone(zone)

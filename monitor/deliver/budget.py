@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from monitor.compose import render
+from monitor.compose.phrases import folded_words
 from monitor.compose.render import Retold
 from monitor.deliver.catch_up import outage_in
 from monitor.deliver.pace import Pace
@@ -167,7 +168,7 @@ class NotifyingBudget:
         return Fold(
             ids=tuple({row.id for row in loud} - replies | before),
             into=into,
-            reason=f"told together with others: {into.headline}",
+            reason=folded_words(into.headline),
             since=min(row.created_at for row in included),
             urgency=Urgency(min(row.urgency for row in included)),
             muted=tuple(replies),

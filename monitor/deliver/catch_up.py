@@ -17,6 +17,7 @@ from typing import NamedTuple
 import structlog
 
 from monitor.compose import render
+from monitor.compose.phrases import folded_words
 from monitor.compose.render import Retold, Toll
 from monitor.decide.progress import units_of
 from monitor.metrics import Metrics
@@ -335,4 +336,4 @@ def _is_to_fold(row: WaitingRow) -> bool:
 
 
 def _reason(into: Notification) -> str:
-    return f"told together with others: {into.headline}"
+    return folded_words(into.headline)

@@ -6,10 +6,19 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 
 from monitor.cli.support.route_query import RouteQuery
-from monitor.compose.phrases import clock_words, grouped_words, grouping_words, silence_words
+from monitor.compose.notifications import LOUD
+from monitor.compose.phrases import (
+    budget_words,
+    catch_up_words,
+    clock_words,
+    grouped_words,
+    grouping_words,
+    silence_words,
+)
 from monitor.decide.verdicts import Decision, Shortfall, Step, Verdict
 from monitor.decide.windows import Hold
-from monitor.model import Mismatch
+from monitor.deliver.pace import Pace
+from monitor.model import EventKind, Mismatch
 from monitor.text import counted, duration_words, join_names, plain, quoted
 
 _SHOWN = 60
@@ -54,6 +63,23 @@ def group_words(
         else:
             words = grouped_words(group.ends_at, query.at, has_thread=threaded)
         yield f"in {plain(one.destination, _SHOWN)}: {words}"
+
+
+def folding_words(
+    query: RouteQuery, verdict: Verdict, has_thread: Callable[[str], bool]
+) -> Iterator[str]:
+    """Yield for each destination that is notified when it is not told by itself there."""
+    pace, event = Pace(), query.subject.event
+    within = pace.most_at_once * pace.one_more_every
+    for one in verdict.recipients:
+        threaded, words = has_thread(one.destination), []
+        if not query.is_of_outage and (event in LOUD or not threaded):
+            is_exempt = event is EventKind.FAILED and bool(one.mentions)
+            words.append(
+                budget_words(pace.most_at_once, within, has_thread=threaded, is_exempt=is_exempt)
+            )
+        words.append(catch_up_words(pace.catch_up_after, is_of_outage=query.is_of_outage))
+        yield f"in {plain(one.destination, _SHOWN)}: {'; '.join(words)}"
 
 
 def _sentences(verdict: Verdict, now: datetime) -> Iterator[str]:

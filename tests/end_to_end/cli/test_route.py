@@ -14,7 +14,13 @@ from typing import Any
 
 import pytest
 
-from monitor.compose.phrases import grouped_words, grouping_words
+from monitor.compose.phrases import (
+    budget_words,
+    catch_up_words,
+    folded_words,
+    grouped_words,
+    grouping_words,
+)
 from monitor.decide.verdicts import Silence
 from monitor.model import Alert, EventKind, Group, Reason
 from monitor.store import Name, Observation, Store
@@ -143,6 +149,10 @@ to = 2120-01-01T00:00:00Z
 """
 
 
+def budget(*, is_exempt: bool = False) -> str:
+    return budget_words(20, timedelta(minutes=5), has_thread=True, is_exempt=is_exempt)
+
+
 def lines_of(shown: Result) -> list[str]:
     assert (shown.code, shown.err) == (0, "")
     return [line.rstrip() for line in shown.out.splitlines()]
@@ -168,6 +178,9 @@ def test_it_shows_what_it_was_asked_then_each_step_then_the_outcome(
         "→ waits for #oncall with @here, until 12:05 UTC",
         "→ in #releases: further failures within 5 min are in the thread, and summed up",
         "  after that if any still fails",
+        "→ in #releases: beyond 20 messages that notify in 5 min it is told together with",
+        "  others, and in its thread without a sound; if it cannot be sent within 5 min",
+        "  it is told together with others, as things stand by then",
     ]
 
 
@@ -189,13 +202,46 @@ def test_it_says_what_is_put_together_in_the_words_of_the_messages(
     assert line == f"in {DEFAULT}: {open_words}"
 
 
+@pytest.mark.parametrize(
+    ("event", "routes", "words"),
+    [
+        pytest.param("failed", "", budget(), id="a broadcast"),
+        pytest.param(
+            "failed",
+            '[[route]]\nchannel = "#releases"\nmention = ["@here"]',
+            budget(is_exempt=True),
+            id="a failure that pings",
+        ),
+        pytest.param("progressed", "", None, id="a reply that notifies nobody"),
+    ],
+)
+def test_it_says_when_it_is_told_together_with_others_in_the_daemons_words(
+    run: Runner, store: Store, event: str, routes: str, words: str | None
+) -> None:
+    configure(routes)
+    late = catch_up_words(timedelta(minutes=5), is_of_outage=False)
+
+    (line,) = asked(run, "--event", event)["folding"]
+
+    assert line == f"in #releases: {'; '.join(filter(None, (words, late)))}"
+    assert folded_words("the headline of another")[:20] in late
+
+
+def test_an_outage_that_is_over_in_time_is_said_to_be_dropped(run: Runner, store: Store) -> None:
+    configure("")
+
+    (line,) = asked(run, "--event", "unreachable")["folding"]
+
+    assert line == f"in #releases: {catch_up_words(timedelta(minutes=5), is_of_outage=True)}"
+
+
 def test_a_mention_that_pings_nobody_is_said_to(run: Runner, store: Store) -> None:
     configure('[[route]]\nchannel = "#all"\nmention = ["@here"]')
 
-    assert lines_of(run("--event", "progressed"))[-1] == (
-        "→ told in #all with @here, but progressed pings nobody"
+    assert "→ told in #all with @here, but progressed pings nobody" in lines_of(
+        run("--event", "progressed")
     )
-    assert lines_of(run("--event", "failed"))[-1] == "→ told in #all with @here"
+    assert "→ told in #all with @here" in lines_of(run("--event", "failed"))
 
 
 def test_what_a_route_drops_is_told_to_nobody(run: Runner, store: Store) -> None:
@@ -357,7 +403,7 @@ def test_a_webhook_is_named_and_its_address_never_shown(run: Runner, store: Stor
 
     shown = run("--event", "failed")
 
-    assert lines_of(shown)[-1] == "→ told in webhook of route vendor"
+    assert "→ told in webhook of route vendor" in lines_of(shown)
     assert "s3cret" not in shown.out
 
 
