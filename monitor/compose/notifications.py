@@ -289,7 +289,9 @@ class _Writer:
     def _ends_with_failure(self) -> bool:
         """Whether it is news here that the rollout failed: that post says the extent as well."""
         return any(
-            event.kind is EventKind.FAILED and event.level is Level.ROLLOUT and _is_loud(event)
+            event.kind in (EventKind.FAILED, EventKind.FLAPPING)
+            and event.level is Level.ROLLOUT
+            and _is_loud(event)
             for event, _ in self.news.entries
         )
 

@@ -15,6 +15,7 @@ from functools import cached_property
 import msgspec
 
 from monitor.decide import progress
+from monitor.decide.flapping import goes_on_in_its_card
 from monitor.decide.grouping import GroupBook
 from monitor.decide.routing import Rule, active_silence, card_destinations, route
 from monitor.decide.scene import EventFacts, Scene
@@ -131,7 +132,8 @@ class _Dispatcher:
         self._now = now
         self._facts = EventFacts(scene)
         self._alerts = {(alert.alert_key, alert.kind): alert for alert in state.alerts}
-        self._group_book = GroupBook(state.groups, now)
+        is_repeated = goes_on_in_its_card(state, scene.snapshot.root.id, now)
+        self._group_book = GroupBook(state.groups, now, is_repeated=is_repeated)
         self._entries: dict[str, list[Entry]] = {}
         self._grouped: dict[str, list[Event]] = {}
         self._summed_up: dict[str, list[Entry]] = {}

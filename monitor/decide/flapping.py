@@ -7,6 +7,7 @@ as the same thing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -56,7 +57,9 @@ def note_flapping(book: AlertBook, rules: FlappingRules) -> None:
         elif known is not None:
             known = flaps[alert_key] = _changed(known, book, rules)
         _serve(book, event, known, rules)
-    book.remember(flaps=tuple(one for one in flaps.values() if not _is_stable(book, one)))
+    # The rollout first: once it is stable, its parts may be.
+    in_order = sorted(flaps.values(), key=lambda one: one.alert_key != book.root.id)
+    book.remember(flaps=tuple(filter(None, (_unstable(book, one, flaps) for one in in_order))))
 
 
 def _concerned(event: Event) -> str | None:
@@ -75,11 +78,27 @@ def _with_failure(
 ) -> Flaps:
     flaps = known or Flaps(alert_key, book.now)
     since = book.now - rules.window
+    lately = [at for at in flaps.failed_at if at > since]
+    if lately and alert_key == book.root.id:
+        lately += _failures_of_parts(book, lately[-1])
     # More of them than it takes to flap need not be known.
-    failed_at = (*(at for at in flaps.failed_at if at > since), book.now)[-rules.after - _FEW :]
+    failed_at = (*lately, book.now)[-rules.after - _FEW :]
     return msgspec.structs.replace(
         _changed(flaps, book, rules), failed_at=failed_at, count=flaps.count + 1
     )
+
+
+def _failures_of_parts(book: AlertBook, since: datetime) -> list[datetime]:
+    """Return when parts began to fail since the rollout last did: people heard of that as well.
+
+    However many there are, it counts once.
+    """
+    begun = [
+        alert.since
+        for alert in book.state.alerts
+        if alert.kind is EventKind.FAILED and not alert.is_retrying and alert.since > since
+    ]
+    return [min(begun)] if begun else []
 
 
 def _changed(flaps: Flaps, book: AlertBook, rules: FlappingRules) -> Flaps:
@@ -105,6 +124,8 @@ def _serve(book: AlertBook, event: Event, flaps: Flaps | None, rules: FlappingRu
     reported = book.alert(flaps.alert_key, EventKind.FLAPPING)
     if reported is not None:
         book.change(reported, reason=reason)
+    elif flaps.count > 1 and _is_part_of_what_flaps(book, flaps):
+        return
     elif event.kind is EventKind.FAILED and len(flaps.failed_at) > rules.after + 1:
         book.begin(EventKind.FLAPPING, flaps.alert_key, event.level, event.entity, reason)
         begun = book.alerts[flaps.alert_key, EventKind.FLAPPING]
@@ -113,33 +134,49 @@ def _serve(book: AlertBook, event: Event, flaps: Flaps | None, rules: FlappingRu
         book.events.append(event)
 
 
-def _is_stable(book: AlertBook, flaps: Flaps) -> bool:
-    """Whether something has not changed for the window; of what flapped this is reported."""
+def _unstable(book: AlertBook, flaps: Flaps, all_flaps: Mapping[str, Flaps]) -> Flaps | None:
+    """Return what is known of something until it has not changed for the window, then None.
+
+    A part is stable once its rollout is.
+    """
     if book.now < flaps.stable_at:
-        return False
+        return flaps
+    if _is_part_of_what_flaps(book, flaps):
+        its_rollout = all_flaps[book.root.id]
+        return msgspec.structs.replace(flaps, stable_at=its_rollout.stable_at)
+    _report_stable(book, flaps)
+    return None
+
+
+def _report_stable(book: AlertBook, flaps: Flaps) -> None:
+    """Report how what flapped has ended, or a failure that was not because its rollout flapped."""
     reported = book.alert(flaps.alert_key, EventKind.FLAPPING)
-    found = book.alert_keys.entity(flaps.alert_key)
-    if reported is None:
-        return True
-    book.drop(flaps.alert_key, EventKind.FLAPPING)
-    if found is None:
-        return True
-    level, entity = found
     failed = book.alert(flaps.alert_key, EventKind.FAILED)
+    found = book.alert_keys.entity(flaps.alert_key)
+    book.drop(flaps.alert_key, EventKind.FLAPPING)
+    # What failed once was kept back by nothing here: nobody was to be told of it.
+    is_untold = failed is not None and failed.notified_destinations is None and flaps.count > 1
+    if found is None or not (reported or is_untold):
+        return
+    level, entity = found
     if failed is not None and not failed.is_retrying:
         book.events.append(
             Event(EventKind.FAILED, level, entity, failed.reason, alert_key=flaps.alert_key)
         )
     elif level is Level.ROLLOUT and book.state.ended is EventKind.SUCCEEDED:
         book.add(EventKind.SUCCEEDED, level, entity, Reason(description=entity.description))
-    else:
+    elif reported is not None:
         notified = (*flaps.notified_destinations, *(reported.notified_destinations or ()))
         ended = msgspec.structs.replace(
             reported, notified_destinations=tuple(dict.fromkeys(notified))
         )
         reason = Reason(ReasonKind.STABLE_AGAIN, value=str(flaps.count))
         book.add_follow_up(ended, EventKind.RECOVERED, level, entity, reason)
-    return True
+
+
+def _is_part_of_what_flaps(book: AlertBook, flaps: Flaps) -> bool:
+    root_id = book.root.id
+    return flaps.alert_key != root_id and book.alert(root_id, EventKind.FLAPPING) is not None
 
 
 def _flaps_of(state: TargetState, alert_key: str) -> Flaps | None:

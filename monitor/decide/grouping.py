@@ -17,9 +17,13 @@ from monitor.model import Event, EventKind, Group, Level, Phase, ReasonKind
 class GroupBook:
     """The groups of one rollout while a poll is decided on."""
 
-    def __init__(self, groups: Iterable[Group], now: datetime) -> None:
+    def __init__(
+        self, groups: Iterable[Group], now: datetime, *, is_repeated: bool = False
+    ) -> None:
+        """`is_repeated` says that the whole rollout has failed again and again lately."""
         self._groups = {group.destination: group for group in groups if not group.is_over(now)}
         self._now = now
+        self._is_repeated = is_repeated
         self._opened: set[str] = set()
         self._ended: dict[str, timedelta] = {}
 
@@ -39,6 +43,8 @@ class GroupBook:
             self._ended[destination] = interval
             return False
         group = self._groups.get(destination)
+        if group is None and interval and self._is_repeated:
+            group = Group(destination, self._now + interval)
         if group is None:
             self._opened.add(destination)
             self._groups[destination] = Group(destination, self._now + interval)
@@ -84,4 +90,7 @@ def _is_end(event: Event) -> bool:
     if event.level is not Level.ROLLOUT or event.is_reminder:
         return False
     is_other_end = event.reason.kind is ReasonKind.ENDED
-    return event.kind in (EventKind.FAILED, EventKind.SUCCEEDED) or is_other_end
+    return event.kind in _ENDS or is_other_end
+
+
+_ENDS = (EventKind.FAILED, EventKind.FLAPPING, EventKind.SUCCEEDED)

@@ -47,6 +47,35 @@ def flip_rollout(watched: Watched, times: int, *, every: float) -> float:
     return now
 
 
+def flip_both(watched: Watched, times: int, *, every: float) -> float:
+    """Let a deploy and its rollout fail, and be tried again, in the same poll."""
+    watched.look(flipping("executing"), 0)
+    now = 0.0
+    for number in range(1, times + 1):
+        now = number * every
+        watched.pass_time(now)
+        watched.look(failing_whole() if number % 2 else flipping("executing"), now)
+    return now
+
+
+def flip_one_after_the_other(watched: Watched, times: int, *, every: float) -> float:
+    """Let a deploy fail, and a poll later its rollout, and both be tried again."""
+    watched.look(flipping("executing"), 0)
+    now = 0.0
+    for number in range(1, times + 1):
+        now = number * every
+        watched.pass_time(now)
+        watched.look(flipping("error" if number % 2 else "executing"), now)
+        now += 0.1
+        watched.pass_time(now)
+        watched.look(failing_whole() if number % 2 else flipping("executing"), now)
+    return now
+
+
+def failing_whole() -> Entity:
+    return flipping("error", root="error")
+
+
 def kinds(watched: Watched, destination: str = DEFAULT) -> list[str]:
     """Return the news in order, but for the beginning and what a summary repeats."""
     return [
@@ -61,7 +90,7 @@ def kinds(watched: Watched, destination: str = DEFAULT) -> list[str]:
 
 @pytest.mark.parametrize("every", [0.25, 3])
 @pytest.mark.parametrize(("times", "restarts"), [(16, True), (100, False)])
-@pytest.mark.parametrize("flips", [flip, flip_rollout])
+@pytest.mark.parametrize("flips", [flip, flip_rollout, flip_both, flip_one_after_the_other])
 def test_however_often_it_flips_a_handful_of_posts_notify(
     flips: object, times: int, every: float, restarts: bool
 ) -> None:
@@ -74,6 +103,20 @@ def test_however_often_it_flips_a_handful_of_posts_notify(
     cards = [one for _, one in watched.sent if one.form is Form.CARD]
     assert len(cards) <= 2  # the first retry of a rollout has a card of its own
     assert not watched.state.is_flapping
+
+
+def test_while_a_rollout_flaps_its_parts_are_not_told_of() -> None:
+    watched = Watched()
+    end = flip_one_after_the_other(watched, 40, every=2)
+    flapping = next(at for at, one in watched.sent if EventKind.FLAPPING in one.events)
+
+    assert flapping < 11
+    assert [at for at, _ in watched.sent if at > flapping] == []
+
+    # The deploy fails on while the rollout is under way: nobody has heard of that.
+    watched.look(flipping("error"), end + 2)
+    watched.pass_time(end + 2 + WINDOW)
+    assert kinds(watched)[-3:] == ["recovered", "stalled", "failed"]
 
 
 def test_it_is_flapping_once_it_has_gone_back_to_failing_more_than_three_times() -> None:
