@@ -56,6 +56,10 @@ def note_flapping(book: AlertBook, rules: FlappingRules) -> None:
             known = flaps[alert_key] = _with_failure(known, alert_key, book, rules)
         elif known is not None:
             known = flaps[alert_key] = _changed(known, book, rules)
+        if known is not None and known.count > 1 and _is_part_of_what_flaps(book, known):
+            is_failed = event.kind is EventKind.FAILED
+            flaps[alert_key] = msgspec.structs.replace(known, is_kept_back=is_failed)
+            continue
         _serve(book, event, known, rules)
     # The rollout first: once it is stable, its parts may be.
     in_order = sorted(flaps.values(), key=lambda one: one.alert_key != book.root.id)
@@ -108,7 +112,10 @@ def _changed(flaps: Flaps, book: AlertBook, rules: FlappingRules) -> Flaps:
         if alert.alert_key == flaps.alert_key and alert.kind in _FAILURES:
             notified.update(dict.fromkeys(alert.notified_destinations or ()))
     return msgspec.structs.replace(
-        flaps, stable_at=book.now + rules.window, notified_destinations=tuple(notified)
+        flaps,
+        stable_at=book.now + rules.window,
+        notified_destinations=tuple(notified),
+        is_kept_back=False,
     )
 
 
@@ -124,8 +131,6 @@ def _serve(book: AlertBook, event: Event, flaps: Flaps | None, rules: FlappingRu
     reported = book.alert(flaps.alert_key, EventKind.FLAPPING)
     if reported is not None:
         book.change(reported, reason=reason)
-    elif flaps.count > 1 and _is_part_of_what_flaps(book, flaps):
-        return
     elif event.kind is EventKind.FAILED and len(flaps.failed_at) > rules.after + 1:
         book.begin(EventKind.FLAPPING, flaps.alert_key, event.level, event.entity, reason)
         begun = book.alerts[flaps.alert_key, EventKind.FLAPPING]
@@ -149,14 +154,12 @@ def _unstable(book: AlertBook, flaps: Flaps, all_flaps: Mapping[str, Flaps]) -> 
 
 
 def _report_stable(book: AlertBook, flaps: Flaps) -> None:
-    """Report how what flapped has ended, or a failure that was not because its rollout flapped."""
+    """Report how what flapped has ended, or a failure that was kept back."""
     reported = book.alert(flaps.alert_key, EventKind.FLAPPING)
     failed = book.alert(flaps.alert_key, EventKind.FAILED)
     found = book.alert_keys.entity(flaps.alert_key)
     book.drop(flaps.alert_key, EventKind.FLAPPING)
-    # What failed once was kept back by nothing here: nobody was to be told of it.
-    is_untold = failed is not None and failed.notified_destinations is None and flaps.count > 1
-    if found is None or not (reported or is_untold):
+    if found is None or not (reported or flaps.is_kept_back):
         return
     level, entity = found
     if failed is not None and not failed.is_retrying:
@@ -175,8 +178,10 @@ def _report_stable(book: AlertBook, flaps: Flaps) -> None:
 
 
 def _is_part_of_what_flaps(book: AlertBook, flaps: Flaps) -> bool:
-    root_id = book.root.id
-    return flaps.alert_key != root_id and book.alert(root_id, EventKind.FLAPPING) is not None
+    """Whether its rollout was reported as flapping, and not the part itself."""
+    root_id, kind = book.root.id, EventKind.FLAPPING
+    is_reported = book.alert(root_id, kind) is not None
+    return is_reported and flaps.alert_key != root_id and not book.alert(flaps.alert_key, kind)
 
 
 def _flaps_of(state: TargetState, alert_key: str) -> Flaps | None:

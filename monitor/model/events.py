@@ -119,7 +119,8 @@ class Flaps(msgspec.Struct, frozen=True, omit_defaults=True):
     """How often something failed lately, by its alert key; an alert of its own says that it flaps.
 
     `failed_at` are the last times within the window, `count` is all of them. It is stable if
-    nothing changes until `stable_at`. `notified_destinations` were notified of any failure.
+    nothing changes until `stable_at`. `notified_destinations` were notified of any failure. One
+    that `is_kept_back` fails while its rollout flaps, and nobody was notified of that.
     """
 
     alert_key: str
@@ -127,6 +128,7 @@ class Flaps(msgspec.Struct, frozen=True, omit_defaults=True):
     failed_at: tuple[datetime, ...] = ()
     count: int = 0
     notified_destinations: tuple[str, ...] = ()
+    is_kept_back: bool = False
 
 
 class TargetState(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -165,7 +167,9 @@ class TargetState(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def is_flapping(self) -> bool:
-        return any(alert.kind is EventKind.FLAPPING for alert in self.alerts)
+        return any(alert.kind is EventKind.FLAPPING for alert in self.alerts) or any(
+            flaps.is_kept_back for flaps in self.flaps
+        )
 
 
 class Outage(msgspec.Struct, frozen=True):
