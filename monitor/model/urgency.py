@@ -12,7 +12,7 @@ class Urgency(IntEnum):
     """Of a rollout, and so of all that waits to be sent about it. Less is sent earlier."""
 
     MONITOR = 0
-    """The monitor itself cannot see something, or has lost it: that explains what else is said."""
+    """What the monitor itself cannot see, or can again: it explains what else is said."""
     PROBLEM = 1
     """Something is wrong now, and people were notified of it."""
     MOVING = 2

@@ -67,8 +67,7 @@ class Outages:
                     "is_flapping": lost.is_flapping,
                 }
                 connection.execute(self._save, row)
-            urgency = Urgency.OVER if lost is None else Urgency.MONITOR
-            self._outbox.enqueue(connection, notifications, now, urgency)
+            self._outbox.enqueue(connection, notifications, now, Urgency.MONITOR)
 
     def prune(self, connection: Connection, before: datetime) -> int:
         """Forget what was over before."""

@@ -3,7 +3,9 @@
 A rollout's rows are sent in the order in which they were enqueued: none before what is ahead of it.
 Among those that are the first of their rollouts, and due, what matters most goes out first: by
 urgency, then cards before messages before replies before tables, then the oldest. A row without a
-target is a rollout of its own. A reply whose card was lost lets the new card go ahead of it.
+target is a rollout of its own, but reports of the monitor itself stay in order: that something can
+be reached again never goes ahead of that it cannot. A reply whose card was lost lets the new card
+go ahead of it.
 """
 
 from __future__ import annotations
@@ -39,6 +41,17 @@ _is_first = ~exists(_ahead.c.id).where(
     _ahead.c.done_at.is_(None),
     *(_ahead.c[column] == notification.c[column] for column in _ROLLOUT),
     _ahead.c.id < notification.c.id,
+)
+
+_is_next_report = or_(
+    notification.c.urgency != Urgency.MONITOR,
+    ~exists(_ahead.c.id).where(
+        _ahead.c.done_at.is_(None),
+        _ahead.c.destination == notification.c.destination,
+        _ahead.c.target_id.is_(None),
+        _ahead.c.urgency == Urgency.MONITOR,
+        _ahead.c.id < notification.c.id,
+    ),
 )
 
 _new_card = notification.alias("new_card")
@@ -77,8 +90,8 @@ NEXT_ID = (
         notification.c.in_doubt.is_(False),
         or_(notification.c.next_try_at.is_(None), notification.c.next_try_at <= bindparam("now")),
         or_(
-            notification.c.target_id.is_(None),
-            and_(_is_first, ~_lacks_card),
+            and_(notification.c.target_id.is_(None), _is_next_report),
+            and_(notification.c.target_id.is_not(None), _is_first, ~_lacks_card),
             and_(notification.c.form == Form.CARD, _is_waited_for),
         ),
     )

@@ -83,9 +83,7 @@ def test_what_waits_becomes_as_urgent_as_its_rollout_is_now(store: Store) -> Non
     assert keys(sent(store)) == ["failing0", "failing1", "calmed0"]
 
 
-def test_what_the_monitor_cannot_see_is_said_first_and_that_it_can_again_last(
-    store: Store,
-) -> None:
+def test_what_the_monitor_cannot_see_and_can_again_is_said_first(store: Store) -> None:
     commit(store, "trouble", of("trouble"), state=IN_TROUBLE)
     lost = Outage(EventKind.UNREACHABLE, NOON, "no answer")
     said = Notification("unreachable", "ops", Form.MESSAGE, message("unreachable"))
@@ -93,7 +91,21 @@ def test_what_the_monitor_cannot_see_is_said_first_and_that_it_can_again_last(
     store.outages.save("platform", lost, [said], now=NOON)
     store.outages.save("platform", None, [again], now=NOON)
 
-    assert keys(sent(store)) == ["unreachable", "trouble0", "reachable"]
+    assert keys(sent(store)) == ["unreachable", "reachable", "trouble0"]
+
+
+def test_that_something_can_be_seen_again_waits_for_the_report_that_it_cannot(store: Store) -> None:
+    lost = Outage(EventKind.UNREACHABLE, NOON, "no answer")
+    unseen = Notification("unreachable", "ops", Form.MESSAGE, message("unreachable"))
+    again = Notification("reachable", "ops", Form.MESSAGE, message("reachable"))
+    store.outages.save("platform", lost, [unseen], now=NOON)
+    store.outages.save("platform", None, [again], now=NOON)
+    commit(store, "moving", of("moving"))
+    first = store.outbox.next_notification("ops", NOON)
+    assert first is not None
+    store.outbox.postpone(first.id, next_try_at=NOON + MINUTE, error="", in_doubt_since=NOON)
+
+    assert keys(sent(store)) == ["moving0"]
 
 
 def test_of_equally_urgent_rollouts_cards_go_before_replies(store: Store) -> None:
