@@ -225,9 +225,12 @@ def filled(before: Entity, after: Entity) -> Entity:
     return msgspec.structs.replace(after, **missing) if missing else after
 
 
-def order_key(child: Entity) -> tuple[bool, datetime | None, str]:
-    """Return what children are sorted by: creation, then id; last what has no such time."""
-    return child.created_at is None, child.created_at, child.id
+def order_key(child: Entity) -> tuple[bool, datetime | None, str, str]:
+    """Return what children are sorted by: creation, kind, id; last what has no such time.
+
+    As `nesting.by_creation` has it, so that what is missing changes the order of nothing else.
+    """
+    return child.created_at is None, child.created_at, child.kind, child.id
 
 
 def _absent(entity: Entity, present: Set[_Key]) -> Entity:
