@@ -101,7 +101,7 @@ async def test_who_answered_is_told_wherever_in_a_run_it_was_waited_for(
     async with a_scene(tmp_path, RUN) as scene:
         await scene.look_at(documents("pending"))
         waits = await scene.look_at(documents("approval-awaiting"))
-        assert f"{subject} waits for an approval" in "\n".join(waits)
+        assert f"{subject} needs approval" in "\n".join(waits)
         # These documents have no times: that an earlier status is back is believed at the third.
         answered = documents("approved", response=response)
         went_on = [text for _ in range(3) for text in await scene.look_at(answered)]

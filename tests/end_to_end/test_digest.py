@@ -485,9 +485,9 @@ async def test_a_day_is_told_once_over_restarts_and_names_what_was_released(
 
         (digest,) = digests(world)
         text = plain_text(digest)
-        assert "2 rollouts in a day: 1 succeeded, 1 failed" in text
-        assert "✗ checkout-api · failed · 24 installs, 1 failed · 10 min" in text
-        assert "Still failing\n✗ checkout-api · failed at step 2 of 3" in text
+        assert "2 rollouts in 24 hours: 1 succeeded, 1 failed" in text
+        assert "❌ checkout-api · failed · 24 installs, 1 failed · 10 min" in text
+        assert "Still failing\n❌ checkout-api · failed: 1 of 24 installs" in text
         assert "Flakiest installs\n• globex-eu · failed 1 of 3 times" in text
         assert "inl" not in text  # names, not ids
 
@@ -545,5 +545,5 @@ async def test_a_channel_of_its_own_is_told_of_everything_any_other_of_its_own(
                 await world.look(app, after=900)
 
         (digest,) = digests(world, "management")
-        assert "1 rollout in a day: 1 succeeded" in digest.text
+        assert "1 rollout in 24 hours: 1 succeeded" in digest.text
         assert digests(world) == []

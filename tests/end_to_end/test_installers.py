@@ -105,8 +105,11 @@ async def test_a_config_that_fails_is_told_with_its_reason_and_so_is_the_version
             await vendor.world.look(app, after=15)
 
         assert vendor.told == [
-            f"✗ version 3 of checkout failed: {REASON} · commit 3f2a9c1 on main",
-            "✓ version 4 of checkout is active; version 3 had failed · commit 3f2a9c1 on main",
+            "❌ version 3 of checkout failed · commit 3f2a9c1 on main · Acme",
+            f"▎ {REASON}",
+            "Open checkout",
+            "✅ version 4 of checkout is active; version 3 had failed · commit 3f2a9c1 on main · Acme",
+            "Open checkout",
         ]
         assert "version 3 failed · commit 3f2a9c1 on main" in card
         assert "version 4 active · commit 3f2a9c1 on main" in vendor.card

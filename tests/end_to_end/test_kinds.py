@@ -108,5 +108,5 @@ async def test_an_approval_that_waits_anywhere_is_told_once_over_restarts_and_so
 
         (card, *replies) = world.channel.posts
         told = "\n".join(plain_text(post) for post in replies)
-        assert "Nothing waits for an approval" in plain_text(card)
-        assert told.count("waits for an approval") == told.count("waits no longer") == 1
+        assert "No approvals pending" in plain_text(card)
+        assert told.count(" needs approval") == told.count("no longer needs approval") == 1

@@ -71,7 +71,7 @@ async def test_a_dead_end_is_told_with_its_install_its_status_and_that_it_never_
     async with a_world(tmp_path) as world:
         told = await replies(world, scenario, hours=0.5, every=2 * MINUTE)
 
-        (dead_end,) = about(told, "will never go on")
+        (dead_end,) = about(told, "does not move past that")
         assert dead_end.is_broadcast
         assert f"the platform does not count {status} as an end" in dead_end.text
         install = _NAMES[occurrence(world, status).install_id]
@@ -94,8 +94,8 @@ async def test_a_dead_end_is_told_by_the_second_poll_that_sees_it_and_not_by_the
             second = [plain_text(post) for post in world.replies(release_id)][len(first) :]
             await world.look(app, after=15)
 
-        assert "will never go on" not in "".join(first)
-        assert "will never go on" in "".join(second)
+        assert "does not move past that" not in "".join(first)
+        assert "does not move past that" in "".join(second)
         assert len(world.replies(release_id)) == len(first) + len(second)
 
 
@@ -103,12 +103,12 @@ async def test_a_dead_end_is_reminded_of_every_four_hours_as_still_standing(tmp_
     async with a_world(tmp_path) as world:
         told = await replies(world, "hang", hours=13, every=10 * MINUTE)
 
-        first, *reminders = about(told, "will never go on")
+        first, *reminders = about(told, "does not move past that")
         assert "still" not in first.text
         assert [round((r.minute - first.minute) / 60) for r in reminders] == [4, 8, 12]
         for reminder, hours in zip(reminders, (4, 8, 12), strict=True):
             assert reminder.is_broadcast
-            assert f"⚠ still, for {hours} h" in reminder.text
+            assert f"⏸️ still, for {hours} h" in reminder.text
 
 
 async def test_an_approval_is_waited_for_aloud_reminded_of_and_then_goes_on(
@@ -127,7 +127,7 @@ async def test_an_approval_is_waited_for_aloud_reminded_of_and_then_goes_on(
         told = await replies(world, scenario, hours=10, every=5 * MINUTE)
 
         install = _NAMES[occurrence(world, "pending-approval").install_id]
-        first, *reminders = about(told, f"{install} waits for an approval")
+        first, *reminders = about(told, f"needs approval on {install}")
         assert [round((r.minute - first.minute) / 60) for r in reminders] == [4, 8]
         assert [re.match(r"✋ still, for \d h", r.text) is not None for r in reminders] == [
             True

@@ -57,12 +57,12 @@ async def test_a_release_that_waits_long_for_its_build_is_not_stalled(tmp_path: 
         async with world.monitor(target) as app:
             await world.look(app, after=15)
             (card,) = world.cards(target)
-            assert "waits for its build" in card.text
+            assert "is waiting for its build" in card.text
             for _ in range(_POLLS):
                 await world.look(app, after=15)
 
         assert "is on all 8 installs" in world.cards(target)[-1].text
-        assert not [reply.text for reply in world.replies(target) if "hangs" in reply.text]
+        assert not [reply.text for reply in world.replies(target) if "stalled" in reply.text]
 
 
 # A platform whose answers come late, or not at all

@@ -103,14 +103,14 @@ def test_an_install_that_failed_and_succeeded_in_the_window_reads_as_recovered()
     text = told(failed("a"), view=active("active", "active"))
 
     assert "nothing to do now" in text
-    assert "✓ checkout-api · recovered: a failed" in text
+    assert "✅ checkout-api · recovered: a failed" in text
 
 
 def test_an_install_that_fails_still_is_not_told_as_over() -> None:
     text = told(failed("a"), failed("b"), view=active("error", "active"))
 
     assert "1 still in trouble" in text
-    assert "✗ checkout-api · 1 of 2 installs, 1 failed" in text
+    assert "❌ checkout-api · 1 of 2 installs failed, still running" in text
     assert "recovered: b failed" in text
     assert "a failed" not in text
 
@@ -130,7 +130,7 @@ def test_how_a_rollout_ended_comes_before_how_it_came_there() -> None:
 
     text = told(begun, failed("a", 2), ended, view=active("active", "active"))
 
-    assert "✓ checkout-api · is on all 2 installs; recovered: a failed" in text
+    assert "✅ checkout-api · is on all 2 installs; recovered: a failed" in text
     assert "begun" not in text
 
 
@@ -164,7 +164,7 @@ def test_many_rollouts_have_a_line_each_those_that_were_in_trouble_first() -> No
 def test_what_the_store_knows_no_more_is_told_as_it_was() -> None:
     text = told(failed("a"), view=None)
 
-    assert "✗ checkout-api · a failed" in text
+    assert "❌ checkout-api · a failed" in text
     assert "recovered" not in text
 
 
@@ -182,7 +182,7 @@ def test_what_a_newer_rollout_has_healed_reads_as_past() -> None:
     text = told(failed("a"), view=active("error", "active"), is_healed=True)
 
     assert "nothing to do now" in text
-    assert "✓ checkout-api · healed by a newer rollout: a failed" in text
+    assert "✅ checkout-api · healed by a newer rollout: a failed" in text
 
 
 def test_windows_and_sinks_have_a_message_each() -> None:

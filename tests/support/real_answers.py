@@ -85,7 +85,7 @@ CANARY = GROUP | {
 def parked_run(workflow: str) -> Story:
     parked = a_run("success", workflow, "success", "failed-pending-retry", "pending", "pending")
     says = ("step build components failed and waits for a retry",)
-    return of_run(parked, says=says, says_not=("succeeded", "✅"))
+    return of_run(parked, says=says, says_not=("succeeded", "✅ main"))
 
 
 def skipped_group(word: str, words: str, *, has_plan: bool) -> Story:
@@ -97,7 +97,7 @@ def skipped_group(word: str, words: str, *, has_plan: bool) -> Story:
 
 def failed_run(error_message: str, cause: str, step: Row | str) -> Story:
     ended = a_run("failed", "error", "success", step, *UNATTEMPTED, error_message=error_message)
-    says = f"main failed at step build components: {cause} ·"
+    says = f"▎ {cause}"
     return of_run(ended, says=(says,), says_not=("activity error", "completed with errors"))
 
 
@@ -106,7 +106,7 @@ def superseded_install() -> Story:
     row = GROUP | {"status": a_status("error"), "installs": [GROUP["installs"][0] | taken_over]}
     steps = ("success", "success", "error", "not-attempted")
     ended = a_run("failed", "error", *steps, groups=[row])
-    says = ("was superseded: by the newer run abunewer",)
+    says = ("▎ by the newer run abunewer",)
     return of_run(ended, says=says, says_not=("canary failed",))
 
 
@@ -131,8 +131,8 @@ def a_release(status: str, step: str, deploy: str = "", build: Row | None = None
 
 def awaited_build() -> Story:
     waits = {AT_RELEASE: a_release("queued", "queued", build={"status": "building"})}
-    says = ("waits for its build",)
-    return of_release(waits, polls=4, after=600, says=says, says_not=("hangs", "failed"))
+    says = ("is waiting for its build",)
+    return of_release(waits, polls=4, after=600, says=says, says_not=("stalled", "failed"))
 
 
 def failed_build() -> Story:
@@ -141,22 +141,25 @@ def failed_build() -> Story:
         {AT_RELEASE: a_release("queued", "queued", build={"status": "building"})},
         {AT_RELEASE: a_release("error", "queued", build=failed)},
     )
-    says = ("failed because its build did: docker build exit code 1",)
-    return of_release(*answers, says=says, says_not=(": build failed",))
+    says = (
+        "failed because its build failed",
+        "▎ docker build exit code 1",
+    )
+    return of_release(*answers, says=says, says_not=("▎ build failed",))
 
 
 def failed_deploy() -> Story:
     under_way = a_release("executing_release_steps", "polling_install_deploys", "executing")
     answers = ({AT_RELEASE: under_way}, {AT_RELEASE: RELEASE, AT_DEPLOY: DEPLOY})
-    says = ("failed: helm upgrade timed out", "Open logs", "image v42")
+    says = ("▎ helm upgrade timed out", "Open logs", "image v42")
     return of_release(*answers, says=says, says_not=("unable to deploy",))
 
 
 def broken_step() -> Story:
     step = "creating_install_deploys"
     under_way = {AT_RELEASE: a_release("executing_release_steps", step, "queued")}
-    says = ("failed at step 1 of 2", "✗ step 1", "step 2 · 1 install · not attempted")
-    says_not = ("● step 1 · 2 installs · stopped", "before it reached any install")
+    says = ("failed at step 1 of 2", "❌ step 1", "step 2 · 1 install · not attempted")
+    says_not = ("🔵 step 1 · 2 installs · stopped", "before it reached any install")
     return of_release(
         under_way, {AT_RELEASE: a_release("error", step, "queued")}, says=says, says_not=says_not
     )
@@ -169,7 +172,10 @@ def failed_config() -> Story:
     newest, *others = APP["app_configs"]
     served = {AT_INSTALLER: INSTALLER, f"{AT_APP}/releases": []}
     before = served | {AT_APP: APP | {"app_configs": others}}
-    says = ("version 3 of Storefront failed: component checkout-api: no such image",)
+    says = (
+        "version 3 of Storefront failed",
+        "▎ component checkout-api: no such image",
+    )
     watch = f'installer = "{INSTALLER["id"]}"'
     assert newest["status"] == "error"
     return Story(watch, INSTALLER["id"], (before, served | {AT_APP: APP}), says)
@@ -203,7 +209,7 @@ def stopped(end: str) -> Story:
     under_way = a_status("in-progress")
     answers = (a_workflow(under_way, under_way), a_workflow(over, over, finished=True))
     assert parked != over
-    return of_workflow(*answers, says=("❌", "failed"), says_not=("waits",))
+    return of_workflow(*answers, says=("❌", "failed"), says_not=("needs",))
 
 
 def drift() -> Story:
@@ -258,13 +264,15 @@ def _moved(value: Any, time: str, seconds: int) -> Any:
 A, B = approval("A"), approval("B")
 MANY = [approval(f"{number:03}") for number in range(130)]
 SHIFTED = [*MANY[:100], MANY[7], *MANY[101:]]
-UNMOVED = ("waits no longer", "waits after all", "deploy A waits for")
+UNMOVED = ("no longer needs", "still needs", "deploy A on inlacme… needs")
 
 STORIES: dict[str, Story] = {
     **{f"1 {end}": stopped(end) for end in ("stopped", "retries_exhausted")},
     **{f"2 {word}": parked_run(word) for word in ("failed-pending-retry", "error", "in-progress")},
     "2 goes on": of_run(
-        a_run("success", "in-progress", *BUILDING), says=("🔵 main",), says_not=("succeeded", "✅")
+        a_run("success", "in-progress", *BUILDING),
+        says=("🔵 main",),
+        says_not=("succeeded", "✅ main"),
     ),
     **{
         f"3 {word}, plan {has_plan}": skipped_group(word, words, has_plan=has_plan)
@@ -278,7 +286,13 @@ STORIES: dict[str, Story] = {
     "4a missed once": of_approvals([A, B], [B], [A, B], says=("2 approvals",), says_not=UNMOVED),
     "4b shifted pages": of_approvals(MANY, SHIFTED, MANY, says=("130",), says_not=UNMOVED),
     "4c gone for good": of_approvals(
-        [A, B], [B], [B], [B], [B], says=("deploy A waits no longer",), says_not=UNMOVED[1:]
+        [A, B],
+        [B],
+        [B],
+        [B],
+        [B],
+        says=("deploy A on inlacme… no longer needs approval",),
+        says_not=UNMOVED[1:],
     ),
     **{
         f"5 {words}": failed_run(words, WHY, a_status("error", err_message=WHY))
