@@ -102,7 +102,7 @@ def test_who_waits_for_more_failures_is_notified_as_soon_as_there_are_as_many() 
 
     ((minutes, text),) = watched.notifying()
     assert minutes == 26
-    assert "2 installs" in text
+    assert text.endswith("failed on unit-2, unit-1 (2 of 2)")
 
 
 def test_who_waits_until_it_has_lasted_is_notified_of_the_unit_alone() -> None:
