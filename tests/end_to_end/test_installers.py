@@ -108,7 +108,10 @@ async def test_a_config_that_fails_is_told_with_its_reason_and_so_is_the_version
             "❌ version 3 of checkout failed · commit 3f2a9c1 on main · Acme",
             f"▎ {REASON}",
             "Open checkout",
-            "✅ version 4 of checkout is active; version 3 had failed · commit 3f2a9c1 on main · Acme",
+            (
+                "✅ version 4 of checkout is active; version 3 had failed"
+                " · commit 3f2a9c1 on main · Acme"
+            ),
             "Open checkout",
         ]
         assert "version 3 failed · commit 3f2a9c1 on main" in card
