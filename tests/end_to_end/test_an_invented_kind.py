@@ -136,18 +136,25 @@ async def test_it_is_watched_drawn_and_notified_of(harbour: Harbour) -> None:
 
     (card,) = harbour.said
     assert card.splitlines()[:-1] == [
-        "🔵 the fleet Harbour: 1 of 3 regions",
-        "fleet update fltc7kq…",
-        "▓▓▓▓▓░░░░░░░░░░░  1 of 3 regions · wave 1 of 2",
-        "● wave 1 · 1 of 2 regions",
-        "○ wave 2 · 1 region",
+        "🔵 the fleet Harbour is running: 1 of 3 regions done",
+        "wave 1 of 2",
+        "Open fleet",
+        "🟩🟩🟩⬜⬜⬜⬜⬜⬜⬜  1 of 3 regions done · 1 running · 1 to go",
+        "🔵 wave 1 · 1/2",
+        "⚪ wave 2 · 1 region",
     ]
+    assert card.splitlines()[-1].startswith(f"fleet update {FLEET}  updated ")
 
     await harbour.once(AGROUND)
 
     card, failed = harbour.said
-    assert card.startswith("❌ the fleet Harbour: 1 of 3 regions, 1 failed")
-    assert failed == "✗ south failed: no water under the keel  Open region"
+    assert card.startswith("❌ the fleet Harbour: 1 of 3 regions failed, still running\n")
+    assert failed.splitlines() == [
+        "❌ south failed · the fleet Harbour, wave 1 of 2",
+        "▎ no water under the keel",
+        "Open south · Open fleet",
+        "1 of 3 regions done · 1 failed · 1 still to go · the fleet update continues",
+    ]
     assert pages(harbour) == {f"fleets/{FLEET}", "regions/region-south"}
 
     await harbour.once(LANDED)
@@ -155,10 +162,12 @@ async def test_it_is_watched_drawn_and_notified_of(harbour: Harbour) -> None:
     card, _, succeeded = harbour.said
     assert card.startswith("✅ the fleet Harbour is on all 3 regions")
     assert succeeded.splitlines() == [
-        "✅ the fleet Harbour is on all 3 regions  Open in Nuon",
-        "✓ south succeeded after failing  Open region",
-        "✓ wave 1 of 2 is done · 2 regions",
-        "✓ wave 2 of 2 is done · 1 region",
+        "✅ the fleet Harbour is on all 3 regions",
+        "✅ south succeeded after failing  Open south",
+        "✅ wave 1 of 2 done (2 regions)",
+        "✅ wave 2 of 2 done (1 region)",
+        "Open fleet",
+        "3 of 3 regions done",
     ]
 
 
@@ -169,8 +178,12 @@ async def test_success_is_believed_by_its_own_rule_only(harbour: Harbour) -> Non
     )
 
     card, ended = harbour.said
-    assert card.startswith("🔵 the fleet Harbour: 1 of 3 regions")
-    assert ended.splitlines()[0] == "⊘ south ended as turned-back  Open region"
+    assert card.startswith(
+        "🔵 the fleet Harbour reports success, 1 of 3 regions done so far: not confirmed yet\n"
+    )
+    assert ended.splitlines()[0] == (
+        "⊘ south ended as turned-back · the fleet Harbour, wave 1 of 2  Open south"
+    )
 
 
 async def test_every_command_knows_it(harbour: Harbour) -> None:
@@ -186,7 +199,9 @@ async def test_every_command_knows_it(harbour: Harbour) -> None:
 
     assert "the fleet Harbour" in status.out
     assert "south failed: no water under the keel  sailing → aground" in history.out
-    assert check.out == "The configuration is well formed: 1 watch.\n"
+    assert check.out == (
+        f"The configuration is well formed: 1 watch ({harbour.file}, from --config).\n"
+    )
     assert f"✓ fleet the fleet Harbour ({FLEET}): sailing" in online.out
     assert "the fleet Harbour" in waited.out
     assert "region" in sample.out
