@@ -152,11 +152,15 @@ async def test_an_installer_is_seen_and_nothing_told_twice_while_its_app_cannot_
             await vendor.world.look(app, after=15)
 
         assert [line.split(" · ")[0] for line in begun] == [
-            f"✗ version 3 of checkout failed: {REASON}"
+            "❌ version 3 of checkout failed",
+            f"▎ {REASON}",
+            "Open checkout",
         ]
         assert [line.split(" · ")[0] for line in vendor.told[len(begun) :]] == [
             "● Acme has a demo url",
-            "✓ version 4 of checkout is active; version 3 had failed",
+            "Open app",
+            "✅ version 4 of checkout is active; version 3 had failed",
+            "Open checkout",
         ]
         assert "Acme" in vendor.card
 

@@ -51,7 +51,7 @@ _MORE_FROM_A_REPLICA = {("installer", "retry")}
 """A version fails and a newer one takes its place between two polls: an older answer shows it."""
 
 
-_WORTH_IT = "❌✗✅✋⏳⚠"
+_WORTH_IT = "❌✅✋⏳⏸⚠"
 
 
 def lives(*, but: set[tuple[str, str]]) -> list[tuple[str, str]]:
