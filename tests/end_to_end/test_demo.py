@@ -120,5 +120,5 @@ async def test_a_release_that_nobody_named_and_a_run_are_told_in_the_demo() -> N
     shown = console.file.getvalue()
     assert is_right, shown
     assert "the card of the release in the end" in shown
-    assert "umbrella-us failed: " in shown
+    assert "umbrella-us failed" in shown
     assert "InstanceQuotaExceeded" in shown

@@ -210,7 +210,7 @@ def test_a_rollout_that_ended_is_told_with_how_long_it_took_and_what_failed() ->
     assert facts.rollouts == (
         DigestRollout("checkout-api", EventKind.FAILED, timedelta(minutes=7), installs=2, failed=1),
     )
-    assert [line.words for line in facts.still_failing] == ["failed at step 1 of 1"]
+    assert [line.words for line in facts.still_failing] == ["failed: 1 of 2 installs"]
 
 
 OF_A_DAY: dict[str, tuple[TargetState, bool]] = {
@@ -514,7 +514,7 @@ async def test_a_quiet_week_says_so_and_after_a_stop_of_a_month_one_does(tmp_pat
                 await world.look(app)
 
         assert [digest.text.split("\n")[0] for digest in digests(world)] == [
-            "📋 No rollouts in a week",
+            "📋 No rollouts this week",
             "📋 No rollouts in 28 d",
         ]
 

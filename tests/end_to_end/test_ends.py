@@ -118,7 +118,7 @@ async def test_what_was_parked_and_is_tried_again_goes_on_and_is_no_other_attemp
         again = a_workflow(a_status("in-progress", **over), a_step(a_status("in-progress", **over)))
         (went_on,) = await scene.look(again)
 
-        assert "went on after waiting" in went_on
+        assert "continues after waiting" in went_on
         assert scene.card.startswith("🔵 ")
         assert "attempt" not in scene.card
 

@@ -51,7 +51,7 @@ _MORE_FROM_A_REPLICA = {("installer", "retry")}
 """A version fails and a newer one takes its place between two polls: an older answer shows it."""
 
 
-_WORTH_IT = "❌✅✋⏳⏸⚠"
+_WORTH_IT = re.compile(r"[❌✋⏸⚠]|✅ .* (?:is on|succeeded(?! after))\b")
 
 
 def lives(*, but: set[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -77,8 +77,8 @@ class Told:
     @property
     def notified(self) -> Counter[str]:
         """What the channel was told but for why, each as often."""
-        lines = [line for post in self.posts if post.is_broadcast for line in _lines(post)]
-        return Counter(line for line in map(_claim, lines) if line[:1] in _WORTH_IT)
+        lines = [line for post in self.posts if post.is_broadcast for line in _claims_of(post)]
+        return Counter(line for line in map(_claim, lines) if _WORTH_IT.match(line))
 
     @property
     def cards(self) -> int:
@@ -91,7 +91,7 @@ class Told:
     @property
     def claims(self) -> Counter[str]:
         """All that was told, each as often: but for why, when, and together with what."""
-        return Counter(_claim(line) for post in self.posts for line in _lines(post))
+        return Counter(_claim(line) for post in self.posts for line in _claims_of(post))
 
     @property
     def _cards(self) -> list[Posted]:
@@ -100,19 +100,31 @@ class Told:
     @property
     def replies(self) -> Counter[str]:
         replies = (post for post in self.posts if post.thread_ts is not None)
-        return Counter(_timeless(line) for post in replies for line in _lines(post))
+        return Counter(_claim(line) for post in replies for line in _claims_of(post))
 
 
 def _lines(post: Posted) -> list[str]:
-    return plain_text(post).splitlines()
+    return [line for line in plain_text(post).splitlines() if _timeless(line)]
 
 
 _UNIT = r"\d+ (?:h|min|s|d)\b ?"
-_TIMES = re.compile(rf",? (?:after|in|took) (?:{_UNIT})+|(?<= · )(?:{_UNIT})+|last change .*")
+_TIMES = re.compile(
+    rf"(?:^|,? )(?:after|in|took|running) (?:{_UNIT})+|(?<= · )(?:{_UNIT})+|, (?:{_UNIT})+(?=\))"
+    rf"|, about (?:{_UNIT})+left|updated .*"
+)
+_BESIDE = ("▎", "→", "Open ", "🟩", "🟥", "🟨", "⬜")
+"""With these begin lines that say why, what to do, where to look, and how far it is."""
+_HOW_FAR = re.compile(r"\d+ of \d+ \w+ done")
 
 
 def _timeless(line: str) -> str:
     return _TIMES.sub("", line).strip(" ·")
+
+
+def _claims_of(post: Posted) -> list[str]:
+    """Return the lines that say what happened or what is so."""
+    lines = (line for line in _lines(post) if not line.startswith(_BESIDE))
+    return [line for line in lines if not _HOW_FAR.match(line)]
 
 
 def _claim(line: str) -> str:

@@ -123,8 +123,7 @@ def _state_under_way(layout: Layout) -> tuple[str, str]:
     if awaits_build(root):
         return "🔵", " is waiting for its build"
     if progress.failed:
-        failed = f"{progress.failed:,} of {counted(progress.total, layout.terms.unit)} failed"
-        return "❌", f": {failed}, still running"
+        return "❌", f"{_words_for_failures(layout)}, still running"
     if progress.waiting:
         return "✋", f" {_words_for_waiting(layout)}"
     if root.phase in _UNDER_WAY_WORDS and not progress.total:
@@ -133,6 +132,13 @@ def _state_under_way(layout: Layout) -> tuple[str, str]:
         one, _ = says_of(root)
         return _ICONS[root.phase], f" {one}"
     return "🔵", f" {_words_for_progress(layout)}"
+
+
+def _words_for_failures(layout: Layout) -> str:
+    progress, unit = layout.progress, layout.terms.unit
+    if progress.total == 1 and layout.profile.is_rolled_out_to_units:
+        return f" failed on its {unit}"
+    return f": {progress.failed:,} of {counted(progress.total, unit)} failed"
 
 
 def _words_for_progress(layout: Layout) -> str:
