@@ -73,9 +73,9 @@ async def test_a_dead_end_is_told_with_its_install_its_status_and_that_it_never_
 
         (dead_end,) = about(told, "does not move past that")
         assert dead_end.is_broadcast
-        assert f"the platform does not count {status} as an end" in dead_end.text
+        assert f"an install ended as {status}, and Nuon does not move past that" in dead_end.text
         install = _NAMES[occurrence(world, status).install_id]
-        assert f"Deploy to {install} again or start a new release" in dead_end.text
+        assert f"Deploy to {install} again, or start a new release" in dead_end.text
 
 
 @pytest.mark.parametrize("scenario", ["hang", "noop", "approval-denied"])
@@ -127,14 +127,14 @@ async def test_an_approval_is_waited_for_aloud_reminded_of_and_then_goes_on(
         told = await replies(world, scenario, hours=10, every=5 * MINUTE)
 
         install = _NAMES[occurrence(world, "pending-approval").install_id]
-        first, *reminders = about(told, f"needs approval on {install}")
+        first, *reminders = about(told, f"{install} needs approval")
         assert [round((r.minute - first.minute) / 60) for r in reminders] == [4, 8]
         assert [re.match(r"✋ still, for \d h", r.text) is not None for r in reminders] == [
             True
         ] * 2
         (goes_on,) = about(told, f"{install} was approved by robin@example.com")
         # It waits for a person: that nothing moves meanwhile is no news.
-        quiet = about(told, "nothing has changed")
+        quiet = about(told, "has stalled")
         assert [reply for reply in quiet if reply.minute <= goes_on.minute] == []
 
 
@@ -145,14 +145,14 @@ async def test_silence_is_told_after_half_an_hour_and_as_dead_after_an_hour(
         told = await replies(world, "slow", hours=1.2, every=2 * MINUTE)
 
         moved = occurrence(world, "active").at / MINUTE  # of the last deploy but the slow one
-        (quiet,) = about(told, "nothing has changed for too long")
-        (dead,) = about(told, "stops working at a release without saying so")
+        (quiet,) = about(told, "has stalled")
+        (dead,) = about(told, "timed out")
         assert quiet.is_broadcast
         assert dead.is_broadcast
         assert moved + 30 <= quiet.minute <= moved + 37
         assert dead.minute - quiet.minute == 30
         install = _NAMES[next(o.install_id for o in _unfinished(world, at=quiet.minute * MINUTE))]
-        assert f"Look at {install}: not done yet" in quiet.text
+        assert f"Look at {install} and the runner there" in quiet.text
 
 
 def _unfinished(world: World, *, at: float) -> list[Occurrence]:
@@ -167,11 +167,11 @@ async def test_what_was_dead_and_moves_again_is_told_to_move_and_may_fall_silent
     async with a_world(tmp_path) as world:
         told = await replies(world, "slow", hours=2.9, every=2 * MINUTE)
 
-        (moves,) = about(told, "moves again")
+        (moves,) = about(told, "is moving again")
         assert not moves.is_broadcast
         assert 0 <= moves.minute - occurrence_of_last_deploy(world) <= 2
-        quiet = [round(r.minute - moves.minute) for r in about(told, "changed for too long")]
-        dead = [round(r.minute - moves.minute) for r in about(told, "without saying so")]
+        quiet = [round(r.minute - moves.minute) for r in about(told, "has stalled")]
+        dead = [round(r.minute - moves.minute) for r in about(told, "timed out")]
         assert [minute for minute in quiet if minute > 0] == [30]
         assert [minute for minute in dead if minute > 0] == [60]
 
@@ -187,8 +187,8 @@ async def test_a_steps_own_delay_is_no_silence(tmp_path: Path) -> None:
     async with a_world(tmp_path) as world:
         told = await replies(world, scenario, hours=1.3, every=2 * MINUTE)
 
-        assert about(told, "nothing has changed") == []
-        assert len(about(told, "✅")) == 1
+        assert about(told, "has stalled") == []
+        assert len(about(told, "is on all")) == 1
 
 
 async def test_a_release_that_says_it_succeeded_while_a_deploy_is_under_way_is_not_believed(
@@ -197,7 +197,7 @@ async def test_a_release_that_says_it_succeeded_while_a_deploy_is_under_way_is_n
     async with a_world(tmp_path) as world:
         told = await replies(world, "disagree", hours=0.6, every=2 * MINUTE)
 
-        (success,) = about(told, "✅")
+        (success,) = about(told, "is on all")
         (rollout,) = world.platform._rollouts.values()
         claimed = next(o.at for o in rollout.life if o.status == "active") / MINUTE
         assert claimed + 10 < occurrence_of_last_deploy(world) <= success.minute
@@ -218,8 +218,8 @@ async def test_a_release_that_says_it_succeeded_and_whose_deploy_then_failed_is_
     async with a_world(tmp_path) as world:
         told = await replies(world, scenario, hours=0.6, every=2 * MINUTE)
 
-        assert about(told, "✅") == []
-        (disagrees,) = about(told, "says that it succeeded, but not all of its parts did")
+        assert about(told, "is on all") == []
+        (disagrees,) = about(told, "has not succeeded everywhere")
         install = _NAMES[occurrence(world, "error").install_id]
-        assert f"Look at {install} before you rely on it" in disagrees.text
+        assert f"Look at {install} before you rely on this release" in disagrees.text
         assert len(about(told, f"{install} failed")) == 1

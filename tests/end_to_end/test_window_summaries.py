@@ -37,6 +37,7 @@ from monitor.service import scheduler
 from monitor.service.app import App
 from monitor.simulation.slack import Posted, plain_text
 from monitor.store import Store
+from tests.support.block_kit import drawn
 from tests.support.builders import RELEASE_ID, after, deploy, release, snapshot, state, step
 from tests.support.clock import NOON
 from tests.support.processes import until
@@ -93,7 +94,7 @@ def told(*lines: HeldLine, view: render.View | None = None, is_healed: bool = Fa
     (bundle,) = due_bundles(lines, ENDS)
     stories = [story_of(its, view, ENDS, is_healed=is_healed) for its in bundle.by_target.values()]
     summary = summary_of(bundle, stories, Plan())
-    return "" if summary is None else summary.message.text
+    return "" if summary is None else drawn(summary.message)
 
 
 # What it says
@@ -103,14 +104,14 @@ def test_an_install_that_failed_and_succeeded_in_the_window_reads_as_recovered()
     text = told(failed("a"), view=active("active", "active"))
 
     assert "nothing to do now" in text
-    assert "✅ checkout-api · recovered: a failed" in text
+    assert "✅ [checkout-api] · recovered: a failed" in text
 
 
 def test_an_install_that_fails_still_is_not_told_as_over() -> None:
     text = told(failed("a"), failed("b"), view=active("error", "active"))
 
     assert "1 still in trouble" in text
-    assert "❌ checkout-api · 1 of 2 installs failed, still running" in text
+    assert "❌ [checkout-api] · 1 of 2 installs failed, still running" in text
     assert "recovered: b failed" in text
     assert "a failed" not in text
 
@@ -130,7 +131,7 @@ def test_how_a_rollout_ended_comes_before_how_it_came_there() -> None:
 
     text = told(begun, failed("a", 2), ended, view=active("active", "active"))
 
-    assert "✅ checkout-api · is on all 2 installs; recovered: a failed" in text
+    assert "✅ [checkout-api] · is on all 2 installs; recovered: a failed" in text
     assert "begun" not in text
 
 
@@ -164,7 +165,7 @@ def test_many_rollouts_have_a_line_each_those_that_were_in_trouble_first() -> No
 def test_what_the_store_knows_no_more_is_told_as_it_was() -> None:
     text = told(failed("a"), view=None)
 
-    assert "❌ checkout-api · a failed" in text
+    assert "❌ [checkout-api] · a failed" in text
     assert "recovered" not in text
 
 
@@ -182,7 +183,7 @@ def test_what_a_newer_rollout_has_healed_reads_as_past() -> None:
     text = told(failed("a"), view=active("error", "active"), is_healed=True)
 
     assert "nothing to do now" in text
-    assert "✅ checkout-api · healed by a newer rollout: a failed" in text
+    assert "✅ [checkout-api] · healed by a newer rollout: a failed" in text
 
 
 def test_windows_and_sinks_have_a_message_each() -> None:
@@ -207,7 +208,7 @@ def test_it_waits_for_the_poll_that_tells_what_stands_but_not_for_ever() -> None
     assert awaits_poll(bundle, [story], ENDS)
     assert not awaits_poll(bundle, [story], ENDS + PATIENCE)
     assert story.trouble is not None
-    assert story.trouble.words.endswith("1 failed, as last seen")
+    assert story.trouble.words.endswith("still running, as last seen")
 
 
 # Windows that change
@@ -349,7 +350,9 @@ async def test_what_ended_well_is_told_by_the_summary_alone(tmp_path: Path) -> N
             await look(world, app, hours=4)
 
         (summary,) = summaries(world)
-        assert "is on all 12 installs, after 9 min; recovered: globex-eu failed" in summary.text
+        assert "is on all 12 installs, after 9 min; recovered: globex-eu failed" in plain_text(
+            summary
+        )
         assert world.replies(release_id) == []
 
 
