@@ -205,7 +205,7 @@ _SUMMARY = re.compile(
 )
 _DONE = re.compile(r"^✅ (?P<subject>[^:]+?) done\b")
 _ENDED = re.compile(
-    r"^[✅❌] (?P<subject>.+?) (?:failed|succeeded(?! after failing)|is on (?:all|its)|was \w+"
+    r"^[✅❌] (?P<subject>[^·]+?) (?:failed|succeeded(?! after failing)|is on (?:all|its)|was \w+"
     r"|timed out|expired|found drift|is outdated)\b"
 )
 
