@@ -147,11 +147,13 @@ async def test_silence_is_told_after_half_an_hour_and_as_dead_after_an_hour(
         moved = occurrence(world, "active").at / MINUTE  # of the last deploy but the slow one
         (quiet,) = about(told, "has stalled")
         (dead,) = about(told, "timed out")
+        assert "Nuon has stopped processing it" in dead.text
         assert quiet.is_broadcast
         assert dead.is_broadcast
         assert moved + 30 <= quiet.minute <= moved + 37
         assert dead.minute - quiet.minute == 30
         install = _NAMES[next(o.install_id for o in _unfinished(world, at=quiet.minute * MINUTE))]
+        assert f"Still open: {install} (" in quiet.text
         assert f"Look at {install} and the runner there" in quiet.text
 
 
@@ -219,6 +221,7 @@ async def test_a_release_that_says_it_succeeded_and_whose_deploy_then_failed_is_
         told = await replies(world, scenario, hours=0.6, every=2 * MINUTE)
 
         assert about(told, "is on all") == []
+        assert [reply for reply in about(told, "✅") if reply.is_broadcast] == []
         (disagrees,) = about(told, "has not succeeded everywhere")
         install = _NAMES[occurrence(world, "error").install_id]
         assert f"Look at {install} before you rely on this release" in disagrees.text

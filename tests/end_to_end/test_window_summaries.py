@@ -208,7 +208,7 @@ def test_it_waits_for_the_poll_that_tells_what_stands_but_not_for_ever() -> None
     assert awaits_poll(bundle, [story], ENDS)
     assert not awaits_poll(bundle, [story], ENDS + PATIENCE)
     assert story.trouble is not None
-    assert story.trouble.words.endswith("still running, as last seen")
+    assert story.trouble.words == "failed on its install, still running, as last seen"
 
 
 # Windows that change
