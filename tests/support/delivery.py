@@ -190,7 +190,8 @@ class ReplacedPost:
 
 
 def blocks(words: str) -> Message:
-    return Message(words, ({"type": "section", "text": {"type": "plain_text", "text": words}},))
+    section = {"type": "rich_text_section", "elements": [{"type": "text", "text": words}]}
+    return Message(words, ({"type": "rich_text", "elements": [section]},))
 
 
 def note(key: str, destination: str = "#releases", **facts: Any) -> Notification:
