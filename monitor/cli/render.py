@@ -196,7 +196,8 @@ def _sheets(
 ) -> Iterator[Sheet]:
     """Yield what the daemon would send, were these the events of one poll after another."""
     from monitor.compose import notifications, render
-    from monitor.decide.dispatch import Dispatch, News
+    from monitor.decide.dispatch import Dispatch
+    from monitor.decide.news import News
     from monitor.deliver.destinations import Destinations
     from monitor.store import message_fingerprint
 

@@ -16,7 +16,8 @@ import msgspec
 
 from monitor.compose import render
 from monitor.compose.templates import Facts, FilledTemplates, MessageTemplates
-from monitor.decide.dispatch import Dispatch, Entry, HeldBack, News
+from monitor.decide.dispatch import Dispatch, HeldBack
+from monitor.decide.news import Entry, News
 from monitor.decide.progress import add_up, app_of, last_change, starter_of
 from monitor.kinds import profile_of
 from monitor.model import (

@@ -17,6 +17,7 @@ import msgspec
 from monitor.decide import progress
 from monitor.decide.flapping import goes_on_in_its_card
 from monitor.decide.grouping import GroupBook
+from monitor.decide.news import News, NewsBook
 from monitor.decide.routing import Rule, active_silence, card_destinations, route
 from monitor.decide.scene import EventFacts, Scene
 from monitor.decide.verdicts import Recipient, Silence, Verdict, Waiting, joined
@@ -26,7 +27,6 @@ from monitor.model import (
     Event,
     EventKind,
     Level,
-    Mention,
     MentionKind,
     Phase,
     Subject,
@@ -47,28 +47,6 @@ class Plan:
         """Whether any route mentions the person who started a rollout."""
         mentions = (mention for rule in self.rules for mention in rule.mentions)
         return any(mention.kind is MentionKind.STARTED_BY for mention in mentions)
-
-
-Entry = tuple[Event, tuple[Mention, ...]]
-"""What a destination is notified of, and whom it mentions there."""
-
-
-@dataclass(frozen=True, slots=True)
-class News:
-    """What one destination is notified of now, and whom to mention there because of it.
-
-    `grouped` are failures for the thread alone. `summed_up` are those that a group had and that are
-    shown together now; those that follow within the `interval` are put together again.
-    """
-
-    entries: tuple[Entry, ...]
-    grouped: tuple[Event, ...] = ()
-    summed_up: tuple[Entry, ...] = ()
-    interval: timedelta = timedelta(0)
-
-    @property
-    def events(self) -> tuple[Event, ...]:
-        return (*(event for event, _ in self.entries), *self.grouped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +112,7 @@ class _Dispatcher:
         self._alerts = {(alert.alert_key, alert.kind): alert for alert in state.alerts}
         is_repeated = goes_on_in_its_card(state, scene.snapshot.root.id, now)
         self._group_book = GroupBook(state.groups, now, is_repeated=is_repeated)
-        self._entries: dict[str, list[Entry]] = {}
-        self._grouped: dict[str, list[Event]] = {}
-        self._summed_up: dict[str, list[Entry]] = {}
-        self._intervals: dict[str, timedelta] = {}
+        self._news_book = NewsBook()
         self._notified_now: dict[str, tuple[str, ...]] = {}
         self._held: list[HeldBack] = []
         self._silenced: dict[int, Silence] = {}
@@ -158,35 +133,21 @@ class _Dispatcher:
         silence = active_silence(whole, self._silences, self._now)
         if silence is not None:
             self._silenced[silence.id] = silence
-        state = self._state
-        has_news = bool(self._entries or self._grouped)
+        state, book = self._state, self._news_book
+        # Each notification has a key of its own, a late one as well.
+        late_count = self._late_count if book.has_events else 0
         return Dispatch(
             state=msgspec.structs.replace(
                 state,
                 alerts=tuple(self._alerts.values()),
-                # Each notification has a key of its own, a late one as well.
-                event_count=state.event_count
-                + (self._late_count if has_news else 0)
-                + len(self._summed_up),
+                event_count=state.event_count + late_count + book.summary_count,
                 groups=self._group_book.groups,
             ),
-            news=self._news(),
+            news=book.news(),
             held=tuple(self._held),
             silences=tuple(self._silenced.values()),
             verdicts=tuple(self._verdicts),
         )
-
-    def _news(self) -> dict[str, News]:
-        destinations = dict.fromkeys((*self._entries, *self._grouped, *self._summed_up))
-        return {
-            destination: News(
-                tuple(self._entries.get(destination, ())),
-                tuple(self._grouped.get(destination, ())),
-                tuple(self._summed_up.get(destination, ())),
-                self._intervals.get(destination, timedelta(0)),
-            )
-            for destination in destinations
-        }
 
     @cached_property
     def _alert_keys(self) -> progress.AlertKeys:
@@ -217,10 +178,9 @@ class _Dispatcher:
         if event.is_reminder:
             verdict = self._route(event, alert)
             notified = alert.notified_destinations if alert else None
-            self._add(
-                event,
-                (d for d in verdict.recipients if notified is None or d.destination in notified),
-            )
+            for recipient in verdict.recipients:
+                if notified is None or recipient.destination in notified:
+                    self._news_book.add(event, recipient)
         elif alert is not None:
             self._serve_alert(alert, event, is_fresh=True)
         else:
@@ -299,10 +259,10 @@ class _Dispatcher:
             destination = recipient.destination
             is_no_news = self._is_known_by_a_unit(event, recipient)
             if not is_no_news and not self._group_book.takes(event, recipient):
-                self._add(event, [recipient])
+                self._news_book.add(event, recipient)
                 notified.append(destination)
             elif self._has_thread(destination):
-                self._grouped.setdefault(destination, []).append(event)
+                self._news_book.add_to_thread(event, destination)
                 notified.append(destination)
             elif is_no_news:
                 notified.append(destination)
@@ -347,7 +307,7 @@ class _Dispatcher:
                     kept[alert_key] = verdict.look_again_at(verdict.waiting) or group.ends_at
             interval = min(intervals, default=None)
             if interval is not None:
-                self._intervals[group.destination] = interval
+                self._news_book.note_interval(group.destination, interval)
             self._group_book.close(
                 group.destination,
                 interval=interval,
@@ -367,7 +327,7 @@ class _Dispatcher:
         return event, self._verdict_of(event, alert)
 
     def _sum_up(self, event: Event, recipient: Recipient) -> None:
-        self._summed_up.setdefault(recipient.destination, []).append((event, recipient.mentions))
+        self._news_book.sum_up(event, recipient)
         key = event.alert_key, event.kind
         notified = dict.fromkeys(self._alerts[key].notified_destinations or ())
         notified[recipient.destination] = None
@@ -408,10 +368,6 @@ class _Dispatcher:
 
     def _whole(self) -> Event:
         return Event(EventKind.STARTED, Level.ROLLOUT, self._scene.snapshot.root)
-
-    def _add(self, event: Event, recipients: Iterable[Recipient]) -> None:
-        for recipient in recipients:
-            self._entries.setdefault(recipient.destination, []).append((event, recipient.mentions))
 
     def _hold(self, event: Event, verdict: Verdict) -> None:
         for one in verdict.held:

@@ -10,7 +10,8 @@ import pytest
 from monitor.compose import render
 from monitor.compose.notifications import Messages, compose, of_outage
 from monitor.compose.render import Links, View
-from monitor.decide.dispatch import Dispatch, HeldBack, News
+from monitor.decide.dispatch import Dispatch, HeldBack
+from monitor.decide.news import News
 from monitor.model import (
     Entity,
     Event,
