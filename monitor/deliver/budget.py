@@ -18,10 +18,9 @@ import structlog
 from monitor.compose import render
 from monitor.compose.phrases import folded_words
 from monitor.compose.render import Retold
-from monitor.deliver.catch_up import outage_in
 from monitor.deliver.pace import Pace
 from monitor.metrics import Metrics
-from monitor.model import EventKind, Form, MessageRef, Notification, Urgency
+from monitor.model import EventKind, Form, MessageRef, Notification, OutageKey, Urgency
 from monitor.store import Fold, QueuedNotification, StoreThread, WaitingRow
 
 log = structlog.get_logger(__name__)
@@ -124,7 +123,7 @@ class NotifyingBudget:
         return self._allowances[destination]
 
     async def _is_exempt(self, queued: QueuedNotification) -> bool:
-        if queued.target is None or outage_in(queued.key) is not None:
+        if queued.target is None or OutageKey.of_notification(queued.key) is not None:
             return not _is_gathering(queued.key)
         if EventKind.FAILED not in queued.events or not queued.mentions:
             return False
@@ -195,7 +194,10 @@ class NotifyingBudget:
             return False
         if not row.is_loud or row.target is None or row.folded_into is not None:
             return False
-        if row.id in self._allowance(queued.destination).granted or outage_in(row.key) is not None:
+        if (
+            row.id in self._allowance(queued.destination).granted
+            or OutageKey.of_notification(row.key) is not None
+        ):
             return False
         return not (EventKind.FAILED in row.events and row.mentions) or (
             self._store.folding.has_notified_failure(

@@ -7,12 +7,10 @@ waits is always about what holds by then, and hardly more than a message for eac
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 import structlog
 
@@ -28,6 +26,7 @@ from monitor.model import (
     Message,
     MessageRef,
     Notification,
+    OutageKey,
     Phase,
     Snapshot,
     Target,
@@ -39,10 +38,7 @@ from monitor.store import Fold, Overdue, StoredTarget, StoreThread, WaitingRow
 log = structlog.get_logger(__name__)
 
 _MANY = 3
-"""So many old ones are a overdue even if each of them was tried: one may be refused by itself."""
-_OUTAGE_KEY = re.compile(
-    r"(?P<scope>.+)/(?P<kind>unreachable|removed|reachable)/(?P<since>\d{4}-[^/]+)/.*"
-)
+"""So many old ones are a backlog even if each of them was tried: one may be refused by itself."""
 _CANCELLED = "it was over before it could be sent"
 
 
@@ -102,27 +98,13 @@ def toll_of(snapshot: Snapshot, failures: Iterable[str]) -> Toll:
     return Toll(len(works) + not_found, phases[Phase.SUCCEEDED], phases[Phase.FAILED])
 
 
-class OutageNotice(NamedTuple):
-    """What a report of an outage is about, as its key says it."""
-
-    scope: str
-    kind: str
-    since: str
-
-
-def outage_in(key: str) -> OutageNotice | None:
-    """Return the outage that a notification with this key reports; None for any other."""
-    found = _OUTAGE_KEY.fullmatch(key)
-    return OutageNotice(found["scope"], found["kind"], found["since"]) if found else None
-
-
 def cancelled(rows: Iterable[WaitingRow]) -> Iterator[WaitingRow]:
     """Yield the reports of outages that began and ended before either could be sent."""
-    begun: dict[tuple[str, str], WaitingRow] = {}
+    begun: dict[tuple[str, datetime], WaitingRow] = {}
     for row in rows:
-        if (notice := outage_in(row.key)) is not None:
+        if (notice := OutageKey.of_notification(row.key)) is not None:
             outage = notice.scope, notice.since
-            if notice.kind != EventKind.REACHABLE:
+            if notice.kind is not EventKind.REACHABLE:
                 begun[outage] = row
             elif outage in begun:
                 yield from (begun.pop(outage), row)
@@ -197,7 +179,7 @@ def _by_target(rows: Iterable[WaitingRow]) -> Mapping[Target, tuple[WaitingRow, 
     """Return the news of each rollout, which reports of outages are not."""
     found: dict[Target, tuple[WaitingRow, ...]] = {}
     for row in rows:
-        if row.target is not None and outage_in(row.key) is None:
+        if row.target is not None and OutageKey.of_notification(row.key) is None:
             found[row.target] = (*found.get(row.target, ()), row)
     return found
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from monitor.compose import render
-from monitor.deliver.catch_up import active_alerts, current_message, outage_in
-from monitor.model import Form, Message
+from monitor.deliver.catch_up import active_alerts, current_message
+from monitor.model import Form, Message, OutageKey
 from monitor.store import QueuedNotification, StoredTarget, StoreThread
 
 
@@ -61,9 +61,9 @@ async def _is_active(
     store: StoreThread, queued: QueuedNotification, stored: StoredTarget | None
 ) -> bool:
     """Whether what people are to be pinged for is so still."""
-    if (outage := outage_in(queued.key)) is not None:
+    if (outage := OutageKey.of_notification(queued.key)) is not None:
         known = (await store.call(store.outages.load)).get(outage.scope)
-        return known is not None and known.since.isoformat() == outage.since
+        return known is not None and known.since == outage.since
     if queued.target is None:
         return True
     if stored is None or stored.state.is_closed:

@@ -37,6 +37,7 @@ from monitor.model.names import (
     Called,
     Commit,
 )
+from monitor.model.outage_keys import OutageKey
 from monitor.model.reasons import (
     Reason,
     ReasonKind,
@@ -101,6 +102,7 @@ __all__ = [
     "Named",
     "Notification",
     "Outage",
+    "OutageKey",
     "PastStatus",
     "Phase",
     "Reason",

@@ -14,7 +14,7 @@ import structlog
 
 from monitor.compose import notifications, render
 from monitor.metrics import Metrics
-from monitor.model import EventKind, Notification, Outage
+from monitor.model import EventKind, Notification, Outage, OutageKey
 from monitor.store import StoreThread
 
 log = structlog.get_logger(__name__)
@@ -61,7 +61,7 @@ class OutageLog:
         """Return the destinations that were notified of an outage, as one of these kinds."""
         found: frozenset[str] = frozenset()
         for kind in kinds:
-            key = outage_key(scope, kind, since)
+            key = str(OutageKey(scope, kind, since))
             found |= await self._store.call(self._store.history.notified_destinations, key)
         return found
 
@@ -79,7 +79,7 @@ class OutageLog:
         notices = notifications.of_outage(
             outage.kind,
             render.refused(destination, reason, waiting, outage.since),
-            key=outage_key(scope, outage.kind, outage.since),
+            key=str(OutageKey(scope, outage.kind, outage.since)),
             target=None,
             destinations=dict.fromkeys(usable[:1], ()),
         )
@@ -94,7 +94,7 @@ class OutageLog:
         notices = notifications.of_outage(
             kind,
             render.taken_again(destination, refusal.since, self._now()),
-            key=outage_key(scope, kind, refusal.since),
+            key=str(OutageKey(scope, kind, refusal.since)),
             target=None,
             destinations={one: () for one in self._fallbacks if one in notified},
         )
@@ -129,11 +129,6 @@ class OutageLog:
         )
         await self.report(_STORE, lost.kind, lost, notices)
         return lost
-
-
-def outage_key(scope: str, kind: EventKind, since: datetime) -> str:
-    """Return what the keys of an outage's notifications begin with."""
-    return f"{scope}/{kind}/{since.isoformat()}"
 
 
 def refusing_destinations(outages: Mapping[str, Outage]) -> dict[str, Outage]:

@@ -12,9 +12,8 @@ from monitor.decide.reachability import ReachabilityChange, subject_of_outage
 from monitor.decide.routing import route
 from monitor.errors import NuonError, NuonUnavailable
 from monitor.kinds import explained
-from monitor.model import EventKind, Mention, Message, Subject, Watch
+from monitor.model import EventKind, Mention, Message, OutageKey, Subject, Watch
 from monitor.watch.context import Context
-from monitor.watch.outage_log import outage_key
 
 log = structlog.get_logger(__name__)
 
@@ -105,7 +104,7 @@ class OutageReporter:
         return subject_of_outage(news.kind, self.watch if news.target else None)
 
     async def _notify(self, news: ReachabilityChange, *, was_seen: bool = True) -> None:
-        key = outage_key(news.scope, news.kind, news.since)
+        key = str(OutageKey(news.scope, news.kind, news.since))
         notices = notifications.of_outage(
             news.kind,
             self._message(news, was_seen=was_seen),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from monitor.decide.dispatch import Plan
 from monitor.decide.routing import Rule
-from monitor.model import EventKind, Form, Notification
+from monitor.model import EventKind, Form, Notification, OutageKey
 from monitor.simulation.slack import Posted, SimulatedSlack, plain_text
 from monitor.store import DeliveryState, PastNotification
 from tests.support.clock import Clock
@@ -194,22 +195,24 @@ async def test_what_is_folded_is_kept_with_the_message_that_tells_it(monitor: Mo
 async def test_an_outage_of_the_platform_that_came_and_went_meanwhile_is_not_told(
     monitor: Monitor,
 ) -> None:
-    since = monitor.clock.now().isoformat()
+    first, second, third = (monitor.clock.now() + timedelta(minutes=n) for n in range(3))
     go_away(monitor)
-    for number in (1, 2):
-        for kind in ("unreachable", "reachable"):
-            await monitor.save(outage(f"platform/{kind}/{since}{number}/#releases", kind))
-    await monitor.save(outage(f"platform/unreachable/{since}3/#releases", "unreachable"))
+    for since in (first, second):
+        for kind in (EventKind.UNREACHABLE, EventKind.REACHABLE):
+            await monitor.save(outage(OutageKey("platform", kind, since)))
+    lasting = outage(OutageKey("platform", EventKind.UNREACHABLE, third))
+    await monitor.save(lasting)
     await monitor.deliver(after=1)
 
     posts = await come_back(monitor, after=HOUR)
 
-    assert [key_of(post) for post in posts] == [f"platform/unreachable/{since}3/#releases"]
+    assert [key_of(post) for post in posts] == [lasting.key]
 
 
-def outage(key: str, kind: str) -> Notification:
-    told = (EventKind(kind),)
-    return Notification(key, "#releases", Form.MESSAGE, blocks(kind), events=told)
+def outage(report: OutageKey) -> Notification:
+    message = blocks(str(report.kind))
+    key = f"{report}/#releases"
+    return Notification(key, "#releases", Form.MESSAGE, message, events=(report.kind,))
 
 
 async def test_one_message_that_slack_keeps_refusing_folds_none_of_the_others(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.model import EventKind, Mention, MentionKind, Outage
+from monitor.model import EventKind, Mention, MentionKind, Outage, OutageKey
 from monitor.simulation.slack import Posted, SimulatedSlack, plain_text
 from tests.support.clock import Clock
 from tests.support.delivery import FOR_PEOPLE, Monitor, blocks, life, note
@@ -71,7 +71,7 @@ async def test_that_the_platform_cannot_be_reached_pings_while_it_cannot(
     monitor: Monitor, is_active: bool
 ) -> None:
     since = monitor.clock.now()
-    key = f"platform/unreachable/{since.isoformat()}/#releases"
+    key = f"{OutageKey('platform', EventKind.UNREACHABLE, since)}/#releases"
     outage = Outage(EventKind.UNREACHABLE, since, "503") if is_active else None
     await monitor.store.call(monitor.store.outages.save, "platform", outage, now=since)
     told = note(key, message=blocks("cannot be reached"), mentions=HERE)
