@@ -106,6 +106,7 @@ class Reachability:
         self._flapping_rules = flapping_rules
         self._reports = {scope: tuple(times) for scope, times in (reports or {}).items()}
         self._failed_at: dict[str, datetime] = {}
+        self._answered: set[str] = set()
         self._reported = dict(reported)
         self._failures: dict[Target, _Failures] = {}
         self._has_seen = False
@@ -124,6 +125,17 @@ class Reachability:
 
     def outage_of(self, target: Target) -> Outage | None:
         return self._reported.get(scope_of(target))
+
+    def present_outage(self, target: Target | None) -> Outage | None:
+        """Return what cannot be reached at this moment, of the platform with None.
+
+        What comes and goes is still an outage to people when it has answered again; to whoever
+        asks how things are just now it is none.
+        """
+        scope = scope_of(target)
+        outage = self._reported.get(scope)
+        has_answered = outage is not None and outage.is_flapping and scope in self._answered
+        return None if has_answered else outage
 
     def failures_of(self, target: Target) -> int:
         """Return how many polls of this target failed in a row."""
@@ -157,7 +169,9 @@ class Reachability:
             is_answered or isinstance(error, MalformedAnswer) or self._seen_at > failures.began
         )
         subject = target if is_its_own else None
-        self._failed_at |= {scope_of(target): now, scope_of(subject): now}
+        concerned = (scope_of(target), scope_of(subject))
+        self._failed_at |= dict.fromkeys(concerned, now)
+        self._answered.difference_update(concerned)
         if not self._has_failed_for_long(target, now):
             return None
         reported = self.outage_of(target)
@@ -180,6 +194,7 @@ class Reachability:
         self._failures.pop(target, None)
         if not self._reported:
             return ()
+        self._answered.update((PLATFORM, scope_of(target)))
         again: list[ReachabilityChange] = []
         for subject in (None, target):
             scope = scope_of(subject)

@@ -93,7 +93,7 @@ class Probes:
         )
 
     def _platform_problem(self) -> str | None:
-        outage = self.reachability.platform_outage
+        outage = self.reachability.present_outage(None)
         if outage is not None:
             return f"unreachable since {outage.since:%Y-%m-%d %H:%M:%S} UTC: {outage.reason}"
         return None if self.reachability.has_seen else "no poll came through yet"
@@ -107,7 +107,7 @@ class Probes:
         problems = [
             f"{target}: {outage.reason}"
             for target in named
-            if (outage := self.reachability.outage_of(target)) is not None
+            if (outage := self.reachability.present_outage(target)) is not None
         ]
         left_out = len(problems) - _MOST_SHOWN
         more = [f"and {left_out:,} more"] if left_out > 0 else []

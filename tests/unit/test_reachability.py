@@ -348,6 +348,19 @@ def test_after_a_restart_what_came_and_went_has_to_stay_for_the_whole_window() -
     assert kinds(list(succeed(seer, ONE, after(130)))) == ["reachable"]
 
 
+def test_what_comes_and_goes_is_no_outage_at_the_moments_at_which_it_answers() -> None:
+    flapping = Outage(EventKind.UNREACHABLE, NOON, "503", is_flapping=True)
+    seer = reachability({PLATFORM: flapping})
+    assert seer.present_outage(None) == flapping
+
+    succeed(seer, ONE, after(1))
+    assert seer.present_outage(None) is None
+    assert seer.platform_outage == flapping
+
+    fail(seer, ONE, DOWN, after(2))
+    assert seer.present_outage(None) == flapping
+
+
 def test_one_watch_that_cannot_be_reached_does_not_keep_the_platform_away() -> None:
     seer = reachability({PLATFORM: Outage(EventKind.UNREACHABLE, NOON, "503", is_flapping=True)})
     fail(seer, ONE, DOWN, after(0))
