@@ -185,8 +185,11 @@ def _steps(
     steps = list(row.steps or ())
     for page in () if steps else _pages_in(beside, workflow_id):
         steps.extend(wire.parse(page.body, _page_decoder, "a page of workflow steps") or ())
-    # One without an id can stand in an answer (its public source, 2026).
-    return list(fields.identified(steps, objects.Step, "workflow step")[0])
+    # One without an id can stand in an answer (its public source, 2026), at first it alone.
+    found = fields.rows(steps, objects.Step)
+    if wire.present(steps) and not found:
+        raise MalformedAnswer("no workflow step in the answer is an object")
+    return [step for step in found if fields.text(step.id)]
 
 
 def _pages_in(beside: wire.Beside, workflow_id: str) -> list[wire.Document]:
