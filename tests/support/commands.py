@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from monitor.cli import main
 from monitor.model import (
@@ -41,8 +42,11 @@ class Runner:
         self._named = ("-c", file) if file else ()
 
     def __call__(self, *arguments: str) -> Result:
-        with pytest.raises(SystemExit) as ended:
-            main((*self._command, *arguments, *self._named))
+        try:
+            with pytest.raises(SystemExit) as ended:
+                main((*self._command, *arguments, *self._named))
+        finally:
+            structlog.reset_defaults()  # the log goes to what is captured for this test alone
         written = self._capsys.readouterr()
         return Result(int(ended.value.code or 0), written.out, written.err)
 
